@@ -1,0 +1,1 @@
+"""mlapi serves scikit-learn models as REST resources."""

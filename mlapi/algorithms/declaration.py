@@ -1,0 +1,82 @@
+"""How an algorithm is declared: what it builds for each task, and the parameters that it takes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+CLASSIFICATION = "classification"
+REGRESSION = "regression"
+
+Build: TypeAlias = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an estimator, under scikit-learn's own name for it.
+
+    A number lies from `minimum` (not itself, if `above`) to `maximum`; `choices` are further values.
+    """
+
+    default: object
+    help: str
+    kind: type[bool] | type[int] | type[float] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    above: bool = False
+    choices: tuple[object, ...] = ()
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        if any(value is choice or (type(value) is type(choice) and value == choice) for choice in self.choices):
+            return None
+        if self.kind is bool and isinstance(value, bool):
+            return None
+        if self.kind in (int, float) and self._is_in_range(value):
+            return None
+        return f"expected {self.expected}, got {value!r:.60}"
+
+    @property
+    def expected(self) -> str:
+        return " or ".join(self._alternatives())
+
+    def _is_in_range(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int if self.kind is int else int | float):
+            return False
+        low = -float("inf") if self.minimum is None else self.minimum
+        high = float("inf") if self.maximum is None else self.maximum
+        return low <= value <= high and not (self.above and value == low) and abs(value) < float("inf")
+
+    def _alternatives(self) -> Iterator[str]:
+        if self.kind is bool:
+            yield "true or false"
+        elif self.kind is not None:
+            number = "a whole number" if self.kind is int else "a number"
+            low = "" if self.minimum is None else f" {'above' if self.above else 'from'} {self.minimum:g}"
+            high = "" if self.maximum is None else f" up to {self.maximum:g}"
+            yield number + low + high
+        yield from (repr(choice) for choice in self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """`builders` by task; `recognises` are the classes of a foreign estimator that this one serves."""
+
+    name: str
+    builders: Mapping[str, Build]
+    parameters: Mapping[str, Parameter]
+    recognises: tuple[type, ...]
+
+    def problems(self, parameters: Mapping[str, object]) -> Iterator[str]:
+        """Every parameter that is unknown or out of its range."""
+        for name, value in parameters.items():
+            if name not in self.parameters:
+                yield f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters)}"
+                continue
+            problem = self.parameters[name].problem(value)
+            if problem:
+                yield f"{name}: {problem}"
+
+    def build(self, task: str, parameters: Mapping[str, Any]) -> Any:
+        """An estimator that is not fitted yet; what is not given has its default."""
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        return self.builders[task](**{**defaults, **parameters})

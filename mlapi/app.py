@@ -1,0 +1,25 @@
+"""`create_app(settings)`: the one place where the parts of the server meet."""
+
+from flask import Flask
+
+from mlapi import problems, telemetry
+from mlapi.registry import Registry
+from mlapi.resources import add_routes
+from mlapi.settings import Settings
+
+
+def create_app(settings: Settings) -> Flask:
+    """The WSGI application. Loads the models; a broken one, or none, raises nothing."""
+    app = Flask("mlapi", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
+    registry = Registry(
+        settings.models_dir,
+        poll_s=settings.models_poll_s,
+        loaded_versions=settings.loaded_versions,
+    )
+    registry.refresh()
+    telemetry.install(app)
+    problems.install(app)
+    add_routes(problems.Api(app), registry, settings)
+    return app

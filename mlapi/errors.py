@@ -1,0 +1,190 @@
+"""Every error that this project raises on purpose.
+
+    MlapiError
+     +- MalformedBody, UnsupportedFormat, NotAcceptable, TooLarge
+     +- InvalidInput, UnknownOutput, Unanswerable
+     +- ModelNotFound, VersionNotFound, ReportNotFound
+     +- ModelUnavailable, NotReady
+     +- BrokenArtifact
+     +- SettingsError, RecipeError, DatasetError, RegistrationError
+
+An error knows its HTTP status and the slug that documents it (docs/errors.md); how it is written to
+a client is the business of `mlapi.problems`, to a terminal that of `mlapi.cli`. Errors without a
+status of their own concern the operator, and reach a client only as "500".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+T = TypeVar("T")
+
+SHOWN = 20
+"""How many findings, or known names, one message lists at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say about one place of a request body: a refusal or a warning."""
+
+    pointer: str
+    detail: str
+
+
+class MlapiError(Exception):
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """HTTP headers that tell the client what would do."""
+        return {}
+
+
+class MalformedBody(MlapiError):
+    status = 400
+    slug = "malformed-body"
+    title = "The body cannot be read"
+
+
+class UnsupportedFormat(MlapiError):
+    status = 415
+    slug = "unsupported-format"
+    title = "The body's format is not supported"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str]) -> None:
+        super().__init__(detail)
+        self._headers = headers
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
+
+
+class NotAcceptable(MlapiError):
+    status = 406
+    slug = "not-acceptable"
+    title = "No acceptable format"
+
+    def __init__(self, accept: str, media_types: Iterable[str]) -> None:
+        self._media_types = ", ".join(media_types)
+        super().__init__(f"cannot answer as {quoted(accept)}; can answer as {self._media_types}")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Accept": self._media_types}
+
+
+class TooLarge(MlapiError):
+    status = 413
+    slug = "too-large"
+    title = "The request is too large"
+
+
+class InvalidInput(MlapiError):
+    """Input that could be read but is wrong for this model.
+
+    `findings` may be shorter than `count`, which counts all of them.
+    """
+
+    status = 422
+    slug = "invalid-input"
+    title = "The input does not fit the model"
+
+    def __init__(self, findings: Sequence[Finding], count: int) -> None:
+        self.findings = tuple(findings)
+        self.count = count
+        first = self.findings[0]
+        where = f"at {first.pointer}: " if first.pointer else ""
+        more = f" (and {self.count - 1} more)" if self.count > 1 else ""
+        super().__init__(f"{where}{first.detail}{more}")
+
+
+class UnknownOutput(MlapiError):
+    status = 422
+    slug = "unknown-output"
+    title = "The model cannot give this output"
+
+
+class Unanswerable(MlapiError):
+    status = 422
+    slug = "unanswerable"
+    title = "The model has no answer to these rows"
+
+
+class ModelNotFound(MlapiError):
+    status = 404
+    slug = "model-not-found"
+    title = "No such model"
+
+
+class VersionNotFound(MlapiError):
+    status = 404
+    slug = "version-not-found"
+    title = "No such version"
+
+
+class ReportNotFound(MlapiError):
+    status = 404
+    slug = "report-not-found"
+    title = "No model card"
+
+
+class ModelUnavailable(MlapiError):
+    status = 503
+    slug = "model-unavailable"
+    title = "The model cannot be served now"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "10"}
+
+
+class NotReady(ModelUnavailable):
+    slug = "not-ready"
+    title = "No model serves"
+
+
+class BrokenArtifact(MlapiError):
+    """A version on disk that must not be served; the message is its reason."""
+
+
+class SettingsError(MlapiError):
+    """Settings that stop the start; the message lists every problem."""
+
+
+class RecipeError(MlapiError):
+    """A recipe that cannot be trained as written."""
+
+
+class DatasetError(MlapiError):
+    """Data that cannot be read or trained on."""
+
+
+class RegistrationError(MlapiError):
+    """An estimator or a sample that cannot be registered."""
+
+
+def listed(names: Iterable[object]) -> str:
+    """The first names, comma separated, and how many more there are; "none" if there are none."""
+    shown = [str(name) for name in names]
+    rest = len(shown) - SHOWN
+    return ", ".join(shown[:SHOWN]) + (f" and {rest} more" if rest > 0 else "") or "none"
+
+
+def quoted(text: str, limit: int = 40) -> str:
+    """The caller's own word, shortened, safe to print and to encode."""
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return '"' + short.encode("utf-8", "backslashreplace").decode() + '"'
+
+
+def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
+    """The first findings, and the number of all, in constant memory."""
+    shown: list[T] = []
+    count = 0
+    for finding in findings:
+        count += 1
+        if count <= SHOWN:
+            shown.append(finding)
+    return tuple(shown), count

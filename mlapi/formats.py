@@ -1,0 +1,221 @@
+"""Bytes <-> plain data. Knows media types; knows nothing of Flask or of models.
+
+JSON is read strictly: no NaN, no bare Infinity, no name twice in one object (which the parser itself would
+pass over in silence).
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
+
+import orjson
+
+from mlapi.errors import (
+    Finding,
+    InvalidInput,
+    MalformedBody,
+    NotAcceptable,
+    UnsupportedFormat,
+    bounded,
+)
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+Decoder: TypeAlias = Callable[[bytes], Any]
+Encoder: TypeAlias = Callable[[Any], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    decode: Decoder
+    encode: Encoder
+
+
+def decode(content_type: str | None, body: bytes) -> Any:
+    """The body as plain data.
+
+    A body that starts as JSON is JSON unless the header names another supported format: curl and most
+    small clients send forms' or no media type with it.
+
+    Raises:
+        MalformedBody: The body is empty or not of its format.
+        UnsupportedFormat: The header names a format that is not supported.
+        InvalidInput: JSON that can be read but that no model takes: a name twice, a number too large.
+    """
+    media_type = _media_type(content_type)
+    found = FORMATS.get(media_type)
+    if found is None and (not media_type or media_type.endswith("+json") or _starts_as_json(body)):
+        found = FORMATS[JSON]
+    if found is None:
+        raise UnsupportedFormat(
+            f"cannot read {media_type[:80]}; can read {', '.join(FORMATS)}",
+            headers={"Accept": ", ".join(FORMATS)},
+        )
+    return found.decode(body)
+
+
+def check_encoding(content_encoding: str | None) -> None:
+    """Refuse compressed bodies: what they unpack to has no bound.
+
+    Raises:
+        UnsupportedFormat: The encoding is not identity.
+    """
+    if content_encoding and content_encoding.strip().lower() != "identity":
+        raise UnsupportedFormat(
+            "cannot read a compressed body; send it uncompressed",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
+def encoder(accept: str | None) -> tuple[str, Encoder]:
+    """The media type and the encoder that the Accept header asks for.
+
+    Raises:
+        NotAcceptable: It asks for none that there is.
+    """
+    if accept in (None, "", "*/*", JSON):
+        return JSON, encode_json
+    for wanted in (accept or "").split(","):
+        media_type, _, parameters = wanted.partition(";")
+        if parameters.replace(" ", "") in ("q=0", "q=0.0"):
+            continue
+        for offered, found in FORMATS.items():
+            if media_type.strip().lower() in (offered, offered.split("/")[0] + "/*", "*/*"):
+                return offered, found.encode
+    raise NotAcceptable(accept or "", FORMATS)
+
+
+def encode_json(data: Any) -> bytes:
+    return orjson.dumps(data)
+
+
+def decode_json(body: bytes) -> Any:
+    """Strict JSON; the usual case costs one fast parse."""
+    if not body or body.isspace():
+        raise MalformedBody("the body is empty; expected JSON")
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        _explain(body, error)
+    # Each member of an object has a colon. No more colons than members that survived the parse: none
+    # was dropped. More of them may stand in strings; only then the body is parsed again, slowly.
+    if body.count(b":") != _members(data):
+        _check_unique(body)
+    return data
+
+
+FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def _starts_as_json(body: bytes) -> bool:
+    return body[:64].lstrip()[:1] in (b"{", b"[")
+
+
+def _members(data: Any) -> int:
+    """The members of the objects where a request has them: the body, its values, their rows."""
+    if type(data) is not dict:
+        return 0
+    count = len(data)
+    for value in data.values():
+        if type(value) is dict:
+            count += len(value)
+        elif type(value) is list:
+            count += sum(len(row) for row in value if type(row) is dict)
+    return count
+
+
+class _Duplicate:
+    """Stands where an object named one member twice."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _check_unique(body: bytes) -> None:
+    try:
+        data = json.loads(body, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise MalformedBody("the JSON is nested too deeply") from error
+    _refuse(
+        Finding(f"{place}/{escaped(leaf.name)}", "the name stands twice in one object")
+        for place, leaf in _leaves(data)
+        if isinstance(leaf, _Duplicate)
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Any:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    seen: set[str] = set()
+    return next(_Duplicate(name) for name, _ in pairs if name in seen or seen.add(name))
+
+
+def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:
+    """Tell a number beyond float64, which is wrong input, from what is not JSON at all."""
+    malformed = MalformedBody(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}")
+    try:
+        text = body.decode("utf-8")
+        data = json.loads(text, parse_int=_parse_int, parse_constant=_no_constant)
+    except RecursionError:
+        raise MalformedBody("the JSON is nested too deeply") from error
+    except ValueError:
+        raise malformed from error
+    _refuse(
+        Finding(place, "the number is beyond float64")
+        for place, leaf in _leaves(data)
+        if isinstance(leaf, float) and abs(leaf) == float("inf")
+    )
+    raise malformed from error
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
+    shown, count = bounded(findings)
+    if shown:
+        raise InvalidInput(shown, count)
+
+
+def _parse_int(digits: str) -> float:
+    return float(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _leaves(data: Any) -> Iterator[tuple[str, Any]]:
+    """Every value that is neither an object nor a list, with its JSON pointer.
+
+    A stack and not recursion: the client chooses the depth.
+    """
+    stack: list[Iterator[tuple[str, Any]]] = [iter([("", data)])]
+    while stack:
+        place, value = next(stack[-1], (None, None))
+        if place is None:
+            stack.pop()
+        elif isinstance(value, dict | list):
+            stack.append(_children(place, value))
+        else:
+            yield place, value
+
+
+def _children(place: str, parent: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
+    children = parent.items() if isinstance(parent, dict) else enumerate(parent)
+    return ((f"{place}/{escaped(token)}", value) for token, value in children)
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join(f"/{escaped(token)}" for token in path)
+
+
+def escaped(token: str | int) -> str:
+    """One token of a JSON pointer (RFC 6901), safe to encode."""
+    text = str(token).encode("utf-8", "backslashreplace").decode()
+    return text.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,119 @@
+"""One loaded version: its manifest, its estimator, what it can answer. Immutable, shared by threads."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.artifact import Manifest, load_estimator
+from mlapi.errors import Unanswerable, UnknownOutput
+from mlapi.signature import Batch, Signature
+
+PROBABILITIES = "probabilities"
+DECISION = "decision"
+
+_METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
+"""The outputs beyond the prediction itself, and the estimator's method that gives each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One entry a row; `outputs` holds what was asked for beside it, `classes` its columns."""
+
+    values: NDArray[Any]
+    outputs: Mapping[str, NDArray[Any]]
+    classes: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    manifest: Manifest
+    estimator: Any
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
+    @property
+    def algorithm(self) -> str:
+        return self.manifest.algorithm
+
+    @property
+    def signature(self) -> Signature:
+        return self.manifest.signature
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The names that `predict` takes for `include`."""
+        return tuple(name for name, method in _METHODS.items() if hasattr(self.estimator, method))
+
+    @cached_property
+    def _classes(self) -> list[Any] | None:
+        classes = getattr(self.estimator, "classes_", None)
+        return classes.tolist() if isinstance(classes, np.ndarray) else None
+
+    @cached_property
+    def _wants_frame(self) -> bool:
+        """Whether the estimator was fitted on a table and looks its columns up by name."""
+        return hasattr(self.estimator, "feature_names_in_")
+
+    def predict(self, batch: Batch, include: Collection[str] = ()) -> Prediction:
+        """Answer validated rows.
+
+        Raises:
+            UnknownOutput: `include` has a name that this model cannot give.
+            Unanswerable: The estimator has no answer, or not a finite one.
+        """
+        for name in include:
+            if name not in self.outputs:
+                raise UnknownOutput(
+                    f"model {self.name!r} version {self.version} cannot give {name[:40]!r}; "
+                    f"it can give {', '.join(self.outputs) or 'the prediction only'}"
+                )
+        rows = self._input(batch)
+        values = self._call("predict", rows)
+        outputs = {name: self._call(_METHODS[name], rows) for name in include}
+        return Prediction(values, outputs, self._classes if PROBABILITIES in include else None)
+
+    def _call(self, method: str, rows: Any) -> NDArray[Any]:
+        try:
+            with np.errstate(all="ignore"):
+                values = np.asarray(getattr(self.estimator, method)(rows))
+        except Exception as error:  # somebody else's estimator, and rows that fit its signature
+            raise Unanswerable(
+                f"the estimator refused these rows with {type(error).__name__}"
+            ) from error
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise Unanswerable(f"the answer of {method} is not finite for these rows")
+        return values
+
+    def _input(self, batch: Batch) -> Any:
+        if not self._wants_frame:
+            return batch if isinstance(batch, np.ndarray) else _object_matrix(batch)
+        import pandas as pd  # only for such a model: its import costs half a second and 60 MB
+
+        if isinstance(batch, np.ndarray):
+            return pd.DataFrame(batch, columns=list(self.signature.names), copy=False)
+        return pd.DataFrame(dict(batch), copy=False)
+
+
+def load_model(home: Path, manifest: Manifest) -> Model:
+    """Load a version.
+
+    Raises:
+        BrokenArtifact: It was altered, or cannot be unpickled here.
+    """
+    return Model(manifest, load_estimator(home, manifest))
+
+
+def _object_matrix(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Mixed columns for an estimator that was fitted without names."""
+    return np.column_stack([column.astype(object) for column in columns.values()])

@@ -1,0 +1,25 @@
+"""What a model, a version and an alias may be called. Nothing that fails here ever reaches a path."""
+
+import re
+
+LATEST = "latest"
+"""Reserved: always the highest version that serves, so no alias may have this name."""
+
+PRODUCTION = "production"
+"""The alias that is meant when a request names neither a version nor an alias."""
+
+_MODEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+
+def is_model_name(text: str) -> bool:
+    return _MODEL.fullmatch(text) is not None
+
+
+def is_alias(text: str) -> bool:
+    return text != LATEST and is_model_name(text)
+
+
+def parse_version(text: str) -> int | None:
+    """The version that the text names, or None when it names none (an alias, "0", "01")."""
+    return int(text) if _VERSION.fullmatch(text) else None

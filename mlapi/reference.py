@@ -1,0 +1,60 @@
+"""What the training data looked like: per-feature statistics, kept beside the model.
+
+Written at training time as reference.json; a server compares live data with it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.signature import NUMERIC, Signature
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+MOST_COMMON = 50
+"""How many values of a column of words are counted by name."""
+
+
+def statistics(signature: Signature, columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Statistics by feature: of numbers the moments and quantiles, of anything else the counts."""
+    return {
+        "rows": len(next(iter(columns.values()))),
+        "features": {
+            feature.name: (
+                _of_numbers(columns[feature.name])
+                if feature.kind in NUMERIC
+                else _of_values(columns[feature.name])
+            )
+            for feature in signature.features
+        },
+    }
+
+
+def _of_numbers(column: NDArray[Any]) -> dict[str, Any]:
+    values = column.astype(np.float64)
+    present = values[~np.isnan(values)]
+    if not present.size:
+        return {"missing": len(values)}
+    return {
+        "missing": int(len(values) - len(present)),
+        "mean": float(present.mean()),
+        "std": float(present.std()),
+        "minimum": float(present.min()),
+        "maximum": float(present.max()),
+        "quantiles": dict(
+            zip(map(str, QUANTILES), np.quantile(present, QUANTILES).tolist(), strict=True)
+        ),
+    }
+
+
+def _of_values(column: NDArray[Any]) -> dict[str, Any]:
+    blank = column != column  # noqa: PLR0124 - NaN and NaT are the values that differ from themselves
+    words, counts = np.unique(column[~blank].astype(str), return_counts=True)
+    common = np.argsort(-counts, kind="stable")[:MOST_COMMON]
+    return {
+        "missing": int(blank.sum()),
+        "distinct": len(words),
+        "counts": {str(words[i]): int(counts[i]) for i in common},
+    }

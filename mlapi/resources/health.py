@@ -1,0 +1,50 @@
+"""Is the process alive, and does it serve: for probes and for whoever is woken at night."""
+
+from flask import Response, request
+from flask_restful import Resource
+
+from mlapi.errors import NotReady, listed
+from mlapi.registry import Registry, Snapshot
+from mlapi.resources.models import respond
+
+
+class Live(Resource):  # type: ignore[misc]
+    """`/health/live`: touches nothing, so that it answers whatever else is wrong."""
+
+    def get(self) -> Response:
+        return respond({"status": "live"})
+
+
+class Ready(Resource):  # type: ignore[misc]
+    """`/health/ready`: at least one model serves; with `?model=`, this one does."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def get(self) -> Response:
+        snapshot = self.registry.snapshot
+        name = request.args.get("model")
+        if name is not None:
+            snapshot.record(name)  # raises ModelNotFound
+        if name not in snapshot.serving if name is not None else not snapshot.serving:
+            raise NotReady(_why(snapshot, name))
+        broken = [
+            {"model": model, "version": version, "reason": reason}
+            for model, version, reason in snapshot.broken
+            if name in (None, model)
+        ]
+        serving = [name] if name is not None else snapshot.serving
+        return respond({"status": "ready", "models": serving, "broken": broken})
+
+
+def _why(snapshot: Snapshot, name: str | None) -> str:
+    if snapshot.problem:
+        return snapshot.problem
+    reasons = [
+        f"{model} version {version}: {reason}" if version else f"{model}: {reason}"
+        for model, version, reason in snapshot.broken
+        if name in (None, model)
+    ]
+    if reasons:
+        return f"broken: {listed(reasons)}"
+    return f"model {name!r} has no version that serves" if name else "the models folder holds no model"

@@ -1,0 +1,43 @@
+"""GET /: a page for a browser, the same links as data for anyone else."""
+
+from importlib.metadata import version
+
+from flask import Response, render_template, request
+from flask_restful import Resource
+
+from mlapi.registry import Registry
+from mlapi.resources.models import respond
+
+LINKS = {
+    "models": "/models",
+    "predict": "/predict/{model}",
+    "live": "/health/live",
+    "ready": "/health/ready",
+}
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+class Index(Resource):  # type: ignore[misc]
+    """`/`"""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def get(self) -> Response:
+        if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+            return self._page()
+        response = respond({"name": "mlapi", "version": version("mlapi"), "links": LINKS})
+        response.vary.add("Accept")
+        return response
+
+    def _page(self) -> Response:
+        snapshot = self.registry.snapshot
+        page = render_template(
+            "index.html",
+            version=version("mlapi"),
+            models=snapshot.models.values(),
+            serving=snapshot.serving,
+            broken=list(snapshot.broken),
+        )
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept"}
+        return Response(page, content_type="text/html; charset=utf-8", headers=headers)

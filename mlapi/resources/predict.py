@@ -1,0 +1,135 @@
+"""POST /predict: one Resource a family of estimators, on one small base.
+
+The version that a request names decides the class that answers: its algorithm is looked up in
+`RESOURCES`, and any that is not there is served by `Estimator`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from flask import Response, request
+from flask_restful import Resource
+from werkzeug.exceptions import HTTPException
+
+from mlapi import formats, schemas, telemetry
+from mlapi.errors import MalformedBody, ModelNotFound, UnknownOutput, listed
+from mlapi.model import DECISION, PROBABILITIES, Model, Prediction
+from mlapi.registry import Registry
+from mlapi.rows import Instances
+from mlapi.settings import Settings
+
+
+class Predictor(Resource):  # type: ignore[misc]
+    """Answers rows with one model. `outputs` are those that its response has a place for."""
+
+    request_schema: ClassVar[type[schemas.PredictRequest]]
+    response_schema: ClassVar[schemas.PredictResponse]
+    outputs: ClassVar[tuple[str, ...]] = (PROBABILITIES, DECISION)
+
+    def __init__(self, model: Model, max_rows: int) -> None:
+        self.model = model
+        self.max_rows = max_rows
+
+    def post(self) -> Response:
+        media_type, encode = formats.encoder(request.headers.get("Accept"))
+        include = self._include(request.args.get("include", ""))
+        body = formats.decode(request.headers.get("Content-Type"), read_body())
+        schema = schemas.request_schema(self.request_schema, self.model.signature, self.max_rows)
+        instances = schema.read(body)
+        prediction = self.model.predict(instances.batch, include)
+        answer = self.response_schema.dump(self._answer(prediction, instances))
+        return Response(encode(answer), content_type=media_type)
+
+    def _include(self, names: str) -> list[str]:
+        include = [name.strip() for name in names.split(",") if name.strip()]
+        for name in include:
+            if name not in self.outputs:
+                possible = [output for output in self.outputs if output in self.model.outputs]
+                raise UnknownOutput(f"cannot include {name[:40]!r}; can include {listed(possible)}")
+        return include
+
+    def _answer(self, prediction: Prediction, instances: Instances) -> dict[str, Any]:
+        answer = {
+            "model": self.model.name,
+            "version": self.model.version,
+            "prediction": prediction.values.tolist(),
+            **{name: values.tolist() for name, values in prediction.outputs.items()},
+        }
+        if prediction.classes is not None:
+            answer["classes"] = prediction.classes
+        if instances.warnings:
+            answer["warnings"] = schemas.warnings_json(instances.warnings)
+            answer["warning_count"] = instances.warning_count
+        return answer
+
+
+class LinearRegression(Predictor):
+    request_schema = schemas.LinearRegressionRequest
+    response_schema = schemas.LinearRegressionResponse()
+    outputs = ()
+
+
+class LogisticRegression(Predictor):
+    request_schema = schemas.LogisticRegressionRequest
+    response_schema = schemas.LogisticRegressionResponse()
+
+
+class SVM(Predictor):
+    request_schema = schemas.SVMRequest
+    response_schema = schemas.SVMResponse()
+
+
+class Estimator(Predictor):
+    """Any estimator that somebody registered."""
+
+    request_schema = schemas.EstimatorRequest
+    response_schema = schemas.EstimatorResponse()
+
+
+RESOURCES: Mapping[str, type[Predictor]] = {
+    "linear_regression": LinearRegression,
+    "logistic_regression": LogisticRegression,
+    "svm": SVM,
+}
+"""The Resource by algorithm."""
+
+
+class Predict(Resource):  # type: ignore[misc]
+    """`/predict`, `/predict/<model>`, `/predict/<model>/<ref>`: finds the version, then who answers."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self.registry = registry
+        self.settings = settings
+
+    def post(self, name: str | None = None, ref: str | None = None) -> Response:
+        formats.check_encoding(request.headers.get("Content-Encoding"))
+        model = self.registry.get(self._default() if name is None else name, ref)
+        telemetry.note(model=model.name, version=model.version)
+        resource = RESOURCES.get(model.algorithm, Estimator)
+        return resource(model, self.settings.max_rows).post()
+
+    def _default(self) -> str:
+        if self.settings.default_model is not None:
+            return self.settings.default_model
+        serving = self.registry.snapshot.serving
+        if len(serving) != 1:
+            raise ModelNotFound(
+                "`/predict` needs a model: name one in the path, or set `default_model`; "
+                f"models that serve: {listed(serving)}"
+            )
+        return serving[0]
+
+
+def read_body() -> bytes:
+    """The request's body.
+
+    Raises:
+        MalformedBody: The connection or the framing of the body is broken.
+        RequestEntityTooLarge: Werkzeug's, over `max_body_bytes`.
+    """
+    try:
+        return request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:  # broken framing: each server has its own exceptions for it
+        raise MalformedBody("the body broke off, or its framing is broken") from error

@@ -1,0 +1,255 @@
+"""marshmallow schemas: requests, derived from a model's signature, and responses.
+
+The four bodies of a prediction are one schema; its fields hand the rows whole to `mlapi.rows`, because
+a field per cell costs a hundred times more. A schema is made once a signature and kept.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from marshmallow import (
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validates_schema,
+)
+
+from mlapi.errors import Finding, InvalidInput, TooLarge, bounded
+from mlapi.formats import pointer
+from mlapi.rows import Instances, InvalidRows, Path, Reader, Remark
+from mlapi.signature import Signature
+
+FORMS = ("instances", "X", "features")
+
+
+class ErrorTree(dict[str | int, Any]):
+    """What marshmallow keeps of one field's errors; `hidden` counts those too many to keep."""
+
+    hidden = 0
+
+
+class Rows(fields.Field[Instances]):
+    """Many rows -> `Instances`."""
+
+    def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
+        schema = _predict_request(self)
+        if not isinstance(value, list):
+            raise ValidationError("expected a list of rows; for one row there is `features`")
+        if len(value) > schema.max_rows:
+            raise TooLarge(f"{len(value):,} rows; at most {schema.max_rows:,} in one request")
+        try:
+            return _below(attr, schema.reader.read(value))
+        except InvalidRows as error:
+            raise ValidationError(_tree(error)) from error
+
+
+class OneRow(fields.Field[Instances]):
+    """One row -> `Instances` of one."""
+
+    def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
+        if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+            raise ValidationError("expected one row, got a list of rows; for many use `instances`")
+        try:
+            return _below(attr, _predict_request(self).reader.read_one(value))
+        except InvalidRows as error:
+            raise ValidationError(_tree(error)) from error
+
+
+class PredictRequest(Schema):
+    """`{"instances": [row, …]}`, `{"X": [row, …]}`, `{"features": row}`, or a row as a bare record."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {
+        "type": "expected an object: `instances`, `X` or `features`, or one record",
+        "unknown": "unknown key",
+    }
+
+    instances = Rows()
+    X = Rows()
+    features = OneRow()
+
+    def __init__(self, signature: Signature, max_rows: int) -> None:
+        super().__init__()
+        self.reader = Reader(signature)
+        self.max_rows = max_rows
+
+    def read(self, body: Any) -> Instances:
+        """The rows of a request body; the paths of their warnings start at the body.
+
+        Raises:
+            InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
+            TooLarge: It has more rows than the settings allow.
+        """
+        try:
+            if isinstance(body, dict) and self._is_record(body):
+                instances: Instances = self.fields["features"].deserialize(body)
+            else:
+                instances = self.load(body)
+        except ValidationError as error:
+            found, count = bounded(_leaves(error.messages))
+            findings = [Finding(pointer(path), detail) for path, detail in found]
+            raise InvalidInput(findings, count + _hidden(error.messages)) from error
+        return instances
+
+    def _is_record(self, body: Mapping[str, Any]) -> bool:
+        """All keys are columns, or none names a form: then the unknown ones are told as features."""
+        return self.reader.knows(body) or not any(form in body for form in FORMS)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _has_one_form(self, _: Any, body: Mapping[str, Any], **__: Any) -> None:
+        given = [form for form in FORMS if form in body]
+        if len(given) > 1:
+            raise ValidationError(f"expected one of {', '.join(FORMS)}, got {', '.join(given)}")
+
+    @post_load
+    def _only(self, loaded: Mapping[str, Instances], **_: Any) -> Instances:
+        return next(iter(loaded.values()))
+
+
+class LinearRegressionRequest(PredictRequest):
+    """Rows for a linear regression."""
+
+
+class LogisticRegressionRequest(PredictRequest):
+    """Rows for a logistic regression."""
+
+
+class SVMRequest(PredictRequest):
+    """Rows for a support vector machine."""
+
+
+class EstimatorRequest(PredictRequest):
+    """Rows for any other estimator."""
+
+
+class WarningEntry(Schema):
+    pointer = fields.String()
+    detail = fields.String()
+
+
+class PredictResponse(Schema):
+    """What every prediction says. Arrays come as lists already and pass through untouched."""
+
+    model = fields.String()
+    version = fields.Integer()
+    prediction = fields.Raw()
+    warnings = fields.List(fields.Nested(WarningEntry))
+    warning_count = fields.Integer()
+
+
+class LinearRegressionResponse(PredictResponse):
+    """A number a row."""
+
+
+class ClassifierResponse(PredictResponse):
+    """A label a row, and, where asked for, how sure the model is."""
+
+    classes = fields.Raw()
+    probabilities = fields.Raw()
+    decision = fields.Raw()
+
+
+class LogisticRegressionResponse(ClassifierResponse):
+    """Probabilities are the model's own."""
+
+
+class SVMResponse(ClassifierResponse):
+    """Probabilities are calibrated beside the machine, so that the likeliest class is not always the
+    label."""
+
+
+class EstimatorResponse(ClassifierResponse):
+    """Whatever the estimator can give."""
+
+
+class ModelEntry(Schema):
+    """One model in the list of models; made from a `registry.ModelRecord`."""
+
+    name = fields.String()
+    algorithm = fields.String()
+    task = fields.String()
+    versions = fields.List(fields.Integer(), attribute="numbers")
+    latest = fields.Integer()
+    aliases = fields.Dict()
+
+
+class VersionEntry(Schema):
+    """All that is known of one version; what a broken manifest cannot tell is null."""
+
+    model = fields.String()
+    version = fields.Integer()
+    aliases = fields.List(fields.String())
+    status = fields.String()
+    reason = fields.String()
+    algorithm = fields.String()
+    task = fields.String()
+    created_at = fields.String()
+    signature = fields.Raw()
+    metrics = fields.Raw()
+    parameters = fields.Raw()
+    data = fields.Raw()
+    environment = fields.Raw()
+    artifact = fields.Raw()
+
+
+Request = TypeVar("Request", bound=PredictRequest)
+
+
+@lru_cache(maxsize=1024)
+def request_schema(kind: type[Request], signature: Signature, max_rows: int) -> Request:
+    """The schema for one model's requests; cached, and shared by threads."""
+    return kind(signature, max_rows)
+
+
+def warnings_json(warnings: tuple[Remark, ...]) -> list[dict[str, str]]:
+    return [{"pointer": pointer(path), "detail": detail} for path, detail in warnings]
+
+
+def _predict_request(field: fields.Field[Any]) -> PredictRequest:
+    schema = field.parent
+    assert isinstance(schema, PredictRequest)
+    return schema
+
+
+def _below(key: str | None, instances: Instances) -> Instances:
+    """The warnings' paths, from the rows' own to the body's."""
+    if key is None or not instances.warnings:
+        return instances
+    return replace(
+        instances, warnings=tuple(((key, *path), detail) for path, detail in instances.warnings)
+    )
+
+
+def _tree(error: InvalidRows) -> ErrorTree | list[str]:
+    """The remarks as marshmallow nests them; no path begins with another's whole path."""
+    if error.remarks[0][0] == ():
+        return [detail for _, detail in error.remarks]
+    tree = ErrorTree()
+    tree.hidden = error.count - len(error.remarks)
+    for path, detail in error.remarks:
+        node: dict[str | int, Any] = tree
+        for token in path[:-1]:
+            node = node.setdefault(token, {})
+        node[path[-1]] = [detail]
+    return tree
+
+
+def _leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
+    """marshmallow's tree of errors, flat; its top key `_schema` stands for the body itself."""
+    if isinstance(node, Mapping):
+        for token, child in node.items():
+            yield from _leaves(child, path if token == "_schema" and not path else (*path, token))
+    else:
+        yield from ((path, detail) for detail in node)
+
+
+def _hidden(tree: Any) -> int:
+    if not isinstance(tree, Mapping):
+        return 0
+    return getattr(tree, "hidden", 0) + sum(map(_hidden, tree.values()))

@@ -1,0 +1,182 @@
+"""The settings: one typed table, fed by config/mlapi.toml and then by MLAPI_* variables.
+
+The only module that reads the environment. Settings are read once, at the start, and passed as an
+argument from there; a name or a value that is wrong stops the start with every problem listed.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mlapi.errors import SettingsError
+from mlapi.names import is_model_name
+
+FILE = Path("config/mlapi.toml")
+PREFIX = "MLAPI_"
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a path")
+    return Path(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a text")
+    return value
+
+
+def _model_name(value: object) -> str:
+    if not isinstance(value, str) or not is_model_name(value):
+        raise ValueError("expected a model's name")
+    return value
+
+
+def _log_level(value: object) -> str:
+    if value not in LOG_LEVELS:
+        raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}")
+    return str(value)
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        number = _number(value, int)
+        if number is None or not minimum <= number <= maximum:
+            raise ValueError(f"expected a whole number from {minimum:,} to {maximum:,}")
+        return int(number)
+
+    return parse
+
+
+def _seconds(minimum: float, maximum: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        number = _number(value, float)
+        if number is None or not minimum <= number <= maximum:
+            raise ValueError(f"expected seconds from {minimum:g} to {maximum:g}")
+        return float(number)
+
+    return parse
+
+
+def _number(value: object, kind: Callable[[str], float]) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return kind(str(value))
+    except ValueError:
+        return None
+
+
+def _setting(default: Any, parse: Callable[[object], Any], purpose: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "help": purpose})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The table itself: a name, its type, its default, what it is for."""
+
+    models_dir: Path = _setting(Path("models"), _path, "The folder that holds the models.")
+    models_poll_s: float = _setting(
+        0.5, _seconds(0.05, 3600), "How often a worker looks for new versions and moved aliases."
+    )
+    loaded_versions: int = _setting(
+        16,
+        _whole(1, 10_000),
+        "How many versions stay loaded beyond those that an alias or `latest` names.",
+    )
+    default_model: str | None = _setting(
+        None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."
+    )
+    max_body_bytes: int = _setting(
+        16 * 1024 * 1024, _whole(1, 2**31), "The largest request body, in bytes."
+    )
+    max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
+    host: str = _setting("127.0.0.1", _text, "The address that the server listens on.")
+    port: int = _setting(8000, _whole(1, 65_535), "The port that the server listens on.")
+    workers: int = _setting(2, _whole(1, 256), "How many worker processes serve.")
+    log_level: str = _setting("info", _log_level, "The least level that is logged.")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting as it stands: its value, and which source gave it."""
+
+    name: str
+    value: Any
+    source: str
+    help: str
+
+
+_TABLE = {entry.name: entry for entry in fields(Settings)}
+
+
+def load_settings(file: Path = FILE, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force.
+
+    Raises:
+        SettingsError: A name is unknown or a value is wrong, in the file or in the environment.
+    """
+    return Settings(**{row.name: row.value for row in settings_rows(file, environ)})
+
+
+@cache
+def process_settings() -> Settings:
+    """`load_settings`, once in a process, so that a reload cannot fail on a file edited since."""
+    return load_settings()
+
+
+def settings_rows(file: Path = FILE, environ: Mapping[str, str] | None = None) -> list[Row]:
+    """Every setting with its value and its source, in the table's order.
+
+    Raises:
+        SettingsError: As `load_settings`.
+    """
+    rows = {
+        name: Row(name, entry.default, "default", entry.metadata["help"])
+        for name, entry in _TABLE.items()
+    }
+    problems = []
+    for name, value, source in _given(file, os.environ if environ is None else environ):
+        if name not in _TABLE:
+            problems.append(f"{source}: unknown setting{_nearest(name)}")
+            continue
+        try:
+            parsed = _TABLE[name].metadata["parse"](value)
+        except ValueError as error:
+            problems.append(f"{source}: {error}, got {value!r}")
+            continue
+        rows[name] = Row(name, parsed, source, _TABLE[name].metadata["help"])
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return list(rows.values())
+
+
+def _given(file: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+    """Name, value and source of all that is given; what comes later wins."""
+    for name, value in _read(file).items():
+        yield name, value, f"{file}: {name}"
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX):
+            yield variable.removeprefix(PREFIX).lower(), environ[variable], variable
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from error
+
+
+def _nearest(name: str) -> str:
+    near = get_close_matches(name, _TABLE, n=1)
+    return f", did you mean {near[0]}?" if near else f"; known are {', '.join(_TABLE)}"

@@ -1,0 +1,117 @@
+"""What goes into a model and what comes out, as plain frozen values.
+
+A signature is made by training, kept in the manifest, shown to clients, and hashable, so that what is
+derived from it can be cached by it. It states types and ranges; it never checks a value (see
+`mlapi.rows`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind: TypeAlias = Literal["number", "integer", "boolean", "category", "datetime", "text"]
+Scalar: TypeAlias = str | int | float | bool
+
+Matrix: TypeAlias = NDArray[np.float64]
+"""(rows, features), float64, C-contiguous; NaN where a cell is blank."""
+
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
+"""One array a feature, in signature order; blank is NaN, or NaT for a datetime."""
+
+Batch: TypeAlias = Matrix | Columns
+"""Validated rows: a matrix when every feature is a number, columns when one is not."""
+
+NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One input. `minimum` and `maximum` are what training saw; None where no order is kept."""
+
+    name: str
+    kind: Kind = "number"
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[Scalar, ...] | None = None
+    format: str | None = None
+    """For a datetime: the form of the training file, as `strptime` takes it, beside ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The output. `class_names` says in words what `classes` are, where the data told."""
+
+    name: str
+    kind: Kind
+    classes: tuple[Scalar, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """`ignored` are columns that training saw and left out, the target among them."""
+
+    features: tuple[Feature, ...]
+    target: Target
+    ignored: tuple[str, ...] = ()
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Once, because every request looks something up by its model's signature.
+        object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether a batch for this signature is one matrix."""
+        return all(feature.kind in NUMERIC for feature in self.features)
+
+
+def to_json(signature: Signature) -> dict[str, Any]:
+    return {
+        "features": [_fields(feature) for feature in signature.features],
+        "target": _fields(signature.target),
+        "ignored": list(signature.ignored),
+    }
+
+
+def from_json(document: Mapping[str, Any]) -> Signature:
+    """Read what `to_json` wrote; fields that a newer writer added are passed over.
+
+    Raises:
+        KeyError, TypeError: The document is not a signature.
+    """
+    return Signature(
+        features=tuple(_read(Feature, entry) for entry in document["features"]),
+        target=_read(Target, document["target"]),
+        ignored=tuple(document["ignored"]),
+    )
+
+
+def _fields(entry: Feature | Target) -> dict[str, Any]:
+    values = {name: getattr(entry, name) for name in entry.__slots__}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _read(kind: type[Any], entry: Mapping[str, Any]) -> Any:
+    values = {name: entry[name] for name in kind.__slots__ if name in entry}
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
