@@ -26,8 +26,8 @@ raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1"]
 
 timeout = 30
 graceful_timeout = 25
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats must not wait for a disk
-
+_memory = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a disk
+worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 http_parser = "python"  # "auto" takes any installed C parser, also old ones that accept malformed requests
 header_map = "refuse"
 control_socket_disable = True

@@ -162,9 +162,7 @@ def read_manifest(home: Path, number: int) -> Manifest:
     except (KeyError, TypeError, AttributeError) as error:
         raise BrokenArtifact(f"{MANIFEST} lacks or misstates {str(error)[:80]}") from error
     if (manifest.name, manifest.version) != (home.name, number):
-        raise BrokenArtifact(
-            f"{MANIFEST} belongs to version {manifest.version} of {manifest.name!r:.80}"
-        )
+        raise BrokenArtifact(f"{MANIFEST} belongs to version {manifest.version} of {manifest.name!r:.80}")
     if MODEL not in manifest.files:
         raise BrokenArtifact(f"{MANIFEST} lists no {MODEL}")
     return manifest

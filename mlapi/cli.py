@@ -3,21 +3,25 @@
 A mistake of the user is one line and exit status 1; a traceback is a defect of ours.
 """
 
+import logging
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from mlapi.errors import MlapiError
-from mlapi.names import PRODUCTION, is_alias, is_model_name
+from mlapi.names import PRODUCTION, is_alias
 from mlapi.settings import Settings, load_settings, settings_rows
+
+if TYPE_CHECKING:
+    from mlapi.registry import ModelRecord, Registry
+    from training.recipes import Recipe
 
 # The commands import what they need when they run: scikit-learn costs a second, `--help` should not.
 
@@ -45,6 +49,8 @@ def main() -> None:
 
     Settings come from config/mlapi.toml and from MLAPI_* variables: see `mlapi settings`.
     """
+    # A command says what matters itself; the server's log has its own configuration.
+    logging.getLogger("mlapi").addHandler(logging.NullHandler())
 
 
 @main.command()
@@ -76,7 +82,7 @@ def train(names: tuple[str, ...], missing: bool) -> None:
         _train(recipes, settings)
 
 
-def _train(recipes: list[Any], settings: Settings) -> None:
+def _train(recipes: "list[Recipe]", settings: Settings) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from training.workflow import STEPS, train
@@ -91,28 +97,22 @@ def _train(recipes: list[Any], settings: Settings) -> None:
                 bar.update(steps, description=f"{name}: {step}", advance=1)
 
             trained.append(train(recipe, settings.models_dir, begin))
-    table = _table("model", "version", "algorithm", "rows", "held-out metrics", "seconds")
+    table = _table("model", "version", "rows", "metrics on held-out rows", "seconds")
     for result in trained:
         manifest = result.manifest
         table.add_row(
             manifest.name,
-            _with_alias(manifest.version),
-            manifest.algorithm,
+            str(manifest.version),
             f"{manifest.data['training_rows']} + {manifest.data['test_rows']}",
-            "  ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()),
+            ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()),
             f"{result.seconds:.2f}",
         )
     stdout.print(table)
-    later = [result.manifest for result in trained if result.manifest.version > 1]
-    for manifest in later:
+    for manifest in (result.manifest for result in trained if result.manifest.version > 1):
         stdout.print(
-            f"{manifest.name}: `{PRODUCTION}` stays where it is; "
-            f"`mlapi promote {manifest.name} {manifest.version}` moves it."
+            f"{manifest.name}: `{PRODUCTION}` stays where it is until "
+            f"`mlapi promote {manifest.name} {manifest.version}`."
         )
-
-
-def _with_alias(version: int) -> str:
-    return f"{version} ({PRODUCTION})" if version == 1 else str(version)
 
 
 @main.command()
@@ -145,9 +145,8 @@ def predict(name: str, rows: Path, ref: str | None, include: tuple[str, ...]) ->
     from mlapi.offline import predict_csv
 
     model = _registry(settings).get(name, ref)
-    with stderr_warnings() as warn:
-        for line in predict_csv(model, rows, include, settings.max_rows, warn):
-            click.echo(line, nl=False)
+    for line in predict_csv(model, rows, include, warn=lambda text: click.echo(text, err=True)):
+        click.echo(line, nl=False)
 
 
 @main.command()
@@ -209,7 +208,7 @@ def verify(name: str | None) -> None:
         raise click.ClickException(f"{broken} broken")
 
 
-def _verdicts(registry: Any, record: Any) -> Iterator[tuple[str, str | None]]:
+def _verdicts(registry: "Registry", record: "ModelRecord") -> Iterator[tuple[str, str | None]]:
     if record.problem:
         yield "-", record.problem
     for number in record.numbers:
@@ -230,18 +229,18 @@ def settings() -> None:
     stdout.print(table)
 
 
-def _registry(settings: Settings) -> Any:
+def _registry(settings: Settings) -> "Registry":
     from mlapi.registry import Registry
 
-    registry = Registry(
+    return Registry(
         settings.models_dir, poll_s=settings.models_poll_s, loaded_versions=settings.loaded_versions
     )
-    return registry
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
+    table.add_column(columns[0], no_wrap=True)
+    for column in columns[1:]:
         table.add_column(column, overflow="fold")
     return table
 

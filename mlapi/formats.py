@@ -5,6 +5,7 @@ pass over in silence).
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -153,8 +154,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> Any:
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
-    seen: set[str] = set()
-    return next(_Duplicate(name) for name, _ in pairs if name in seen or seen.add(name))
+    (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+    return _Duplicate(name)
 
 
 def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:

@@ -88,9 +88,7 @@ class Model:
             with np.errstate(all="ignore"):
                 values = np.asarray(getattr(self.estimator, method)(rows))
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
-            raise Unanswerable(
-                f"the estimator refused these rows with {type(error).__name__}"
-            ) from error
+            raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise Unanswerable(f"the answer of {method} is not finite for these rows")
         return values
@@ -98,7 +96,7 @@ class Model:
     def _input(self, batch: Batch) -> Any:
         if not self._wants_frame:
             return batch if isinstance(batch, np.ndarray) else _object_matrix(batch)
-        import pandas as pd  # only for such a model: its import costs half a second and 60 MB
+        import pandas as pd  # noqa: PLC0415 - only for such a model: its import costs half a second and 60 MB
 
         if isinstance(batch, np.ndarray):
             return pd.DataFrame(batch, columns=list(self.signature.names), copy=False)

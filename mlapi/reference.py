@@ -43,9 +43,7 @@ def _of_numbers(column: NDArray[Any]) -> dict[str, Any]:
         "std": float(present.std()),
         "minimum": float(present.min()),
         "maximum": float(present.max()),
-        "quantiles": dict(
-            zip(map(str, QUANTILES), np.quantile(present, QUANTILES).tolist(), strict=True)
-        ),
+        "quantiles": dict(zip(map(str, QUANTILES), np.quantile(present, QUANTILES).tolist(), strict=True)),
     }
 
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from mlapi.aliases import read_aliases
 from mlapi.artifact import MANIFEST, Manifest, check_files, read_manifest, versions
-from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, VersionNotFound, listed
+from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
 from mlapi.model import Model, load_model
 from mlapi.names import LATEST, PRODUCTION, is_model_name, parse_version
 
@@ -91,9 +91,9 @@ class ModelRecord:
     @property
     def _manifest(self) -> Manifest | None:
         """Of the version that a request without a version gets, else of the newest that has one."""
-        preferred = [self.aliases.get(PRODUCTION), self.latest, *reversed(self.versions)]
-        found = (self.versions[number].manifest for number in preferred if number in self.versions)
-        return next((manifest for manifest in found if manifest is not None), None)
+        preferred = [self.aliases.get(PRODUCTION, 0), self.latest or 0, *sorted(self.versions, reverse=True)]
+        found = (self.versions[number] for number in preferred if number in self.versions)
+        return next((version.manifest for version in found if version.manifest), None)
 
     def resolve(self, ref: str | None) -> int:
         """The version that a number, an alias, `latest` or nothing means.
@@ -110,13 +110,12 @@ class ModelRecord:
             if self.latest is None:
                 raise ModelUnavailable(f"model {self.name!r} has no version that serves")
             return self.latest
-        number = self.aliases.get(ref)
-        if number is not None and number not in self.versions:
+        if ref in self.aliases and self.aliases[ref] not in self.versions:
             raise ModelUnavailable(
-                f"alias {ref!r} of model {self.name!r} names version {number}, which is gone"
+                f"alias {ref!r} of model {self.name!r} names version {self.aliases[ref]}, which is gone"
             )
-        number = number or parse_version(ref)
-        if number not in self.versions:
+        number = self.aliases.get(ref) or parse_version(ref)
+        if number is None or number not in self.versions:
             raise VersionNotFound(
                 f"model {self.name!r} has no version {ref[:64]!r}; versions: "
                 f"{listed(self.numbers)}; aliases: {listed(self.aliases)}"
@@ -158,8 +157,11 @@ class Snapshot:
 
         Raises:
             ModelNotFound: There is none of this name.
+            NotReady: Nobody can tell: the models folder cannot be read.
         """
         if name not in self.models:
+            if self.problem:
+                raise NotReady(self.problem)
             raise ModelNotFound(f"no model {name[:64]!r}; models: {listed(self.models)}")
         return self.models[name]
 
@@ -261,9 +263,7 @@ class Registry:
             return VersionRecord(number, manifest, str(error), stamp)
         return VersionRecord(number, manifest, None, stamp)
 
-    def _load(
-        self, record: ModelRecord, old: Snapshot, loaded: dict[tuple[str, int], Model]
-    ) -> ModelRecord:
+    def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[tuple[str, int], Model]) -> ModelRecord:
         """Load what the aliases and `latest` name; a version that fails is broken from here on."""
         while True:
             missing = [number for number in record.wanted if (record.name, number) not in loaded]
@@ -285,7 +285,8 @@ class Registry:
         Raises:
             BrokenArtifact: It cannot be loaded.
         """
-        assert version.manifest is not None
+        if version.manifest is None:
+            raise BrokenArtifact(version.reason or "no manifest")
         for model in (old, self._on_demand.get((name, version.number))):
             if model is not None and model.manifest == version.manifest:
                 return model

@@ -53,9 +53,7 @@ class Reader:
         self._known = frozenset(signature.names) | frozenset(signature.ignored)
         self._numeric = signature.is_numeric
         self._pick = itemgetter(*self._names) if len(self._names) > 1 else None
-        self._whole = [
-            position for position, entry in enumerate(self._features) if entry.kind == "integer"
-        ]
+        self._whole = [position for position, entry in enumerate(self._features) if entry.kind == "integer"]
         self._required = np.array([not entry.nullable for entry in self._features])
         self._low = np.array([_bound(entry.minimum, -np.inf) for entry in self._features])
         self._high = np.array([_bound(entry.maximum, np.inf) for entry in self._features])
@@ -134,7 +132,7 @@ class Reader:
     def _warn(self, cells: Cells, batch: Batch, *, by_name: bool) -> Iterator[Remark]:
         if isinstance(batch, np.ndarray):
             strange = (batch < self._low) | (batch > self._high)
-            places: Iterable[tuple[int, int]] = np.argwhere(strange).tolist() if strange.any() else ()
+            places: Iterable[Any] = np.argwhere(strange).tolist() if strange.any() else ()
         else:
             places = self._strange(cells)
         for row, position in places:
@@ -232,7 +230,10 @@ def _parse_time(feature: Feature, value: Any) -> datetime | None:
     """ISO 8601, or the training file's own form; with an offset, the same moment in UTC."""
     if not isinstance(value, str):
         return None
-    for parse in (datetime.fromisoformat, lambda text: datetime.strptime(text, feature.format or "")):
+    for parse in (
+        datetime.fromisoformat,
+        lambda text: datetime.strptime(text, feature.format or ""),
+    ):
         try:
             time = parse(value)
             return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
@@ -262,9 +263,7 @@ def _one_of(feature: Feature) -> str:
 _KINDS: Mapping[Kind, _KindRules] = {
     "number": _KindRules(_accept_numbers, _fits_number, lambda _: "a number"),
     "integer": _KindRules(_accept_numbers, _fits_integer, lambda _: "a whole number"),
-    "boolean": _KindRules(
-        _accept_objects, lambda _, value: type(value) is bool, lambda _: "true or false"
-    ),
+    "boolean": _KindRules(_accept_objects, lambda _, value: type(value) is bool, lambda _: "true or false"),
     "category": _KindRules(_accept_objects, _fits_category, _one_of),
     "datetime": _KindRules(
         _accept_times,

@@ -7,7 +7,7 @@ a field per cell costs a hundred times more. A schema is made once a signature a
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from marshmallow import (
     RAISE,
@@ -212,18 +212,14 @@ def warnings_json(warnings: tuple[Remark, ...]) -> list[dict[str, str]]:
 
 
 def _predict_request(field: fields.Field[Any]) -> PredictRequest:
-    schema = field.parent
-    assert isinstance(schema, PredictRequest)
-    return schema
+    return cast(PredictRequest, field.parent)
 
 
 def _below(key: str | None, instances: Instances) -> Instances:
     """The warnings' paths, from the rows' own to the body's."""
     if key is None or not instances.warnings:
         return instances
-    return replace(
-        instances, warnings=tuple(((key, *path), detail) for path, detail in instances.warnings)
-    )
+    return replace(instances, warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))
 
 
 def _tree(error: InvalidRows) -> ErrorTree | list[str]:

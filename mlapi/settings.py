@@ -95,9 +95,7 @@ class Settings:
     default_model: str | None = _setting(
         None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."
     )
-    max_body_bytes: int = _setting(
-        16 * 1024 * 1024, _whole(1, 2**31), "The largest request body, in bytes."
-    )
+    max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1, 2**31), "The largest request body, in bytes.")
     max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
     host: str = _setting("127.0.0.1", _text, "The address that the server listens on.")
     port: int = _setting(8000, _whole(1, 65_535), "The port that the server listens on.")
@@ -140,8 +138,7 @@ def settings_rows(file: Path = FILE, environ: Mapping[str, str] | None = None) -
         SettingsError: As `load_settings`.
     """
     rows = {
-        name: Row(name, entry.default, "default", entry.metadata["help"])
-        for name, entry in _TABLE.items()
+        name: Row(name, entry.default, "default", entry.metadata["help"]) for name, entry in _TABLE.items()
     }
     problems = []
     for name, value, source in _given(file, os.environ if environ is None else environ):

@@ -110,8 +110,5 @@ def _fields(entry: Feature | Target) -> dict[str, Any]:
 def _read(kind: type[Any], entry: Mapping[str, Any]) -> Any:
     values = {name: entry[name] for name in kind.__slots__ if name in entry}
     return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     )

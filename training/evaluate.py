@@ -31,9 +31,9 @@ def _regression(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> dict
 def _classification(estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> dict[str, float]:
     predicted = estimator.predict(X)
     classes = estimator.classes_
-    how: dict[str, Any] = (
-        {"pos_label": classes[1]} if len(classes) == 2 else {"average": "macro"}
-    ) | {"zero_division": 0.0}
+    how: dict[str, Any] = ({"pos_label": classes[1]} if len(classes) == 2 else {"average": "macro"}) | {
+        "zero_division": 0.0
+    }
     found = {
         "accuracy": metrics.accuracy_score(y, predicted),
         "balanced_accuracy": metrics.balanced_accuracy_score(y, predicted),

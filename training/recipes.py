@@ -38,9 +38,7 @@ def load_recipes(file: Path = FILE) -> dict[str, Recipe]:
     """
     document = _read(file)
     problems = [
-        f"[{name}] {problem}"
-        for name, entry in document.items()
-        for problem in _problems(name, entry)
+        f"[{name}] {problem}" for name, entry in document.items() for problem in _problems(name, entry)
     ]
     if problems:
         raise RecipeError(f"{file}: {'; '.join(problems)}")
@@ -96,4 +94,4 @@ def _wrong_values(entry: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(parameters, dict):
         yield f"parameters: expected a table, got {parameters!r}"
     elif algorithm in ALGORITHMS:
-        yield from ALGORITHMS[algorithm].problems(parameters)
+        yield from ALGORITHMS[str(algorithm)].problems(parameters)

@@ -27,7 +27,9 @@ class Parameter:
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
-        if any(value is choice or (type(value) is type(choice) and value == choice) for choice in self.choices):
+        if any(
+            value is choice or (type(value) is type(choice) and value == choice) for choice in self.choices
+        ):
             return None
         if self.kind is bool and isinstance(value, bool):
             return None

@@ -28,7 +28,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `predict_proba`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn's contract: a parameter each
         self,
         C: float = 1.0,
         kernel: str = "rbf",
@@ -49,7 +49,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.svc_ = SVC(**self.get_params()).fit(X, y)
         self.classes_ = self.svc_.classes_
         rarest = int(np.unique(y, return_counts=True)[1].min())
-        self.calibrator_ = None
+        self.calibrator_: Any = None
         if rarest > 1:
             self.calibrator_ = CalibratedClassifierCV(
                 SVC(**self.get_params()), cv=min(FOLDS, rarest), ensemble=False
@@ -64,7 +64,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.svc_.decision_function(X)  # type: ignore[no-any-return]
 
-    @available_if(_is_calibrated)
+    @available_if(_is_calibrated)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         return self.calibrator_.predict_proba(X)  # type: ignore[no-any-return]
 
@@ -74,9 +74,7 @@ ALGORITHM = Algorithm(
     builders={CLASSIFICATION: CalibratedSVC},
     parameters={
         "C": Parameter(1.0, "Inverse strength of the penalty.", float, minimum=0, above=True),
-        "kernel": Parameter(
-            "rbf", "How rows are compared.", choices=("rbf", "linear", "poly", "sigmoid")
-        ),
+        "kernel": Parameter("rbf", "How rows are compared.", choices=("rbf", "linear", "poly", "sigmoid")),
         "degree": Parameter(3, "Degree of the polynomial kernel.", int, minimum=1, maximum=20),
         "gamma": Parameter(
             "scale",

@@ -39,7 +39,8 @@ class OneModel(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         response = respond(_ENTRY.dump(self.registry.snapshot.record(name)))
         response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response
 
 
 class Version(Resource):  # type: ignore[misc]

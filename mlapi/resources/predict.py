@@ -12,7 +12,7 @@ from flask_restful import Resource
 from werkzeug.exceptions import HTTPException
 
 from mlapi import formats, schemas, telemetry
-from mlapi.errors import MalformedBody, ModelNotFound, UnknownOutput, listed
+from mlapi.errors import MalformedBody, ModelNotFound, NotReady, UnknownOutput, listed
 from mlapi.model import DECISION, PROBABILITIES, Model, Prediction
 from mlapi.registry import Registry
 from mlapi.rows import Instances
@@ -111,7 +111,10 @@ class Predict(Resource):  # type: ignore[misc]
     def _default(self) -> str:
         if self.settings.default_model is not None:
             return self.settings.default_model
-        serving = self.registry.snapshot.serving
+        snapshot = self.registry.snapshot
+        serving = snapshot.serving
+        if not serving and snapshot.problem:
+            raise NotReady(snapshot.problem)
         if len(serving) != 1:
             raise ModelNotFound(
                 "`/predict` needs a model: name one in the path, or set `default_model`; "

@@ -1,0 +1,43 @@
+# Everything runs in .venv, made from requirements.lock; a step that is done is not done again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# PORT=, HOST= and WORKERS= are settings for one run; `mlapi settings` lists the others.
+SETTINGS := $(if $(HOST),MLAPI_HOST="$(HOST)") $(if $(PORT),MLAPI_PORT="$(PORT)") $(if $(WORKERS),MLAPI_WORKERS="$(WORKERS)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train serve test lint lock
+
+help: ## show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv and install everything into it
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("mlapi needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+train: $(READY) ## train every recipe of config/models.toml
+	$(BIN)/mlapi train
+
+serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, HOST=, WORKERS=)
+	$(SETTINGS) $(BIN)/mlapi train --missing
+	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header --quiet \
+		--upgrade --output-file requirements.lock pyproject.toml

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from mlapi.errors import SettingsError
+from mlapi.settings import Settings, load_settings, settings_rows
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "mlapi.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_hold_without_file_and_environment(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "none.toml", {}) == Settings()
+
+
+def test_default_limits_are_16_mib_and_100_000_rows() -> None:
+    assert (Settings().max_body_bytes, Settings().max_rows) == (16 * 1024 * 1024, 100_000)
+
+
+def test_environment_wins_over_file(tmp_path: Path) -> None:
+    file = write(tmp_path, 'port = 9000\nworkers = 3\nmodels_dir = "elsewhere"')
+
+    settings = load_settings(file, {"MLAPI_PORT": "9001", "PORT": "1"})
+
+    assert (settings.port, settings.workers, settings.models_dir) == (9001, 3, Path("elsewhere"))
+
+
+def test_every_value_knows_its_source(tmp_path: Path) -> None:
+    file = write(tmp_path, "workers = 3")
+
+    sources = {row.name: row.source for row in settings_rows(file, {"MLAPI_PORT": "9001"})}
+
+    assert sources["port"] == "MLAPI_PORT"
+    assert sources["workers"] == f"{file}: workers"
+    assert sources["host"] == "default"
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    file = write(tmp_path, 'prot = 1\nmax_rows = "many"\nworkers = true')
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {"MLAPI_LOG_LEVEL": "loud", "MLAPI_NONSENSE": "1"})
+
+    message = str(caught.value)
+    assert "prot: unknown setting, did you mean port?" in message
+    for name in ("max_rows", "workers", "MLAPI_LOG_LEVEL", "MLAPI_NONSENSE"):
+        assert name in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("MODELS_DIR", ""),
+        ("MODELS_POLL_S", "nan"),
+        ("MODELS_POLL_S", "0"),
+        ("MAX_ROWS", "1e3"),
+        ("DEFAULT_MODEL", "../x"),
+    ],
+)
+def test_bad_values_stop_the_start(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_settings(tmp_path / "none.toml", {f"MLAPI_{name}": value})
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"mlapi\.toml cannot be read"):
+        load_settings(write(tmp_path, "port ="), {})
