@@ -10,15 +10,16 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from marshmallow import (
-    RAISE,
+    EXCLUDE,
     Schema,
     ValidationError,
     fields,
     post_load,
     validates_schema,
 )
+from marshmallow.exceptions import SCHEMA
 
-from mlapi.errors import Finding, InvalidInput, TooLarge, bounded
+from mlapi.errors import SHOWN, Finding, InvalidInput, TooLarge, bounded
 from mlapi.formats import pointer
 from mlapi.rows import Instances, InvalidRows, Path, Reader, Remark
 from mlapi.signature import Signature
@@ -26,14 +27,21 @@ from mlapi.signature import Signature
 FORMS = ("instances", "X", "features")
 
 
-class ErrorTree(dict[str | int, Any]):
-    """What marshmallow keeps of one field's errors; `hidden` counts those too many to keep."""
+class More(str):
+    """A message of marshmallow's that stands for `hidden` problems, too many to keep."""
 
-    hidden = 0
+    hidden: int
+
+    def __new__(cls, hidden: int) -> "More":
+        message = super().__new__(cls, f"and {hidden} more")
+        message.hidden = hidden
+        return message
 
 
 class Rows(fields.Field[Instances]):
     """Many rows -> `Instances`."""
+
+    default_error_messages = {"null": "expected a list of rows, got null"}
 
     def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
         schema = _predict_request(self)
@@ -50,6 +58,8 @@ class Rows(fields.Field[Instances]):
 class OneRow(fields.Field[Instances]):
     """One row -> `Instances` of one."""
 
+    default_error_messages = {"null": "expected a row, a list or an object, got null"}
+
     def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
         if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
             raise ValidationError("expected one row, got a list of rows; for many use `instances`")
@@ -63,12 +73,7 @@ class PredictRequest(Schema):
     """`{"instances": [row, …]}`, `{"X": [row, …]}`, `{"features": row}`, or a row as a bare record."""
 
     class Meta:
-        unknown = RAISE
-
-    error_messages = {
-        "type": "expected an object: `instances`, `X` or `features`, or one record",
-        "unknown": "unknown key",
-    }
+        unknown = EXCLUDE  # `_has_nothing_else` refuses them, and keeps no more than are shown
 
     instances = Rows()
     X = Rows()
@@ -86,15 +91,19 @@ class PredictRequest(Schema):
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
             TooLarge: It has more rows than the settings allow.
         """
+        if not isinstance(body, dict):
+            raise InvalidInput([Finding("", f"expected an object: {', '.join(FORMS)}, or one record")], 1)
         try:
-            if isinstance(body, dict) and self._is_record(body):
+            if self._is_record(body):
                 instances: Instances = self.fields["features"].deserialize(body)
             else:
                 instances = self.load(body)
         except ValidationError as error:
-            found, count = bounded(_leaves(error.messages))
-            findings = [Finding(pointer(path), detail) for path, detail in found]
-            raise InvalidInput(findings, count + _hidden(error.messages)) from error
+            found = list(_leaves(error.messages))
+            hidden = sum(detail.hidden for _, detail in found if isinstance(detail, More))
+            shown = [remark for remark in found if not isinstance(remark[1], More)]
+            findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]
+            raise InvalidInput(findings, len(shown) + hidden) from error
         return instances
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
@@ -106,6 +115,13 @@ class PredictRequest(Schema):
         given = [form for form in FORMS if form in body]
         if len(given) > 1:
             raise ValidationError(f"expected one of {', '.join(FORMS)}, got {', '.join(given)}")
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _has_nothing_else(self, _: Any, body: Mapping[str, Any], **__: Any) -> None:
+        strays, count = bounded(key for key in body if key not in FORMS)
+        if strays:
+            tree: dict[Any, list[str]] = {key: ["unknown key"] for key in strays}
+            raise ValidationError(_with_rest(tree, count - len(strays)))
 
     @post_load
     def _only(self, loaded: Mapping[str, Instances], **_: Any) -> Instances:
@@ -222,30 +238,27 @@ def _below(key: str | None, instances: Instances) -> Instances:
     return replace(instances, warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))
 
 
-def _tree(error: InvalidRows) -> ErrorTree | list[str]:
+def _tree(error: InvalidRows) -> dict[Any, Any] | list[str]:
     """The remarks as marshmallow nests them; no path begins with another's whole path."""
     if error.remarks[0][0] == ():
         return [detail for _, detail in error.remarks]
-    tree = ErrorTree()
-    tree.hidden = error.count - len(error.remarks)
+    tree: dict[Any, Any] = {}
     for path, detail in error.remarks:
-        node: dict[str | int, Any] = tree
+        node = tree
         for token in path[:-1]:
             node = node.setdefault(token, {})
         node[path[-1]] = [detail]
-    return tree
+    return _with_rest(tree, error.count - len(error.remarks))
+
+
+def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
+    return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
 
 
 def _leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
     """marshmallow's tree of errors, flat; its top key `_schema` stands for the body itself."""
     if isinstance(node, Mapping):
         for token, child in node.items():
-            yield from _leaves(child, path if token == "_schema" and not path else (*path, token))
+            yield from _leaves(child, path if token == SCHEMA and not path else (*path, token))
     else:
         yield from ((path, detail) for detail in node)
-
-
-def _hidden(tree: Any) -> int:
-    if not isinstance(tree, Mapping):
-        return 0
-    return getattr(tree, "hidden", 0) + sum(map(_hidden, tree.values()))

@@ -42,9 +42,9 @@ class Predictor(Resource):  # type: ignore[misc]
 
     def _include(self, names: str) -> list[str]:
         include = [name.strip() for name in names.split(",") if name.strip()]
+        possible = [output for output in self.outputs if output in self.model.outputs]
         for name in include:
-            if name not in self.outputs:
-                possible = [output for output in self.outputs if output in self.model.outputs]
+            if name not in possible:
                 raise UnknownOutput(f"cannot include {name[:40]!r}; can include {listed(possible)}")
         return include
 

@@ -1,0 +1,138 @@
+"""Health, the index page, request ids and the one shape of errors."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from mlapi.problems import Api
+from mlapi.telemetry import LineFormatter
+from tests.conftest import AppFactory
+from tests.problems import assert_problem
+
+
+def test_a_server_with_models_is_live_and_ready(client: FlaskClient) -> None:
+    assert client.get("/health/live").get_json() == {"status": "live"}
+    ready = client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.get_json()["broken"] == []
+
+
+def test_without_a_models_folder_it_lives_and_says_why_it_is_not_ready(
+    tmp_path: Path, make_app: AppFactory
+) -> None:
+    client = make_app(tmp_path / "none").test_client()
+
+    assert client.get("/health/live").status_code == 200
+    response = client.get("/health/ready")
+    assert "models folder cannot be read" in assert_problem(response, 503, "not-ready")["detail"]
+    assert "Retry-After" in response.headers
+    assert client.get("/models").get_json() == {"models": []}
+
+
+def test_an_empty_models_folder_is_told(tmp_path: Path, make_app: AppFactory) -> None:
+    response = make_app(tmp_path).test_client().get("/health/ready")
+
+    assert "holds no model" in assert_problem(response, 503, "not-ready")["detail"]
+
+
+def test_a_broken_model_is_listed_and_does_not_hold_back_the_others(
+    models_dir: Path, make_app: AppFactory
+) -> None:
+    (models_dir / "svm" / "1" / "model.joblib").write_bytes(b"")
+    client = make_app(models_dir).test_client()
+
+    ready = client.get("/health/ready")
+
+    assert ready.status_code == 200
+    (entry,) = ready.get_json()["broken"]
+    assert (entry["model"], entry["version"]) == ("svm", 1)
+    assert "model.joblib was altered" in entry["reason"]
+    assert client.get("/health/ready?model=linear_regression").status_code == 200
+    assert "altered" in assert_problem(client.get("/health/ready?model=svm"), 503, "not-ready")["detail"]
+    assert_problem(client.get("/health/ready?model=nothing"), 404, "model-not-found")
+
+
+def test_only_broken_models_are_not_ready(models_dir: Path, make_app: AppFactory) -> None:
+    for file in models_dir.glob("*/1/model.joblib"):
+        file.unlink()
+
+    response = make_app(models_dir).test_client().get("/health/ready")
+
+    assert (
+        "svm version 1: model.joblib cannot be read" in assert_problem(response, 503, "not-ready")["detail"]
+    )
+
+
+def test_the_index_is_a_page_for_browsers_and_data_for_others(client: FlaskClient) -> None:
+    browser = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    other = client.get("/")
+
+    assert browser.content_type.startswith("text/html")
+    assert "logistic_regression" in browser.get_data(as_text=True)
+    assert "default-src 'none'" in browser.headers["Content-Security-Policy"]
+    assert set(other.get_json()) == {"name", "version", "links"}
+    assert browser.headers["Vary"] == other.headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A.b_c", "x" * 64])
+def test_a_sane_request_id_is_kept(client: FlaskClient, given: str) -> None:
+    assert client.get("/models", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "ä", "a\tb", "<script>"])
+def test_another_request_id_is_replaced(client: FlaskClient, given: str) -> None:
+    got = client.get("/nothing", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+
+    assert got != given
+    assert len(got) == 32
+
+
+def test_every_answer_has_an_id_of_its_own(client: FlaskClient) -> None:
+    ids = {client.get(path).headers["X-Request-ID"] for path in ("/", "/models", "/health/live", "/nothing")}
+
+    assert len(ids) == 4
+
+
+def test_a_defect_of_ours_tells_a_request_id_and_nothing_else(
+    shared_app: object, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect(*_: object) -> None:
+        raise RuntimeError("secret /path/of/the/server")
+
+    monkeypatch.setattr("mlapi.resources.models.respond", defect)
+
+    body = assert_problem(client.get("/models"), 500, "internal-error")
+
+    assert "secret" not in str(body)
+    assert "secret" in caplog.text
+
+
+def test_a_request_is_one_line_without_its_body(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "mlapi"):
+        client.post("/predict/svm?include=x", json={"features": ["canary"]})
+
+    (record,) = caplog.records
+    line = LineFormatter().format(record)
+    assert "info request method=POST path=/predict/svm status=422" in line
+    assert "model=svm version=1 problem=unknown-output" in line
+    assert "canary" not in line
+
+
+def test_a_log_line_stays_one_line() -> None:
+    record = logging.makeLogRecord(
+        {"msg": "request", "levelname": "INFO", "path": "/a\nfake line", "empty": ""}
+    )
+
+    line = LineFormatter().format(record)
+
+    assert line.count("\n") == 0
+    assert "path='/a\\nfake line' empty=''" in line
+
+
+def test_the_api_hands_errors_to_flask_with_whatever_arguments_it_gets() -> None:
+    """Flask 3.2 gives its handlers one more argument."""
+    assert Api().error_router(lambda *args: args, "context", "error") == ("context", "error")

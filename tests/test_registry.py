@@ -1,0 +1,306 @@
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from mlapi.aliases import FILE, set_alias
+from mlapi.artifact import MANIFEST, MODEL
+from mlapi.errors import ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
+from mlapi.registry import Registry
+from tests.conftest import publish_fitted
+
+FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+
+
+def line(folder: Path, slope: float, name: str = "line") -> int:
+    """Publish a line through the origin; its prediction for 1 tells the version."""
+    estimator = LinearRegression().fit(FRAME.to_numpy(), FRAME["x"].to_numpy() * slope)
+    return publish_fitted(folder, name, estimator, FRAME).version
+
+
+def open_registry(folder: Path, loaded_versions: int = 4) -> Registry:
+    return Registry(folder, poll_s=0.02, loaded_versions=loaded_versions)
+
+
+def slope(registry: Registry, ref: str | None = None) -> float:
+    model = registry.get("line", ref)
+    return round(float(model.predict(FRAME.to_numpy()[1:2]).values[0]), 6)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within ten seconds"
+        time.sleep(0.01)
+
+
+def spoil(path: Path) -> None:
+    """Alter a file without changing its length."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_references_mean_what_the_wire_contract_says(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    set_alias(tmp_path / "line", "production", 2)
+    set_alias(tmp_path / "line", "canary", 1)
+
+    registry = open_registry(tmp_path)
+
+    assert [slope(registry, ref) for ref in (None, "latest", "canary", "1", "3")] == [2, 3, 1, 1, 3]
+
+
+def test_without_production_the_latest_is_meant(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    (tmp_path / "line" / FILE).unlink()
+
+    assert slope(open_registry(tmp_path)) == 2
+
+
+def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+
+    with pytest.raises(ModelNotFound, match="models: line"):
+        registry.get("lime")
+    with pytest.raises(VersionNotFound, match="versions: 1; aliases: production"):
+        registry.get("line", "7")
+
+
+@pytest.mark.parametrize("ref", ["0", "01", "-1", "1.0", "../1", "Production", "٣"])
+def test_what_is_no_version_is_not_found(tmp_path: Path, ref: str) -> None:
+    line(tmp_path, 1)
+
+    with pytest.raises(VersionNotFound):
+        open_registry(tmp_path).get("line", ref)
+
+
+def test_a_new_version_is_picked_up(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry, "latest") == 1
+
+    line(tmp_path, 2)
+
+    wait_until(lambda: slope(registry, "latest") == 2)
+    assert slope(registry) == 1, "production moves only when it is told to"
+
+
+def test_a_moved_alias_is_picked_up(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    set_alias(tmp_path / "line", "production", 2)
+
+    wait_until(lambda: slope(registry) == 2)
+
+
+def test_a_model_that_comes_later_and_one_that_goes_are_seen(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    assert registry.snapshot.serving == []
+
+    line(tmp_path, 1)
+    wait_until(lambda: registry.snapshot.serving == ["line"])
+
+    shutil.rmtree(tmp_path / "line")
+    wait_until(lambda: registry.snapshot.serving == [])
+
+
+def test_a_folder_made_anew_under_the_same_number_is_another_version(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    shutil.rmtree(tmp_path / "line")
+    line(tmp_path, 5)
+
+    wait_until(lambda: slope(registry) == 5)
+
+
+def test_a_broken_version_is_listed_and_the_others_serve(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    line(tmp_path, 9, name="other")
+    spoil(tmp_path / "line" / "2" / MODEL)
+
+    registry = open_registry(tmp_path)
+
+    assert [(name, number) for name, number, _ in registry.snapshot.broken] == [("line", 2)]
+    assert slope(registry, "latest") == 1, "latest is the highest version that is good"
+    assert registry.snapshot.serving == ["line", "other"]
+    with pytest.raises(ModelUnavailable, match="altered"):
+        registry.get("line", "2")
+
+
+def test_a_version_whose_class_is_not_installed_is_broken_with_the_reason(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    _repickle(tmp_path / "line" / "2", b"sklearn.linear_model._base", b"sklearn.linear_modem._base")
+
+    registry = open_registry(tmp_path)
+
+    assert slope(registry, "latest") == 1
+    (_, number, reason), *_ = registry.snapshot.broken
+    assert number == 2
+    assert "ModuleNotFoundError" in reason
+
+
+def test_a_version_that_fails_on_demand_is_listed_as_broken(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    _repickle(tmp_path / "line" / "2", b"sklearn.linear_model._base", b"sklearn.linear_modem._base")
+    registry = open_registry(tmp_path)
+    assert list(registry.snapshot.broken) == []
+
+    with pytest.raises(ModelUnavailable, match="broken"):
+        registry.get("line", "2")
+
+    wait_until(lambda: [number for _, number, _ in registry.snapshot.broken] == [2])
+    for _ in range(5):
+        registry.refresh()
+        assert [number for _, number, _ in registry.snapshot.broken] == [2], "it stays broken"
+
+
+def test_a_mended_version_serves_again(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    file = tmp_path / "line" / "2" / MODEL
+    whole = file.read_bytes()
+    spoil(file)
+    registry = open_registry(tmp_path)
+    assert slope(registry, "latest") == 1
+
+    file.write_bytes(whole)
+
+    wait_until(lambda: slope(registry, "latest") == 2)
+
+
+def test_what_is_loaded_survives_the_loss_of_the_folder(tmp_path: Path) -> None:
+    line(tmp_path / "models", 1)
+    registry = open_registry(tmp_path / "models")
+    assert slope(registry) == 1
+
+    (tmp_path / "models").rename(tmp_path / "away")
+    wait_until(lambda: registry.snapshot.problem is not None)
+    assert slope(registry) == 1
+
+    (tmp_path / "away").rename(tmp_path / "models")
+    wait_until(lambda: registry.snapshot.problem is None)
+
+
+def test_no_models_folder_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path / "none")
+
+    assert registry.snapshot.problem == "the models folder cannot be read: No such file or directory"
+    with pytest.raises(NotReady):
+        registry.get("line")
+
+
+def test_an_unreadable_alias_file_does_not_promote_anything(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    (tmp_path / "line" / FILE).write_text("garbage")
+
+    registry = open_registry(tmp_path)
+
+    with pytest.raises(ModelUnavailable, match=r"aliases\.json"):
+        registry.get("line")
+    assert slope(registry, "1") == 1
+
+
+def test_an_alias_file_that_turns_to_garbage_leaves_the_aliases_as_they_were(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    (tmp_path / "line" / FILE).write_text("garbage")
+    os.utime(tmp_path / "line", ns=(1, 1))
+
+    wait_until(lambda: bool(list(registry.snapshot.broken)))
+    assert slope(registry) == 1
+
+
+def test_an_alias_of_a_deleted_version_is_unavailable(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    shutil.rmtree(tmp_path / "line" / "1")
+
+    registry = open_registry(tmp_path)
+
+    with pytest.raises(ModelUnavailable, match="names version 1, which is gone"):
+        registry.get("line")
+    assert registry.snapshot.serving == []
+
+
+def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) -> None:
+    for version in range(1, 7):
+        line(tmp_path, version)
+    registry = open_registry(tmp_path, loaded_versions=2)
+    assert sorted(number for _, number in registry.snapshot.loaded) == [1, 6]
+
+    answers = [slope(registry, str(version)) for version in (2, 3, 4, 2)]
+
+    assert answers == [2, 3, 4, 2]
+    assert len(registry._on_demand._models) == 2
+
+
+def test_hidden_and_foreign_entries_are_no_models(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    (tmp_path / "README.md").touch()
+    (tmp_path / "notes").touch()
+    (tmp_path / ".staging-1").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "line" / ".staging-2").mkdir()
+
+    snapshot = open_registry(tmp_path).snapshot
+
+    assert list(snapshot.models) == ["line"]
+    assert snapshot.models["line"].numbers == [1]
+
+
+def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line(tmp_path, 1)
+    os.utime(tmp_path / "line", ns=(1, 1))
+    registry = open_registry(tmp_path)
+    registry.refresh()
+    before = registry.snapshot.models["line"]
+
+    registry.refresh()
+
+    assert registry.snapshot.models["line"] is before
+
+
+def test_a_version_without_manifest_is_broken(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    (tmp_path / "line" / "1" / MANIFEST).unlink()
+
+    registry = open_registry(tmp_path)
+
+    assert registry.snapshot.models["line"].latest is None
+    with pytest.raises(ModelUnavailable):
+        registry.get("line")
+
+
+def _repickle(folder: Path, old: bytes, new: bytes) -> None:
+    """Change the pickle and make the manifest agree, as another library version would."""
+    import hashlib  # noqa: PLC0415
+
+    file = folder / MODEL
+    content = file.read_bytes()
+    assert old in content
+    changed = content.replace(old, new)
+    file.write_bytes(changed)
+    manifest = (folder / MANIFEST).read_text()
+    digests = [hashlib.sha256(data).hexdigest() for data in (content, changed)]
+    (folder / MANIFEST).write_text(manifest.replace(*digests))
