@@ -11,7 +11,6 @@ from mlapi.settings import Settings
 def create_app(settings: Settings) -> Flask:
     """The WSGI application. Loads the models; a broken one, or none, raises nothing."""
     app = Flask("mlapi", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
     registry = Registry(
         settings.models_dir,

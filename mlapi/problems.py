@@ -22,7 +22,6 @@ _REPLACED = {"content-type", "content-length"}
 _DETAILS = {
     404: "there is nothing at this path; GET / lists what there is",
     405: "this path does not answer {method}",
-    413: "the body is larger than the {limit:,} bytes that one request may have",
 }
 """Our words for the errors that Werkzeug raises itself."""
 
@@ -82,4 +81,4 @@ def _headers(error: Exception) -> list[tuple[str, str]]:
 
 def _detail(error: HTTPException) -> str:
     words = _DETAILS.get(error.code or 0, error.description or error.name)
-    return words.format(method=request.method, limit=request.max_content_length or 0)
+    return words.format(method=request.method)

@@ -315,7 +315,7 @@ def test_the_limit_of_bytes_is_413_and_told(trained: Path, make_app: AppFactory,
 
     response = client.post("/predict/svm", **how)
 
-    assert "1,000 bytes" in assert_problem(response, 413, "request-entity-too-large")["detail"]
+    assert "1,000 bytes" in assert_problem(response, 413, "too-large")["detail"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
         )
     sample = _read_sample(sample_file)
     estimator = read_own_estimator(estimator_file)
+    if not (hasattr(estimator, "predict") and hasattr(estimator, "__sklearn_tags__")):
+        kind = type(estimator).__name__
+        raise RegistrationError(f"a {kind} is no scikit-learn estimator that has predict")
     frame = sample[_columns(estimator, sample)]
     described = features.describe_features(frame)
     ignored = tuple(str(column) for column in sample.columns if column not in frame.columns)
@@ -56,9 +59,13 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
 
 def _read_sample(file: Path) -> pd.DataFrame:
     try:
+        header = pd.read_csv(file, encoding="utf-8-sig", header=None, nrows=1, dtype=str)
         sample = pd.read_csv(file, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
         raise DatasetError(f"{file} is not a CSV file: {str(error).splitlines()[0]}") from error
+    twice = header.loc[0, header.loc[0].duplicated()]  # `read_csv` would rename the second in silence
+    if not twice.empty:
+        raise DatasetError(f"{file}: two columns are called {twice.iloc[0]!r}; rename one")
     if sample.empty:
         raise DatasetError(f"{file} has no rows; one is needed, some are better")
     return sample
@@ -86,8 +93,6 @@ def _try(estimator: Any, frame: pd.DataFrame, signature: Signature) -> None:
     rows: Any = frame
     if not hasattr(estimator, "feature_names_in_"):
         rows = features.matrix(frame) if signature.is_numeric else frame.to_numpy(dtype=object)
-    if not hasattr(estimator, "predict"):
-        raise RegistrationError(f"a {type(estimator).__name__} has no predict")
     try:
         values = np.asarray(estimator.predict(rows))
     except Exception as error:  # somebody else's code; whatever it raises, it cannot serve

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 from flask import Response, request
 from flask_restful import Resource
-from werkzeug.exceptions import HTTPException
 
 from mlapi import formats, schemas, telemetry
-from mlapi.errors import MalformedBody, ModelNotFound, NotReady, UnknownOutput, listed
+from mlapi.errors import ModelNotFound, NotReady, UnknownOutput, listed
 from mlapi.model import DECISION, PROBABILITIES, Model, Prediction
 from mlapi.registry import Registry
+from mlapi.resources.body import read_body
 from mlapi.rows import Instances
 from mlapi.settings import Settings
 
@@ -26,16 +26,17 @@ class Predictor(Resource):  # type: ignore[misc]
     response_schema: ClassVar[schemas.PredictResponse]
     outputs: ClassVar[tuple[str, ...]] = (PROBABILITIES, DECISION)
 
-    def __init__(self, model: Model, max_rows: int) -> None:
+    def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
-        self.max_rows = max_rows
+        self.settings = settings
 
     def post(self) -> Response:
         media_type, encode = formats.encoder(request.headers.get("Accept"))
         include = self._include(request.args.get("include", ""))
-        body = formats.decode(request.headers.get("Content-Type"), read_body())
-        schema = schemas.request_schema(self.request_schema, self.model.signature, self.max_rows)
-        instances = schema.read(body)
+        body = read_body(self.settings.max_body_bytes)
+        data = formats.decode(request.headers.get("Content-Type"), body)
+        schema = schemas.request_schema(self.request_schema, self.model.signature, self.settings.max_rows)
+        instances = schema.read(data)
         prediction = self.model.predict(instances.batch, include)
         answer = self.response_schema.dump(self._answer(prediction, instances))
         return Response(encode(answer), content_type=media_type)
@@ -106,7 +107,7 @@ class Predict(Resource):  # type: ignore[misc]
         model = self.registry.get(self._default() if name is None else name, ref)
         telemetry.note(model=model.name, version=model.version)
         resource = RESOURCES.get(model.algorithm, Estimator)
-        return resource(model, self.settings.max_rows).post()
+        return resource(model, self.settings).post()
 
     def _default(self) -> str:
         if self.settings.default_model is not None:
@@ -121,18 +122,3 @@ class Predict(Resource):  # type: ignore[misc]
                 f"models that serve: {listed(serving)}"
             )
         return serving[0]
-
-
-def read_body() -> bytes:
-    """The request's body.
-
-    Raises:
-        MalformedBody: The connection or the framing of the body is broken.
-        RequestEntityTooLarge: Werkzeug's, over `max_body_bytes`.
-    """
-    try:
-        return request.get_data(cache=False)
-    except HTTPException:
-        raise
-    except Exception as error:  # broken framing: each server has its own exceptions for it
-        raise MalformedBody("the body broke off, or its framing is broken") from error

@@ -1,0 +1,122 @@
+"""A real gunicorn on loopback for tests: started on a free port, stopped by its process id."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
+
+
+class Server:
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self._log = log
+        self._connections: list[http.client.HTTPConnection] = []
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers, lowest first."""
+        pid = self.process.pid
+        return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that is kept alive until the server is stopped."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        self._connections.append(connection)
+        return connection
+
+    def wait_for_workers(self, *, other_than: Collection[int] = ()) -> list[int]:
+        """The two workers, once both are there and none of the given ones."""
+        deadline = time.monotonic() + 20
+        while len(self.workers) != 2 or set(self.workers) & set(other_than):
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+        return self.workers
+
+    def disconnect(self) -> None:
+        while self._connections:
+            self._connections.pop().close()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def get(self, path: str) -> tuple[int, Any]:
+        return self._ask_once("GET", path)
+
+    def post(self, path: str, body: Any) -> tuple[int, Any]:
+        return self._ask_once("POST", path, json.dumps(body).encode())
+
+    def _ask_once(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            return ask(connection, method, path, body)
+
+
+def ask(
+    connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None
+) -> tuple[int, Any]:
+    """Status and JSON of one request; the connection stays open."""
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextmanager
+def running(
+    models_dir: Path, tmp_path: Path, command: list[str] | None = None, cwd: Path = ROOT, **environ: str
+) -> Iterator[Server]:
+    """The server, once it answers; ended with the block, whatever happens in it."""
+    port = free_port()
+    log = tmp_path / "server.log"
+    settings = {"MLAPI_MODELS_DIR": str(models_dir), "MLAPI_PORT": str(port), **environ}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command or GUNICORN, cwd=cwd, env={**os.environ, **settings}, stdout=output, stderr=output
+        )
+    server = Server(process, port, log)
+    try:
+        _wait_until_live(server)
+        if command is None:
+            server.wait_for_workers()
+        yield server
+    finally:
+        server.disconnect()
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=10)
+
+
+def _wait_until_live(server: Server) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            assert server.get("/health/live")[0] == 200
+            return
+        except OSError:
+            assert server.process.poll() is None, server.log
+            assert time.monotonic() < deadline, server.log
+            time.sleep(0.05)

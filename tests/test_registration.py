@@ -1,0 +1,160 @@
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
+
+from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
+from tests.conftest import AppFactory
+from training.registration import register
+
+IRIS = datasets.load_iris(as_frame=True)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "estimator.joblib", tmp_path / "sample.csv"
+
+
+def try_to_register(files: tuple[Path, Path], estimator: Any, frame: pd.DataFrame, name: str = "mine") -> Any:
+    joblib.dump(estimator, files[0])
+    frame.to_csv(files[1], index=False)
+    return register(name, *files, files[0].parent / "models")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "algorithm", "task"),
+    [
+        (LinearRegression(), "linear_regression", "regression"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), "logistic_regression", "classification"),
+        (SVC(), "svm", "classification"),
+        (SVR(), "svm", "regression"),
+        (GridSearchCV(SVC(), {"C": [1, 2]}), "svm", "classification"),
+        (RandomForestRegressor(3), "random_forest_regressor", "regression"),
+        (HistGradientBoostingClassifier(max_iter=3), "hist_gradient_boosting_classifier", "classification"),
+        (Ridge(), "ridge", "regression"),
+        (KMeans(2, n_init=1), "k_means", "classification"),
+    ],
+)
+def test_any_estimator_is_served_as_it_predicts(
+    files: tuple[Path, Path], make_app: AppFactory, estimator: Any, algorithm: str, task: str
+) -> None:
+    estimator.fit(IRIS.data.to_numpy(), IRIS.target)
+
+    manifest = try_to_register(files, estimator, IRIS.data.head(20))
+
+    assert (manifest.algorithm, manifest.task, manifest.version) == (algorithm, task, 1)
+    client = make_app(files[0].parent / "models").test_client()
+    rows = IRIS.data.to_numpy()[::7]
+    answer = client.post("/predict/mine", json={"X": rows.tolist()}).get_json()
+    np.testing.assert_allclose(answer["prediction"], estimator.predict(rows), rtol=1e-9)
+
+
+def test_columns_are_put_in_the_estimators_order_and_others_ignored(files: tuple[Path, Path]) -> None:
+    frame = pd.DataFrame({"b": [1.0, 2.0, 4.0], "a": [0.0, 1.0, 0.0]})
+    estimator = LinearRegression().fit(frame, [1, 2, 3])
+
+    manifest = try_to_register(files, estimator, frame.assign(y=[1, 2, 3])[["y", "a", "b"]])
+
+    assert manifest.signature.names == ("b", "a")
+    assert manifest.signature.ignored == ("y",)
+
+
+def test_kinds_and_blanks_are_read_off_the_sample(files: tuple[Path, Path]) -> None:
+    frame = pd.DataFrame(
+        {
+            "n": [1, 2, 3, 4],
+            "city": ["Oslo", "Rome", "Oslo", None],
+            "note": ["a", "b", "c", "d"],
+            "new": [True, False, True, True],
+        }
+    )
+
+    manifest_features = _features(files, frame)
+
+    assert {each.name: (each.kind, each.nullable) for each in manifest_features} == {
+        "n": ("number", False),
+        "city": ("text", True),
+        "note": ("text", False),
+        "new": ("boolean", False),
+    }
+
+
+def _features(files: tuple[Path, Path], frame: pd.DataFrame) -> Any:
+    from sklearn.dummy import DummyClassifier  # noqa: PLC0415
+
+    return try_to_register(files, DummyClassifier().fit(frame, [0, 1, 0, 1]), frame).signature.features
+
+
+def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> None:
+    estimator = LinearRegression().fit(IRIS.data, IRIS.target)
+
+    assert [try_to_register(files, estimator, IRIS.data).version for _ in range(2)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "frame", "words"),
+    [
+        (LinearRegression(), IRIS.data, "NotFittedError"),
+        (
+            LinearRegression().fit(IRIS.data, IRIS.target),
+            IRIS.data.iloc[:, :3],
+            "lacks columns of the estimator: petal",
+        ),
+        (
+            LinearRegression().fit(IRIS.data.to_numpy(), IRIS.target),
+            IRIS.data.iloc[:, :3],
+            "takes 4 features",
+        ),
+        (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
+        ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),
+        (
+            LinearRegression().fit(IRIS.data, IRIS.target),
+            IRIS.data.assign(**{IRIS.data.columns[0]: "x"}),
+            "cannot predict the sample",
+        ),
+    ],
+)
+def test_what_cannot_serve_is_refused_in_one_line(
+    files: tuple[Path, Path], estimator: Any, frame: pd.DataFrame, words: str
+) -> None:
+    with pytest.raises(RegistrationError, match=words) as caught:
+        try_to_register(files, estimator, frame)
+
+    assert "\n" not in str(caught.value)
+    assert not (files[0].parent / "models").exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "a,b\n", "a,a\n1,2\n", 'a,b\n"1,2\n3', "a,b\n1,2\n1,2,3,4\n", "\xff\xfe"]
+)
+def test_a_sample_that_is_no_table_is_refused(files: tuple[Path, Path], content: str) -> None:
+    joblib.dump(LinearRegression().fit(IRIS.data.to_numpy(), IRIS.target), files[0])
+    files[1].write_bytes(content.encode("latin-1"))
+
+    with pytest.raises((DatasetError, RegistrationError)):
+        register("mine", *files, files[0].parent / "models")
+
+
+def test_a_file_that_is_no_pickle_is_refused(files: tuple[Path, Path]) -> None:
+    files[0].write_text("hello")
+    IRIS.data.to_csv(files[1], index=False)
+
+    with pytest.raises(BrokenArtifact, match=r"estimator\.joblib cannot be loaded"):
+        register("mine", *files, files[0].parent / "models")
+
+
+def test_a_name_that_no_model_can_have_is_refused(files: tuple[Path, Path]) -> None:
+    with pytest.raises(RegistrationError, match="cannot be called"):
+        register("../x", *files, files[0].parent)

@@ -1,0 +1,266 @@
+"""The service as it runs: gunicorn with two workers, on loopback."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn import datasets
+
+from mlapi.aliases import set_alias
+from tests.server import GUNICORN, ROOT, Server, ask, free_port, running
+from training.recipes import load_recipes
+from training.workflow import train
+
+ROW = datasets.load_wine().data[0].tolist()
+BODY = json.dumps({"features": ROW}).encode()
+RECIPE = load_recipes(ROOT / "config" / "models.toml")["svm"]
+
+
+@pytest.fixture
+def server(models_dir: Path, tmp_path: Path) -> Iterator[Server]:
+    with running(models_dir, tmp_path) as server:
+        yield server
+
+
+def connection_to(server: Server, worker: int) -> http.client.HTTPConnection:
+    """A kept-alive connection that this worker holds: the others are asleep while it is made."""
+    others = [pid for pid in server.workers if pid != worker]
+    for pid in others:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        connection = server.connect()
+        assert ask(connection, "GET", "/health/live")[0] == 200
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
+    return connection
+
+
+def test_a_connection_is_kept_alive(server: Server) -> None:
+    connection = server.connect()
+
+    for _ in range(3):
+        status, answer = ask(connection, "POST", "/predict/svm", BODY)
+        assert (status, answer["prediction"]) == (200, [0])
+        sock = connection.sock
+
+    assert connection.sock is sock is not None
+
+
+def test_two_workers_see_a_new_version_and_a_moved_alias_within_two_seconds(
+    server: Server, models_dir: Path
+) -> None:
+    workers = server.workers
+    connections = [connection_to(server, worker) for worker in workers]
+
+    train(RECIPE, models_dir)
+    published = time.monotonic()
+    for connection in connections:
+        while ask(connection, "POST", "/predict/svm/latest", BODY)[1]["version"] != 2:
+            assert time.monotonic() - published < 2
+    assert [ask(connection, "POST", "/predict/svm", BODY)[1]["version"] for connection in connections] == [
+        1,
+        1,
+    ]
+
+    set_alias(models_dir / "svm", "production", 2)
+    moved = time.monotonic()
+    for connection in connections:
+        while ask(connection, "POST", "/predict/svm", BODY)[1]["version"] != 2:
+            assert time.monotonic() - moved < 2
+    assert server.workers == workers, "no worker was restarted"
+
+
+def load(server: Server, until: threading.Event, outcomes: list[Any]) -> None:
+    """Requests over fresh connections, one after the other, at most 5,000."""
+    for _ in range(5000):
+        if until.is_set():
+            return
+        try:
+            outcomes.append(server.post("/predict/svm", {"features": ROW})[0])
+        except (OSError, http.client.HTTPException) as error:
+            outcomes.append(error)
+
+
+def test_sighup_fails_no_request(server: Server) -> None:
+    before = server.workers
+    done, outcomes = threading.Event(), []
+    thread = threading.Thread(target=load, args=(server, done, outcomes))
+    thread.start()
+
+    for _ in range(2):
+        server.signal(signal.SIGHUP)
+        before = server.wait_for_workers(other_than=before)
+    done.set()
+    thread.join(timeout=30)
+
+    assert len(outcomes) > 10
+    assert set(outcomes) == {200}
+
+
+def test_sighup_with_settings_that_became_wrong_keeps_serving(models_dir: Path, tmp_path: Path) -> None:
+    """A reload takes no new settings, so that a typo cannot end a running server."""
+    (tmp_path / "config").mkdir()
+    for name in ("gunicorn.conf.py", "mlapi.toml"):
+        (tmp_path / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
+    (tmp_path / "wsgi.py").write_bytes((ROOT / "wsgi.py").read_bytes())
+    with running(models_dir, tmp_path, cwd=tmp_path) as server:
+        before = server.workers
+        (tmp_path / "config" / "mlapi.toml").write_text("prot = 1")
+        (models_dir / "svm" / "1" / "model.joblib").unlink()
+
+        server.signal(signal.SIGHUP)
+
+        server.wait_for_workers(other_than=before)
+        assert server.get("/health/ready")[0] == 200
+
+
+def test_sigterm_finishes_the_request_in_flight(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+        head = f"POST /predict/svm HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        sock.sendall(head.encode() + BODY[:20])
+        _let_it_arrive(server)
+
+        server.signal(signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while "Handling signal: term" not in server.log:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        sock.sendall(BODY[20:])
+
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"prediction":[0]' in answer
+    assert server.process.wait(timeout=30) == 0
+
+
+def _let_it_arrive(server: Server) -> None:
+    """Until a worker has read what was sent: its receive queue in the kernel is empty."""
+    port = f":{server.port:04X}"
+    deadline = time.monotonic() + 10
+    while True:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        waiting = [
+            row for row in rows if row[1] + " " != row[1] and port.strip() in row[1] and row[3] == "01"
+        ]
+        if waiting and all(row[4].endswith(":00000000") for row in waiting):
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_is_replaced(server: Server) -> None:
+    victim = server.workers[0]
+
+    os.kill(victim, signal.SIGKILL)
+
+    workers = server.wait_for_workers(other_than=[victim])
+    connection = connection_to(server, workers[-1])
+    assert ask(connection, "POST", "/predict/svm", BODY)[0] == 200
+
+
+def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    with running(folder, tmp_path) as server:
+        assert server.get("/health/live")[0] == 200
+        assert server.get("/health/ready")[0] == 503
+
+        train(RECIPE, folder)
+
+        deadline = time.monotonic() + 5
+        while server.get("/health/ready")[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert server.post("/predict", {"features": ROW})[1]["prediction"] == [0]
+
+
+def test_port_in_the_environment_does_not_open_the_server_to_the_network(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    other = free_port()
+
+    with running(models_dir, tmp_path, PORT=str(other)) as server:
+        assert f"Listening at: http://127.0.0.1:{server.port}" in server.log
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", other), timeout=5)
+
+
+def test_bad_settings_stop_the_start_with_all_of_them_listed(tmp_path: Path) -> None:
+    environ = {**os.environ, "MLAPI_PORTT": "1", "MLAPI_WORKERS": "x", "MLAPI_MODELS_DIR": str(tmp_path)}
+
+    done = subprocess.run(
+        GUNICORN, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert "MLAPI_PORTT: unknown setting" in done.stderr
+    assert "MLAPI_WORKERS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: x\r\n\r\n",
+        b"Content-Length: 99\r\n\r\nshort",
+    ],
+)
+def test_broken_framing_is_no_5xx(shared_server: Server, tail: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as sock:
+        sock.sendall(b"POST /predict/svm HTTP/1.1\r\nHost: x\r\n" + tail)
+        sock.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400"), answer
+
+
+def test_a_chunked_body_is_answered(shared_server: Server) -> None:
+    connection = shared_server.connect()
+    connection.request("POST", "/predict/svm", iter([BODY[:10], BODY[10:]]), encode_chunked=True)
+
+    assert json.loads(connection.getresponse().read())["prediction"] == [0]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_413_for_a_client_that_sends_it_all(
+    shared_server: Server, chunked: bool
+) -> None:
+    body = b"[" + b"1," * (9 * 1024 * 1024)
+    connection = shared_server.connect()
+
+    if chunked:
+        connection.request("POST", "/predict/svm", iter([body]), encode_chunked=True)
+    else:
+        connection.request("POST", "/predict/svm", body)
+    response = connection.getresponse()
+
+    assert response.status == 413
+    assert json.loads(response.read())["type"] == "/problems/too-large"
+
+
+def test_a_body_at_the_limit_of_rows_is_answered(shared_server: Server) -> None:
+    body = json.dumps({"instances": [[1] * 10] * 100_000}).encode()
+    assert len(body) < 16 * 1024 * 1024
+
+    status, answer = ask(shared_server.connect(), "POST", "/predict/linear_regression", body)
+
+    assert (status, len(answer["prediction"])) == (200, 100_000)
+
+
+@pytest.fixture(scope="module")
+def shared_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(trained, tmp_path_factory.mktemp("server")) as server:
+        yield server
