@@ -77,6 +77,11 @@ class Signature:
         return all(feature.kind in NUMERIC for feature in self.features)
 
 
+def example(signature: Signature) -> list[Scalar | None]:
+    """A row that the model accepts."""
+    return [_example(feature) for feature in signature.features]
+
+
 def to_json(signature: Signature) -> dict[str, Any]:
     return {
         "features": [_fields(feature) for feature in signature.features],
@@ -96,6 +101,15 @@ def from_json(document: Mapping[str, Any]) -> Signature:
         target=_read(Target, document["target"]),
         ignored=tuple(document["ignored"]),
     )
+
+
+def _example(feature: Feature) -> Scalar | None:
+    if feature.kind in NUMERIC:
+        return 0 if feature.minimum is None else feature.minimum
+    if feature.categories:
+        return feature.categories[0]
+    examples: Mapping[Kind, Scalar] = {"boolean": True, "datetime": "2026-01-31", "text": "words"}
+    return examples.get(feature.kind)
 
 
 def _fields(entry: Feature | Target) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Health, the index page, request ids and the one shape of errors."""
 
+import html
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -70,10 +72,19 @@ def test_the_index_is_a_page_for_browsers_and_data_for_others(client: FlaskClien
     other = client.get("/")
 
     assert browser.content_type.startswith("text/html")
-    assert "logistic_regression" in browser.get_data(as_text=True)
+    page = browser.get_data(as_text=True)
+    assert "logistic_regression" in page
     assert "default-src 'none'" in browser.headers["Content-Security-Policy"]
     assert set(other.get_json()) == {"name", "version", "links"}
     assert browser.headers["Vary"] == other.headers["Vary"] == "Accept"
+
+
+def test_the_call_that_the_page_shows_works(client: FlaskClient) -> None:
+    page = html.unescape(client.get("/", headers={"Accept": "text/html"}).get_data(as_text=True))
+
+    (path, body), *_ = re.findall(r"curl http://localhost(/\S+) -d '(.*)'", page)
+
+    assert client.post(path, data=body).status_code == 200
 
 
 @pytest.mark.parametrize("given", ["abc-123", "A.b_c", "x" * 64])

@@ -1,12 +1,15 @@
 """GET /: a page for a browser, the same links as data for anyone else."""
 
+import shlex
 from importlib.metadata import version
 
 from flask import Response, render_template, request
 from flask_restful import Resource
 
-from mlapi.registry import Registry
+from mlapi.formats import encode_json
+from mlapi.registry import Registry, Snapshot
 from mlapi.resources.models import respond
+from mlapi.signature import example
 
 LINKS = {
     "models": "/models",
@@ -38,6 +41,15 @@ class Index(Resource):  # type: ignore[misc]
             models=snapshot.models.values(),
             serving=snapshot.serving,
             broken=list(snapshot.broken),
+            example=self._example(snapshot),
         )
         headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept"}
         return Response(page, content_type="text/html; charset=utf-8", headers=headers)
+
+    def _example(self, snapshot: Snapshot) -> str | None:
+        """The words of a call that works, as a shell takes them."""
+        if not snapshot.serving:
+            return None
+        model = self.registry.get(snapshot.serving[0])
+        body = encode_json({"features": example(model.signature)}).decode()
+        return f"curl {request.host_url}predict/{model.name} -d {shlex.quote(body)}"

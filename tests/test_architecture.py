@@ -1,0 +1,159 @@
+"""The house rules: who may import whom, and where a few dangerous things may happen.
+
+docs/architecture.md explains them; the tables here hold them.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+FLOORS = {
+    0: {"errors", "names", "settings", "signature", "reference", "disk"},
+    1: {"aliases", "artifact", "model", "registry", "algorithms"},
+    2: {"formats", "rows", "schemas"},
+    3: {"telemetry", "problems", "resources"},
+    4: {"app", "server", "offline", "cli"},
+}
+FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}
+
+FILES = sorted(path for folder in ("mlapi", "training") for path in (ROOT / folder).rglob("*.py"))
+MLAPI = [path for path in FILES if path.relative_to(ROOT).parts[0] == "mlapi"]
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, `from a import b` as "a.b" too; not those for types alone."""
+    for_types = {
+        inner
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in map(ast.unparse, ast.walk(node))
+    }
+    for node in ast.walk(tree(path)):
+        if ast.unparse(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(module: str) -> str | None:
+    """The room of mlapi/ that a dotted name is in."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "mlapi" and len(parts) > 1 else None
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "mlapi").parts[0].removesuffix(".py")
+
+
+def test_every_room_has_its_floor() -> None:
+    rooms = {room_of(path) for path in MLAPI} - {"__init__"}
+
+    assert rooms == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", MLAPI, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_from_its_own_floor_or_below(path: Path) -> None:
+    if path.name == "__init__.py" and path.parent.name == "mlapi":
+        assert list(imports(path)) == []
+        return
+    here = FLOOR[room_of(path)]
+    for module in imports(path):
+        target = room(module)
+        if target is not None:
+            assert FLOOR[target] <= here, f"{module} is above"
+        elif module.split(".")[0] == "mlapi":
+            pytest.fail("nobody imports the package root")
+
+
+def test_there_are_no_cycles() -> None:
+    graph = {room_of(path): {found for module in imports(path) if (found := room(module))} for path in MLAPI}
+    for path in MLAPI:
+        graph[room_of(path)] |= {found for module in imports(path) if (found := room(module))}
+    done: set[str] = set()
+
+    def visit(here: str, way: tuple[str, ...]) -> None:
+        assert here not in way, f"a cycle: {' -> '.join((*way, here))}"
+        if here not in done:
+            for target in graph[here] - {here}:
+                visit(target, (*way, here))
+            done.add(here)
+
+    for start in graph:
+        visit(start, ())
+
+
+@each_file
+def test_flask_and_marshmallow_stay_on_their_floors(path: Path) -> None:
+    packages = {module.split(".")[0] for module in imports(path)}
+    floor = FLOOR.get(room_of(path), 0) if path in MLAPI else 1
+
+    if floor <= 2:
+        assert not packages & {"flask", "flask_restful", "werkzeug", "gunicorn"}
+    if floor <= 1:
+        assert "marshmallow" not in packages
+
+
+def test_training_knows_only_the_two_lowest_floors() -> None:
+    for path in set(FILES) - set(MLAPI):
+        for module in imports(path):
+            target = room(module)
+            assert target is None or FLOOR[target] <= 1, f"{path.name} imports {module}"
+
+
+def test_training_is_imported_in_one_place() -> None:
+    importers = {path.name for path in MLAPI if any(name.startswith("training") for name in imports(path))}
+
+    assert importers == {"cli.py"}
+
+
+def calls(path: Path, *names: str) -> set[str]:
+    """Which of these the file calls or touches, as they are written there."""
+    found = {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute | ast.Name)}
+    return {name for name in names if name in found}
+
+
+@each_file
+def test_only_settings_reads_the_environment(path: Path) -> None:
+    if path.name != "settings.py":
+        assert not calls(path, "os.environ", "os.getenv", "os.environb")
+
+
+@each_file
+def test_only_artifact_unpickles(path: Path) -> None:
+    packages = {module.split(".")[0] for module in imports(path)}
+
+    assert not packages & {"pickle", "cloudpickle", "dill", "shelve", "marshal"}
+    if path.name != "artifact.py":
+        assert "joblib" not in packages
+
+
+@each_file
+def test_only_artifact_and_aliases_write(path: Path) -> None:
+    writers = {"artifact.py", "aliases.py"}
+    methods = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+    if path.name not in writers | {"disk.py"}:
+        assert "mlapi.disk" not in set(imports(path))
+        assert not methods & {"write_text", "write_bytes", "mkdir", "rename", "unlink", "rmdir", "rmtree"}
+
+
+@each_file
+def test_no_room_without_a_meaning(path: Path) -> None:
+    assert path.stem not in {"utils", "helpers", "common", "base", "manager", "core"}
+    assert ast.get_docstring(tree(path)), "each module says what it is for"
+
+
+@each_file
+def test_nothing_evaluates_text(path: Path) -> None:
+    assert not calls(path, "eval", "exec", "os.system", "subprocess")
