@@ -83,6 +83,13 @@ class Manifest(Draft):
     files: Mapping[str, File] = field(default_factory=dict)
 
 
+_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("name", "algorithm", "task", "created_at"), str),
+    **dict.fromkeys(("signature", "parameters", "metrics", "data", "environment", "files"), dict),
+    "version": int,
+}
+
+
 def publish(models_dir: Path, draft: Draft, estimator: Any, files: Mapping[str, bytes]) -> Manifest:
     """Write the next version of the draft's model; the first of a name becomes `production`.
 
@@ -159,7 +166,7 @@ def read_manifest(home: Path, number: int) -> Manifest:
         )
     try:
         manifest = _from_document(document)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BrokenArtifact(f"{MANIFEST} lacks or misstates {str(error)[:80]}") from error
     if (manifest.name, manifest.version) != (home.name, number):
         raise BrokenArtifact(f"{MANIFEST} belongs to version {manifest.version} of {manifest.name!r:.80}")
@@ -268,6 +275,9 @@ def _parse(content: bytes) -> dict[str, Any]:
 def _from_document(document: Mapping[str, Any]) -> Manifest:
     """Fields that a newer writer added are passed over."""
     known = {entry.name: document[entry.name] for entry in fields(Manifest)}
+    for name, kind in _TYPES.items():
+        if type(known[name]) is not kind:
+            raise TypeError(name)
     known["signature"] = signatures.from_json(known["signature"])
     known["files"] = {
         name: File(entry["bytes"], entry["sha256"])

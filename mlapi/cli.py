@@ -20,7 +20,8 @@ from mlapi.names import PRODUCTION, is_alias
 from mlapi.settings import Settings, load_settings, settings_rows
 
 if TYPE_CHECKING:
-    from mlapi.registry import ModelRecord, Registry
+    from mlapi.registry import Registry
+    from mlapi.snapshot import ModelRecord
     from training.recipes import Recipe
 
 # The commands import what they need when they run: scikit-learn costs a second, `--help` should not.

@@ -1,4 +1,4 @@
-"""Which models, versions and aliases exist, and the loaded ones: the server's view of models_dir.
+"""The server's view of the models folder: what exists, what is loaded, what is broken and why.
 
 A snapshot is immutable and swapped whole, so that a request sees one state from its first step to its
 last. A thread in each process looks at the folders every `poll_s` seconds and makes the next snapshot
@@ -12,158 +12,20 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
-from mlapi.aliases import read_aliases
-from mlapi.artifact import MANIFEST, Manifest, check_files, read_manifest, versions
-from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
+from mlapi import aliases
+from mlapi.artifact import check_files, read_manifest, versions
+from mlapi.errors import BrokenArtifact, ModelUnavailable
 from mlapi.model import Model, load_model
-from mlapi.names import LATEST, PRODUCTION, is_model_name, parse_version
+from mlapi.names import is_model_name
+from mlapi.snapshot import Key, ModelRecord, Snapshot, Stamp, VersionRecord
 
 logger = logging.getLogger(__name__)
 
-Stamp: TypeAlias = Mapping[str, tuple[int, int]]
-"""Inode and time of change by file; another stamp means that something changed."""
-
 _SETTLED_NS = 2_000_000_000
 """A folder changed more recently than this may change again within its clock's tick: look twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
-    """A version on disk as it was found; with a `reason` it is broken and never served."""
-
-    number: int
-    manifest: Manifest | None
-    reason: str | None
-    stamp: Stamp
-
-    def still_holds(self, stamp: Stamp) -> bool:
-        """Whether a look at the files would find the same.
-
-        A good version is one as long as its manifest is the same file (a folder deleted by hand may be
-        trained again under its number); a broken one is looked at again when any of its files changed.
-        """
-        if self.reason:
-            return self.stamp == stamp
-        return self.stamp.get(MANIFEST) == stamp.get(MANIFEST)
-
-
-@dataclass(frozen=True)
-class ModelRecord:
-    """A model on disk. `stamp` tells whether its folder changed since, None that it may have."""
-
-    name: str
-    versions: Mapping[int, VersionRecord]
-    aliases: Mapping[str, int]
-    problem: str | None = None
-    stamp: Stamp | None = None
-
-    @property
-    def numbers(self) -> list[int]:
-        return list(self.versions)
-
-    @property
-    def latest(self) -> int | None:
-        """The highest version that is not broken."""
-        good = (number for number, record in self.versions.items() if record.reason is None)
-        return max(good, default=None)
-
-    @property
-    def wanted(self) -> set[int]:
-        """The versions that must be loaded before a request asks: those of aliases, and the latest."""
-        named = {*self.aliases.values(), self.latest}
-        return {number for number, version in self.versions.items() if number in named and not version.reason}
-
-    @property
-    def algorithm(self) -> str | None:
-        manifest = self._manifest
-        return None if manifest is None else manifest.algorithm
-
-    @property
-    def task(self) -> str | None:
-        manifest = self._manifest
-        return None if manifest is None else manifest.task
-
-    @property
-    def _manifest(self) -> Manifest | None:
-        """Of the version that a request without a version gets, else of the newest that has one."""
-        preferred = [self.aliases.get(PRODUCTION, 0), self.latest or 0, *sorted(self.versions, reverse=True)]
-        found = (self.versions[number] for number in preferred if number in self.versions)
-        return next((version.manifest for version in found if version.manifest), None)
-
-    def resolve(self, ref: str | None) -> int:
-        """The version that a number, an alias, `latest` or nothing means.
-
-        Raises:
-            VersionNotFound: No version or alias of this model is called so.
-            ModelUnavailable: There is none that serves.
-        """
-        if ref is None:
-            if self.problem and not self.aliases:
-                raise ModelUnavailable(f"model {self.name!r}: {self.problem}")
-            ref = PRODUCTION if PRODUCTION in self.aliases else LATEST
-        if ref == LATEST:
-            if self.latest is None:
-                raise ModelUnavailable(f"model {self.name!r} has no version that serves")
-            return self.latest
-        if ref in self.aliases and self.aliases[ref] not in self.versions:
-            raise ModelUnavailable(
-                f"alias {ref!r} of model {self.name!r} names version {self.aliases[ref]}, which is gone"
-            )
-        number = self.aliases.get(ref) or parse_version(ref)
-        if number is None or number not in self.versions:
-            raise VersionNotFound(
-                f"model {self.name!r} has no version {ref[:64]!r}; versions: "
-                f"{listed(self.numbers)}; aliases: {listed(self.aliases)}"
-            )
-        return number
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What is known at one moment; `loaded` are the versions that aliases and `latest` name."""
-
-    models: Mapping[str, ModelRecord] = field(default_factory=dict)
-    loaded: Mapping[tuple[str, int], Model] = field(default_factory=dict)
-    problem: str | None = None
-
-    @property
-    def serving(self) -> list[str]:
-        """The models that answer a request without a version."""
-        return [name for name, record in self.models.items() if self._serves(record)]
-
-    @property
-    def broken(self) -> Iterator[tuple[str, int | None, str]]:
-        """Model, version and reason of all that does not serve; no version: the model itself."""
-        for name, record in self.models.items():
-            if record.problem:
-                yield name, None, record.problem
-            for version in record.versions.values():
-                if version.reason:
-                    yield name, version.number, version.reason
-
-    def _serves(self, record: ModelRecord) -> bool:
-        try:
-            return (record.name, record.resolve(None)) in self.loaded
-        except (ModelUnavailable, VersionNotFound):
-            return False
-
-    def record(self, name: str) -> ModelRecord:
-        """One model.
-
-        Raises:
-            ModelNotFound: There is none of this name.
-            NotReady: Nobody can tell: the models folder cannot be read.
-        """
-        if name not in self.models:
-            if self.problem:
-                raise NotReady(self.problem)
-            raise ModelNotFound(f"no model {name[:64]!r}; models: {listed(self.models)}")
-        return self.models[name]
 
 
 class Registry:
@@ -175,7 +37,7 @@ class Registry:
         self._snapshot = Snapshot()
         self._refreshing = threading.Lock()
         self._on_demand = _Recent(loaded_versions)
-        self._failed: dict[tuple[str, int], str] = {}
+        self._failed: dict[Key, str] = {}
         self._watched_by: int | None = None
 
     @property
@@ -190,7 +52,7 @@ class Registry:
 
         Raises:
             ModelNotFound, VersionNotFound: There is no such thing.
-            ModelUnavailable: It is broken.
+            ModelUnavailable: It is broken, or nobody can tell.
         """
         snapshot = self.snapshot
         record = snapshot.record(name)
@@ -205,28 +67,39 @@ class Registry:
     def refresh(self) -> None:
         """Bring the snapshot up to date with the disk. Raises nothing: what fails is in it."""
         with self._refreshing:
+            old = self._snapshot
             try:
-                self._snapshot = self._next(self._snapshot)
+                new = self._next(old)
             except OSError as error:
                 # An unmounted or unreadable folder takes nothing away that is already loaded.
-                problem = f"the models folder cannot be read: {error.strerror}"
-                if problem != self._snapshot.problem:
-                    logger.warning("models folder unreadable", extra={"reason": error.strerror})
-                self._snapshot = replace(self._snapshot, problem=problem)
+                new = replace(old, problem=f"the models folder cannot be read: {error.strerror}")
+            self._snapshot = new
+        _log_changes(old, new)
 
     def _next(self, old: Snapshot) -> Snapshot:
-        models = {}
-        loaded: dict[tuple[str, int], Model] = {}
+        models: dict[str, ModelRecord] = {}
+        loaded: dict[Key, Model] = {}
         with os.scandir(self._models_dir) as entries:
             names = sorted(entry.name for entry in entries if is_model_name(entry.name))
         for name in names:
-            record = self._look(name, old.models.get(name))
+            try:
+                record = self._look(name, old.models.get(name))
+                record = record and self._load(record, old, loaded)
+            except OSError as error:
+                record = _kept(name, old, loaded, f"the folder cannot be read: {error.strerror}")
+            except Exception:  # a defect of ours that one model meets must not hold back the others
+                logger.exception("model not understood", extra={"model": name})
+                record = _kept(name, old, loaded, "a defect of the server; its log has the reason")
             if record is not None:
-                models[name] = self._load(record, old, loaded)
+                models[name] = record
         return Snapshot(models, loaded)
 
     def _look(self, name: str, old: ModelRecord | None) -> ModelRecord | None:
-        """The model as it stands on disk; the old record where nothing changed."""
+        """The model as it stands on disk; the old record where nothing changed, None if it is gone.
+
+        Raises:
+            OSError: Its folder cannot be read.
+        """
         home = self.home(name)
         try:
             stamp = _settled_stamp(home, old)
@@ -235,18 +108,15 @@ class Registry:
             numbers = versions(home)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
-            return ModelRecord(name, {}, {}, f"the folder cannot be read: {error.strerror}")
         if not numbers:
             return None
         known = old.versions if old else {}
         records = {number: self._version(name, number, known.get(number)) for number in numbers}
         try:
-            return ModelRecord(name, records, read_aliases(home), None, stamp)
+            return ModelRecord(name, records, aliases.read_aliases(home), None, stamp)
         except BrokenArtifact as error:
             # What an alias held is not guessed; the last known state stays.
-            aliases = old.aliases if old else {}
-            return ModelRecord(name, records, aliases, str(error), stamp)
+            return ModelRecord(name, records, old.aliases if old else {}, str(error), stamp)
 
     def _version(self, name: str, number: int, known: VersionRecord | None) -> VersionRecord:
         home = self.home(name)
@@ -259,25 +129,21 @@ class Registry:
             manifest = read_manifest(home, number)
             check_files(home, manifest)
         except BrokenArtifact as error:
-            _log_broken(name, number, error)
             return VersionRecord(number, manifest, str(error), stamp)
         return VersionRecord(number, manifest, None, stamp)
 
-    def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[tuple[str, int], Model]) -> ModelRecord:
+    def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[Key, Model]) -> ModelRecord:
         """Load what the aliases and `latest` name; a version that fails is broken from here on."""
-        while True:
-            missing = [number for number in record.wanted if (record.name, number) not in loaded]
-            if not missing:
-                return record
+        while missing := [number for number in record.wanted if (record.name, number) not in loaded]:
             for number in missing:
-                version = record.versions[number]
                 key = (record.name, number)
+                version = record.versions[number]
                 try:
                     loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
                 except BrokenArtifact as error:
-                    _log_broken(record.name, number, error)
                     broken = replace(version, reason=str(error))
                     record = replace(record, versions={**record.versions, number: broken})
+        return record
 
     def _load_version(self, name: str, version: VersionRecord, old: Model | None) -> Model:
         """The model that is loaded already, if it is this very version, else from disk.
@@ -299,7 +165,6 @@ class Registry:
             try:
                 model = self._load_version(name, version, None)
             except BrokenArtifact as error:
-                _log_broken(name, version.number, error)
                 reason = self._failed[key] = str(error)
             else:
                 self._on_demand.put(key, model)
@@ -326,15 +191,15 @@ class _Recent:
     def __init__(self, size: int) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._models: OrderedDict[tuple[str, int], Model] = OrderedDict()
+        self._models: OrderedDict[Key, Model] = OrderedDict()
 
-    def get(self, key: tuple[str, int]) -> Model | None:
+    def get(self, key: Key) -> Model | None:
         with self._lock:
             if key in self._models:
                 self._models.move_to_end(key)
             return self._models.get(key)
 
-    def put(self, key: tuple[str, int], model: Model) -> None:
+    def put(self, key: Key, model: Model) -> None:
         with self._lock:
             self._models[key] = model
             while len(self._models) > self._size:
@@ -348,40 +213,59 @@ def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
         present = registry()
         if present is None:
             return
-        try:
-            present.refresh()
-        except Exception:  # the thread must outlive a defect of ours, and the log must have it
-            logger.exception("refresh failed")
+        present.refresh()
         del present
 
 
+def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> ModelRecord:
+    """A model that cannot be looked at: what was known of it, and loaded, stays."""
+    loaded |= {key: model for key, model in old.loaded.items() if key[0] == name}
+    known = old.models.get(name)
+    return ModelRecord(name, known.versions if known else {}, known.aliases if known else {}, problem)
+
+
 def _settled_stamp(home: Path, known: ModelRecord | None) -> Stamp | None:
-    """The stamp of a model's folder and of what is broken in it.
+    """The stamp of a model's folder, its alias file, and of what is broken in it.
 
     None while its newest change may not be the last one within a tick of the disk's clock.
 
     Raises:
         OSError: The folder is gone or cannot be read.
     """
-    status = home.stat()
-    if abs(time.time_ns() - status.st_mtime_ns) < _SETTLED_NS:
+    stamp = {"": _identity(home.stat()), **_stat(home / aliases.FILE)}
+    if any(abs(time.time_ns() - changed) < _SETTLED_NS for _, changed in stamp.values()):
         return None
-    stamp = {"": (status.st_ino, status.st_mtime_ns)}
     for version in known.versions.values() if known else ():
         if version.reason:
             found = _folder_stamp(home / str(version.number))
-            stamp |= {f"{version.number}/{name}": value for name, value in found.items()}
+            stamp |= {f"{version.number}/{name}": identity for name, identity in found.items()}
     return stamp
 
 
 def _folder_stamp(folder: Path) -> Stamp:
     try:
         with os.scandir(folder) as entries:
-            status = {entry.name: entry.stat() for entry in entries}
+            return {entry.name: _identity(entry.stat()) for entry in entries}
     except OSError:
         return {}
-    return {name: (entry.st_ino, entry.st_mtime_ns) for name, entry in status.items()}
 
 
-def _log_broken(name: str, number: int, error: BrokenArtifact) -> None:
-    logger.warning("version broken", extra={"model": name, "version": number, "reason": str(error)})
+def _stat(file: Path) -> Stamp:
+    try:
+        return {file.name: _identity(file.stat())}
+    except OSError:
+        return {}
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_ino, status.st_mtime_ns
+
+
+def _log_changes(old: Snapshot, new: Snapshot) -> None:
+    """What became broken, once: the folders are looked at again and again."""
+    if new.problem and new.problem != old.problem:
+        logger.warning("models folder unreadable", extra={"reason": new.problem})
+    known = set(old.broken)
+    for name, version, reason in new.broken:
+        if (name, version, reason) not in known:
+            logger.warning("broken", extra={"model": name, "version": version, "reason": reason})

@@ -7,7 +7,7 @@ derived from it can be cached by it. It states types and ranges; it never checks
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,12 @@ class Feature:
     format: str | None = None
     """For a datetime: the form of the training file, as `strptime` takes it, beside ISO 8601."""
 
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"feature {self.name!r}: no kind {self.kind!r}")
+        if not all(isinstance(bound, int | float | None) for bound in (self.minimum, self.maximum)):
+            raise ValueError(f"feature {self.name!r}: a bound that is no number")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -61,6 +67,8 @@ class Signature:
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.features or len(set(self.names)) != len(self.features):
+            raise ValueError("features: expected at least one, each name once")
         # Once, because every request looks something up by its model's signature.
         object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
 
@@ -94,7 +102,7 @@ def from_json(document: Mapping[str, Any]) -> Signature:
     """Read what `to_json` wrote; fields that a newer writer added are passed over.
 
     Raises:
-        KeyError, TypeError: The document is not a signature.
+        KeyError, TypeError, ValueError: The document is not a signature.
     """
     return Signature(
         features=tuple(_read(Feature, entry) for entry in document["features"]),

@@ -18,7 +18,7 @@ from mlapi.settings import PREFIX, Settings
 from mlapi.signature import Signature, Target
 from training import features
 from training.recipes import load_recipes
-from training.registration import _algorithm, _task
+from training.registration import algorithm_of, task_of
 from training.workflow import train
 
 ROOT = Path(__file__).parent.parent
@@ -80,11 +80,11 @@ def publish_fitted(
     files: dict[str, bytes] | None = None,
 ) -> Manifest:
     """Publish an estimator that is fitted on the frame (or on its matrix)."""
-    target = Target("y", "number" if _task(estimator) == "regression" else "category")
+    target = Target("y", "number" if task_of(estimator) == "regression" else "category")
     draft = Draft(
         name=name,
-        algorithm=_algorithm(estimator),
-        task=_task(estimator),
+        algorithm=algorithm_of(estimator),
+        task=task_of(estimator),
         signature=signature or Signature(features.describe_features(frame), target),
         parameters={},
         metrics={},

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = {
     0: {"errors", "names", "settings", "signature", "reference", "disk"},
-    1: {"aliases", "artifact", "model", "registry", "algorithms"},
+    1: {"aliases", "artifact", "model", "snapshot", "registry", "algorithms"},
     2: {"formats", "rows", "schemas"},
     3: {"telemetry", "problems", "resources"},
     4: {"app", "server", "offline", "cli"},

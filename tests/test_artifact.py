@@ -160,6 +160,23 @@ def change(folder: Path, **entries: Any) -> None:
         ({"files": {"../../x": {"bytes": 1, "sha256": ""}}}, "misstates"),
         ({"signature": 3}, "misstates"),
         ({"signature": {"features": [{"nome": "x"}], "target": {}, "ignored": []}}, "misstates"),
+        (
+            {"signature": {"features": [], "target": {"name": "y", "kind": "number"}, "ignored": []}},
+            "misstates",
+        ),
+        (
+            {
+                "signature": {
+                    "features": [{"name": "x", "kind": "colour"}],
+                    "target": {"name": "y", "kind": "number"},
+                    "ignored": [],
+                }
+            },
+            "no kind 'colour'",
+        ),
+        ({"algorithm": ["svm"]}, "misstates algorithm"),
+        ({"version": True}, "misstates version"),
+        ({"metrics": None}, "misstates metrics"),
     ],
 )
 def test_a_manifest_that_does_not_hold_is_refused(tmp_path: Path, entries: Any, reason: str) -> None:

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from mlapi import registry as registry_module
 from mlapi.aliases import FILE, set_alias
-from mlapi.artifact import MANIFEST, MODEL
+from mlapi.artifact import MANIFEST, MODEL, Manifest
 from mlapi.errors import ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
 from mlapi.registry import Registry
 from tests.conftest import publish_fitted
@@ -225,7 +226,6 @@ def test_an_alias_file_that_turns_to_garbage_leaves_the_aliases_as_they_were(tmp
     assert slope(registry) == 1
 
     (tmp_path / "line" / FILE).write_text("garbage")
-    os.utime(tmp_path / "line", ns=(1, 1))
 
     wait_until(lambda: bool(list(registry.snapshot.broken)))
     assert slope(registry) == 1
@@ -269,9 +269,56 @@ def test_hidden_and_foreign_entries_are_no_models(tmp_path: Path) -> None:
     assert snapshot.models["line"].numbers == [1]
 
 
+def test_an_alias_file_edited_in_place_is_noticed(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    for path in (tmp_path / "line", tmp_path / "line" / FILE):
+        os.utime(path, ns=(1, 1))
+    registry = open_registry(tmp_path)
+    registry.refresh()
+
+    text = (tmp_path / "line" / FILE).read_text()
+    with (tmp_path / "line" / FILE).open("r+") as file:
+        file.write(text.replace('"version": 1', '"version": 2'))
+
+    wait_until(lambda: slope(registry) == 2)
+
+
+def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 1, name="other")
+    real = registry_module.read_manifest
+
+    def defect(home: Path, number: int) -> Manifest:
+        if home.name == "other":
+            raise RuntimeError("never thought of")
+        return real(home, number)
+
+    monkeypatch.setattr(registry_module, "read_manifest", defect)
+    registry = open_registry(tmp_path)
+
+    assert slope(registry) == 1
+    assert [name for name, _, _ in registry.snapshot.broken] == ["other"]
+    assert "never thought of" in caplog.text
+
+
+def test_what_is_broken_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    line(tmp_path, 1)
+    spoil(tmp_path / "line" / "1" / MODEL)
+    registry = open_registry(tmp_path)
+
+    for _ in range(5):
+        registry.refresh()
+
+    assert [record.getMessage() for record in caplog.records] == ["broken"]
+
+
 def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line(tmp_path, 1)
-    os.utime(tmp_path / "line", ns=(1, 1))
+    for path in (tmp_path / "line", tmp_path / "line" / FILE):
+        os.utime(path, ns=(1, 1))
     registry = open_registry(tmp_path)
     registry.refresh()
     before = registry.snapshot.models["line"]

@@ -47,8 +47,8 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
     _try(estimator, frame, signature)
     draft = Draft(
         name=name,
-        algorithm=_algorithm(estimator),
-        task=_task(estimator),
+        algorithm=algorithm_of(estimator),
+        task=task_of(estimator),
         signature=signature,
         parameters=_parameters(estimator),
         metrics={},
@@ -111,7 +111,7 @@ def _final(estimator: Any) -> Any:
     return _final(steps[-1][1]) if steps else estimator
 
 
-def _algorithm(estimator: Any) -> str:
+def algorithm_of(estimator: Any) -> str:
     """One of ours if the class is known, else the class's own name in our spelling."""
     kind = type(_final(estimator))
     for name, algorithm in ALGORITHMS.items():
@@ -120,13 +120,13 @@ def _algorithm(estimator: Any) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
 
 
-def _task(estimator: Any) -> str:
+def task_of(estimator: Any) -> str:
     """Clusters and outliers are labels too."""
     return REGRESSION if is_regressor(estimator) else CLASSIFICATION
 
 
 def _target(estimator: Any) -> Target:
-    if _task(estimator) == REGRESSION:
+    if task_of(estimator) == REGRESSION:
         return Target("prediction", "number")
     classes = getattr(estimator, "classes_", None) if is_classifier(estimator) else None
     known = tuple(classes.tolist()) if isinstance(classes, np.ndarray) else None

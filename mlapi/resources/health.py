@@ -4,8 +4,9 @@ from flask import Response, request
 from flask_restful import Resource
 
 from mlapi.errors import NotReady, listed
-from mlapi.registry import Registry, Snapshot
+from mlapi.registry import Registry
 from mlapi.resources.models import respond
+from mlapi.snapshot import Snapshot
 
 
 class Live(Resource):  # type: ignore[misc]

@@ -7,9 +7,10 @@ from flask import Response, render_template, request
 from flask_restful import Resource
 
 from mlapi.formats import encode_json
-from mlapi.registry import Registry, Snapshot
+from mlapi.registry import Registry
 from mlapi.resources.models import respond
 from mlapi.signature import example
+from mlapi.snapshot import Snapshot
 
 LINKS = {
     "models": "/models",

@@ -10,7 +10,8 @@ from mlapi import formats, schemas
 from mlapi import signature as signatures
 from mlapi.artifact import MODEL, REPORT, Manifest, read_file
 from mlapi.errors import BrokenArtifact, ModelUnavailable, ReportNotFound
-from mlapi.registry import ModelRecord, Registry, VersionRecord
+from mlapi.registry import Registry
+from mlapi.snapshot import ModelRecord, VersionRecord
 
 _ENTRY = schemas.ModelEntry()
 _VERSION = schemas.VersionEntry()

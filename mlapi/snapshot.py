@@ -1,0 +1,153 @@
+"""What is known of the models folder at one moment: plain frozen records, and what a reference means.
+
+Made by `mlapi.registry`, which swaps one snapshot for the next; nothing here touches the disk.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from mlapi.artifact import MANIFEST, Manifest
+from mlapi.errors import ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
+from mlapi.model import Model
+from mlapi.names import LATEST, PRODUCTION, parse_version
+
+Key: TypeAlias = tuple[str, int]
+"""A model's name and one of its versions."""
+
+Stamp: TypeAlias = Mapping[str, tuple[int, int]]
+"""Inode and time of change by file; another stamp means that something changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A version on disk as it was found; with a `reason` it is broken and never served."""
+
+    number: int
+    manifest: Manifest | None
+    reason: str | None
+    stamp: Stamp
+
+    def still_holds(self, stamp: Stamp) -> bool:
+        """Whether a look at the files would find the same.
+
+        A good version is one as long as its manifest is the same file (a folder deleted by hand may be
+        trained again under its number); a broken one is looked at again when any of its files changed.
+        """
+        if self.reason:
+            return self.stamp == stamp
+        return self.stamp.get(MANIFEST) == stamp.get(MANIFEST)
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A model on disk. `stamp` tells whether its folder changed since, None that it may have."""
+
+    name: str
+    versions: Mapping[int, VersionRecord]
+    aliases: Mapping[str, int]
+    problem: str | None = None
+    stamp: Stamp | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        return list(self.versions)
+
+    @property
+    def latest(self) -> int | None:
+        """The highest version that is not broken."""
+        good = (number for number, record in self.versions.items() if record.reason is None)
+        return max(good, default=None)
+
+    @property
+    def wanted(self) -> set[int]:
+        """The versions that must be loaded before a request asks: those of aliases, and the latest."""
+        named = {*self.aliases.values(), self.latest}
+        return {number for number, version in self.versions.items() if number in named and not version.reason}
+
+    @property
+    def algorithm(self) -> str | None:
+        manifest = self._manifest
+        return None if manifest is None else manifest.algorithm
+
+    @property
+    def task(self) -> str | None:
+        manifest = self._manifest
+        return None if manifest is None else manifest.task
+
+    @property
+    def _manifest(self) -> Manifest | None:
+        """Of the version that a request without a version gets, else of the newest that has one."""
+        preferred = [self.aliases.get(PRODUCTION, 0), self.latest or 0, *sorted(self.versions, reverse=True)]
+        found = (self.versions[number] for number in preferred if number in self.versions)
+        return next((version.manifest for version in found if version.manifest), None)
+
+    def resolve(self, ref: str | None) -> int:
+        """The version that a number, an alias, `latest` or nothing means.
+
+        Raises:
+            VersionNotFound: No version or alias of this model is called so.
+            ModelUnavailable: There is none that serves.
+        """
+        if ref is None:
+            if self.problem and not self.aliases:
+                raise ModelUnavailable(f"model {self.name!r}: {self.problem}")
+            ref = PRODUCTION if PRODUCTION in self.aliases else LATEST
+        if ref == LATEST:
+            if self.latest is None:
+                raise ModelUnavailable(f"model {self.name!r} has no version that serves")
+            return self.latest
+        if ref in self.aliases and self.aliases[ref] not in self.versions:
+            raise ModelUnavailable(
+                f"alias {ref!r} of model {self.name!r} names version {self.aliases[ref]}, which is gone"
+            )
+        number = self.aliases.get(ref) or parse_version(ref)
+        if number is None or number not in self.versions:
+            raise VersionNotFound(
+                f"model {self.name!r} has no version {ref[:64]!r}; versions: "
+                f"{listed(self.numbers)}; aliases: {listed(self.aliases)}"
+            )
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is known at one moment; `loaded` are the versions that aliases and `latest` name."""
+
+    models: Mapping[str, ModelRecord] = field(default_factory=dict)
+    loaded: Mapping[Key, Model] = field(default_factory=dict)
+    problem: str | None = None
+
+    @property
+    def serving(self) -> list[str]:
+        """The models that answer a request without a version."""
+        return [name for name, record in self.models.items() if self._serves(record)]
+
+    @property
+    def broken(self) -> Iterator[tuple[str, int | None, str]]:
+        """Model, version and reason of all that does not serve; no version: the model itself."""
+        for name, record in self.models.items():
+            if record.problem:
+                yield name, None, record.problem
+            for version in record.versions.values():
+                if version.reason:
+                    yield name, version.number, version.reason
+
+    def _serves(self, record: ModelRecord) -> bool:
+        try:
+            return (record.name, record.resolve(None)) in self.loaded
+        except (ModelUnavailable, VersionNotFound):
+            return False
+
+    def record(self, name: str) -> ModelRecord:
+        """One model.
+
+        Raises:
+            ModelNotFound: There is none of this name.
+            NotReady: Nobody can tell: the models folder cannot be read.
+        """
+        if name not in self.models:
+            if self.problem:
+                raise NotReady(self.problem)
+            raise ModelNotFound(f"no model {name[:64]!r}; models: {listed(self.models)}")
+        return self.models[name]
