@@ -5,8 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# PORT=, HOST= and WORKERS= are settings for one run; `mlapi settings` lists the others.
-SETTINGS := $(if $(HOST),MLAPI_HOST="$(HOST)") $(if $(PORT),MLAPI_PORT="$(PORT)") $(if $(WORKERS),MLAPI_WORKERS="$(WORKERS)")
+# PORT=, HOST= and WORKERS= are settings for one run; `mlapi settings` lists the others. HOST counts only as
+# `make serve HOST=`: some systems export it, and the server must not open itself to a network unasked.
+SETTINGS := $(if $(PORT),MLAPI_PORT="$(PORT)") $(if $(WORKERS),MLAPI_WORKERS="$(WORKERS)")
+ifeq ($(origin HOST),command line)
+SETTINGS += MLAPI_HOST="$(HOST)"
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train serve test lint lock
@@ -18,7 +22,7 @@ setup: $(READY) ## make .venv and install everything into it
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlapi needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -29,7 +29,6 @@ graceful_timeout = 25
 _memory = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a disk
 worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 http_parser = "python"  # "auto" takes any installed C parser, also old ones that accept malformed requests
-header_map = "refuse"
 control_socket_disable = True
 umask = 0o077
 

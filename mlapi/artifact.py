@@ -5,7 +5,7 @@
       3.deleted         a version that was deleted: its number is never used again
       1/ 2/             immutable once visible
         manifest.json   what the version is, and the digest of every other file
-        model.joblib    the fitted estimator, uncompressed, so that its pages can be shared
+        model.joblib    the fitted estimator, uncompressed: numbers hardly shrink, and loading is quick
         reference.json  statistics of the training data
         report.html     the model card, where there is one
 
@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,7 @@ import joblib
 from mlapi import disk
 from mlapi import signature as signatures
 from mlapi.aliases import set_alias
-from mlapi.errors import BrokenArtifact
+from mlapi.errors import BrokenArtifact, reason
 from mlapi.names import PRODUCTION, parse_version
 from mlapi.signature import Signature
 
@@ -83,6 +84,8 @@ class Manifest(Draft):
     files: Mapping[str, File] = field(default_factory=dict)
 
 
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
 _TYPES: Mapping[str, type] = {
     **dict.fromkeys(("name", "algorithm", "task", "created_at"), str),
     **dict.fromkeys(("signature", "parameters", "metrics", "data", "environment", "files"), dict),
@@ -104,6 +107,8 @@ def publish(models_dir: Path, draft: Draft, estimator: Any, files: Mapping[str, 
     """
     home = models_dir / draft.name
     home.mkdir(parents=True, exist_ok=True)
+    if not any(_taken(home)):
+        set_alias(home, PRODUCTION, 1)  # before the version, so that no crash leaves it without
     staging = home / f".staging-{secrets.token_hex(8)}"
     staging.mkdir()
     try:
@@ -119,8 +124,6 @@ def publish(models_dir: Path, draft: Draft, estimator: Any, files: Mapping[str, 
         raise
     disk.flush_folder(home)
     disk.flush_folder(models_dir)
-    if manifest.version == 1:
-        set_alias(home, PRODUCTION, 1)
     return manifest
 
 
@@ -142,7 +145,7 @@ def _claim(home: Path, staging: Path, draft: Draft) -> Manifest:
             return manifest
 
 
-def versions(home: Path) -> list[int]:
+def version_numbers(home: Path) -> list[int]:
     """The versions in a model's folder, in order, whole or broken.
 
     Raises:
@@ -211,7 +214,7 @@ def load_estimator(home: Path, manifest: Manifest) -> Any:
     try:
         return joblib.load(BytesIO(content))
     except Exception as error:  # whatever an unpickler raises, the version is unusable
-        raise BrokenArtifact(f"{MODEL} cannot be loaded: {_reason(error)}") from error
+        raise BrokenArtifact(f"{MODEL} cannot be loaded: {reason(error)}") from error
 
 
 def read_own_estimator(path: Path) -> Any:
@@ -225,7 +228,7 @@ def read_own_estimator(path: Path) -> Any:
     try:
         return joblib.load(BytesIO(content))
     except Exception as error:  # as above
-        raise BrokenArtifact(f"{path.name} cannot be loaded: {_reason(error)}") from error
+        raise BrokenArtifact(f"{path.name} cannot be loaded: {reason(error)}") from error
 
 
 def _taken(home: Path) -> Iterator[int]:
@@ -266,7 +269,7 @@ def _parse(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BrokenArtifact(f"{MANIFEST} is not JSON: {_reason(error)}") from error
+        raise BrokenArtifact(f"{MANIFEST} is not JSON: {reason(error)}") from error
     if not isinstance(document, dict):
         raise BrokenArtifact(f"{MANIFEST} is not a JSON object")
     return document
@@ -279,18 +282,17 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         if type(known[name]) is not kind:
             raise TypeError(name)
     known["signature"] = signatures.from_json(known["signature"])
-    known["files"] = {
-        name: File(entry["bytes"], entry["sha256"])
-        for name, entry in known["files"].items()
-        if _is_plain(name)
-    }
+    known["files"] = {name: _file(name, entry) for name, entry in known["files"].items()}
     return Manifest(**known)
 
 
-def _is_plain(name: str) -> bool:
-    if name != Path(name).name or name in ("", ".", ".."):
-        raise TypeError(f"a file's name: {name!r}")
-    return True
+def _file(name: str, entry: Mapping[str, Any]) -> File:
+    size, sha256 = entry["bytes"], entry["sha256"]
+    if not _FILE.fullmatch(name):
+        raise ValueError(f"the name of a file: {name!r}")
+    if type(size) is not int or size < 0 or type(sha256) is not str:
+        raise ValueError(f"the size or digest of {name}")
+    return File(size, sha256)
 
 
 def _compare(name: str, entry: File, actual: str) -> None:
@@ -310,9 +312,3 @@ def _read(folder: Path, name: str, limit: int) -> bytes:
             return file.read(limit + 1)
     except OSError as error:
         raise BrokenArtifact(f"{name} cannot be read: {error.strerror}") from error
-
-
-def _reason(error: Exception) -> str:
-    """The error's class and first line, short."""
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first[:160]}" if first else type(error).__name__

@@ -6,6 +6,7 @@ A mistake of the user is one line and exit status 1; a traceback is a defect of 
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -21,7 +22,7 @@ from mlapi.settings import Settings, load_settings, settings_rows
 
 if TYPE_CHECKING:
     from mlapi.registry import Registry
-    from mlapi.snapshot import ModelRecord
+    from mlapi.snapshot import ModelRecord, Snapshot
     from training.recipes import Recipe
 
 # The commands import what they need when they run: scikit-learn costs a second, `--help` should not.
@@ -30,17 +31,36 @@ stdout = Console()
 stderr = Console(stderr=True)
 
 
+class WrongUsage(click.ClickException):
+    exit_code = click.UsageError.exit_code
+
+
 class Commands(click.Group):
-    """Turns the errors that a user can mend into one line."""
+    """Turns what a user can mend into one line."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        with _one_line():
+            return super().parse_args(context, args)
 
     def invoke(self, context: click.Context) -> Any:
-        try:
+        with _one_line():
             return super().invoke(context)
-        except MlapiError as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from error
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "mlapi"
+        raise WrongUsage(f"{error.format_message()} See `{command} --help`.") from error
+    except MlapiError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,10 +97,15 @@ def train(names: tuple[str, ...], missing: bool) -> None:
 
     recipes = select(load_recipes(), names)
     if missing:
-        serving = _registry(settings).snapshot.serving
-        recipes = [recipe for recipe in recipes if recipe.name not in serving]
+        snapshot = _registry(settings).snapshot
+        recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
     if recipes:
         _train(recipes, settings)
+    _tell_unpromoted(_registry(settings).snapshot, {recipe.name for recipe in recipes})
+
+
+def _has_version(snapshot: "Snapshot", name: str) -> bool:
+    return name in snapshot.models and snapshot.models[name].latest is not None
 
 
 def _train(recipes: "list[Recipe]", settings: Settings) -> None:
@@ -88,38 +113,47 @@ def _train(recipes: "list[Recipe]", settings: Settings) -> None:
 
     from training.workflow import STEPS, train
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    trained = []
-    with Progress(*columns, console=stderr, transient=True) as bar:
-        steps = bar.add_task("training", total=len(recipes) * len(STEPS))
-        for recipe in recipes:
-
-            def begin(step: str, name: str = recipe.name) -> None:
-                bar.update(steps, description=f"{name}: {step}", advance=1)
-
-            trained.append(train(recipe, settings.models_dir, begin))
     table = _table("model", "version", "rows", "metrics on held-out rows", "seconds")
-    for result in trained:
-        manifest = result.manifest
-        table.add_row(
-            manifest.name,
-            str(manifest.version),
-            f"{manifest.data['training_rows']} + {manifest.data['test_rows']}",
-            ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()),
-            f"{result.seconds:.2f}",
-        )
-    stdout.print(table)
-    for manifest in (result.manifest for result in trained if result.manifest.version > 1):
-        stdout.print(
-            f"{manifest.name}: `{PRODUCTION}` stays where it is until "
-            f"`mlapi promote {manifest.name} {manifest.version}`."
-        )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    try:
+        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+            steps = bar.add_task("training", total=len(recipes) * len(STEPS))
+            for recipe in recipes:
+
+                def begin(step: str, name: str = recipe.name) -> None:
+                    bar.update(steps, description=f"{name}: {step}", advance=1)
+
+                manifest, seconds = train(recipe, settings.models_dir, begin)
+                table.add_row(
+                    manifest.name,
+                    str(manifest.version),
+                    f"{manifest.data['training_rows']} + {manifest.data['test_rows']}",
+                    ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()),
+                    f"{seconds:.2f}",
+                )
+    finally:  # what was published before one failed is told too
+        if table.row_count:
+            stdout.print(table)
+
+
+def _tell_unpromoted(snapshot: "Snapshot", trained: set[str]) -> None:
+    """Where a request without a version does not get the latest one, though it might expect to."""
+    for record in snapshot.models.values():
+        production = record.aliases.get(PRODUCTION)
+        if production is None or record.latest in (None, production):
+            continue
+        if record.name in trained or record.name not in snapshot.serving:
+            stdout.print(
+                f"{record.name}: `{PRODUCTION}` is version {production} until "
+                f"`mlapi promote {record.name} {record.latest}`.",
+                soft_wrap=True,
+            )
 
 
 @main.command()
 def models() -> None:
     """List the models, their versions and aliases."""
-    snapshot = _registry(load_settings()).snapshot
+    snapshot = _registry(load_settings(), eager=False).snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
     table = _table("model", "algorithm", "task", "versions", "latest", "aliases")
@@ -145,7 +179,7 @@ def predict(name: str, rows: Path, ref: str | None, include: tuple[str, ...]) ->
     settings = load_settings()
     from mlapi.offline import predict_csv
 
-    model = _registry(settings).get(name, ref)
+    model = _registry(settings, eager=False).get(name, ref)
     for line in predict_csv(model, rows, include, warn=lambda text: click.echo(text, err=True)):
         click.echo(line, nl=False)
 
@@ -182,7 +216,7 @@ def promote(name: str, version: int, alias: str) -> None:
     settings = load_settings()
     from mlapi.aliases import set_alias
 
-    registry = _registry(settings)
+    registry = _registry(settings, eager=False)
     registry.get(name, str(version))  # raises unless it is there and serves
     set_alias(registry.home(name), alias, version)
     stdout.print(f"{name}: {alias} = {version}")
@@ -193,7 +227,7 @@ def promote(name: str, version: int, alias: str) -> None:
 def verify(name: str | None) -> None:
     """Check and load every version; exit status 1 if one is broken."""
     settings = load_settings()
-    registry = _registry(settings)
+    registry = _registry(settings, eager=False)
     snapshot = registry.snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
@@ -230,11 +264,14 @@ def settings() -> None:
     stdout.print(table)
 
 
-def _registry(settings: Settings) -> "Registry":
+def _registry(settings: Settings, *, eager: bool = True) -> "Registry":
     from mlapi.registry import Registry
 
     return Registry(
-        settings.models_dir, poll_s=settings.models_poll_s, loaded_versions=settings.loaded_versions
+        settings.models_dir,
+        poll_s=settings.models_poll_s,
+        loaded_versions=settings.loaded_versions,
+        eager=eager,
     )
 
 

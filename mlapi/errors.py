@@ -13,14 +13,21 @@ a client is the business of `mlapi.problems`, to a terminal that of `mlapi.cli`.
 status of their own concern the operator, and reach a client only as "500".
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 T = TypeVar("T")
 
+_PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
+
 SHOWN = 20
 """How many findings, or known names, one message lists at most."""
+
+
+LONGEST_POINTER = 500
+"""Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,10 @@ class Finding:
 
     pointer: str
     detail: str
+
+    def __post_init__(self) -> None:
+        if len(self.pointer) > LONGEST_POINTER:
+            object.__setattr__(self, "pointer", self.pointer[:LONGEST_POINTER] + "…")
 
 
 class MlapiError(Exception):
@@ -149,6 +160,12 @@ class NotReady(ModelUnavailable):
 class BrokenArtifact(MlapiError):
     """A version on disk that must not be served; the message is its reason."""
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the disk refused for now, rather than the version being wrong."""
+        cause = self.__cause__
+        return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+
 
 class SettingsError(MlapiError):
     """Settings that stop the start; the message lists every problem."""
@@ -176,7 +193,8 @@ def listed(names: Iterable[object]) -> str:
 def quoted(text: str, limit: int = 40) -> str:
     """The caller's own word, shortened, safe to print and to encode."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return '"' + short.encode("utf-8", "backslashreplace").decode() + '"'
+    plain = (sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in short)
+    return f'"{"".join(plain)}"'
 
 
 def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
@@ -188,3 +206,10 @@ def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
         if count <= SHOWN:
             shown.append(finding)
     return tuple(shown), count
+
+
+def reason(error: BaseException) -> str:
+    """The error's class and first line, short, and without the server's paths: clients see it."""
+    first = (str(error).splitlines() or [""])[0]
+    first = _PATH.sub("…", first)[:160]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

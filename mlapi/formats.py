@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isinf
 from typing import Any, NoReturn, TypeAlias
 
 import orjson
@@ -26,6 +27,9 @@ PROBLEM = "application/problem+json"
 
 Decoder: TypeAlias = Callable[[bytes], Any]
 Encoder: TypeAlias = Callable[[Any], bytes]
+
+Place: TypeAlias = tuple[Any, ...]
+"""Where a value stands: empty for the body itself, else the place of its parent, and its own token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,14 @@ def _media_type(content_type: str | None) -> str:
 
 
 def _starts_as_json(body: bytes) -> bool:
-    return body[:64].lstrip()[:1] in (b"{", b"[")
+    """An object or a list by its first sign; a short word or number, or nothing, by reading it."""
+    if body[:64].lstrip()[:1] in (b"{", b"[") or not body or body.isspace():
+        return True
+    try:
+        orjson.loads(body[:1025])
+    except orjson.JSONDecodeError:
+        return False
+    return len(body) <= 1024
 
 
 def _members(data: Any) -> int:
@@ -144,9 +155,8 @@ def _check_unique(body: bytes) -> None:
     except RecursionError as error:
         raise MalformedBody("the JSON is nested too deeply") from error
     _refuse(
-        Finding(f"{place}/{escaped(leaf.name)}", "the name stands twice in one object")
-        for place, leaf in _leaves(data)
-        if isinstance(leaf, _Duplicate)
+        ((place, leaf.name) for place, leaf in _leaves(data) if isinstance(leaf, _Duplicate)),
+        "the name stands twice in one object",
     )
 
 
@@ -169,17 +179,16 @@ def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:
     except ValueError:
         raise malformed from error
     _refuse(
-        Finding(place, "the number is beyond float64")
-        for place, leaf in _leaves(data)
-        if isinstance(leaf, float) and abs(leaf) == float("inf")
+        (place for place, leaf in _leaves(data) if isinstance(leaf, float) and isinf(leaf)),
+        "the number is beyond float64",
     )
     raise malformed from error
 
 
-def _refuse(findings: Iterable[Finding]) -> None:
-    shown, count = bounded(findings)
+def _refuse(places: Iterable[Place], detail: str) -> None:
+    shown, count = bounded(places)
     if shown:
-        raise InvalidInput(shown, count)
+        raise InvalidInput([Finding(_pointer_to(place), detail) for place in shown], count)
 
 
 def _parse_int(digits: str) -> float:
@@ -190,25 +199,34 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _leaves(data: Any) -> Iterator[tuple[str, Any]]:
-    """Every value that is neither an object nor a list, with its JSON pointer.
+def _leaves(data: Any) -> Iterator[tuple[Place, Any]]:
+    """Every value that is neither an object nor a list, with its place.
 
-    A stack and not recursion: the client chooses the depth.
+    A stack and not recursion, and a place that shares its beginning with its neighbours: the client
+    chooses the depth and the length of the names.
     """
-    stack: list[Iterator[tuple[str, Any]]] = [iter([("", data)])]
+    stack: list[Iterator[tuple[Place, Any]]] = [iter([((), data)])]
     while stack:
-        place, value = next(stack[-1], (None, None))
-        if place is None:
-            stack.pop()
-        elif isinstance(value, dict | list):
-            stack.append(_children(place, value))
-        else:
+        for place, value in stack[-1]:
+            if isinstance(value, dict | list):
+                stack.append(_children(place, value))
+                break
             yield place, value
+        else:
+            stack.pop()
 
 
-def _children(place: str, parent: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
+def _children(place: Place, parent: dict[str, Any] | list[Any]) -> Iterator[tuple[Place, Any]]:
     children = parent.items() if isinstance(parent, dict) else enumerate(parent)
-    return ((f"{place}/{escaped(token)}", value) for token, value in children)
+    return (((place, token), value) for token, value in children)
+
+
+def _pointer_to(place: Place) -> str:
+    tokens = []
+    while place:
+        place, token = place
+        tokens.append(token)
+    return pointer(reversed(tokens))
 
 
 def pointer(path: Iterable[str | int]) -> str:

@@ -1,5 +1,6 @@
 """One loaded version: its manifest, its estimator, what it can answer. Immutable, shared by threads."""
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.artifact import Manifest, load_estimator
-from mlapi.errors import Unanswerable, UnknownOutput
+from mlapi.errors import Unanswerable, UnknownOutput, listed
 from mlapi.signature import Batch, Signature
+
+logger = logging.getLogger(__name__)
 
 PROBABILITIES = "probabilities"
 DECISION = "decision"
@@ -60,11 +63,6 @@ class Model:
         classes = getattr(self.estimator, "classes_", None)
         return classes.tolist() if isinstance(classes, np.ndarray) else None
 
-    @cached_property
-    def _wants_frame(self) -> bool:
-        """Whether the estimator was fitted on a table and looks its columns up by name."""
-        return hasattr(self.estimator, "feature_names_in_")
-
     def predict(self, batch: Batch, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
 
@@ -75,10 +73,9 @@ class Model:
         for name in include:
             if name not in self.outputs:
                 raise UnknownOutput(
-                    f"model {self.name!r} version {self.version} cannot give {name[:40]!r}; "
-                    f"it can give {', '.join(self.outputs) or 'the prediction only'}"
+                    f"model {self.name!r} cannot include {name[:40]!r}; can include {listed(self.outputs)}"
                 )
-        rows = self._input(batch)
+        rows = estimator_input(self.estimator, self.signature, batch)
         values = self._call("predict", rows)
         outputs = {name: self._call(_METHODS[name], rows) for name in include}
         return Prediction(values, outputs, self._classes if PROBABILITIES in include else None)
@@ -88,19 +85,23 @@ class Model:
             with np.errstate(all="ignore"):
                 values = np.asarray(getattr(self.estimator, method)(rows))
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
+            if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
+                logger.exception("estimator failed", extra={"model": self.name, "version": self.version})
             raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise Unanswerable(f"the answer of {method} is not finite for these rows")
         return values
 
-    def _input(self, batch: Batch) -> Any:
-        if not self._wants_frame:
-            return batch if isinstance(batch, np.ndarray) else _object_matrix(batch)
-        import pandas as pd  # noqa: PLC0415 - only for such a model: its import costs half a second and 60 MB
 
-        if isinstance(batch, np.ndarray):
-            return pd.DataFrame(batch, columns=list(self.signature.names), copy=False)
-        return pd.DataFrame(dict(batch), copy=False)
+def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
+    """A batch as the estimator takes it: a table if it was fitted on one, else a matrix."""
+    if not hasattr(estimator, "feature_names_in_"):
+        return batch if isinstance(batch, np.ndarray) else _object_matrix(batch)
+    import pandas as pd  # noqa: PLC0415 - only for such a model: its import costs half a second and 60 MB
+
+    if isinstance(batch, np.ndarray):
+        return pd.DataFrame(batch, columns=list(signature.names), copy=False)
+    return pd.DataFrame(dict(batch), copy=False)
 
 
 def load_model(home: Path, manifest: Manifest) -> Model:

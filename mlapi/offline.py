@@ -15,9 +15,6 @@ from mlapi.signature import Feature
 CHUNK = 10_000
 """Rows answered at a time, so that a long file costs no more memory than a short one."""
 
-FIRST_LINE = 2
-"""The line of the first row: the header is line 1."""
-
 
 def predict_csv(
     model: Model, file: Path, include: Collection[str], warn: Callable[[str], None]
@@ -34,47 +31,42 @@ def predict_csv(
     """
     reader = Reader(model.signature)
     header: list[str] | None = None
-    line = FIRST_LINE
-    for rows in _chunks(file, model.signature.features):
+    for lines, rows in _chunks(file, model.signature.features):
         try:
             found = reader.read(rows)
         except InvalidRows as error:
-            raise DatasetError(f"{file}: {_sentence(error.remarks[0], line)}") from error
+            raise DatasetError(f"{file}: {_sentence(error.remarks[0], lines)}") from error
         for warning in found.warnings:
-            warn(f"{file}: {_sentence(warning, line)}")
-        prediction = model.predict(found.batch, include)
-        columns = _columns(prediction)
+            warn(f"{file}: {_sentence(warning, lines)}")
+        columns = _columns(model.predict(found.batch, include))
         if header is None:
             header = list(columns)
             yield _line(header)
         yield from map(_line, zip(*columns.values(), strict=True))
-        line += len(rows)
     if header is None:
         raise DatasetError(f"{file} has no rows")
 
 
-def _chunks(file: Path, features: Collection[Feature]) -> Iterator[list[dict[str, Any]]]:
+def _chunks(file: Path, features: Collection[Feature]) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Some rows at a time, with the line in the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.reader(lines, strict=True)
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            table = csv.reader(text, strict=True)
             header = next(table, [])
             twice = sorted({name for name in header if header.count(name) > 1})
             if twice:
                 raise DatasetError(f"{file}: two columns are called {twice[0]!r}")
-            while chunk := list(islice(table, CHUNK)):
-                yield [_record(file, table, header, cells, by_name) for cells in chunk if cells]
+            rows = ((table.line_num, _record(header, cells, by_name)) for cells in table if cells)
+            while chunk := list(islice(rows, CHUNK)):
+                yield [line for line, _ in chunk], [record for _, record in chunk]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{file} is not a CSV file in UTF-8: {error}") from error
 
 
-def _record(
-    file: Path, table: Any, header: list[str], cells: list[str], features: Mapping[str, Feature]
-) -> dict[str, Any]:
+def _record(header: list[str], cells: list[str], features: Mapping[str, Feature]) -> dict[str, Any]:
     if len(cells) != len(header):
-        raise DatasetError(
-            f"{file}: a row has {len(cells)} cells where the header has {len(header)}: {cells[:3]}"
-        )
+        raise csv.Error(f"a row has {len(cells)} cells where the header has {len(header)}: {cells[:3]}")
     return {
         name: _value(features[name], text) if name in features else text
         for name, text in zip(header, cells, strict=True)
@@ -114,10 +106,10 @@ def _columns(prediction: Prediction) -> dict[str, list[Any]]:
     return columns
 
 
-def _sentence(remark: Remark, first_line: int) -> str:
+def _sentence(remark: Remark, lines: list[int]) -> str:
     (number, *rest), detail = remark
     where = "".join(f", column {token}" for token in rest)
-    return f"line {first_line + int(number)}{where}: {detail}"
+    return f"line {lines[int(number)]}{where}: {detail}"
 
 
 def _line(cells: Collection[Any]) -> str:

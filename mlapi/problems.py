@@ -80,5 +80,6 @@ def _headers(error: Exception) -> list[tuple[str, str]]:
 
 
 def _detail(error: HTTPException) -> str:
-    words = _DETAILS.get(error.code or 0, error.description or error.name)
-    return words.format(method=request.method)
+    if error.code in _DETAILS:
+        return _DETAILS[error.code].format(method=request.method)
+    return error.description or error.name

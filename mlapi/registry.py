@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlapi import aliases
-from mlapi.artifact import check_files, read_manifest, versions
+from mlapi.artifact import check_files, read_manifest, version_numbers
 from mlapi.errors import BrokenArtifact, ModelUnavailable
 from mlapi.model import Model, load_model
 from mlapi.names import is_model_name
@@ -29,13 +29,21 @@ _SETTLED_NS = 2_000_000_000
 
 
 class Registry:
-    """The models in a folder. Safe to use from many threads, and across a fork."""
+    """The models in a folder. Safe to use from many threads.
 
-    def __init__(self, models_dir: Path, *, poll_s: float, loaded_versions: int) -> None:
+    A process may make one, refresh it and then fork (gunicorn's preload); once it was asked for its
+    `snapshot` a thread runs, and then it may not.
+    """
+
+    def __init__(self, models_dir: Path, *, poll_s: float, loaded_versions: int, eager: bool = True) -> None:
+        """With `eager` off nothing is loaded before it is asked for: for a look from the command line."""
         self._models_dir = models_dir
         self._poll_s = poll_s
+        self._eager = eager
         self._snapshot = Snapshot()
         self._refreshing = threading.Lock()
+        self._loading = threading.Lock()
+        self._watching = threading.Lock()
         self._on_demand = _Recent(loaded_versions)
         self._failed: dict[Key, str] = {}
         self._watched_by: int | None = None
@@ -84,7 +92,8 @@ class Registry:
         for name in names:
             try:
                 record = self._look(name, old.models.get(name))
-                record = record and self._load(record, old, loaded)
+                if record is not None and self._eager:
+                    record = self._load(record, old, loaded)
             except OSError as error:
                 record = _kept(name, old, loaded, f"the folder cannot be read: {error.strerror}")
             except Exception:  # a defect of ours that one model meets must not hold back the others
@@ -105,13 +114,15 @@ class Registry:
             stamp = _settled_stamp(home, old)
             if old is not None and old.stamp == stamp is not None and not self._has_failed(old):
                 return old
-            numbers = versions(home)
+            numbers = version_numbers(home)
         except (FileNotFoundError, NotADirectoryError):
             return None
         if not numbers:
             return None
         known = old.versions if old else {}
         records = {number: self._version(name, number, known.get(number)) for number in numbers}
+        if any(record.stamp is None for record in records.values()):
+            stamp = None
         try:
             return ModelRecord(name, records, aliases.read_aliases(home), None, stamp)
         except BrokenArtifact as error:
@@ -129,7 +140,7 @@ class Registry:
             manifest = read_manifest(home, number)
             check_files(home, manifest)
         except BrokenArtifact as error:
-            return VersionRecord(number, manifest, str(error), stamp)
+            return VersionRecord(number, manifest, str(error), None if error.may_pass else stamp)
         return VersionRecord(number, manifest, None, stamp)
 
     def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[Key, Model]) -> ModelRecord:
@@ -141,8 +152,10 @@ class Registry:
                 try:
                     loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
                 except BrokenArtifact as error:
-                    broken = replace(version, reason=str(error))
-                    record = replace(record, versions={**record.versions, number: broken})
+                    stamp = None if error.may_pass else version.stamp
+                    broken = replace(version, reason=str(error), stamp=stamp)
+                    versions = {**record.versions, number: broken}
+                    record = replace(record, versions=versions, stamp=stamp and record.stamp)
         return record
 
     def _load_version(self, name: str, version: VersionRecord, old: Model | None) -> Model:
@@ -160,29 +173,32 @@ class Registry:
 
     def _load_on_demand(self, name: str, version: VersionRecord) -> Model:
         key = (name, version.number)
-        reason = version.reason or self._failed.get(key)
-        if reason is None:
-            try:
-                model = self._load_version(name, version, None)
-            except BrokenArtifact as error:
-                reason = self._failed[key] = str(error)
-            else:
-                self._on_demand.put(key, model)
-                return model
+        with self._loading:  # one at a time: whoever waits finds it loaded
+            reason = version.reason or self._failed.get(key)
+            if reason is None:
+                try:
+                    model = self._load_version(name, version, None)
+                except BrokenArtifact as error:
+                    reason = str(error)
+                    if not isinstance(error.__cause__, OSError | MemoryError):
+                        self._failed[key] = reason  # it will not get better by itself
+                else:
+                    self._on_demand.put(key, model)
+                    return model
         raise ModelUnavailable(f"version {version.number} of model {name!r} is broken: {reason}")
 
     def _has_failed(self, record: ModelRecord) -> bool:
         return any((record.name, number) in self._failed for number in record.versions)
 
     def _watch(self) -> None:
-        with self._refreshing:
+        with self._watching:  # nobody is answered from what was known before the fork
             if self._watched_by == os.getpid():
                 return
+            self.refresh()
+            threading.Thread(
+                target=_poll, args=(weakref.ref(self), self._poll_s), name="registry", daemon=True
+            ).start()
             self._watched_by = os.getpid()
-        self.refresh()
-        threading.Thread(
-            target=_poll, args=(weakref.ref(self), self._poll_s), name="registry", daemon=True
-        ).start()
 
 
 class _Recent:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from types import NoneType
@@ -23,15 +24,18 @@ Path: TypeAlias = tuple[str | int, ...]
 """Where something stands, from the rows down: `(3, "age")`, or `(3, 2)` in a row that is a list."""
 
 Remark: TypeAlias = tuple[Path, str]
+LazyRemark: TypeAlias = tuple[Path, Callable[[], str]]
+"""A remark that is put into words only if it is among the few that are shown."""
+
 Cells: TypeAlias = Sequence[Sequence[Any]]
 
 
 class InvalidRows(Exception):
     """At most 20 remarks, and how many there are in all."""
 
-    def __init__(self, remarks: Iterable[Remark], count: int | None = None) -> None:
-        self.remarks, counted = bounded(remarks)
-        self.count = counted if count is None else count
+    def __init__(self, remarks: tuple[Remark, ...], count: int) -> None:
+        self.remarks = remarks
+        self.count = count
         super().__init__(f"{self.count} problems, the first {self.remarks[:1]}")
 
 
@@ -69,13 +73,12 @@ class Reader:
             InvalidRows: There is no row, or a cell does not fit its feature.
         """
         if not rows:
-            raise InvalidRows([((), "no rows: expected at least one")])
+            raise InvalidRows((((), "no rows: expected at least one"),), 1)
         cells = self._cells(rows)
         batch = None if cells is None else self._accept(cells)
         if cells is None or batch is None:
-            raise InvalidRows(self._explain(rows))
-        warnings, count = bounded(self._warn(cells, batch, by_name=isinstance(rows[0], dict)))
-        return Instances(batch, warnings, count)
+            raise InvalidRows(*_in_words(self._explain(rows)))
+        return Instances(batch, *_in_words(self._warn(cells, batch, by_name=isinstance(rows[0], dict))))
 
     def read_one(self, row: Any) -> Instances:
         """`read` of one row; no path has the row's number."""
@@ -129,18 +132,19 @@ class Reader:
 
     # Warning: an accepted value that training never saw.
 
-    def _warn(self, cells: Cells, batch: Batch, *, by_name: bool) -> Iterator[Remark]:
+    def _warn(self, cells: Cells, batch: Batch, *, by_name: bool) -> Iterator[LazyRemark]:
+        for row, position in self._strange(cells, batch):
+            feature = self._features[position]
+            path = (row, feature.name if by_name else position)
+            yield path, partial(_novelty, feature, cells[row][position])
+
+    def _strange(self, cells: Cells, batch: Batch) -> Iterator[tuple[int, int]]:
+        """Row and position of every value outside of its feature's range or categories."""
         if isinstance(batch, np.ndarray):
             strange = (batch < self._low) | (batch > self._high)
-            places: Iterable[Any] = np.argwhere(strange).tolist() if strange.any() else ()
-        else:
-            places = self._strange(cells)
-        for row, position in places:
-            feature = self._features[position]
-            value = cells[row][position]
-            yield (row, feature.name if by_name else position), _novelty(feature, value)
-
-    def _strange(self, cells: Cells) -> Iterator[tuple[int, int]]:
+            places: list[Any] = np.argwhere(strange).tolist() if strange.any() else []
+            yield from places
+            return
         for position, feature in enumerate(self._features):
             usual = _usual(feature)
             if usual is not None:
@@ -150,43 +154,42 @@ class Reader:
 
     # Explaining: a walk over all cells, only after a refusal.
 
-    def _explain(self, rows: Sequence[Any]) -> Iterator[Remark]:
+    def _explain(self, rows: Sequence[Any]) -> Iterator[LazyRemark]:
         as_records = isinstance(rows[0], dict)
         for number, row in enumerate(rows):
             if not isinstance(row, list | dict):
-                yield (number,), f"expected a row, a list or an object, got {_shown(row)}"
+                yield (number,), partial("expected a row, a list or an object, got {}".format, _shown(row))
             elif isinstance(row, dict) is not as_records:
-                yield (number,), "rows of both forms: send either all lists or all objects"
+                yield (number,), lambda: "rows of both forms: send either all lists or all objects"
             elif isinstance(row, dict):
                 yield from self._explain_record(number, row)
             else:
                 yield from self._explain_list(number, row)
 
-    def _explain_list(self, number: int, row: list[Any]) -> Iterator[Remark]:
+    def _explain_list(self, number: int, row: list[Any]) -> Iterator[LazyRemark]:
         if len(row) != len(self._names):
-            yield (number,), f"expected {len(self._names)} values, got {len(row)}"
+            yield (number,), partial("expected {} values, got {}".format, len(self._names), len(row))
             return
         for position, (feature, value) in enumerate(zip(self._features, row, strict=True)):
-            problem = _problem(feature, value)
-            if problem:
-                yield (number, position), f"{feature.name}: {problem}"
+            if not _fits(feature, value):
+                yield (number, position), partial(_problem, feature, value, prefix=f"{feature.name}: ")
 
-    def _explain_record(self, number: int, row: dict[str, Any]) -> Iterator[Remark]:
+    def _explain_record(self, number: int, row: dict[str, Any]) -> Iterator[LazyRemark]:
         for name in row:
             if name not in self._known:
-                yield (number, name), f"unknown feature{self._nearest(name)}"
+                yield (number, name), partial(self._unknown, name)
         for feature in self._features:
             if feature.name not in row:
                 if not feature.nullable:
-                    yield (number, feature.name), f"missing, expected {_expected(feature)}"
-                continue
-            problem = _problem(feature, row[feature.name])
-            if problem:
-                yield (number, feature.name), problem
+                    yield (number, feature.name), partial(_missing, feature)
+            elif not _fits(feature, row[feature.name]):
+                yield (number, feature.name), partial(_problem, feature, row[feature.name])
 
-    def _nearest(self, name: str) -> str:
+    def _unknown(self, name: str) -> str:
         near = get_close_matches(name[:100], self._known, n=1)
-        return f", did you mean {quoted(near[0])}?" if near else f"; known are {listed(self._names)}"
+        if near:
+            return f"unknown feature, did you mean {quoted(near[0])}?"
+        return f"unknown feature; known are {listed(self._names)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +217,8 @@ def _accept_objects(feature: Feature, values: Sequence[Any]) -> NDArray[Any] | N
     column[:] = [np.nan if value is None else value for value in values]
     if feature.kind == "boolean":
         return column if None in values else column.astype(bool)
-    if set(map(type, feature.categories or ())) == {int}:
-        return column.astype(np.float64 if None in values else np.int64)
-    return column
+    numbers = set(map(type, feature.categories or ())) == {int}
+    return column.astype(np.float64) if numbers else column
 
 
 def _accept_times(feature: Feature, values: Sequence[Any]) -> NDArray[Any] | None:
@@ -240,6 +242,10 @@ def _parse_time(feature: Feature, value: Any) -> datetime | None:
         except (ValueError, OverflowError):
             continue
     return None
+
+
+def _strptime(form: str, text: str) -> datetime:
+    return datetime.strptime(text, form)
 
 
 def _fits_category(feature: Feature, value: Any) -> bool:
@@ -274,13 +280,17 @@ _KINDS: Mapping[Kind, _KindRules] = {
 }
 
 
-def _problem(feature: Feature, value: Any) -> str | None:
-    if value is None:
-        expected = _expected(feature)
-        return None if feature.nullable else f"expected {expected}, got null: training saw no blank"
-    if _KINDS[feature.kind].fits(feature, value):
-        return None
-    return f"expected {_expected(feature)}, got {_shown(value)}"
+def _fits(feature: Feature, value: Any) -> bool:
+    return feature.nullable if value is None else _KINDS[feature.kind].fits(feature, value)
+
+
+def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
+    why = ": training saw no blank" if value is None else ""
+    return f"{prefix}expected {_expected(feature)}, got {_shown(value)}{why}"
+
+
+def _missing(feature: Feature) -> str:
+    return f"missing, expected {_expected(feature)}"
 
 
 def _expected(feature: Feature) -> str:
@@ -326,3 +336,9 @@ def _is_whole(numbers: NDArray[np.float64]) -> bool:
 
 def _bound(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+def _in_words(remarks: Iterable[LazyRemark]) -> tuple[tuple[Remark, ...], int]:
+    """The remarks that are shown, and the number of all."""
+    shown, count = bounded(remarks)
+    return tuple((path, tell()) for path, tell in shown), count

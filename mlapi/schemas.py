@@ -4,7 +4,7 @@ The four bodies of a prediction are one schema; its fields hand the rows whole t
 a field per cell costs a hundred times more. A schema is made once a signature and kept.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -93,13 +93,14 @@ class PredictRequest(Schema):
         """
         if not isinstance(body, dict):
             raise InvalidInput([Finding("", f"expected an object: {', '.join(FORMS)}, or one record")], 1)
+        is_record = self._is_record(body)
         try:
-            if self._is_record(body):
+            if is_record:
                 instances: Instances = self.fields["features"].deserialize(body)
             else:
                 instances = self.load(body)
         except ValidationError as error:
-            found = list(_leaves(error.messages))
+            found = list(_leaves(error.messages, () if is_record else (SCHEMA,)))
             hidden = sum(detail.hidden for _, detail in found if isinstance(detail, More))
             shown = [remark for remark in found if not isinstance(remark[1], More)]
             findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]
@@ -255,10 +256,10 @@ def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
     return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
 
 
-def _leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
-    """marshmallow's tree of errors, flat; its top key `_schema` stands for the body itself."""
+def _leaves(node: Any, own: Collection[str], path: Path = ()) -> Iterator[Remark]:
+    """marshmallow's tree of errors, flat; its `own` keys at the top stand for the body itself."""
     if isinstance(node, Mapping):
         for token, child in node.items():
-            yield from _leaves(child, path if token == SCHEMA and not path else (*path, token))
+            yield from _leaves(child, own, path if token in own and not path else (*path, token))
     else:
         yield from ((path, detail) for detail in node)

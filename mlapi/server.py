@@ -6,7 +6,6 @@ from typing import Any
 
 from gunicorn.app.base import Application
 
-from mlapi.app import create_app
 from mlapi.settings import Settings
 
 _HERE = Path(__file__).resolve().parent
@@ -23,6 +22,9 @@ class Server(Application):  # type: ignore[misc]
         self.cfg.set("workers", self._settings.workers)
 
     def load(self) -> Any:
+        # Here and not above: numpy must find the limits on its threads that the configuration sets.
+        from mlapi.app import create_app  # noqa: PLC0415
+
         return create_app(self._settings)
 
 

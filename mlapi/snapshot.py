@@ -26,7 +26,8 @@ class VersionRecord:
     number: int
     manifest: Manifest | None
     reason: str | None
-    stamp: Stamp
+    stamp: Stamp | None
+    """Of its files as they were read; None where the next look may find another state of the disk."""
 
     def still_holds(self, stamp: Stamp) -> bool:
         """Whether a look at the files would find the same.
@@ -34,7 +35,7 @@ class VersionRecord:
         A good version is one as long as its manifest is the same file (a folder deleted by hand may be
         trained again under its number); a broken one is looked at again when any of its files changed.
         """
-        if self.reason:
+        if self.reason or self.stamp is None:
             return self.stamp == stamp
         return self.stamp.get(MANIFEST) == stamp.get(MANIFEST)
 

@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
 
@@ -32,6 +34,8 @@ class Server:
     def workers(self) -> list[int]:
         """The process ids of the workers, lowest first."""
         pid = self.process.pid
+        if not Path("/proc").exists():
+            pytest.skip("looks at processes in /proc: Linux only")
         return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
     def connect(self) -> http.client.HTTPConnection:
@@ -91,7 +95,11 @@ def running(
     settings = {"MLAPI_MODELS_DIR": str(models_dir), "MLAPI_PORT": str(port), **environ}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command or GUNICORN, cwd=cwd, env={**os.environ, **settings}, stdout=output, stderr=output
+            [word.format(port=port) for word in command or GUNICORN],
+            cwd=cwd,
+            env={**os.environ, **settings},
+            stdout=output,
+            stderr=output,
         )
     server = Server(process, port, log)
     try:

@@ -22,6 +22,10 @@ FRAMES = {
     "machine": pd.DataFrame({"a": [0.0, 1.0, 0.0, 1.0], "b": [0.0, 0.0, 1.0, 1.0]}),
 }
 
+PATHS = ["/predict"] + [
+    f"/predict/{name}{ref}" for name in FRAMES for ref in ("", "/1", "/latest", "/production")
+]
+
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 anything = st.recursive(
     scalars,
@@ -78,13 +82,14 @@ def expected(folder: Path, name: str, body: Any) -> list[Any]:
 
 @settings(max_examples=400)
 @given(
-    path=st.sampled_from(["/predict", *(f"/predict/{name}{ref}" for name in FRAMES for ref in ("", "/1"))]),
+    path=st.sampled_from(PATHS),
+    content_type=st.sampled_from(["application/json", "application/x-www-form-urlencoded", None]),
     body=bodies,
 )
 def test_arbitrary_json_is_answered_rightly_or_refused_properly(
-    any_client: FlaskClient, folder: Path, path: str, body: Any
+    any_client: FlaskClient, folder: Path, path: str, content_type: str | None, body: Any
 ) -> None:
-    response = any_client.post(path, data=json.dumps(body), content_type="application/json")
+    response = any_client.post(path, data=json.dumps(body).encode(), content_type=content_type)
 
     assert response.status_code in (200, 400, 413, 422), response.get_data(as_text=True)
     answer = response.get_json(force=True)

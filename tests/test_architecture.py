@@ -78,7 +78,7 @@ def test_a_room_imports_from_its_own_floor_or_below(path: Path) -> None:
 
 
 def test_there_are_no_cycles() -> None:
-    graph = {room_of(path): {found for module in imports(path) if (found := room(module))} for path in MLAPI}
+    graph: dict[str, set[str]] = {name: set() for name in (*FLOOR, "__init__")}
     for path in MLAPI:
         graph[room_of(path)] |= {found for module in imports(path) if (found := room(module))}
     done: set[str] = set()
@@ -146,6 +146,14 @@ def test_only_artifact_and_aliases_write(path: Path) -> None:
     if path.name not in writers | {"disk.py"}:
         assert "mlapi.disk" not in set(imports(path))
         assert not methods & {"write_text", "write_bytes", "mkdir", "rename", "unlink", "rmdir", "rmtree"}
+        modes = [
+            argument.value
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("open")
+            for argument in node.args
+            if isinstance(argument, ast.Constant)
+        ]
+        assert not [mode for mode in modes if set(mode) & set("wax+")]
 
 
 @each_file

@@ -18,7 +18,7 @@ from mlapi.artifact import (
     check_files,
     load_estimator,
     read_manifest,
-    versions,
+    version_numbers,
 )
 from mlapi.errors import BrokenArtifact
 from tests.conftest import publish_fitted
@@ -41,7 +41,7 @@ def test_what_is_published_is_read_back(tmp_path: Path) -> None:
 
 def test_versions_are_numbered_and_the_first_becomes_production(tmp_path: Path) -> None:
     assert [line(tmp_path).version for _ in range(3)] == [1, 2, 3]
-    assert versions(tmp_path / "line") == [1, 2, 3]
+    assert version_numbers(tmp_path / "line") == [1, 2, 3]
     assert read_aliases(tmp_path / "line") == {"production": 1}
 
 
@@ -88,8 +88,8 @@ def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
 
     assert [process.exitcode for process in processes] == [0, 0, 0]
     home = tmp_path / "line"
-    assert versions(home) == list(range(1, 16))
-    for number in versions(home):
+    assert version_numbers(home) == list(range(1, 16))
+    for number in version_numbers(home):
         check_files(home, read_manifest(home, number))
 
 
@@ -101,7 +101,21 @@ def test_a_failed_publication_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="No space"):
         line(tmp_path)
 
-    assert list((tmp_path / "line").iterdir()) == []
+    assert [path.name for path in (tmp_path / "line").iterdir()] == [".aliases.lock"]
+
+
+def test_no_crash_leaves_the_first_version_without_its_alias(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(disk, "flush_folder", lambda folder: crash() if (folder / "1").exists() else None)
+    with pytest.raises(KeyboardInterrupt):
+        line(tmp_path)
+
+    assert version_numbers(tmp_path / "line") == [1]
+    assert read_aliases(tmp_path / "line") == {"production": 1}
 
 
 class Gadget:
@@ -174,6 +188,9 @@ def change(folder: Path, **entries: Any) -> None:
             },
             "no kind 'colour'",
         ),
+        ({"files": {"model.joblib": {"bytes": "9", "sha256": ""}}}, "misstates"),
+        ({"files": {"model.joblib": {"bytes": None, "sha256": ""}}}, "misstates"),
+        ({"files": {"a\0b": {"bytes": 1, "sha256": ""}}}, "misstates"),
         ({"algorithm": ["svm"]}, "misstates algorithm"),
         ({"version": True}, "misstates version"),
         ({"metrics": None}, "misstates metrics"),

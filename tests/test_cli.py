@@ -58,7 +58,7 @@ def test_train_models_verify_promote(run: Run, tmp_path: Path) -> None:
     assert all(name in trained.stdout for name in ("linear_regression", "logistic_regression", "svm"))
     assert "accuracy 1" in trained.stdout
 
-    assert "until `mlapi promote svm 2`" in run("train", "svm").stdout
+    assert "`production` is version 1 until `mlapi promote svm 2`" in run("train", "svm").stdout
     assert run("train", "--missing").stdout == "", "steps already done are not repeated"
 
     assert "1, 2" in run("models").stdout
@@ -82,6 +82,33 @@ def test_a_recipe_without_a_version_that_serves_is_trained_again(run: Run, tmp_p
     run("train", "--missing", "svm")
 
     assert (tmp_path / "models" / "svm" / "2").is_dir()
+
+
+def test_a_production_that_is_broken_is_told_and_trained_for_once(run: Run, tmp_path: Path) -> None:
+    run("train", "svm")
+    (tmp_path / "models" / "svm" / "1" / "model.joblib").unlink()
+
+    told = [run("train", "--missing", "svm").stdout for _ in range(2)]
+
+    assert all("`production` is version 1 until `mlapi promote svm 2`" in each for each in told)
+    assert not (tmp_path / "models" / "svm" / "3").exists()
+
+
+def test_what_was_trained_before_one_failed_is_told(run: Run, tmp_path: Path) -> None:
+    with (tmp_path / "config" / "models.toml").open("a") as file:
+        file.write('[small]\nalgorithm = "svm"\ndataset = "wine"\ntest_size = 0.001\n')
+
+    done = run("train", status=1)
+
+    assert "logistic_regression" in done.stdout
+    assert_one_line(done, "[small] test_size 0.001")
+
+
+@pytest.mark.parametrize(
+    "words", [["--bogus"], ["nothing"], ["train", "--bogus"], ["predict"], ["promote", "x", "0"]]
+)
+def test_wrong_usage_is_one_line_with_a_status_of_its_own(run: Run, words: list[str]) -> None:
+    assert_one_line(run(*words, status=2), "--help`")
 
 
 def test_predict_gives_what_the_estimator_gives(run: Run, tmp_path: Path) -> None:
@@ -111,6 +138,8 @@ def test_predict_gives_what_the_estimator_gives(run: Run, tmp_path: Path) -> Non
         ("alcohol,hue\n1\n", "1 cells where the header has 2"),
         ('alcohol\n"1', "not a CSV file"),
         ("alcohol\nx\n", 'expected a number, got "x"'),
+        ("alcohol\n\n\n", "has no rows"),
+        ('hue,"alcohol"\n\n1,"a\nb"\n', 'line 4, column alcohol: expected a number, got "a'),
         ("alcohol\n1_0\n", 'expected a number, got "1_0"'),
         ("alcohol\nnan\n", 'expected a number, got "nan"'),
     ],

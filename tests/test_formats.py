@@ -39,6 +39,25 @@ def test_other_formats_are_415_and_say_what_is_read(content_type: str) -> None:
     assert caught.value.headers == {"Accept": "application/json"}
 
 
+@pytest.mark.parametrize("body", [b"3", b"null", b'"word"', b" true "])
+def test_short_json_of_any_sort_is_json_whatever_the_header_says(body: bytes) -> None:
+    assert formats.decode("text/plain", body) == json.loads(body)
+
+
+def test_an_empty_body_cannot_be_read_whatever_the_header_says() -> None:
+    with pytest.raises(MalformedBody, match="empty"):
+        formats.decode("application/x-www-form-urlencoded", b"")
+
+
+def test_a_refusal_does_not_repeat_a_name_of_megabytes() -> None:
+    name = "x" * 1_000_000
+    with pytest.raises(InvalidInput) as caught:
+        formats.decode_json(f'{{"{name}": [{",".join(["1e999"] * 50)}]}}'.encode())
+
+    assert len(str(caught.value)) < 1000
+    assert all(len(finding.pointer) < 600 for finding in caught.value.findings)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -124,12 +124,12 @@ def test_a_request_is_one_line_without_its_body(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "mlapi"):
-        client.post("/predict/svm?include=x", json={"features": ["canary"]})
+        client.post("/predict/svm?include=canary", json={"features": ["canary"]})
 
     (record,) = caplog.records
     line = LineFormatter().format(record)
     assert "info request method=POST path=/predict/svm status=422" in line
-    assert "model=svm version=1 problem=unknown-output" in line
+    assert "model=svm version=1 problem=invalid-input" in line
     assert "canary" not in line
 
 

@@ -1,7 +1,9 @@
+import errno
 import os
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,8 @@ from sklearn.linear_model import LinearRegression
 from mlapi import registry as registry_module
 from mlapi.aliases import FILE, set_alias
 from mlapi.artifact import MANIFEST, MODEL, Manifest
-from mlapi.errors import ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
+from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
+from mlapi.model import Model
 from mlapi.registry import Registry
 from tests.conftest import publish_fitted
 
@@ -313,6 +316,110 @@ def test_what_is_broken_is_logged_once(tmp_path: Path, caplog: pytest.LogCapture
         registry.refresh()
 
     assert [record.getMessage() for record in caplog.records] == ["broken"]
+
+
+def test_trouble_with_the_disk_for_a_moment_does_not_break_a_version(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path / "models", version)
+    registry = open_registry(tmp_path / "models")
+    assert slope(registry) == 1
+
+    (tmp_path / "models").rename(tmp_path / "away")
+    with pytest.raises(ModelUnavailable, match="cannot be read"):
+        registry.get("line", "2")
+    (tmp_path / "away").rename(tmp_path / "models")
+
+    wait_until(lambda: registry.snapshot.problem is None)
+    assert slope(registry, "2") == 2
+
+
+def test_a_file_that_cannot_be_read_for_a_moment_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line(tmp_path, 1)
+    for path in (tmp_path / "line", tmp_path / "line" / FILE):
+        os.utime(path, ns=(1, 1))
+    trouble = OSError(errno.EMFILE, "Too many open files")
+
+    def refuse(*_: object) -> None:
+        raise BrokenArtifact("model.joblib cannot be read: Too many open files") from trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry_module, "check_files", refuse)
+        registry = open_registry(tmp_path)
+        assert [number for _, number, _ in registry.snapshot.broken] == [1]
+
+    wait_until(lambda: registry.snapshot.serving == ["line"])
+
+
+def test_a_model_whose_folder_cannot_be_read_keeps_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry_module, "version_numbers", refuse)
+        os.utime(tmp_path / "line")
+        wait_until(lambda: bool(list(registry.snapshot.broken)))
+        assert slope(registry) == 1
+        assert slope(registry, "1") == 1
+
+    wait_until(lambda: not list(registry.snapshot.broken))
+
+
+def test_whoever_asks_first_waits_for_the_look_at_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fork the old snapshot answers nobody."""
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    registry.refresh()
+    line(tmp_path, 2)
+    real = registry.refresh
+
+    def slow() -> None:
+        time.sleep(0.2)
+        real()
+
+    monkeypatch.setattr(registry, "refresh", slow)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: slope(registry, "latest"), range(4)))
+
+    assert answers == [2, 2, 2, 2]
+
+
+def test_requests_at_once_load_a_version_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    registry = open_registry(tmp_path)
+    registry.refresh()
+    loads: list[int] = []
+    real = registry_module.load_model
+
+    def load(home: Path, manifest: Manifest) -> Model:
+        loads.append(manifest.version)
+        time.sleep(0.05)
+        return real(home, manifest)
+
+    monkeypatch.setattr(registry_module, "load_model", load)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: slope(registry, "2"), range(4))) == [2, 2, 2, 2]
+
+    assert loads == [2]
+
+
+def test_a_look_that_is_not_eager_loads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line(tmp_path, 1)
+    monkeypatch.setattr(registry_module, "load_model", lambda *_: pytest.fail("loaded"))
+
+    registry = Registry(tmp_path, poll_s=1, loaded_versions=1, eager=False)
+
+    assert registry.snapshot.models["line"].latest == 1
 
 
 def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,26 @@ def test_a_chunked_body_is_answered(shared_server: Server) -> None:
     assert json.loads(connection.getresponse().read())["prediction"] == [0]
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/predict/nothing", {}, 404),
+        ("/predict/svm", {"Accept": "text/csv"}, 406),
+        ("/predict/svm", {"Content-Encoding": "gzip"}, 415),
+        ("/predict/svm?include=x", {}, 422),
+    ],
+)
+def test_a_refusal_of_a_large_body_reaches_a_client_that_sends_it_all(
+    shared_server: Server, path: str, headers: dict[str, str], status: int
+) -> None:
+    body = json.dumps({"X": [ROW] * 40_000}).encode()
+    connection = shared_server.connect()
+
+    connection.request("POST", path, body, headers)
+
+    assert connection.getresponse().status == status
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_limit_is_413_for_a_client_that_sends_it_all(
     shared_server: Server, chunked: bool

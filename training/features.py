@@ -30,7 +30,7 @@ def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
     """A feature a column.
 
     Raises:
-        DatasetError: A column's name stands twice, or a column is blank from top to bottom.
+        DatasetError: A column's name stands twice, or a column is blank or not finite.
     """
     names = [str(name) for name in frame.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -59,6 +59,8 @@ def _describe(name: Any, column: pd.Series) -> Feature:
         raise DatasetError(f"column {name!r} is blank from top to bottom; leave it out")
     kind = _kind(present)
     if kind == "number":
+        if not np.isfinite(present.to_numpy(dtype=np.float64)).all():
+            raise DatasetError(f"column {name!r} holds infinite values; replace or leave them out")
         low, high = float(present.min()), float(present.max())
         return Feature(str(name), kind, nullable, minimum=low, maximum=high)
     if kind == "category":

@@ -4,6 +4,7 @@ The sample shows what rows look like, not all that they may be: its ranges and w
 clients, never refusals.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from sklearn.base import is_classifier, is_regressor
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.artifact import REFERENCE, Draft, Manifest, publish, read_own_estimator
-from mlapi.errors import DatasetError, RegistrationError, listed
+from mlapi.errors import DatasetError, RegistrationError, listed, reason
+from mlapi.model import estimator_input
 from mlapi.names import is_model_name
 from mlapi.signature import Signature, Target
 from training import features
@@ -62,7 +64,7 @@ def _read_sample(file: Path) -> pd.DataFrame:
         header = pd.read_csv(file, encoding="utf-8-sig", header=None, nrows=1, dtype=str)
         sample = pd.read_csv(file, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
-        raise DatasetError(f"{file} is not a CSV file: {str(error).splitlines()[0]}") from error
+        raise DatasetError(f"{file} is not a CSV file: {reason(error)}") from error
     twice = header.loc[0, header.loc[0].duplicated()]  # `read_csv` would rename the second in silence
     if not twice.empty:
         raise DatasetError(f"{file}: two columns are called {twice.iloc[0]!r}; rename one")
@@ -90,16 +92,12 @@ def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
 
 def _try(estimator: Any, frame: pd.DataFrame, signature: Signature) -> None:
     """Predict the sample, as a server will."""
-    rows: Any = frame
-    if not hasattr(estimator, "feature_names_in_"):
-        rows = features.matrix(frame) if signature.is_numeric else frame.to_numpy(dtype=object)
+    columns = {name: frame[name].to_numpy() for name in signature.names}
+    batch = features.matrix(frame) if signature.is_numeric else columns
     try:
-        values = np.asarray(estimator.predict(rows))
+        values = np.asarray(estimator.predict(estimator_input(estimator, signature, batch)))
     except Exception as error:  # somebody else's code; whatever it raises, it cannot serve
-        reason = (str(error).splitlines() or [""])[0][:200]
-        raise RegistrationError(
-            f"the estimator cannot predict the sample: {type(error).__name__}: {reason}"
-        ) from error
+        raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
     if len(values) != len(frame):
         raise RegistrationError(f"{len(frame)} rows of the sample gave {len(values)} predictions")
 
@@ -137,7 +135,10 @@ def _parameters(estimator: Any) -> dict[str, Any]:
     """The final estimator's parameters; what JSON cannot hold stands by its repr."""
     final = _final(estimator)
     given = final.get_params(deep=False) if hasattr(final, "get_params") else {}
-    return {
-        name: value if isinstance(value, str | int | float | bool | None) else repr(value)[:200]
-        for name, value in given.items()
-    }
+    return {name: value if _is_json(value) else repr(value)[:200] for name, value in given.items()}
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int | bool | None)

@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
@@ -23,12 +23,14 @@ from training.recipes import Recipe
 
 STEPS = ("reading", "fitting", "evaluating", "publishing")
 
+FEWEST_HELD_OUT = 2
+"""R² of a single row is not defined."""
+
 Progress: TypeAlias = Callable[[str], None]
 """Called with each step's name as it begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
+class Trained(NamedTuple):
     manifest: Manifest
     seconds: float
 
@@ -70,7 +72,7 @@ def train(recipe: Recipe, models_dir: Path, progress: Progress = lambda step: No
 def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
     """The content of reference.json: statistics of the rows that training saw."""
     columns = {name: frame[name].to_numpy() for name in signature.names}
-    return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False).encode()
+    return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _task(recipe: Recipe, table: Table) -> str:
@@ -87,13 +89,21 @@ def _task(recipe: Recipe, table: Table) -> str:
 
 def _split(table: Table, recipe: Recipe, task: str) -> tuple[Table, Table]:
     """The rows to learn from and the rows to judge by; classes in equal shares."""
-    seen, held_out, seen_target, held_out_target = train_test_split(
-        table.features,
-        table.target,
-        test_size=recipe.test_size,
-        random_state=recipe.seed,
-        stratify=table.target if task == CLASSIFICATION else None,
-    )
+    try:
+        seen, held_out, seen_target, held_out_target = train_test_split(
+            table.features,
+            table.target,
+            test_size=recipe.test_size,
+            random_state=recipe.seed,
+            stratify=table.target if task == CLASSIFICATION else None,
+        )
+    except ValueError as error:  # too few rows on one side, which scikit-learn explains
+        raise RecipeError(f"[{recipe.name}] test_size {recipe.test_size}: {error}") from error
+    if len(held_out) < FEWEST_HELD_OUT:
+        raise RecipeError(
+            f"[{recipe.name}] test_size {recipe.test_size} holds out {len(held_out)} of {len(table.target)} "
+            f"rows; metrics need at least {FEWEST_HELD_OUT}"
+        )
     return (
         replace(table, features=seen, target=seen_target),
         replace(table, features=held_out, target=held_out_target),

@@ -11,8 +11,8 @@ from flask import Response, request
 from flask_restful import Resource
 
 from mlapi import formats, schemas, telemetry
-from mlapi.errors import ModelNotFound, NotReady, UnknownOutput, listed
-from mlapi.model import DECISION, PROBABILITIES, Model, Prediction
+from mlapi.errors import ModelNotFound, NotReady, listed
+from mlapi.model import Model, Prediction
 from mlapi.registry import Registry
 from mlapi.resources.body import read_body
 from mlapi.rows import Instances
@@ -20,34 +20,24 @@ from mlapi.settings import Settings
 
 
 class Predictor(Resource):  # type: ignore[misc]
-    """Answers rows with one model. `outputs` are those that its response has a place for."""
+    """Answers rows with one model."""
 
     request_schema: ClassVar[type[schemas.PredictRequest]]
     response_schema: ClassVar[schemas.PredictResponse]
-    outputs: ClassVar[tuple[str, ...]] = (PROBABILITIES, DECISION)
 
-    def __init__(self, model: Model, settings: Settings) -> None:
+    def __init__(self, model: Model, max_rows: int) -> None:
         self.model = model
-        self.settings = settings
+        self.max_rows = max_rows
 
-    def post(self) -> Response:
+    def post(self, body: bytes) -> Response:
         media_type, encode = formats.encoder(request.headers.get("Accept"))
-        include = self._include(request.args.get("include", ""))
-        body = read_body(self.settings.max_body_bytes)
+        formats.check_encoding(request.headers.get("Content-Encoding"))
         data = formats.decode(request.headers.get("Content-Type"), body)
-        schema = schemas.request_schema(self.request_schema, self.model.signature, self.settings.max_rows)
+        schema = schemas.request_schema(self.request_schema, self.model.signature, self.max_rows)
         instances = schema.read(data)
-        prediction = self.model.predict(instances.batch, include)
+        prediction = self.model.predict(instances.batch, _include(request.args.get("include", "")))
         answer = self.response_schema.dump(self._answer(prediction, instances))
         return Response(encode(answer), content_type=media_type)
-
-    def _include(self, names: str) -> list[str]:
-        include = [name.strip() for name in names.split(",") if name.strip()]
-        possible = [output for output in self.outputs if output in self.model.outputs]
-        for name in include:
-            if name not in possible:
-                raise UnknownOutput(f"cannot include {name[:40]!r}; can include {listed(possible)}")
-        return include
 
     def _answer(self, prediction: Prediction, instances: Instances) -> dict[str, Any]:
         answer = {
@@ -67,7 +57,6 @@ class Predictor(Resource):  # type: ignore[misc]
 class LinearRegression(Predictor):
     request_schema = schemas.LinearRegressionRequest
     response_schema = schemas.LinearRegressionResponse()
-    outputs = ()
 
 
 class LogisticRegression(Predictor):
@@ -103,11 +92,12 @@ class Predict(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def post(self, name: str | None = None, ref: str | None = None) -> Response:
-        formats.check_encoding(request.headers.get("Content-Encoding"))
+        # First of all, because a client that is still sending does not read a refusal.
+        body = read_body(self.settings.max_body_bytes)
         model = self.registry.get(self._default() if name is None else name, ref)
         telemetry.note(model=model.name, version=model.version)
         resource = RESOURCES.get(model.algorithm, Estimator)
-        return resource(model, self.settings).post()
+        return resource(model, self.settings.max_rows).post(body)
 
     def _default(self) -> str:
         if self.settings.default_model is not None:
@@ -122,3 +112,8 @@ class Predict(Resource):  # type: ignore[misc]
                 f"models that serve: {listed(serving)}"
             )
         return serving[0]
+
+
+def _include(names: str) -> list[str]:
+    """The outputs that a request asks for, each once."""
+    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
