@@ -9,7 +9,7 @@ from typing import Any
 
 from mlapi import disk
 from mlapi.errors import BrokenArtifact
-from mlapi.names import is_alias
+from mlapi.names import is_alias, parse_version
 
 FORMAT = 1
 
@@ -58,7 +58,9 @@ def _read(home: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_entry(entry: object) -> bool:
-    return isinstance(entry, Mapping) and type(entry.get("version")) is int and entry["version"] > 0
+    if not isinstance(entry, Mapping) or type(entry.get("version")) is not int:
+        return False
+    return parse_version(str(entry["version"])) is not None
 
 
 @contextmanager

@@ -19,6 +19,6 @@ def create_app(settings: Settings) -> Flask:
     )
     registry.refresh()
     telemetry.install(app)
-    problems.install(app)
+    problems.install(app, settings.max_body_bytes)
     add_routes(problems.Api(app), registry, settings)
     return app

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import orjson
 
 from mlapi import disk
 from mlapi import signature as signatures
@@ -267,8 +268,8 @@ def _to_bytes(manifest: Manifest) -> bytes:
 
 def _parse(content: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = orjson.loads(content)  # strict: what it reads can be sent to a client
+    except orjson.JSONDecodeError as error:
         raise BrokenArtifact(f"{MANIFEST} is not JSON: {reason(error)}") from error
     if not isinstance(document, dict):
         raise BrokenArtifact(f"{MANIFEST} is not a JSON object")

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 # The commands import what they need when they run: scikit-learn costs a second, `--help` should not.
 
-stdout = Console()
-stderr = Console(stderr=True)
+# No markup: what is shown is people's own words, brackets included.
+stdout = Console(markup=False, emoji=False, highlight=False)
+stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 class WrongUsage(click.ClickException):

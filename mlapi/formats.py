@@ -5,6 +5,7 @@ pass over in silence).
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from mlapi.errors import (
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+
+_REFUSED = re.compile(r"(?:^|;)\s*q=0(?:\.0*)?\s*(?:;|$)")
+"""The weight of a media type that is not acceptable (RFC 9110, 12.4.2)."""
 
 Decoder: TypeAlias = Callable[[bytes], Any]
 Encoder: TypeAlias = Callable[[Any], bytes]
@@ -84,7 +88,7 @@ def encoder(accept: str | None) -> tuple[str, Encoder]:
         return JSON, encode_json
     for wanted in (accept or "").split(","):
         media_type, _, parameters = wanted.partition(";")
-        if parameters.replace(" ", "") in ("q=0", "q=0.0"):
+        if _REFUSED.search(parameters):
             continue
         for offered, found in FORMATS.items():
             if media_type.strip().lower() in (offered, offered.split("/")[0] + "/*", "*/*"):

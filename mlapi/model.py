@@ -1,6 +1,7 @@
 """One loaded version: its manifest, its estimator, what it can answer. Immutable, shared by threads."""
 
 import logging
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,7 +57,10 @@ class Model:
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The names that `predict` takes for `include`."""
-        return tuple(name for name, method in _METHODS.items() if hasattr(self.estimator, method))
+        found = [name for name, method in _METHODS.items() if hasattr(self.estimator, method)]
+        if self._classes is None and PROBABILITIES in found:
+            found.remove(PROBABILITIES)  # of many targets at once: not one row of numbers a row
+        return tuple(found)
 
     @cached_property
     def _classes(self) -> list[Any] | None:
@@ -83,19 +87,38 @@ class Model:
     def _call(self, method: str, rows: Any) -> NDArray[Any]:
         try:
             with np.errstate(all="ignore"):
-                values = np.asarray(getattr(self.estimator, method)(rows))
+                return presentable(np.asarray(getattr(self.estimator, method)(rows)))
+        except Unanswerable:
+            raise
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
             if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
                 logger.exception("estimator failed", extra={"model": self.name, "version": self.version})
             raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise Unanswerable(f"the answer of {method} is not finite for these rows")
-        return values
+
+
+def presentable(values: NDArray[Any]) -> NDArray[Any]:
+    """An estimator's answer, if JSON can hold it.
+
+    Raises:
+        Unanswerable: It is not finite, or neither numbers nor words nor flags.
+    """
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64, copy=False)
+        if not np.isfinite(values).all():
+            raise Unanswerable("the answer is not finite for these rows")
+    elif values.dtype.kind == "O":
+        if not all(map(_is_scalar, values.ravel().tolist())):
+            raise Unanswerable("the answer is not made of finite numbers, words or flags")
+    elif values.dtype.kind not in "biuU":
+        raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
+    return values
 
 
 def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
     """A batch as the estimator takes it: a table if it was fitted on one, else a matrix."""
     if not hasattr(estimator, "feature_names_in_"):
+        if not isinstance(batch, np.ndarray) and not hasattr(estimator, "n_features_in_") and len(batch) == 1:
+            return next(iter(batch.values()))  # a text pipeline takes its texts, not a table of them
         return batch if isinstance(batch, np.ndarray) else _object_matrix(batch)
     import pandas as pd  # noqa: PLC0415 - only for such a model: its import costs half a second and 60 MB
 
@@ -111,6 +134,12 @@ def load_model(home: Path, manifest: Manifest) -> Model:
         BrokenArtifact: It was altered, or cannot be unpickled here.
     """
     return Model(manifest, load_estimator(home, manifest))
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | bool) or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 
 def _object_matrix(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from mlapi.errors import DatasetError
 from mlapi.model import Model, Prediction
 from mlapi.rows import InvalidRows, Reader, Remark
 from mlapi.signature import Feature
+from mlapi.tables import csv_rows
 
 CHUNK = 10_000
 """Rows answered at a time, so that a long file costs no more memory than a short one."""
@@ -50,23 +51,14 @@ def predict_csv(
 def _chunks(file: Path, features: Collection[Feature]) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Some rows at a time, with the line in the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            table = csv.reader(text, strict=True)
-            header = next(table, [])
-            twice = sorted({name for name in header if header.count(name) > 1})
-            if twice:
-                raise DatasetError(f"{file}: two columns are called {twice[0]!r}")
-            rows = ((table.line_num, _record(header, cells, by_name)) for cells in table if cells)
-            while chunk := list(islice(rows, CHUNK)):
-                yield [line for line, _ in chunk], [record for _, record in chunk]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{file} is not a CSV file in UTF-8: {error}") from error
+    rows = csv_rows(file)
+    _, header = next(rows, (0, []))
+    while chunk := list(islice(rows, CHUNK)):
+        records = [_record(header, cells, by_name) for _, cells in chunk]
+        yield [line for line, _ in chunk], records
 
 
 def _record(header: list[str], cells: list[str], features: Mapping[str, Feature]) -> dict[str, Any]:
-    if len(cells) != len(header):
-        raise csv.Error(f"a row has {len(cells)} cells where the header has {len(header)}: {cells[:3]}")
     return {
         name: _value(features[name], text) if name in features else text
         for name, text in zip(header, cells, strict=True)

@@ -12,6 +12,7 @@ from flask_restful import Api as RestfulApi
 from werkzeug.exceptions import HTTPException
 
 from mlapi import telemetry
+from mlapi.body import discard_body
 from mlapi.errors import InvalidInput, MlapiError
 from mlapi.formats import PROBLEM, encode_json
 
@@ -33,8 +34,12 @@ class Api(RestfulApi):  # type: ignore[misc]
         return original_handler(*args)
 
 
-def install(app: Flask) -> None:
-    app.register_error_handler(Exception, _respond)
+def install(app: Flask, max_body_bytes: int) -> None:
+    def respond(error: Exception) -> Response:
+        discard_body(max_body_bytes)
+        return _respond(error)
+
+    app.register_error_handler(Exception, respond)
 
 
 def _respond(error: Exception) -> Response:

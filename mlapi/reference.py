@@ -18,7 +18,10 @@ MOST_COMMON = 50
 
 
 def statistics(signature: Signature, columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Statistics by feature: of numbers the moments and quantiles, of anything else the counts."""
+    """Statistics by feature: of numbers the moments and quantiles, of anything else the counts.
+
+    A figure that float64 cannot hold is None.
+    """
     return {
         "rows": len(next(iter(columns.values()))),
         "features": {
@@ -37,14 +40,20 @@ def _of_numbers(column: NDArray[Any]) -> dict[str, Any]:
     present = values[~np.isnan(values)]
     if not present.size:
         return {"missing": len(values)}
+    with np.errstate(over="ignore", invalid="ignore"):
+        quantiles = np.quantile(present, QUANTILES).tolist()
+        found = {"mean": present.mean(), "std": present.std()}
     return {
         "missing": int(len(values) - len(present)),
-        "mean": float(present.mean()),
-        "std": float(present.std()),
+        **{name: _finite(value) for name, value in found.items()},
         "minimum": float(present.min()),
         "maximum": float(present.max()),
-        "quantiles": dict(zip(map(str, QUANTILES), np.quantile(present, QUANTILES).tolist(), strict=True)),
+        "quantiles": {str(q): _finite(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
     }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _of_values(column: NDArray[Any]) -> dict[str, Any]:

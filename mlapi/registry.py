@@ -261,7 +261,7 @@ def _settled_stamp(home: Path, known: ModelRecord | None) -> Stamp | None:
 def _folder_stamp(folder: Path) -> Stamp:
     try:
         with os.scandir(folder) as entries:
-            return {entry.name: _identity(entry.stat()) for entry in entries}
+            return {entry.name: _identity(entry.stat(follow_symlinks=False)) for entry in entries}
     except OSError:
         return {}
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.errors import bounded, listed, quoted
+from mlapi.errors import SHOWN, bounded, listed, quoted
 from mlapi.signature import Batch, Feature, Kind, Matrix, Signature
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -78,7 +78,7 @@ class Reader:
         batch = None if cells is None else self._accept(cells)
         if cells is None or batch is None:
             raise InvalidRows(*_in_words(self._explain(rows)))
-        return Instances(batch, *_in_words(self._warn(cells, batch, by_name=isinstance(rows[0], dict))))
+        return Instances(batch, *self._warn(cells, batch, by_name=isinstance(rows[0], dict)))
 
     def read_one(self, row: Any) -> Instances:
         """`read` of one row; no path has the row's number."""
@@ -132,19 +132,29 @@ class Reader:
 
     # Warning: an accepted value that training never saw.
 
-    def _warn(self, cells: Cells, batch: Batch, *, by_name: bool) -> Iterator[LazyRemark]:
-        for row, position in self._strange(cells, batch):
+    def _warn(self, cells: Cells, batch: Batch, *, by_name: bool) -> tuple[tuple[Remark, ...], int]:
+        places, count = self._strange(cells, batch)
+        remarks = []
+        for row, position in places:
             feature = self._features[position]
             path = (row, feature.name if by_name else position)
-            yield path, partial(_novelty, feature, cells[row][position])
+            remarks.append((path, _novelty(feature, cells[row][position])))
+        return tuple(remarks), count
 
-    def _strange(self, cells: Cells, batch: Batch) -> Iterator[tuple[int, int]]:
-        """Row and position of every value outside of its feature's range or categories."""
-        if isinstance(batch, np.ndarray):
-            strange = (batch < self._low) | (batch > self._high)
-            places: list[Any] = np.argwhere(strange).tolist() if strange.any() else []
-            yield from places
-            return
+    def _strange(self, cells: Cells, batch: Batch) -> tuple[Sequence[tuple[int, int]], int]:
+        """Row and position of the first values outside of their feature's range or categories, and the
+        number of all.
+        """
+        if not isinstance(batch, np.ndarray):
+            return bounded(self._strange_cells(cells))
+        strange = (batch < self._low) | (batch > self._high)
+        count = int(np.count_nonzero(strange))
+        if not count:
+            return (), 0
+        flat = np.flatnonzero(strange)[:SHOWN]
+        return [divmod(place, strange.shape[1]) for place in flat.tolist()], count
+
+    def _strange_cells(self, cells: Cells) -> Iterator[tuple[int, int]]:
         for position, feature in enumerate(self._features):
             usual = _usual(feature)
             if usual is not None:

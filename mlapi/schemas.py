@@ -73,7 +73,7 @@ class PredictRequest(Schema):
     """`{"instances": [row, …]}`, `{"X": [row, …]}`, `{"features": row}`, or a row as a bare record."""
 
     class Meta:
-        unknown = EXCLUDE  # `_has_nothing_else` refuses them, and keeps no more than are shown
+        unknown = EXCLUDE  # `read` refuses them, and keeps no more than are shown
 
     instances = Rows()
     X = Rows()
@@ -93,19 +93,23 @@ class PredictRequest(Schema):
         """
         if not isinstance(body, dict):
             raise InvalidInput([Finding("", f"expected an object: {', '.join(FORMS)}, or one record")], 1)
-        is_record = self._is_record(body)
+        if self._is_record(body):
+            return self._read_record(body)
+        strays, stray_count = bounded(key for key in body if key not in FORMS)
+        remarks: list[Remark] = [((key,), "unknown key") for key in strays]
         try:
-            if is_record:
-                instances: Instances = self.fields["features"].deserialize(body)
-            else:
-                instances = self.load(body)
+            instances: Instances = self.load(body)
         except ValidationError as error:
-            found = list(_leaves(error.messages, () if is_record else (SCHEMA,)))
-            hidden = sum(detail.hidden for _, detail in found if isinstance(detail, More))
-            shown = [remark for remark in found if not isinstance(remark[1], More)]
-            findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]
-            raise InvalidInput(findings, len(shown) + hidden) from error
+            remarks = [*_leaves(error.messages), *remarks]
+        if remarks:
+            raise _invalid(remarks, stray_count - len(strays))
         return instances
+
+    def _read_record(self, body: Mapping[str, Any]) -> Instances:
+        try:
+            return self.reader.read_one(body)
+        except InvalidRows as error:
+            raise _invalid(error.remarks, error.count - len(error.remarks)) from error
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
         """All keys are columns, or none names a form: then the unknown ones are told as features."""
@@ -116,13 +120,6 @@ class PredictRequest(Schema):
         given = [form for form in FORMS if form in body]
         if len(given) > 1:
             raise ValidationError(f"expected one of {', '.join(FORMS)}, got {', '.join(given)}")
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _has_nothing_else(self, _: Any, body: Mapping[str, Any], **__: Any) -> None:
-        strays, count = bounded(key for key in body if key not in FORMS)
-        if strays:
-            tree: dict[Any, list[str]] = {key: ["unknown key"] for key in strays}
-            raise ValidationError(_with_rest(tree, count - len(strays)))
 
     @post_load
     def _only(self, loaded: Mapping[str, Instances], **_: Any) -> Instances:
@@ -256,10 +253,17 @@ def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
     return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
 
 
-def _leaves(node: Any, own: Collection[str], path: Path = ()) -> Iterator[Remark]:
-    """marshmallow's tree of errors, flat; its `own` keys at the top stand for the body itself."""
+def _leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
+    """marshmallow's tree of errors, flat; its key `_schema` stands for the body itself."""
     if isinstance(node, Mapping):
         for token, child in node.items():
-            yield from _leaves(child, own, path if token in own and not path else (*path, token))
+            yield from _leaves(child, path if token == SCHEMA and not path else (*path, token))
     else:
         yield from ((path, detail) for detail in node)
+
+
+def _invalid(remarks: Collection[Remark], hidden: int) -> InvalidInput:
+    hidden += sum(detail.hidden for _, detail in remarks if isinstance(detail, More))
+    shown = [remark for remark in remarks if not isinstance(remark[1], More)]
+    findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]
+    return InvalidInput(findings, len(shown) + hidden)

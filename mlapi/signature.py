@@ -41,10 +41,16 @@ class Feature:
     """For a datetime: the form of the training file, as `strptime` takes it, beside ISO 8601."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not isinstance(self.format, str | None):
+            raise ValueError(f"feature {self.name!r}: a name or a format that is no text")
         if self.kind not in get_args(Kind):
             raise ValueError(f"feature {self.name!r}: no kind {self.kind!r}")
         if not all(isinstance(bound, int | float | None) for bound in (self.minimum, self.maximum)):
             raise ValueError(f"feature {self.name!r}: a bound that is no number")
+        if not isinstance(self.categories, tuple | None) or not all(
+            isinstance(category, str | int | float | bool) for category in self.categories or ()
+        ):
+            raise ValueError(f"feature {self.name!r}: categories that are no words, numbers or flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,17 @@ class Signature:
     features: tuple[Feature, ...]
     target: Target
     ignored: tuple[str, ...] = ()
+    _types: tuple[type, ...] = field(init=False, repr=False)
+    """Of all categories: without them (0, 1) would be equal to (False, True)."""
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.features or len(set(self.names)) != len(self.features):
             raise ValueError("features: expected at least one, each name once")
+        if not all(isinstance(name, str) for name in self.ignored):
+            raise ValueError("ignored: expected names")
+        types = (type(word) for feature in self.features for word in feature.categories or ())
+        object.__setattr__(self, "_types", tuple(types))
         # Once, because every request looks something up by its model's signature.
         object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
 

@@ -99,9 +99,7 @@ class ModelRecord:
                 raise ModelUnavailable(f"model {self.name!r} has no version that serves")
             return self.latest
         if ref in self.aliases and self.aliases[ref] not in self.versions:
-            raise ModelUnavailable(
-                f"alias {ref!r} of model {self.name!r} names version {self.aliases[ref]}, which is gone"
-            )
+            raise ModelUnavailable(f"model {self.name!r}: {_gone(ref, self.aliases[ref])}")
         number = self.aliases.get(ref) or parse_version(ref)
         if number is None or number not in self.versions:
             raise VersionNotFound(
@@ -130,6 +128,9 @@ class Snapshot:
         for name, record in self.models.items():
             if record.problem:
                 yield name, None, record.problem
+            for alias, number in record.aliases.items():
+                if number not in record.versions:
+                    yield name, None, _gone(alias, number)
             for version in record.versions.values():
                 if version.reason:
                     yield name, version.number, version.reason
@@ -152,3 +153,7 @@ class Snapshot:
                 raise NotReady(self.problem)
             raise ModelNotFound(f"no model {name[:64]!r}; models: {listed(self.models)}")
         return self.models[name]
+
+
+def _gone(alias: str, number: int) -> str:
+    return f"alias {alias!r} names version {number}, which is gone"

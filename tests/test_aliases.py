@@ -46,6 +46,7 @@ def test_changes_at_once_lose_nothing(tmp_path: Path) -> None:
         '{"format": 9, "aliases": {}}',
         '{"format": 1, "aliases": {"production": 1}}',
         '{"format": 1, "aliases": {"production": {"version": true}}}',
+        '{"format": 1, "aliases": {"production": {"version": 99999999999999999999}}}',
         '{"format": 1, "aliases": {"latest": {"version": 1}}}',
         '{"format": 1, "aliases": {"../x": {"version": 1}}}',
     ],

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = {
     0: {"errors", "names", "settings", "signature", "reference", "disk"},
-    1: {"aliases", "artifact", "model", "snapshot", "registry", "algorithms"},
+    1: {"aliases", "artifact", "model", "snapshot", "tables", "registry", "algorithms"},
     2: {"formats", "rows", "schemas"},
-    3: {"telemetry", "problems", "resources"},
+    3: {"telemetry", "body", "problems", "resources"},
     4: {"app", "server", "offline", "cli"},
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}

@@ -164,6 +164,11 @@ def change(folder: Path, **entries: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **entries}))
 
 
+def features(*entries: dict[str, Any]) -> dict[str, Any]:
+    target = {"name": "y", "kind": "number"}
+    return {"signature": {"features": list(entries), "target": target, "ignored": []}}
+
+
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [
@@ -174,25 +179,21 @@ def change(folder: Path, **entries: Any) -> None:
         ({"files": {"../../x": {"bytes": 1, "sha256": ""}}}, "misstates"),
         ({"signature": 3}, "misstates"),
         ({"signature": {"features": [{"nome": "x"}], "target": {}, "ignored": []}}, "misstates"),
-        (
-            {"signature": {"features": [], "target": {"name": "y", "kind": "number"}, "ignored": []}},
-            "misstates",
-        ),
-        (
-            {
-                "signature": {
-                    "features": [{"name": "x", "kind": "colour"}],
-                    "target": {"name": "y", "kind": "number"},
-                    "ignored": [],
-                }
-            },
-            "no kind 'colour'",
-        ),
         ({"files": {"model.joblib": {"bytes": "9", "sha256": ""}}}, "misstates"),
         ({"files": {"model.joblib": {"bytes": None, "sha256": ""}}}, "misstates"),
         ({"files": {"a\0b": {"bytes": 1, "sha256": ""}}}, "misstates"),
         ({"algorithm": ["svm"]}, "misstates algorithm"),
         ({"version": True}, "misstates version"),
+        ({"metrics": {"r2": 10**400}}, "is not JSON"),
+        ({"parameters": {"note": "\ud800"}}, "is not JSON"),
+        (features({"name": 5, "kind": "number"}), "misstates"),
+        (features({"name": "x", "kind": "number", "minimum": "low"}), "misstates"),
+        (features({"name": "x", "kind": "category", "categories": 5}), "misstates"),
+        (features({"name": "x", "kind": "category", "categories": [[1]]}), "misstates"),
+        (features({"name": "x", "kind": "datetime", "format": 5}), "misstates"),
+        (features({"name": "x", "kind": "number"}, {"name": "x", "kind": "number"}), "misstates"),
+        (features({"name": "x", "kind": "colour"}), "no kind 'colour'"),
+        (features(), "misstates"),
         ({"metrics": None}, "misstates metrics"),
     ],
 )

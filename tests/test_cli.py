@@ -25,7 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`mlapi` in a folder with the shipped config/, on a wide terminal."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "stdout", Console(width=140))
+    monkeypatch.setattr(cli, "stdout", Console(width=140, markup=False))
 
     def run(*words: str, status: int = 0, **environ: str) -> Result:
         done = CliRunner().invoke(cli.main, words, env=environ)
@@ -208,6 +208,10 @@ def test_settings_show_where_each_value_came_from(run: Run, tmp_path: Path) -> N
     assert "MLAPI_PORT" in rows["port"]
     assert "config/mlapi.toml: workers" in rows["workers"]
     assert "default" in rows["host"]
+
+
+def test_brackets_in_a_path_are_shown_as_they_are(run: Run) -> None:
+    assert "models[old]" in run("settings", MLAPI_MODELS_DIR="models[old]").stdout
 
 
 def test_train_without_recipes_says_what_is_missing(run: Run, tmp_path: Path) -> None:

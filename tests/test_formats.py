@@ -159,7 +159,9 @@ def test_json_is_answered_where_it_is_accepted(accept: str | None) -> None:
     assert formats.encoder(accept)[0] == "application/json"
 
 
-@pytest.mark.parametrize("accept", ["text/csv", "application/xml", "application/json;q=0", "nonsense"])
+@pytest.mark.parametrize(
+    "accept", ["text/csv", "application/xml", "application/json;q=0", "*/*; q=0.000", "nonsense"]
+)
 def test_other_wishes_are_406_and_say_what_there_is(accept: str) -> None:
     with pytest.raises(NotAcceptable) as caught:
         formats.encoder(accept)

@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import create_environ, run_wsgi_app
 
+from mlapi.aliases import set_alias
 from mlapi.problems import Api
 from mlapi.telemetry import LineFormatter
 from tests.conftest import AppFactory
@@ -56,6 +59,19 @@ def test_a_broken_model_is_listed_and_does_not_hold_back_the_others(
     assert_problem(client.get("/health/ready?model=nothing"), 404, "model-not-found")
 
 
+def test_an_alias_of_a_version_that_is_gone_is_told(models_dir: Path, make_app: AppFactory) -> None:
+    set_alias(models_dir / "svm", "production", 9)
+    client = make_app(models_dir).test_client()
+
+    told = "alias 'production' names version 9, which is gone"
+    assert client.get("/health/ready").get_json()["broken"] == [
+        {"model": "svm", "version": None, "reason": told}
+    ]
+    assert told in assert_problem(client.get("/health/ready?model=svm"), 503, "not-ready")["detail"]
+    response = client.post("/predict/svm", json={"features": []})
+    assert told in assert_problem(response, 503, "model-unavailable")["detail"]
+
+
 def test_only_broken_models_are_not_ready(models_dir: Path, make_app: AppFactory) -> None:
     for file in models_dir.glob("*/1/model.joblib"):
         file.unlink()
@@ -77,6 +93,17 @@ def test_the_index_is_a_page_for_browsers_and_data_for_others(client: FlaskClien
     assert "default-src 'none'" in browser.headers["Content-Security-Policy"]
     assert set(other.get_json()) == {"name", "version", "links"}
     assert browser.headers["Vary"] == other.headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize("host", ["xn--a", "<script>", "a b", "ä"])
+def test_no_host_breaks_the_page(shared_app: Flask, host: str) -> None:
+    # Not the test client, which trips over such a host itself.
+    environ = create_environ(headers={"Accept": "text/html", "Host": host})
+
+    body, status, _ = run_wsgi_app(shared_app, environ)
+
+    assert status in ("200 OK", "400 BAD REQUEST")
+    assert b"<script>" not in b"".join(body)
 
 
 def test_the_call_that_the_page_shows_works(client: FlaskClient) -> None:

@@ -53,6 +53,11 @@ def test_one_model_is_its_entry_with_an_etag(client: FlaskClient) -> None:
     assert (unchanged.status_code, unchanged.data) == (304, b"")
 
 
+def test_reading_heeds_if_none_match_alone(client: FlaskClient) -> None:
+    for condition in ('"x"', "*"):
+        assert client.get("/models/svm", headers={"If-Match": condition}).status_code == 200
+
+
 def test_the_etag_changes_with_an_alias(line: Path, make_app: AppFactory) -> None:
     before = make_app(line).test_client().get("/models/line").headers["ETag"]
 

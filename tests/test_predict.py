@@ -127,9 +127,9 @@ def test_the_version_decides_which_class_answers(
     answered: list[str] = []
     real = Predictor.post
 
-    def post(self: Predictor, body: bytes) -> Any:
+    def post(self: Predictor) -> Any:
         answered.append(type(self).__name__)
-        return real(self, body)
+        return real(self)
 
     monkeypatch.setattr(Predictor, "post", post)
     for name in LOADERS:
@@ -211,6 +211,42 @@ def test_an_answer_that_is_not_finite_is_refused(tmp_path: Path, make_app: AppFa
     response = client.post("/predict/steep", json={"x": 1e308})
 
     assert "not finite" in assert_problem(response, 422, "unanswerable")["detail"]
+
+
+def test_probabilities_of_several_targets_are_not_offered(tmp_path: Path, make_app: AppFactory) -> None:
+    frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
+    forest = RandomForestClassifier(3, random_state=0).fit(frame.to_numpy(), [[0, 0], [1, 1], [0, 2], [1, 0]])
+    publish_fitted(tmp_path, "pairs", forest, frame)
+    client = make_app(tmp_path).test_client()
+
+    answer = client.post("/predict", json={"X": [[0], [3]]}).get_json()
+    refused = client.post("/predict?include=probabilities", json={"X": [[0], [3]]})
+
+    assert answer["prediction"] == forest.predict([[0], [3]]).tolist()
+    assert_problem(refused, 422, "unknown-output")
+
+
+def test_outputs_may_be_named_in_two_parameters(client: FlaskClient) -> None:
+    rows = ROWS["svm"].to_numpy().tolist()
+
+    answer = client.post("/predict/svm?include=decision&include=probabilities,decision", json={"X": rows})
+
+    assert {"decision", "probabilities"} <= set(answer.get_json())
+
+
+def test_categories_of_equal_value_and_other_type_are_told_apart(
+    tmp_path: Path, make_app: AppFactory
+) -> None:
+    frame = pd.DataFrame({"c": [0.0, 1.0]})
+    model = LinearRegression().fit(frame.to_numpy(dtype=object), [0.0, 1.0])
+    for name, categories in (("numbers", (0, 1)), ("flags", (False, True))):
+        signature = Signature((Feature("c", "category", categories=categories),), Target("y", "number"))
+        publish_fitted(tmp_path, name, model, frame, signature=signature)
+    client = make_app(tmp_path).test_client()
+
+    assert client.post("/predict/numbers", json={"c": 1}).status_code == 200
+    assert client.post("/predict/flags", json={"c": True}).status_code == 200
+    assert_problem(client.post("/predict/flags", json={"c": 1}), 422, "invalid-input")
 
 
 def test_values_outside_of_training_are_answered_and_named(client: FlaskClient) -> None:
@@ -361,6 +397,7 @@ def test_the_limit_of_bytes_is_413_and_told(trained: Path, make_app: AppFactory,
         ({"instances": [{"alcool": 1}]}, "/instances/0/alcool", 'did you mean "alcohol"'),
         ({"instance": [[1] * 13]}, "/instance", "unknown feature"),
         ({"_schema": 1}, "/_schema", "unknown feature"),
+        ({"instances": [[1] * 13], "_schema": 1}, "/_schema", "unknown key"),
         ({"od280/od315_of_diluted_wines": "x"}, "/od280~1od315_of_diluted_wines", 'got "x"'),
     ],
 )

@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
@@ -92,9 +96,65 @@ def test_kinds_and_blanks_are_read_off_the_sample(files: tuple[Path, Path]) -> N
 
 
 def _features(files: tuple[Path, Path], frame: pd.DataFrame) -> Any:
-    from sklearn.dummy import DummyClassifier  # noqa: PLC0415
-
     return try_to_register(files, DummyClassifier().fit(frame, [0, 1, 0, 1]), frame).signature.features
+
+
+def test_an_estimator_that_whole_numbers_as_floats_would_mislead_is_refused(files: tuple[Path, Path]) -> None:
+    """13 as the word "13" is another category than "13.0"."""
+    frame = pd.DataFrame({"zip": [101, 102, 103] * 5, "x": np.arange(15.0)})
+    words = FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": {"zip": str}})
+    encode = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["zip"]))
+    model = make_pipeline(words, encode, LogisticRegression()).fit(frame, [0, 1, 0] * 5)
+
+    with pytest.raises(RegistrationError, match="whole numbers arrive as"):
+        try_to_register(files, model, frame)
+
+
+def test_a_pipeline_of_texts_takes_one_column(files: tuple[Path, Path], make_app: AppFactory) -> None:
+    texts = pd.DataFrame({"text": ["good film", "bad film", "very good", "awful, bad"] * 3})
+    model = make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(texts["text"], ["+", "-", "+", "-"] * 3)
+
+    try_to_register(files, model, texts)
+
+    client = make_app(files[0].parent / "models").test_client()
+    answer = client.post("/predict", json={"instances": [{"text": "a good one"}, {"text": "bad"}]}).get_json()
+    assert answer["prediction"] == ["+", "-"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b\n1,2,3\n4,5,6\n", "line 2 has 3 cells where the header has 2"),
+        ("a,b\n1,2,\n", "line 2 has 3 cells"),
+        ("a,a\n1,2\n", "two columns are called 'a'"),
+        ("a,b\n1,inf\n", "infinite"),
+    ],
+)
+def test_a_sample_that_pandas_would_misread_is_refused(
+    files: tuple[Path, Path], content: str, words: str
+) -> None:
+    joblib.dump(LinearRegression().fit([[1, 2], [2, 3]], [1, 2]), files[0])
+    files[1].write_text(content)
+
+    with pytest.raises(DatasetError, match=words):
+        register("mine", *files, files[0].parent / "models")
+
+
+def test_only_a_blank_cell_is_blank(files: tuple[Path, Path]) -> None:
+    frame = pd.DataFrame({"word": ["NA", "None", "NA", "None"], "n": ["1", "", "2", "3"]})
+
+    features = _features(files, frame)
+
+    assert [(each.name, each.kind, each.nullable) for each in features] == [
+        ("word", "category", False),
+        ("n", "number", True),
+    ]
+
+
+def test_numbers_near_the_end_of_float64_are_described(files: tuple[Path, Path]) -> None:
+    frame = pd.DataFrame({"x": [1.7e308, -1.7e308]})
+
+    assert try_to_register(files, DummyRegressor().fit(frame, [1, 2]), frame).version == 1
 
 
 def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> None:
@@ -118,6 +178,7 @@ def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> 
             "takes 4 features",
         ),
         (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
+        (LinearRegression, IRIS.data, "is no scikit-learn estimator that has predict"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),
         (
             LinearRegression().fit(IRIS.data, IRIS.target),

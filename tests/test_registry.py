@@ -258,6 +258,20 @@ def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) ->
     assert len(registry._on_demand._models) == 2
 
 
+def test_a_dangling_link_in_a_version_does_not_hide_its_changes(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    (tmp_path / "line" / "1" / "note").symlink_to("nowhere")
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    manifest = tmp_path / "line" / "1" / MANIFEST
+    manifest.with_name("new").write_text("{")
+    manifest.with_name("new").replace(manifest)
+    os.utime(tmp_path / "line")
+
+    wait_until(lambda: bool(list(registry.snapshot.broken)))
+
+
 def test_hidden_and_foreign_entries_are_no_models(tmp_path: Path) -> None:
     line(tmp_path, 1)
     (tmp_path / "README.md").touch()

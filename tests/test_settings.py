@@ -57,6 +57,7 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
         ("PORT", "65536"),
         ("PORT", "80.5"),
         ("MODELS_DIR", ""),
+        ("MODELS_DIR", "a\0b"),
         ("MODELS_POLL_S", "nan"),
         ("MODELS_POLL_S", "0"),
         ("MAX_ROWS", "1e3"),
@@ -68,6 +69,7 @@ def test_bad_values_stop_the_start(tmp_path: Path, name: str, value: str) -> Non
         load_settings(tmp_path / "none.toml", {f"MLAPI_{name}": value})
 
 
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["port =", "x = " + "[" * 5000, "port = " + "9" * 5000])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"mlapi\.toml cannot be read"):
-        load_settings(write(tmp_path, "port ="), {})
+        load_settings(write(tmp_path, text), {})

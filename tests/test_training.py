@@ -193,6 +193,29 @@ def test_all_problems_of_all_recipes_are_told_at_once(tmp_path: Path) -> None:
         assert words in message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = ",
+        "x = " + "[" * 5000,
+        "seed = " + "9" * 5000,
+        '[a]\nalgorithm = ["svm"]\ndataset = {a = 1}',
+        "a = 3",
+        '[a]\nalgorithm = "svm"\ndataset = "wine"\nparameters = 3',
+    ],
+)
+def test_whatever_stands_in_the_file_is_a_recipe_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError):
+        load_recipes(write(tmp_path, text))
+
+
+def test_parameters_that_do_not_go_together_are_a_recipe_error(tmp_path: Path) -> None:
+    parameters = {"kernel": "poly", "coef0": 1e308, "degree": 20}
+
+    with pytest.raises(RecipeError, match="cannot be fitted"):
+        train(Recipe("odd", "svm", "wine", parameters), tmp_path)
+
+
 def test_a_missing_file_says_what_belongs_there(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="is missing: it declares what to train"):
         load_recipes(tmp_path / "models.toml")

@@ -64,7 +64,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise RecipeError(
             f"{file} is missing: it declares what to train, a table [name] with algorithm and dataset"
         ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # not TOML, and what tomllib chokes on
         raise RecipeError(f"{file} cannot be read: {error}") from error
 
 
@@ -81,9 +81,9 @@ def _problems(name: str, entry: object) -> Iterator[str]:
 
 def _wrong_values(entry: Mapping[str, Any]) -> Iterator[str]:
     algorithm, dataset = entry.get("algorithm"), entry.get("dataset")
-    if algorithm is not None and algorithm not in ALGORITHMS:
+    if algorithm is not None and str(algorithm) not in ALGORITHMS:
         yield f"no algorithm {algorithm!r}; known are {', '.join(ALGORITHMS)}"
-    if dataset is not None and dataset not in BUILT_IN:
+    if dataset is not None and str(dataset) not in BUILT_IN:
         yield f"no dataset {dataset!r}; known are {', '.join(BUILT_IN)}"
     test_size, seed = entry.get("test_size", 0.25), entry.get("seed", 0)
     if not isinstance(test_size, float) or not 0 < test_size < 1:
@@ -93,5 +93,5 @@ def _wrong_values(entry: Mapping[str, Any]) -> Iterator[str]:
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, dict):
         yield f"parameters: expected a table, got {parameters!r}"
-    elif algorithm in ALGORITHMS:
+    elif str(algorithm) in ALGORITHMS:
         yield from ALGORITHMS[str(algorithm)].problems(parameters)

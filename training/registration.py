@@ -6,6 +6,7 @@ clients, never refusals.
 
 import math
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.artifact import REFERENCE, Draft, Manifest, publish, read_own_estimator
 from mlapi.errors import DatasetError, RegistrationError, listed, reason
-from mlapi.model import estimator_input
+from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
 from mlapi.signature import Signature, Target
+from mlapi.tables import csv_rows
 from training import features
 from training.workflow import reference
 
@@ -39,7 +41,8 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
         )
     sample = _read_sample(sample_file)
     estimator = read_own_estimator(estimator_file)
-    if not (hasattr(estimator, "predict") and hasattr(estimator, "__sklearn_tags__")):
+    fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
+    if not (fitted and hasattr(estimator, "predict")):
         kind = type(estimator).__name__
         raise RegistrationError(f"a {kind} is no scikit-learn estimator that has predict")
     frame = sample[_columns(estimator, sample)]
@@ -60,14 +63,19 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
 
 
 def _read_sample(file: Path) -> pd.DataFrame:
+    for _ in csv_rows(file):
+        pass  # refuses what `read_csv` would take and misread: ragged rows, one name twice
     try:
-        header = pd.read_csv(file, encoding="utf-8-sig", header=None, nrows=1, dtype=str)
-        sample = pd.read_csv(file, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
+        sample = pd.read_csv(
+            file,
+            encoding="utf-8-sig",
+            compression=None,
+            low_memory=False,
+            keep_default_na=False,  # a blank cell is blank, and "NA" is a word: as everywhere else here
+            na_values=[""],
+        )
+    except ValueError as error:  # among them pandas' own parser errors
         raise DatasetError(f"{file} is not a CSV file: {reason(error)}") from error
-    twice = header.loc[0, header.loc[0].duplicated()]  # `read_csv` would rename the second in silence
-    if not twice.empty:
-        raise DatasetError(f"{file}: two columns are called {twice.iloc[0]!r}; rename one")
     if sample.empty:
         raise DatasetError(f"{file} has no rows; one is needed, some are better")
     return sample
@@ -91,15 +99,33 @@ def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
 
 
 def _try(estimator: Any, frame: pd.DataFrame, signature: Signature) -> None:
-    """Predict the sample, as a server will."""
+    """Predict the sample as a server will, and as the estimator was fitted: the answers must agree."""
     columns = {name: frame[name].to_numpy() for name in signature.names}
     batch = features.matrix(frame) if signature.is_numeric else columns
+    rows = estimator_input(estimator, signature, batch)
+    served, own = _predict(estimator, rows), _predict(estimator, frame.set_axis(signature.names, axis=1))
+    if served.shape[:1] != (len(frame),):
+        raise RegistrationError(f"{len(frame)} rows of the sample gave predictions of shape {served.shape}")
+    if hasattr(estimator, "feature_names_in_") and not _agree(served, own):
+        raise RegistrationError(
+            "the estimator gives other predictions when whole numbers arrive as 13.0, which is how a "
+            "client's numbers arrive; convert them in its pipeline"
+        )
+
+
+def _predict(estimator: Any, rows: Any) -> np.ndarray[Any, Any]:
     try:
-        values = np.asarray(estimator.predict(estimator_input(estimator, signature, batch)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
+            return presentable(np.asarray(estimator.predict(rows)))
     except Exception as error:  # somebody else's code; whatever it raises, it cannot serve
         raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
-    if len(values) != len(frame):
-        raise RegistrationError(f"{len(frame)} rows of the sample gave {len(values)} predictions")
+
+
+def _agree(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    if one.dtype.kind == "f":
+        return bool(np.allclose(one, other, rtol=1e-9, atol=0))
+    return bool((one == other).all())
 
 
 def _final(estimator: Any) -> Any:

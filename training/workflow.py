@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.artifact import REFERENCE, Draft, Manifest, publish
-from mlapi.errors import RecipeError
+from mlapi.errors import RecipeError, reason
 from mlapi.reference import statistics
 from mlapi.signature import Signature
 from training import datasets, features
@@ -50,7 +50,10 @@ def train(recipe: Recipe, models_dir: Path, progress: Progress = lambda step: No
     progress("fitting")
     estimator = ALGORITHMS[recipe.algorithm].build(task, recipe.parameters)
     fitted = features.pipeline(signature, estimator)
-    fitted.fit(features.matrix(seen.features), seen.target.to_numpy())
+    try:
+        fitted.fit(features.matrix(seen.features), seen.target.to_numpy())
+    except ValueError as error:  # parameters, each in its range, that do not go together
+        raise RecipeError(f"[{recipe.name}] cannot be fitted: {reason(error)}") from error
     progress("evaluating")
     rows, truth = features.matrix(held_out.features), held_out.target.to_numpy()
     metrics = evaluate(task, fitted, rows, truth)
@@ -98,7 +101,7 @@ def _split(table: Table, recipe: Recipe, task: str) -> tuple[Table, Table]:
             stratify=table.target if task == CLASSIFICATION else None,
         )
     except ValueError as error:  # too few rows on one side, which scikit-learn explains
-        raise RecipeError(f"[{recipe.name}] test_size {recipe.test_size}: {error}") from error
+        raise RecipeError(f"[{recipe.name}] test_size {recipe.test_size}: {reason(error)}") from error
     if len(held_out) < FEWEST_HELD_OUT:
         raise RecipeError(
             f"[{recipe.name}] test_size {recipe.test_size} holds out {len(held_out)} of {len(table.target)} "

@@ -53,4 +53,6 @@ class Index(Resource):  # type: ignore[misc]
             return None
         model = self.registry.get(snapshot.serving[0])
         body = encode_json({"features": example(model.signature)}).decode()
-        return f"curl {request.host_url}predict/{model.name} -d {shlex.quote(body)}"
+        # Not `host_url`: it decodes international names, and a client may send a wrong one.
+        url = f"{request.scheme}://{request.host}/predict/{model.name}"
+        return f"curl {shlex.quote(url)} -d {shlex.quote(body)}"

@@ -11,10 +11,10 @@ from flask import Response, request
 from flask_restful import Resource
 
 from mlapi import formats, schemas, telemetry
+from mlapi.body import read_body
 from mlapi.errors import ModelNotFound, NotReady, listed
 from mlapi.model import Model, Prediction
 from mlapi.registry import Registry
-from mlapi.resources.body import read_body
 from mlapi.rows import Instances
 from mlapi.settings import Settings
 
@@ -25,17 +25,19 @@ class Predictor(Resource):  # type: ignore[misc]
     request_schema: ClassVar[type[schemas.PredictRequest]]
     response_schema: ClassVar[schemas.PredictResponse]
 
-    def __init__(self, model: Model, max_rows: int) -> None:
+    def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
-        self.max_rows = max_rows
+        self.settings = settings
 
-    def post(self, body: bytes) -> Response:
+    def post(self) -> Response:
         media_type, encode = formats.encoder(request.headers.get("Accept"))
         formats.check_encoding(request.headers.get("Content-Encoding"))
+        body = read_body(self.settings.max_body_bytes)
         data = formats.decode(request.headers.get("Content-Type"), body)
-        schema = schemas.request_schema(self.request_schema, self.model.signature, self.max_rows)
+        signature = self.model.signature
+        schema = schemas.request_schema(self.request_schema, signature, self.settings.max_rows)
         instances = schema.read(data)
-        prediction = self.model.predict(instances.batch, _include(request.args.get("include", "")))
+        prediction = self.model.predict(instances.batch, _include(request.args.getlist("include")))
         answer = self.response_schema.dump(self._answer(prediction, instances))
         return Response(encode(answer), content_type=media_type)
 
@@ -92,12 +94,10 @@ class Predict(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def post(self, name: str | None = None, ref: str | None = None) -> Response:
-        # First of all, because a client that is still sending does not read a refusal.
-        body = read_body(self.settings.max_body_bytes)
         model = self.registry.get(self._default() if name is None else name, ref)
         telemetry.note(model=model.name, version=model.version)
         resource = RESOURCES.get(model.algorithm, Estimator)
-        return resource(model, self.settings.max_rows).post(body)
+        return resource(model, self.settings).post()
 
     def _default(self) -> str:
         if self.settings.default_model is not None:
@@ -114,6 +114,7 @@ class Predict(Resource):  # type: ignore[misc]
         return serving[0]
 
 
-def _include(names: str) -> list[str]:
+def _include(given: list[str]) -> list[str]:
     """The outputs that a request asks for, each once."""
-    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    names = (name.strip() for name in ",".join(given).split(","))
+    return list(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,45 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mlapi.errors import Unanswerable
+from mlapi.model import presentable
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1.5, -2.0]),
+        np.array([1.5], dtype=np.float32),
+        np.array([1.5], dtype=np.longdouble),
+        np.array([[1, 2], [3, 4]]),
+        np.array([True]),
+        np.array(["a", "b"]),
+        np.array(["a", 1, 2.5, False], dtype=object),
+    ],
+)
+def test_answers_that_json_can_hold_keep_their_values(values: NDArray[Any]) -> None:
+    np.testing.assert_array_equal(presentable(values), values)
+    assert presentable(values).dtype != np.longdouble
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([np.nan]),
+        np.array([np.inf]),
+        np.array([1 + 2j]),
+        np.array([1], dtype="timedelta64[s]"),
+        np.array(["NaT"], dtype="datetime64[s]"),
+        np.array([b"bytes"]),
+        np.array([np.nan, "a"], dtype=object),
+        np.array([None], dtype=object),
+        np.array([2**70], dtype=object),
+        np.array([{}], dtype=object),
+    ],
+)
+def test_answers_that_json_cannot_hold_are_refused(values: NDArray[Any]) -> None:
+    with pytest.raises(Unanswerable):
+        presentable(values)
