@@ -24,6 +24,8 @@ Columns: TypeAlias = Mapping[str, NDArray[Any]]
 Batch: TypeAlias = Matrix | Columns
 """Validated rows: a matrix when every feature is a number, columns when one is not."""
 
+_OPTIONAL = frozenset({"format", "class_names"})
+
 NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
 
 
@@ -133,11 +135,12 @@ def _example(feature: Feature) -> Scalar | None:
 
 
 def _fields(entry: Feature | Target) -> dict[str, Any]:
+    """What clients are promised is always there, null where it does not apply."""
     values = {name: getattr(entry, name) for name in entry.__slots__}
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
-        if value is not None
+        if value is not None or name not in _OPTIONAL
     }
 
 

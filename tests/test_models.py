@@ -79,6 +79,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
     first = version["signature"]["features"][0]
     assert (first["name"], first["kind"], first["nullable"]) == ("mean radius", "number", False)
     assert first["minimum"] < first["maximum"]
+    assert first["categories"] is None
     assert version["signature"]["target"]["classes"] == [0, 1]
     assert version["signature"]["ignored"] == ["target"]
     assert version["metrics"]["accuracy"] >= 0.95

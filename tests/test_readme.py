@@ -96,6 +96,19 @@ def test_make_serve_trains_nothing_twice(served: tuple[Server, Path]) -> None:
     assert not (folder / "models" / "linear_regression" / "2").exists()
 
 
+def test_only_the_command_line_opens_the_server_to_a_network() -> None:
+    def planned(*words: str, **environ: str) -> str:
+        command = ["make", "-n", "serve", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert 'MLAPI_HOST="0.0.0.0"' in planned("HOST=0.0.0.0")
+    assert "MLAPI_HOST" not in planned(HOST="some.public.name")
+    assert 'MLAPI_PORT="9"' in planned(PORT="9")
+
+
 def test_make_help_shows_every_target() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout
 

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from mlapi import signature as signatures
+from mlapi.rows import Reader
+from mlapi.signature import Feature, Signature, Target
+
+SIGNATURE = Signature(
+    (
+        Feature("n", minimum=0, maximum=2.5),
+        Feature("whole", "integer", nullable=True),
+        Feature("flag", "boolean"),
+        Feature("city", "category", categories=("Oslo", 3, True)),
+        Feature("since", "datetime", format="%d.%m.%Y"),
+        Feature("note", "text"),
+    ),
+    Target("y", "category", ("no", "yes")),
+    ("y", "id"),
+)
+
+
+def test_what_is_written_is_read_back() -> None:
+    again = signatures.from_json(signatures.to_json(SIGNATURE))
+
+    assert again == SIGNATURE
+    assert hash(again) == hash(SIGNATURE)
+
+
+def test_fields_of_a_newer_writer_are_passed_over() -> None:
+    document = signatures.to_json(SIGNATURE)
+    document["features"][0]["colour"] = "red"
+
+    assert signatures.from_json(document) == SIGNATURE
+
+
+def test_what_clients_are_promised_is_always_there() -> None:
+    for entry in signatures.to_json(SIGNATURE)["features"]:
+        assert {"name", "kind", "nullable", "minimum", "maximum", "categories"} <= set(entry)
+
+
+def test_equal_values_of_other_types_are_another_signature() -> None:
+    def of(*categories: int) -> Signature:
+        return replace(SIGNATURE, features=(Feature("c", "category", categories=categories),))
+
+    assert of(0, 1) != of(False, True)
+    assert of(0, 1) == of(0, 1)
+
+
+def test_the_example_is_a_row_that_the_signature_accepts() -> None:
+    row = signatures.example(SIGNATURE)
+
+    Reader(SIGNATURE).read_one(row)
+
+
+@pytest.mark.parametrize("names", [(), ("a", "a")])
+def test_there_is_a_feature_and_each_has_a_name_of_its_own(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="each name once"):
+        Signature(tuple(map(Feature, names)), Target("y", "number"))
