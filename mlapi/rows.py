@@ -242,10 +242,10 @@ def _parse_time(feature: Feature, value: Any) -> datetime | None:
     """ISO 8601, or the training file's own form; with an offset, the same moment in UTC."""
     if not isinstance(value, str):
         return None
-    for parse in (
-        datetime.fromisoformat,
-        lambda text: datetime.strptime(text, feature.format or ""),
-    ):
+    parsers = [datetime.fromisoformat]
+    if feature.format:
+        parsers.append(partial(_strptime, feature.format))
+    for parse in parsers:
         try:
             time = parse(value)
             return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)

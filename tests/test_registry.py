@@ -299,6 +299,7 @@ def test_an_alias_file_edited_in_place_is_noticed(tmp_path: Path) -> None:
         file.write(text.replace('"version": 1', '"version": 2'))
 
     wait_until(lambda: slope(registry) == 2)
+    assert registry.snapshot.models["line"].aliases == {"production": 2}
 
 
 def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(

@@ -80,7 +80,7 @@ def test_columns_have_the_types_that_reading_a_table_gives() -> None:
     ],
 )
 def test_what_a_cell_may_be(name: str, value: Any) -> None:
-    Reader(MIXED).read([{**ROW, name: value}])
+    assert name in Reader(MIXED).read([{**ROW, name: value}]).batch
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,13 @@ def test_what_a_cell_may_be(name: str, value: Any) -> None:
 )
 def test_what_a_cell_may_not_be(name: str, value: Any, detail: str) -> None:
     assert refusals(MIXED, [ROW, {**ROW, name: value}]) == {f"1/{name}": detail}
+
+
+@pytest.mark.parametrize("value", ["", " ", "17.05.2020"])
+def test_a_time_without_a_form_of_its_own_is_iso_8601_alone(value: str) -> None:
+    signature = Signature((Feature("since", "datetime"),), Target("y", "number"))
+
+    assert list(refusals(signature, [[value]])) == ["0/0"]
 
 
 def test_an_offset_is_the_same_moment_in_utc() -> None:

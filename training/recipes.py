@@ -85,13 +85,20 @@ def _wrong_values(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"no algorithm {algorithm!r}; known are {', '.join(ALGORITHMS)}"
     if dataset is not None and str(dataset) not in BUILT_IN:
         yield f"no dataset {dataset!r}; known are {', '.join(BUILT_IN)}"
-    test_size, seed = entry.get("test_size", 0.25), entry.get("seed", 0)
-    if not isinstance(test_size, float) or not 0 < test_size < 1:
-        yield f"test_size: expected a number between 0 and 1, got {test_size!r}"
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        yield f"seed: expected a whole number from 0 to 2**32 - 1, got {seed!r}"
+    if "test_size" in entry and not _is_share(entry["test_size"]):
+        yield f"test_size: expected a number between 0 and 1, got {entry['test_size']!r}"
+    if "seed" in entry and not _is_seed(entry["seed"]):
+        yield f"seed: expected a whole number from 0 to 2**32 - 1, got {entry['seed']!r}"
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, dict):
         yield f"parameters: expected a table, got {parameters!r}"
     elif str(algorithm) in ALGORITHMS:
         yield from ALGORITHMS[str(algorithm)].problems(parameters)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float) and 0 < value < 1
+
+
+def _is_seed(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**32

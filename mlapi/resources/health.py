@@ -5,7 +5,7 @@ from flask_restful import Resource
 
 from mlapi.errors import NotReady, listed
 from mlapi.registry import Registry
-from mlapi.resources.models import respond
+from mlapi.resources.responses import respond
 from mlapi.snapshot import Snapshot
 
 
@@ -27,14 +27,14 @@ class Ready(Resource):  # type: ignore[misc]
         name = request.args.get("model")
         if name is not None:
             snapshot.record(name)  # raises ModelNotFound
-        if name not in snapshot.serving if name is not None else not snapshot.serving:
+        serving = [model for model in snapshot.serving if name in (None, model)]
+        if not serving:
             raise NotReady(_why(snapshot, name))
         broken = [
             {"model": model, "version": version, "reason": reason}
             for model, version, reason in snapshot.broken
             if name in (None, model)
         ]
-        serving = [name] if name is not None else snapshot.serving
         return respond({"status": "ready", "models": serving, "broken": broken})
 
 

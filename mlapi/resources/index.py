@@ -8,7 +8,7 @@ from flask_restful import Resource
 
 from mlapi.formats import encode_json
 from mlapi.registry import Registry
-from mlapi.resources.models import respond
+from mlapi.resources.responses import respond
 from mlapi.signature import example
 from mlapi.snapshot import Snapshot
 

@@ -6,11 +6,12 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi import formats, schemas
+from mlapi import schemas
 from mlapi import signature as signatures
 from mlapi.artifact import MODEL, REPORT, Manifest, read_file
 from mlapi.errors import BrokenArtifact, ModelUnavailable, ReportNotFound
 from mlapi.registry import Registry
+from mlapi.resources.responses import respond
 from mlapi.snapshot import ModelRecord, VersionRecord
 
 _ENTRY = schemas.ModelEntry()
@@ -75,12 +76,6 @@ class Report(Resource):  # type: ignore[misc]
             raise ModelUnavailable(f"the model card cannot be shown: {error}") from error
         headers = {"Content-Security-Policy": REPORT_POLICY}
         return Response(content, content_type="text/html; charset=utf-8", headers=headers)
-
-
-def respond(data: Any, status: int = 200) -> Response:
-    """Data in the format that the client accepts."""
-    media_type, encode = formats.encoder(request.headers.get("Accept"))
-    return Response(encode(data), status, content_type=media_type)
 
 
 def _describe(record: ModelRecord, version: VersionRecord) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""Plain data -> a response in the format that the client accepts."""
+
+from typing import Any
+
+from flask import Response, request
+
+from mlapi import formats
+
+
+def respond(data: Any) -> Response:
+    """A 200 with the data.
+
+    Raises:
+        NotAcceptable: The client accepts no format that there is.
+    """
+    media_type, encode = formats.encoder(request.headers.get("Accept"))
+    return Response(encode(data), content_type=media_type)
