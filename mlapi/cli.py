@@ -1,6 +1,7 @@
 """The `mlapi` command: what an operator and a data person type. The one place that imports training/.
 
-A mistake of the user is one line and exit status 1; a traceback is a defect of ours.
+A mistake of the user is one line and an exit status of 1, or of 2 for wrong usage; a traceback is a defect
+of ours.
 """
 
 import logging
@@ -97,12 +98,14 @@ def train(names: tuple[str, ...], missing: bool) -> None:
     from training.recipes import load_recipes, select
 
     recipes = select(load_recipes(), names)
+    registry = _registry(settings)
     if missing:
-        snapshot = _registry(settings).snapshot
+        snapshot = registry.snapshot
         recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
     if recipes:
         _train(recipes, settings)
-    _tell_unpromoted(_registry(settings).snapshot, {recipe.name for recipe in recipes})
+        registry.refresh()
+    _tell_unpromoted(registry.snapshot, {recipe.name for recipe in recipes})
 
 
 def _has_version(snapshot: "Snapshot", name: str) -> bool:
@@ -157,12 +160,11 @@ def models() -> None:
     snapshot = _registry(load_settings(), eager=False).snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
-    table = _table("model", "algorithm", "task", "versions", "latest", "aliases")
+    table = _table("model", "algorithm", "versions", "latest", "aliases")
     for record in snapshot.models.values():
         table.add_row(
             record.name,
             record.algorithm or "?",
-            record.task or "?",
             ", ".join(map(str, record.numbers)),
             str(record.latest or "-"),
             ", ".join(f"{alias} = {number}" for alias, number in record.aliases.items()),

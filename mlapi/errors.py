@@ -20,14 +20,13 @@ from typing import ClassVar, TypeVar
 
 T = TypeVar("T")
 
-_PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
-
 SHOWN = 20
 """How many findings, or known names, one message lists at most."""
 
-
 LONGEST_POINTER = 500
 """Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
+
+_PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Made by `mlapi.registry`, which swaps one snapshot for the next; nothing here to
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from mlapi.artifact import MANIFEST, Manifest
@@ -109,7 +110,7 @@ class ModelRecord:
         return number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """What is known at one moment; `loaded` are the versions that aliases and `latest` name."""
 
@@ -117,7 +118,7 @@ class Snapshot:
     loaded: Mapping[Key, Model] = field(default_factory=dict)
     problem: str | None = None
 
-    @property
+    @cached_property
     def serving(self) -> list[str]:
         """The models that answer a request without a version."""
         return [name for name, record in self.models.items() if self._serves(record)]

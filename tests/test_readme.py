@@ -46,7 +46,7 @@ def run(command: str, served: tuple[Server, Path]) -> str:
         command.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"),
         shell=True,
         cwd=folder,
-        env={**os.environ, "MLAPI_MODELS_DIR": str(folder / "models"), "COLUMNS": "100"},
+        env={**os.environ, "MLAPI_MODELS_DIR": str(folder / "models"), "COLUMNS": "80"},
         capture_output=True,
         text=True,
         timeout=60,
