@@ -1,11 +1,17 @@
-"""A model's aliases: one small file beside its versions, replaced whole and never edited."""
+"""A model's aliases: one small file beside its versions, replaced whole and never edited.
+
+An alias remembers what it held before, newest first: there a rollback goes, and there a server turns when
+the version that the alias names does not serve.
+"""
 
 import fcntl
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import orjson
 
 from mlapi import disk
 from mlapi.errors import BrokenArtifact
@@ -16,56 +22,113 @@ FORMAT = 1
 FILE = "aliases.json"
 LOCK = ".aliases.lock"
 
+REMEMBERED = 10
+"""How many versions back an alias remembers."""
 
-def read_aliases(home: Path) -> dict[str, int]:
-    """The version that each alias names; none where there is no file.
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    version: int
+    previous: tuple[int, ...] = ()
+
+    def moved_to(self, version: int) -> "Alias":
+        """The same alias one step on; setting what it holds already is no step."""
+        if version == self.version:
+            return self
+        return Alias(version, (self.version, *self.previous)[:REMEMBERED])
+
+    def moved_back_to(self, version: int) -> "Alias":
+        """One of the previous versions again; what came after it is forgotten."""
+        return Alias(version, self.previous[self.previous.index(version) + 1 :])
+
+
+Aliases: TypeAlias = Mapping[str, Alias]
+Edit: TypeAlias = Callable[[Aliases], Aliases]
+"""The aliases as they stand -> as they shall stand; it may raise, and then nothing is written."""
+
+
+def read_aliases(home: Path) -> Aliases:
+    """A model's aliases; none where there is no file.
 
     Raises:
         BrokenArtifact: The file cannot be read, or is not one of aliases.
     """
-    return {alias: entry["version"] for alias, entry in _read(home).items()}
+    try:
+        return from_bytes(disk.read(home / FILE, _MOST_BYTES))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BrokenArtifact(f"{FILE} cannot be read: {error.strerror}") from error
 
 
-def set_alias(home: Path, alias: str, version: int) -> None:
-    """Let the alias name this version. Changes at the same time follow one another; none is lost.
+def change_aliases(home: Path, edit: Edit) -> tuple[Aliases, Aliases]:
+    """Before and after. Changes at the same time follow one another; none is lost.
 
     Raises:
         BrokenArtifact: The present file is not one of aliases; it is left as it is.
         OSError: The folder cannot be written.
     """
-    with _locked(home):
-        aliases = _read(home)
-        if aliases.get(alias, {}).get("version") == version:
-            return
-        aliases[alias] = {"version": version}
-        document = {"format": FORMAT, "aliases": dict(sorted(aliases.items()))}
-        disk.replace(home / FILE, json.dumps(document, indent=2).encode() + b"\n")
+    with locked(home):
+        before = read_aliases(home)
+        after = edit(before)
+        if after != before:
+            disk.replace(home / FILE, to_bytes(after))
+    return before, after
 
 
-def _read(home: Path) -> dict[str, dict[str, Any]]:
+def pointing(alias: str, version: int) -> Edit:
+    """The edit that lets an alias name a version."""
+
+    def edit(aliases: Aliases) -> Aliases:
+        known = aliases.get(alias)
+        return {**aliases, alias: known.moved_to(version) if known else Alias(version)}
+
+    return edit
+
+
+def to_bytes(aliases: Aliases) -> bytes:
+    entries = {
+        name: {"version": alias.version, "previous": list(alias.previous)}
+        for name, alias in sorted(aliases.items())
+    }
+    return orjson.dumps({"format": FORMAT, "aliases": entries}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def from_bytes(content: bytes) -> Aliases:
+    """Read what `to_bytes` wrote.
+
+    Raises:
+        BrokenArtifact: It is something else.
+    """
     try:
-        document = json.loads((home / FILE).read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise BrokenArtifact(f"{FILE} cannot be read: {type(error).__name__}") from error
-    aliases = document.get("aliases") if isinstance(document, dict) else None
-    if not isinstance(aliases, dict) or document.get("format") != FORMAT:
-        raise BrokenArtifact(f"{FILE} is not a file of aliases of format {FORMAT}")
-    if not all(is_alias(alias) and _is_entry(entry) for alias, entry in aliases.items()):
-        raise BrokenArtifact(f"{FILE} holds an alias that names no version")
-    return aliases
-
-
-def _is_entry(entry: object) -> bool:
-    if not isinstance(entry, Mapping) or type(entry.get("version")) is not int:
-        return False
-    return parse_version(str(entry["version"])) is not None
+        document = orjson.loads(content)
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r:.20}")
+        return {name: _alias(name, entry) for name, entry in document["aliases"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenArtifact(f"{FILE} is not a file of aliases of format {FORMAT}") from error
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Held by one process at a time; the kernel lets go of it when its holder dies."""
+def locked(home: Path) -> Iterator[None]:
+    """Held by one process or thread at a time; the kernel lets go of it when its holder dies.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
     with (home / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _alias(name: str, entry: Mapping[str, Any]) -> Alias:
+    version, previous = entry["version"], entry.get("previous", [])
+    if not is_alias(name) or not all(map(_is_version, (version, *previous))):
+        raise ValueError(name)
+    return Alias(version, tuple(previous))
+
+
+def _is_version(value: object) -> bool:
+    return type(value) is int and parse_version(str(value)) is not None

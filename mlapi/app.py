@@ -3,7 +3,7 @@
 from flask import Flask
 
 from mlapi import problems, telemetry
-from mlapi.registry import Registry
+from mlapi.registry import open_registry
 from mlapi.resources import add_routes
 from mlapi.settings import Settings
 
@@ -12,11 +12,7 @@ def create_app(settings: Settings) -> Flask:
     """The WSGI application. Loads the models; a broken one, or none, raises nothing."""
     app = Flask("mlapi", static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
-    registry = Registry(
-        settings.models_dir,
-        poll_s=settings.models_poll_s,
-        loaded_versions=settings.loaded_versions,
-    )
+    registry = open_registry(settings)
     registry.refresh()
     telemetry.install(app)
     problems.install(app, settings.max_body_bytes)

@@ -4,7 +4,9 @@ A mistake of the user is one line and an exit status of 1, or of 2 for wrong usa
 of ours.
 """
 
+import getpass
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from mlapi.errors import MlapiError
-from mlapi.names import PRODUCTION, is_alias
+from mlapi.names import PRODUCTION
 from mlapi.settings import Settings, load_settings, settings_rows
 
 if TYPE_CHECKING:
+    from mlapi.changes import Changes
     from mlapi.registry import Registry
     from mlapi.snapshot import ModelRecord, Snapshot
     from training.recipes import Recipe
@@ -92,32 +95,36 @@ def serve(**given: Any) -> None:
 @main.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--missing", is_flag=True, help="Only the recipes that have no version that serves.")
-def train(names: tuple[str, ...], missing: bool) -> None:
-    """Train the recipes of config/models.toml: all of them, or the named ones."""
+@click.option("--breaking", is_flag=True, help="Promote also what callers of the old version stumble over.")
+def train(names: tuple[str, ...], missing: bool, breaking: bool) -> None:
+    """Train the recipes of config/models.toml: all of them, or the named ones.
+
+    A new version becomes `production` if it is not worse there than the one before: see docs/training.md.
+    """
     settings = load_settings()
     from training.recipes import load_recipes, select
 
     recipes = select(load_recipes(), names)
-    registry = _registry(settings)
+    changes = _changes(settings, eager=missing)
     if missing:
-        snapshot = registry.snapshot
+        snapshot = changes.registry.snapshot
         recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
     if recipes:
-        _train(recipes, settings)
-        registry.refresh()
-    _tell_unpromoted(registry.snapshot, {recipe.name for recipe in recipes})
+        _train(recipes, changes, breaking)
+    _tell_unpromoted(changes.registry.snapshot)
 
 
 def _has_version(snapshot: "Snapshot", name: str) -> bool:
     return name in snapshot.models and snapshot.models[name].latest is not None
 
 
-def _train(recipes: "list[Recipe]", settings: Settings) -> None:
+def _train(recipes: "list[Recipe]", changes: "Changes", breaking: bool) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from training.workflow import STEPS, train
 
     table = _table("model", "version", "rows", "metrics on held-out rows", "seconds")
+    verdicts = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
         with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
@@ -127,7 +134,10 @@ def _train(recipes: "list[Recipe]", settings: Settings) -> None:
                 def begin(step: str, name: str = recipe.name) -> None:
                     bar.update(steps, description=f"{name}: {step}", advance=1)
 
-                manifest, seconds = train(recipe, settings.models_dir, begin)
+                manifest, seconds, verdict = train(recipe, changes, begin, allow_breaking=breaking)
+                if verdict is not None:
+                    told = "promoted" if verdict.promotes else "not promoted"
+                    verdicts.append(f"{recipe.name}: version {manifest.version} is {told}: {verdict.reason}.")
                 table.add_row(
                     manifest.name,
                     str(manifest.version),
@@ -138,17 +148,17 @@ def _train(recipes: "list[Recipe]", settings: Settings) -> None:
     finally:  # what was published before one failed is told too
         if table.row_count:
             stdout.print(table)
+        for line in verdicts:
+            stdout.print(line, soft_wrap=True)
 
 
-def _tell_unpromoted(snapshot: "Snapshot", trained: set[str]) -> None:
-    """Where a request without a version does not get the latest one, though it might expect to."""
+def _tell_unpromoted(snapshot: "Snapshot") -> None:
+    """Where a request without a version gets no answer, though a version could give one."""
     for record in snapshot.models.values():
         production = record.aliases.get(PRODUCTION)
-        if production is None or record.latest in (None, production):
-            continue
-        if record.name in trained or record.name not in snapshot.serving:
+        if production and record.answering(PRODUCTION) is None and record.latest is not None:
             stdout.print(
-                f"{record.name}: `{PRODUCTION}` is version {production} until "
+                f"{record.name}: `{PRODUCTION}` is version {production.version}, which does not serve, until "
                 f"`mlapi promote {record.name} {record.latest}`.",
                 soft_wrap=True,
             )
@@ -167,7 +177,7 @@ def models() -> None:
             record.algorithm or "?",
             ", ".join(map(str, record.numbers)),
             str(record.latest or "-"),
-            ", ".join(f"{alias} = {number}" for alias, number in record.aliases.items()),
+            ", ".join(f"{alias} = {entry.version}" for alias, entry in record.aliases.items()),
         )
     stdout.print(table)
 
@@ -197,14 +207,15 @@ def predict(name: str, rows: Path, ref: str | None, include: tuple[str, ...]) ->
     help="A CSV file with a header and some rows of features, without the target.",
 )
 def register(name: str, estimator: Path, sample: Path) -> None:
-    """Publish your own fitted estimator, a joblib file, as the next version of a model.
+    """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
 
-    Loading the file runs whatever is in it: register only what you trust like your own code.
+    The file is loaded once every class that it names is allowed (the setting allowed_classes): loading
+    runs what those do.
     """
-    settings = load_settings()
+    changes = _changes(load_settings())
     from training.registration import register as publish
 
-    manifest = publish(name, estimator, sample, settings.models_dir)
+    manifest = publish(name, estimator, sample, changes)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")
 
 
@@ -214,21 +225,64 @@ def register(name: str, estimator: Path, sample: Path) -> None:
 @click.option("--alias", default=PRODUCTION, show_default=True)
 def promote(name: str, version: int, alias: str) -> None:
     """Let an alias name this version; running servers follow within seconds."""
-    if not is_alias(alias):
-        raise click.ClickException(f"no alias can be called {alias!r}")
-    settings = load_settings()
-    from mlapi.aliases import set_alias
-
-    registry = _registry(settings, eager=False)
-    registry.get(name, str(version))  # raises unless it is there and serves
-    set_alias(registry.home(name), alias, version)
+    changes = _changes(load_settings())
+    changes.promote(name, version, alias)
     stdout.print(f"{name}: {alias} = {version}")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--alias", default=PRODUCTION, show_default=True)
+def rollback(name: str, alias: str) -> None:
+    """Let an alias name the version that it held before; running servers follow within seconds."""
+    old, new = _changes(load_settings()).roll_back(name, alias)
+    stdout.print(f"{name}: {alias} = {new} (was {old})")
+
+
+@main.command()
+@click.option("--keep", type=click.IntRange(1), required=True, help="Of each model, keep this many.")
+def gc(keep: int) -> None:
+    """Delete old versions that no alias names or has just held, and what crashes left behind."""
+    deleted = _changes(load_settings()).collect(keep)
+    for name, version in deleted:
+        stdout.print(f"{name}: version {version} is deleted")
+    stdout.print(f"{len(deleted)} deleted")
+
+
+@main.group(cls=Commands)
+def keys() -> None:
+    """The keys that say who published a version."""
+
+
+@keys.command()
+@click.option("--replace", "replaces", is_flag=True, help="Make another; the old one stays trusted.")
+def create(replaces: bool) -> None:
+    """Make the key that this machine signs with, and print its public half.
+
+    Who serves what this machine trains sets it in `trusted_keys`.
+    """
+    settings = load_settings()
+    from mlapi.keys import create_key
+
+    click.echo(create_key(settings.state_dir, replace=replaces).public)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show the public keys whose versions are served here."""
+    settings = load_settings()
+    from mlapi.trust import trust_of
+
+    table = _table("id", "key")
+    for id_, key in trust_of(settings).keys.items():
+        table.add_row(id_, str(key))
+    stdout.print(table)
 
 
 @main.command()
 @click.argument("name", required=False)
 def verify(name: str | None) -> None:
-    """Check and load every version; exit status 1 if one is broken."""
+    """Check and load every version, and answer its golden rows; exit status 1 if one is broken."""
     settings = load_settings()
     registry = _registry(settings, eager=False)
     snapshot = registry.snapshot
@@ -247,11 +301,11 @@ def verify(name: str | None) -> None:
 
 
 def _verdicts(registry: "Registry", record: "ModelRecord") -> Iterator[tuple[str, str | None]]:
-    if record.problem:
-        yield "-", record.problem
+    for trouble in record.troubles:
+        yield "-", trouble
     for number in record.numbers:
         try:
-            registry.get(record.name, str(number))
+            registry.verify(record.name, number)
         except MlapiError as error:
             yield str(number), str(error)
         else:
@@ -268,13 +322,16 @@ def settings() -> None:
 
 
 def _registry(settings: Settings, *, eager: bool = True) -> "Registry":
-    from mlapi.registry import Registry
+    from mlapi.registry import open_registry
 
-    return Registry(
-        settings.models_dir,
-        poll_s=settings.models_poll_s,
-        loaded_versions=settings.loaded_versions,
-        eager=eager,
+    return open_registry(settings, eager=eager)
+
+
+def _changes(settings: Settings, *, eager: bool = False) -> "Changes":
+    from mlapi.changes import open_changes
+
+    return open_changes(
+        settings, f"{getpass.getuser()}@{socket.gethostname()}", _registry(settings, eager=eager)
     )
 
 

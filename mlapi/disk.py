@@ -1,23 +1,102 @@
-"""Writing so that a crash leaves the old state or the new one: flush, rename, flush the folder."""
+"""Files, so that a crash leaves the old state or the new one, and a reader gets plain files only.
 
+Everything that is written passes through here: flush, rename, flush the folder.
+"""
+
+import errno
 import os
+import shutil
+import stat
+import threading
+from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write(path: Path, content: bytes) -> None:
+def open_plain(path: Path) -> BufferedReader:
+    """Open a file to be read.
+
+    Raises:
+        OSError: It cannot be read, or is a link or no file at all.
+    """
+    # Not blocking: opening a pipe would wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The content, one byte over the limit at most: enough to see that a file is not the expected one.
+
+    Raises:
+        OSError: As `open_plain`.
+    """
+    with open_plain(path) as file:
+        return file.read(limit + 1)
+
+
+def write(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(content)
+    write_with(path, lambda file: file.write(content), mode)
+
+
+def write_with(path: Path, dump: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
+    """Let `dump` write a file, and wait until the disk has it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        dump(file)
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Put the content in the file's place at once; one writer at a time."""
     new = path.with_name(f".{path.name}.new")
-    write(new, content)
-    new.replace(path)
+    write(new, content, mode)
+    rename(new, path)
     flush_folder(path.parent)
+
+
+def create(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file that is not there yet: whole or not at all.
+
+    Raises:
+        FileExistsError: It is there; it is left as it is.
+    """
+    new = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        write(new, content, mode)
+        path.hardlink_to(new)  # unlike a rename it takes nobody's place
+    finally:
+        new.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def append(path: Path, line: bytes) -> None:
+    """Add a line in one write, so that lines of several processes do not mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """With its parents, where they are missing."""
+    folder.mkdir(mode, parents=True, exist_ok=True)
+
+
+def rename(old: Path, new: Path) -> None:
+    old.rename(new)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and what is in it, as far as it lets."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def flush_folder(folder: Path) -> None:

@@ -3,10 +3,11 @@
     MlapiError
      +- MalformedBody, UnsupportedFormat, NotAcceptable, TooLarge
      +- InvalidInput, UnknownOutput, Unanswerable
+     +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
      +- ModelNotFound, VersionNotFound, ReportNotFound
-     +- ModelUnavailable, NotReady
+     +- ModelUnavailable, NotReady, NotWritable
      +- BrokenArtifact
-     +- SettingsError, RecipeError, DatasetError, RegistrationError
+     +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
 An error knows its HTTP status and the slug that documents it (docs/errors.md); how it is written to
 a client is the business of `mlapi.problems`, to a terminal that of `mlapi.cli`. Errors without a
@@ -123,6 +124,36 @@ class Unanswerable(MlapiError):
     title = "The model has no answer to these rows"
 
 
+class UnknownVersion(MlapiError):
+    status = 422
+    slug = "unknown-version"
+    title = "No such version to point at"
+
+
+class InvalidAlias(MlapiError):
+    status = 422
+    slug = "invalid-alias"
+    title = "No alias can be called so"
+
+
+class WritesNotAllowed(MlapiError):
+    status = 403
+    slug = "writes-not-allowed"
+    title = "Writing is not allowed"
+
+
+class Conflict(MlapiError):
+    status = 409
+    slug = "conflict"
+    title = "The model's state does not allow it"
+
+
+class PreconditionFailed(MlapiError):
+    status = 412
+    slug = "precondition-failed"
+    title = "The model has changed"
+
+
 class ModelNotFound(MlapiError):
     status = 404
     slug = "model-not-found"
@@ -151,6 +182,11 @@ class ModelUnavailable(MlapiError):
         return {"Retry-After": "10"}
 
 
+class NotWritable(ModelUnavailable):
+    slug = "not-writable"
+    title = "The models cannot be changed now"
+
+
 class NotReady(ModelUnavailable):
     slug = "not-ready"
     title = "No model serves"
@@ -168,6 +204,10 @@ class BrokenArtifact(MlapiError):
 
 class SettingsError(MlapiError):
     """Settings that stop the start; the message lists every problem."""
+
+
+class KeyProblem(MlapiError):
+    """A key that cannot be read, or must not be overwritten."""
 
 
 class RecipeError(MlapiError):

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.artifact import Manifest, load_estimator
-from mlapi.errors import Unanswerable, UnknownOutput, listed
+from mlapi import golden
+from mlapi.artifact import load_estimator, read_file
+from mlapi.errors import BrokenArtifact, Unanswerable, UnknownOutput, listed
+from mlapi.manifest import GOLDEN, Manifest, differences
 from mlapi.signature import Batch, Signature
+from mlapi.trust import Trust
 
 logger = logging.getLogger(__name__)
 
 PROBABILITIES = "probabilities"
 DECISION = "decision"
 
-_METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
+METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
 """The outputs beyond the prediction itself, and the estimator's method that gives each."""
 
 
@@ -35,8 +38,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
+    """`notes` are sentences for whoever asks about this version: what is unusual about how it serves."""
+
     manifest: Manifest
     estimator: Any
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,15 +63,11 @@ class Model:
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The names that `predict` takes for `include`."""
-        found = [name for name, method in _METHODS.items() if hasattr(self.estimator, method)]
-        if self._classes is None and PROBABILITIES in found:
-            found.remove(PROBABILITIES)  # of many targets at once: not one row of numbers a row
-        return tuple(found)
+        return outputs_of(self.estimator)
 
     @cached_property
     def _classes(self) -> list[Any] | None:
-        classes = getattr(self.estimator, "classes_", None)
-        return classes.tolist() if isinstance(classes, np.ndarray) else None
+        return _classes_of(self.estimator)
 
     def predict(self, batch: Batch, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
@@ -81,8 +83,13 @@ class Model:
                 )
         rows = estimator_input(self.estimator, self.signature, batch)
         values = self._call("predict", rows)
-        outputs = {name: self._call(_METHODS[name], rows) for name in include}
+        outputs = {name: self._call(METHODS[name], rows) for name in include}
         return Prediction(values, outputs, self._classes if PROBABILITIES in include else None)
+
+    def answers(self, batch: Batch, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
+        """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
+        prediction = self.predict(batch, [name for name in outputs if name != golden.PREDICTION])
+        return {golden.PREDICTION: prediction.values, **prediction.outputs}
 
     def _call(self, method: str, rows: Any) -> NDArray[Any]:
         try:
@@ -94,6 +101,14 @@ class Model:
             if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
                 logger.exception("estimator failed", extra={"model": self.name, "version": self.version})
             raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
+
+
+def outputs_of(estimator: Any) -> tuple[str, ...]:
+    """What an estimator can give beside its prediction."""
+    found = [name for name, method in METHODS.items() if hasattr(estimator, method)]
+    if _classes_of(estimator) is None and PROBABILITIES in found:
+        found.remove(PROBABILITIES)  # of many targets at once: not one row of numbers a row
+    return tuple(found)
 
 
 def presentable(values: NDArray[Any]) -> NDArray[Any]:
@@ -127,13 +142,28 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
     return pd.DataFrame(dict(batch), copy=False)
 
 
-def load_model(home: Path, manifest: Manifest) -> Model:
-    """Load a version.
+def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
+    """Load a version from its folder, and let it prove itself on its golden rows, which also warms it up.
 
     Raises:
-        BrokenArtifact: It was altered, or cannot be unpickled here.
+        BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
     """
-    return Model(manifest, load_estimator(home, manifest))
+    rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
+    model = Model(manifest, load_estimator(folder, manifest, trust))
+    other = ", ".join(differences(manifest))
+    try:
+        golden.check(model, manifest.signature, rows, manifest.tolerance)
+    except BrokenArtifact as error:
+        raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
+    if not other:
+        return model
+    note = f"Served with {other}; all {len(rows.rows)} golden rows give the answers of the training."
+    return replace(model, notes=(note,))
+
+
+def _classes_of(estimator: Any) -> list[Any] | None:
+    classes = getattr(estimator, "classes_", None)
+    return classes.tolist() if isinstance(classes, np.ndarray) else None
 
 
 def _is_scalar(value: Any) -> bool:

@@ -3,7 +3,9 @@
 A snapshot is immutable and swapped whole, so that a request sees one state from its first step to its
 last. A thread in each process looks at the folders every `poll_s` seconds and makes the next snapshot
 aside; what aliases and `latest` name is loaded before it is shown, other versions when they are first
-asked for. A version that cannot be trusted or loaded is kept with its reason, and holds nothing back.
+asked for. A version that cannot be trusted or loaded is kept with its reason, and holds nothing back: where
+an alias names it, the version that the alias held before answers. What is loaded serves on until another
+version is there or its deletion is said; that its files vanish is no such word.
 """
 
 import logging
@@ -12,20 +14,34 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from mlapi import aliases
-from mlapi.artifact import check_files, read_manifest, version_numbers
-from mlapi.errors import BrokenArtifact, ModelUnavailable
+from mlapi.aliases import Aliases
+from mlapi.artifact import check_files, read_manifest, taken_numbers, version_numbers
+from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
+from mlapi.manifest import MODEL
 from mlapi.model import Model, load_model
 from mlapi.names import is_model_name
+from mlapi.settings import Settings
 from mlapi.snapshot import Key, ModelRecord, Snapshot, Stamp, VersionRecord
+from mlapi.store import Store, open_store
+from mlapi.trust import Trust, trust_of
 
 logger = logging.getLogger(__name__)
 
 _SETTLED_NS = 2_000_000_000
 """A folder changed more recently than this may change again within its clock's tick: look twice."""
+
+_CHECK_S = 0.2
+"""How long each look may compare digests of what nobody has asked for."""
+
+_LEAST_BYTES = 64 * 1024
+"""What a loaded version takes beside its arrays."""
+
+_FROM_MEMORY = "Its folder is gone; it serves from memory until this process ends."
 
 
 class Registry:
@@ -35,16 +51,19 @@ class Registry:
     `snapshot` a thread runs, and then it may not.
     """
 
-    def __init__(self, models_dir: Path, *, poll_s: float, loaded_versions: int, eager: bool = True) -> None:
+    def __init__(
+        self, store: Store, trust: Trust, *, poll_s: float, on_demand_bytes: int, eager: bool = True
+    ) -> None:
         """With `eager` off nothing is loaded before it is asked for: for a look from the command line."""
-        self._models_dir = models_dir
+        self.store = store
+        self.trust = trust
         self._poll_s = poll_s
         self._eager = eager
         self._snapshot = Snapshot()
         self._refreshing = threading.Lock()
-        self._loading = threading.Lock()
+        self._loading: dict[Key, threading.Lock] = {}
         self._watching = threading.Lock()
-        self._on_demand = _Recent(loaded_versions)
+        self._on_demand = _Recent(on_demand_bytes)
         self._failed: dict[Key, str] = {}
         self._watched_by: int | None = None
 
@@ -68,30 +87,92 @@ class Registry:
         model = snapshot.loaded.get((name, number))
         return model or self._load_on_demand(name, record.versions[number])
 
-    def home(self, name: str) -> Path:
-        """The folder of a model that the snapshot lists."""
-        return self._models_dir / name
+    def verify(self, name: str, number: int) -> None:
+        """Compare every file of a version with its manifest, and load it.
+
+        Raises:
+            ModelUnavailable: It is broken.
+        """
+        version = self.snapshot.record(name).versions[number]
+        try:
+            if version.manifest and not version.reason:
+                self.store.fetch(name, number)
+                check_files(self.folder(name, number), version.manifest)
+        except (BrokenArtifact, OSError) as error:
+            raise ModelUnavailable(f"version {number} of model {name!r} is broken: {error}") from error
+        self.get(name, str(number))
+
+    def loaded(self, name: str, number: int) -> Model | None:
+        """A version, if it is loaded; loads nothing."""
+        return self.snapshot.loaded.get((name, number)) or self._on_demand.get((name, number))
+
+    def folder(self, name: str, number: int) -> Path:
+        """Of a version that the snapshot lists."""
+        return self._home(name) / str(number)
 
     def refresh(self) -> None:
         """Bring the snapshot up to date with the disk. Raises nothing: what fails is in it."""
         with self._refreshing:
             old = self._snapshot
+            problem = self._refresh_store()
             try:
-                new = self._next(old)
+                new = replace(self._next(old), problem=problem)
             except OSError as error:
                 # An unmounted or unreadable folder takes nothing away that is already loaded.
                 new = replace(old, problem=f"the models folder cannot be read: {error.strerror}")
             self._snapshot = new
         _log_changes(old, new)
 
+    def check(self, seconds: float = _CHECK_S) -> None:
+        """Compare, for so long, the digests of versions that are not loaded and were not compared yet."""
+        with self._refreshing:
+            old = self._snapshot
+            models = dict(old.models)
+            deadline = time.monotonic() + seconds
+            for name, version in list(self._unchecked(old)):
+                record = models[name]
+                versions = {**record.versions, version.number: self._checked(name, version)}
+                models[name] = replace(record, versions=versions)
+                if time.monotonic() > deadline:
+                    break
+            new = self._snapshot = replace(old, models=models)
+        _log_changes(old, new)
+
+    def _unchecked(self, snapshot: Snapshot) -> Iterator[tuple[str, VersionRecord]]:
+        if self.store.is_partial:
+            return  # what is fetched is compared by whoever fetches it
+        for name, record in snapshot.models.items():
+            for number, version in record.versions.items():
+                if not version.is_checked and not version.reason and (name, number) not in snapshot.loaded:
+                    yield name, version
+
+    def _checked(self, name: str, version: VersionRecord) -> VersionRecord:
+        try:
+            if version.manifest:
+                check_files(self.folder(name, version.number), version.manifest)
+        except BrokenArtifact as error:
+            return _broken(version, error)
+        return replace(version, is_checked=True)
+
+    def _home(self, name: str) -> Path:
+        return self.store.folder / name
+
+    def _refresh_store(self) -> str | None:
+        try:
+            self.store.refresh()
+        except OSError as error:
+            return f"the models cannot be reached: {reason(error)}"
+        return None
+
     def _next(self, old: Snapshot) -> Snapshot:
         models: dict[str, ModelRecord] = {}
         loaded: dict[Key, Model] = {}
-        with os.scandir(self._models_dir) as entries:
-            names = sorted(entry.name for entry in entries if is_model_name(entry.name))
-        for name in names:
+        with os.scandir(self.store.folder) as entries:
+            names = {entry.name for entry in entries if is_model_name(entry.name)}
+        for name in sorted(names.union(name for name, _ in old.loaded)):
             try:
-                record = self._look(name, old.models.get(name))
+                kept = {number for model, number in old.loaded if model == name}
+                record = self._look(name, old.models.get(name), kept)
                 if record is not None and self._eager:
                     record = self._load(record, old, loaded)
             except OSError as error:
@@ -103,44 +184,55 @@ class Registry:
                 models[name] = record
         return Snapshot(models, loaded)
 
-    def _look(self, name: str, old: ModelRecord | None) -> ModelRecord | None:
+    def _look(self, name: str, old: ModelRecord | None, loaded: Collection[int]) -> ModelRecord | None:
         """The model as it stands on disk; the old record where nothing changed, None if it is gone.
 
         Raises:
             OSError: Its folder cannot be read.
         """
-        home = self.home(name)
+        home = self._home(name)
+        known = old.versions if old else {}
         try:
             stamp = _settled_stamp(home, old)
             if old is not None and old.stamp == stamp is not None and not self._has_failed(old):
                 return old
-            numbers = version_numbers(home)
+            numbers, taken = version_numbers(home), taken_numbers(home)
         except (FileNotFoundError, NotADirectoryError):
-            return None
-        if not numbers:
-            return None
-        known = old.versions if old else {}
+            if old is None or not loaded:
+                return None
+            versions = {number: replace(known[number], note=_FROM_MEMORY) for number in loaded}
+            return ModelRecord(name, versions, old.aliases, "its folder is gone; what is loaded serves on")
         records = {number: self._version(name, number, known.get(number)) for number in numbers}
+        records |= {
+            number: replace(known[number], note=_FROM_MEMORY) for number in loaded if number not in taken
+        }
+        if not records:
+            return None
         if any(record.stamp is None for record in records.values()):
             stamp = None
         try:
-            return ModelRecord(name, records, aliases.read_aliases(home), None, stamp)
+            found = self._aliases(name, old)
         except BrokenArtifact as error:
             # What an alias held is not guessed; the last known state stays.
             return ModelRecord(name, records, old.aliases if old else {}, str(error), stamp)
+        return ModelRecord(name, dict(sorted(records.items())), found, None, stamp)
+
+    def _aliases(self, name: str, old: ModelRecord | None) -> Aliases:
+        found = aliases.read_aliases(self._home(name))
+        if not found and old is not None and old.aliases and not (self._home(name) / aliases.FILE).exists():
+            raise BrokenArtifact(f"{aliases.FILE} is gone; the aliases stay as they were")
+        return found
 
     def _version(self, name: str, number: int, known: VersionRecord | None) -> VersionRecord:
-        home = self.home(name)
-        stamp = _folder_stamp(home / str(number))
+        folder = self.folder(name, number)
+        stamp = _folder_stamp(folder)
         failure = self._failed.pop((name, number), None)
         if known is not None and known.still_holds(stamp):
             return replace(known, reason=failure, stamp=stamp) if failure else known
-        manifest = None
         try:
-            manifest = read_manifest(home, number)
-            check_files(home, manifest)
+            manifest = read_manifest(folder, self.trust, partial=self.store.is_partial)
         except BrokenArtifact as error:
-            return VersionRecord(number, manifest, str(error), None if error.may_pass else stamp)
+            return _broken(VersionRecord(number, None, None, stamp), error)
         return VersionRecord(number, manifest, None, stamp)
 
     def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[Key, Model]) -> ModelRecord:
@@ -152,10 +244,9 @@ class Registry:
                 try:
                     loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
                 except BrokenArtifact as error:
-                    stamp = None if error.may_pass else version.stamp
-                    broken = replace(version, reason=str(error), stamp=stamp)
+                    broken = _broken(version, error)
                     versions = {**record.versions, number: broken}
-                    record = replace(record, versions=versions, stamp=stamp and record.stamp)
+                    record = replace(record, versions=versions, stamp=broken.stamp and record.stamp)
         return record
 
     def _load_version(self, name: str, version: VersionRecord, old: Model | None) -> Model:
@@ -169,23 +260,30 @@ class Registry:
         for model in (old, self._on_demand.get((name, version.number))):
             if model is not None and model.manifest == version.manifest:
                 return model
-        return load_model(self.home(name), version.manifest)
+        try:
+            self.store.fetch(name, version.number)
+        except OSError as error:
+            raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
+        model = load_model(self.folder(name, version.number), version.manifest, self.trust)
+        for note in model.notes:
+            logger.warning("other libraries", extra={"model": name, "version": version.number, "note": note})
+        return model
 
     def _load_on_demand(self, name: str, version: VersionRecord) -> Model:
         key = (name, version.number)
-        with self._loading:  # one at a time: whoever waits finds it loaded
-            reason = version.reason or self._failed.get(key)
-            if reason is None:
+        with self._loading.setdefault(key, threading.Lock()):  # whoever waits finds it loaded
+            failure = version.reason or self._failed.get(key)
+            if failure is None:
                 try:
                     model = self._load_version(name, version, None)
                 except BrokenArtifact as error:
-                    reason = str(error)
+                    failure = str(error)
                     if not isinstance(error.__cause__, OSError | MemoryError):
-                        self._failed[key] = reason  # it will not get better by itself
+                        self._failed[key] = failure  # it will not get better by itself
                 else:
                     self._on_demand.put(key, model)
                     return model
-        raise ModelUnavailable(f"version {version.number} of model {name!r} is broken: {reason}")
+        raise ModelUnavailable(f"version {version.number} of model {name!r} is broken: {failure}")
 
     def _has_failed(self, record: ModelRecord) -> bool:
         return any((record.name, number) in self._failed for number in record.versions)
@@ -202,10 +300,10 @@ class Registry:
 
 
 class _Recent:
-    """The versions asked for most recently, at most so many."""
+    """The versions asked for most recently, as many as fit into so many bytes; the last one always stays."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._models: OrderedDict[Key, Model] = OrderedDict()
 
@@ -218,8 +316,29 @@ class _Recent:
     def put(self, key: Key, model: Model) -> None:
         with self._lock:
             self._models[key] = model
-            while len(self._models) > self._size:
+            self._models.move_to_end(key)
+            while len(self._models) > 1 and sum(map(_size, self._models.values())) > self._most_bytes:
                 self._models.popitem(last=False)
+
+
+def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
+    """The registry that the settings describe."""
+    return Registry(
+        open_store(settings),
+        trust_of(settings),
+        poll_s=settings.models_poll_s,
+        on_demand_bytes=settings.on_demand_bytes,
+        eager=eager,
+    )
+
+
+def _size(model: Model) -> int:
+    """About what a loaded version takes: its arrays are as large as they are in the file."""
+    return model.manifest.files[MODEL].bytes + _LEAST_BYTES
+
+
+def _broken(version: VersionRecord, error: BrokenArtifact) -> VersionRecord:
+    return replace(version, reason=str(error), stamp=None if error.may_pass else version.stamp)
 
 
 def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
@@ -230,6 +349,7 @@ def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
         if present is None:
             return
         present.refresh()
+        present.check()
         del present
 
 
@@ -282,6 +402,6 @@ def _log_changes(old: Snapshot, new: Snapshot) -> None:
     if new.problem and new.problem != old.problem:
         logger.warning("models folder unreadable", extra={"reason": new.problem})
     known = set(old.broken)
-    for name, version, reason in new.broken:
-        if (name, version, reason) not in known:
-            logger.warning("broken", extra={"model": name, "version": version, "reason": reason})
+    for name, version, why in new.broken:
+        if (name, version, why) not in known:
+            logger.warning("broken", extra={"model": name, "version": version, "reason": why})

@@ -15,6 +15,7 @@ from marshmallow import (
     ValidationError,
     fields,
     post_load,
+    validate,
     validates_schema,
 )
 from marshmallow.exceptions import SCHEMA
@@ -190,7 +191,9 @@ class ModelEntry(Schema):
     task = fields.String()
     versions = fields.List(fields.Integer(), attribute="numbers")
     latest = fields.Integer()
-    aliases = fields.Dict()
+    aliases = fields.Function(
+        lambda record: {alias: entry.version for alias, entry in record.aliases.items()}
+    )
 
 
 class VersionEntry(Schema):
@@ -210,6 +213,27 @@ class VersionEntry(Schema):
     data = fields.Raw()
     environment = fields.Raw()
     artifact = fields.Raw()
+    notes = fields.List(fields.String())
+
+
+class AliasRequest(Schema):
+    """`{"version": 2}`: what an alias shall name."""
+
+    version = fields.Integer(strict=True, required=True, validate=validate.Range(1))
+
+    def read(self, body: Any) -> int:
+        """
+        Raises:
+            InvalidInput: The body is something else.
+        """
+        if not isinstance(body, dict):
+            raise InvalidInput([Finding("", 'expected an object: {"version": 2}')], 1)
+        if isinstance(body.get("version"), bool | float):
+            raise InvalidInput([Finding("/version", "expected a whole number")], 1)
+        try:
+            return int(self.load(body)["version"])
+        except ValidationError as error:
+            raise _invalid(list(_leaves(error.messages)), 0) from error
 
 
 Request = TypeVar("Request", bound=PredictRequest)

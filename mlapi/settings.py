@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.errors import SettingsError
+from mlapi.keys import parse_public_key
 from mlapi.names import is_model_name
 
 FILE = Path("config/mlapi.toml")
@@ -26,6 +27,44 @@ def _path(value: object) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("expected a path")
     return Path(value)
+
+
+def _place(value: object) -> Path | str:
+    """A folder, or the URL of one; that of a local file is a folder too."""
+    path = _path(value)
+    url = str(value)
+    if "://" not in url:
+        return path
+    return Path(url.removeprefix("file://")) if url.startswith("file://") else url.rstrip("/")
+
+
+def _words(value: object) -> list[str]:
+    """A list of texts, as TOML has it, or one text with commas."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError("expected texts, as a list or with commas between them")
+    return [word.strip() for word in words if word.strip()]
+
+
+def _public_keys(value: object) -> tuple[str, ...]:
+    return tuple(str(parse_public_key(word)) for word in _words(value))
+
+
+def _class_names(value: object) -> tuple[str, ...]:
+    names = _words(value)
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")) or "." not in name:
+            raise ValueError(
+                f"expected names such as sklearn.ensemble._forest.RandomForestClassifier, not {name!r}"
+            )
+    return tuple(names)
+
+
+def _flag(value: object) -> bool:
+    found = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
+    if found is None:
+        raise ValueError("expected true or false")
+    return found
 
 
 def _text(value: object) -> str:
@@ -83,14 +122,29 @@ def _setting(default: Any, parse: Callable[[object], Any], purpose: str) -> Any:
 class Settings:
     """The table itself: a name, its type, its default, what it is for."""
 
-    models_dir: Path = _setting(Path("models"), _path, "The folder that holds the models.")
+    models_dir: Path | str = _setting(
+        Path("models"), _place, "Where the models are: a folder, or a URL such as s3://bucket/models."
+    )
     models_poll_s: float = _setting(
         0.5, _seconds(0.05, 3600), "How often a worker looks for new versions and moved aliases."
     )
-    loaded_versions: int = _setting(
-        16,
-        _whole(1, 10_000),
-        "How many versions stay loaded beyond those that an alias or `latest` names.",
+    on_demand_bytes: int = _setting(
+        1024**3,
+        _whole(0, 2**50),
+        "The most memory for versions that no alias and not `latest` names, loaded when asked for.",
+    )
+    state_dir: Path = _setting(
+        Path("state"), _path, "The folder that holds the keys, the audit log, and copies of distant models."
+    )
+    trusted_keys: tuple[str, ...] = _setting(
+        (), _public_keys, "Public keys whose versions are served, beside those of this machine."
+    )
+    require_signature: bool = _setting(True, _flag, "Whether a version that no trusted key signed is broken.")
+    allowed_classes: tuple[str, ...] = _setting(
+        (), _class_names, "Classes that registered estimators may name, beyond those of the algorithms here."
+    )
+    allow_writes: bool = _setting(
+        False, _flag, "Whether aliases and versions can be changed over HTTP, by anyone who reaches it."
     )
     default_model: str | None = _setting(
         None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."
@@ -151,9 +205,15 @@ def settings_rows(file: Path = FILE, environ: Mapping[str, str] | None = None) -
             problems.append(f"{source}: {error}, got {value!r}")
             continue
         rows[name] = Row(name, parsed, source, _TABLE[name].metadata["help"])
+    if _is_inside(rows["state_dir"].value, rows["models_dir"].value):
+        problems.append("state_dir lies in models_dir: keys must not lie where models are written")
     if problems:
         raise SettingsError("; ".join(problems))
     return list(rows.values())
+
+
+def _is_inside(folder: Path, place: Path | str) -> bool:
+    return isinstance(place, Path) and folder.resolve().is_relative_to(place.resolve())
 
 
 def _given(file: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:

@@ -5,7 +5,7 @@ derived from it can be cached by it. It states types and ranges; it never checks
 `mlapi.rows`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -104,6 +104,22 @@ def example(signature: Signature) -> list[Scalar | None]:
     return [_example(feature) for feature in signature.features]
 
 
+def breaking_changes(old: Signature, new: Signature) -> list[str]:
+    """What a caller of the old signature would stumble over, in words; empty if all it sends is still taken.
+
+    A range that shrinks is none: values outside are answered, with a warning.
+    """
+    known = {feature.name: feature for feature in new.features}
+    found = [change for feature in old.features for change in _narrowing(feature, known.get(feature.name))]
+    names = {feature.name for feature in old.features}
+    found += [f"{name} is new, and needed" for name in new.names if name not in names | _nullable(new)]
+    if not found and new.names != old.names:
+        found.append("rows as lists have another length or order")
+    if old.target.kind != new.target.kind:
+        found.append(f"the answer is a {new.target.kind} instead of a {old.target.kind}")
+    return found
+
+
 def to_json(signature: Signature) -> dict[str, Any]:
     return {
         "features": [_fields(feature) for feature in signature.features],
@@ -123,6 +139,27 @@ def from_json(document: Mapping[str, Any]) -> Signature:
         target=_read(Target, document["target"]),
         ignored=tuple(document["ignored"]),
     )
+
+
+_WIDER: frozenset[tuple[Kind, Kind]] = frozenset({("integer", "number")})
+"""Kinds that may become others without refusing what they took."""
+
+
+def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
+    if new is None:
+        yield f"{old.name} is gone"
+        return
+    if new.kind != old.kind and (old.kind, new.kind) not in _WIDER:
+        yield f"{old.name} is a {new.kind} instead of a {old.kind}"
+    if old.nullable and not new.nullable:
+        yield f"{old.name} may not be blank any more"
+    lost = [str(word) for word in old.categories or () if word not in (new.categories or (word,))]
+    if lost:
+        yield f"{old.name} no longer knows {', '.join(lost[:3])}"
+
+
+def _nullable(signature: Signature) -> frozenset[str]:
+    return frozenset(feature.name for feature in signature.features if feature.nullable)
 
 
 def _example(feature: Feature) -> Scalar | None:

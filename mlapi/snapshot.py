@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
-from mlapi.artifact import MANIFEST, Manifest
+from mlapi.aliases import Alias
 from mlapi.errors import ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
+from mlapi.manifest import MANIFEST, Manifest
 from mlapi.model import Model
 from mlapi.names import LATEST, PRODUCTION, parse_version
 
@@ -29,6 +30,9 @@ class VersionRecord:
     reason: str | None
     stamp: Stamp | None
     """Of its files as they were read; None where the next look may find another state of the disk."""
+    is_checked: bool = False
+    """Whether the digest of every file was compared. What is loaded was, as far as it was read."""
+    note: str | None = None
 
     def still_holds(self, stamp: Stamp) -> bool:
         """Whether a look at the files would find the same.
@@ -47,7 +51,7 @@ class ModelRecord:
 
     name: str
     versions: Mapping[int, VersionRecord]
-    aliases: Mapping[str, int]
+    aliases: Mapping[str, Alias]
     problem: str | None = None
     stamp: Stamp | None = None
 
@@ -64,8 +68,16 @@ class ModelRecord:
     @property
     def wanted(self) -> set[int]:
         """The versions that must be loaded before a request asks: those of aliases, and the latest."""
-        named = {*self.aliases.values(), self.latest}
-        return {number for number, version in self.versions.items() if number in named and not version.reason}
+        named = (self.latest, *map(self.answering, self.aliases))
+        return {number for number in named if number is not None}
+
+    def answering(self, alias: str) -> int | None:
+        """The version that answers for an alias: what it names, else the newest it held that is good."""
+        held = (self.aliases[alias].version, *self.aliases[alias].previous)
+        return next((number for number in held if self._is_good(number)), None)
+
+    def _is_good(self, number: int) -> bool:
+        return number in self.versions and self.versions[number].reason is None
 
     @property
     def algorithm(self) -> str | None:
@@ -80,7 +92,8 @@ class ModelRecord:
     @property
     def _manifest(self) -> Manifest | None:
         """Of the version that a request without a version gets, else of the newest that has one."""
-        preferred = [self.aliases.get(PRODUCTION, 0), self.latest or 0, *sorted(self.versions, reverse=True)]
+        production = self.answering(PRODUCTION) if PRODUCTION in self.aliases else None
+        preferred = [production or 0, self.latest or 0, *sorted(self.versions, reverse=True)]
         found = (self.versions[number] for number in preferred if number in self.versions)
         return next((version.manifest for version in found if version.manifest), None)
 
@@ -99,15 +112,34 @@ class ModelRecord:
             if self.latest is None:
                 raise ModelUnavailable(f"model {self.name!r} has no version that serves")
             return self.latest
-        if ref in self.aliases and self.aliases[ref] not in self.versions:
-            raise ModelUnavailable(f"model {self.name!r}: {_gone(ref, self.aliases[ref])}")
-        number = self.aliases.get(ref) or parse_version(ref)
-        if number is None or number not in self.versions:
+        if ref in self.aliases:
+            number = self.answering(ref) or self.aliases[ref].version
+            if number not in self.versions:
+                raise ModelUnavailable(f"model {self.name!r}: {self._trouble(ref)}")
+            return number  # one that is broken too: whoever loads it tells the reason
+        named = parse_version(ref)
+        if named is None or named not in self.versions:
             raise VersionNotFound(
                 f"model {self.name!r} has no version {ref[:64]!r}; versions: "
                 f"{listed(self.numbers)}; aliases: {listed(self.aliases)}"
             )
-        return number
+        return named
+
+    @property
+    def troubles(self) -> Iterator[str]:
+        """What is wrong with the model as a whole and with its aliases; its versions say theirs themselves."""
+        if self.problem:
+            yield self.problem
+        for alias, entry in self.aliases.items():
+            if entry.version not in self.versions or self.answering(alias) not in (entry.version, None):
+                yield self._trouble(alias)
+
+    def _trouble(self, alias: str) -> str:
+        number = self.aliases[alias].version
+        state = "broken" if number in self.versions else "gone"
+        answering = self.answering(alias)
+        instead = f"; version {answering}, which it named before, answers" if answering else ""
+        return f"alias {alias!r} names version {number}, which is {state}{instead}"
 
 
 @dataclass(frozen=True)
@@ -127,11 +159,7 @@ class Snapshot:
     def broken(self) -> Iterator[tuple[str, int | None, str]]:
         """Model, version and reason of all that does not serve; no version: the model itself."""
         for name, record in self.models.items():
-            if record.problem:
-                yield name, None, record.problem
-            for alias, number in record.aliases.items():
-                if number not in record.versions:
-                    yield name, None, _gone(alias, number)
+            yield from ((name, None, trouble) for trouble in record.troubles)
             for version in record.versions.values():
                 if version.reason:
                     yield name, version.number, version.reason
@@ -154,7 +182,3 @@ class Snapshot:
                 raise NotReady(self.problem)
             raise ModelNotFound(f"no model {name[:64]!r}; models: {listed(self.models)}")
         return self.models[name]
-
-
-def _gone(alias: str, number: int) -> str:
-    return f"alias {alias!r} names version {number}, which is gone"

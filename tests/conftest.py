@@ -1,8 +1,10 @@
 """What the tests share: trained models, small foreign ones, an application, and two guards."""
 
+import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,20 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from mlapi import pickling
 from mlapi.app import create_app
-from mlapi.artifact import Draft, Manifest, publish
+from mlapi.changes import Changes, open_changes
+from mlapi.keys import local_key
+from mlapi.manifest import MODEL, Draft, Manifest
+from mlapi.model import estimator_input
+from mlapi.publication import publish
+from mlapi.registry import Registry
 from mlapi.settings import PREFIX, Settings
 from mlapi.signature import Signature, Target
+from mlapi.store import Folder
+from mlapi.trust import Trust
 from training import features
+from training.golden import golden, golden_rows
 from training.recipes import load_recipes
 from training.registration import algorithm_of, task_of
 from training.workflow import train
@@ -28,11 +39,21 @@ settings.load_profile("mlapi")
 
 AppFactory = Callable[..., Flask]
 
+STATE = Path(tempfile.mkdtemp(prefix="mlapi-tests-"))
+"""One state for all tests: what one of them publishes, every server of another trusts."""
+
+KEY = local_key(STATE)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(STATE, ignore_errors=True)
+
 
 @pytest.fixture(autouse=True)
 def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(variable)
+    monkeypatch.setenv("MLAPI_STATE_DIR", str(STATE))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three shipped recipes, version 1 each. Not to be changed: take a copy."""
     folder = tmp_path_factory.mktemp("trained")
     for recipe in load_recipes(ROOT / "config" / "models.toml").values():
-        train(recipe, folder)
+        train(recipe, changes_in(folder))
     return folder
 
 
@@ -53,14 +74,14 @@ def models_dir(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def make_app() -> AppFactory:
     def make(folder: Path, **changes: Any) -> Flask:
-        return create_app(Settings(models_dir=folder, models_poll_s=0.05, **changes))
+        return create_app(settings_for(folder, models_poll_s=0.05, **changes))
 
     return make
 
 
 @pytest.fixture(scope="session")
 def shared_app(trained: Path) -> Flask:
-    return create_app(Settings(models_dir=trained, default_model="logistic_regression"))
+    return create_app(settings_for(trained, default_model="logistic_regression"))
 
 
 @pytest.fixture
@@ -81,13 +102,43 @@ def publish_fitted(
 ) -> Manifest:
     """Publish an estimator that is fitted on the frame (or on its matrix)."""
     target = Target("y", "number" if task_of(estimator) == "regression" else "category")
+    signature = signature or Signature(features.describe_features(frame), target)
     draft = Draft(
         name=name,
         algorithm=algorithm_of(estimator),
         task=task_of(estimator),
-        signature=signature or Signature(features.describe_features(frame), target),
+        signature=signature,
         parameters={},
         metrics={},
         data={},
     )
-    return publish(folder, draft, estimator, files or {})
+    chosen = frame.iloc[golden_rows(frame, signature)]
+    columns = {column: chosen[column].to_numpy() for column in chosen}
+    batch = features.matrix(chosen) if signature.is_numeric else columns
+    answers = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
+    return publish(
+        Folder(folder), draft, estimator, answers, files or {}, KEY, trusting(classes_of(estimator))
+    )
+
+
+def classes_of(estimator: Any) -> list[str]:
+    """What has to be allowed to load an estimator."""
+    buffer = io.BytesIO()
+    pickling.dump(estimator, buffer)
+    return pickling.names_in(buffer.getvalue())
+
+
+def trusting(classes: Iterable[str] = ()) -> Trust:
+    return Trust({KEY.public.id: KEY.public}, classes=frozenset(classes))
+
+
+def settings_for(folder: Path, **changes: Any) -> Settings:
+    """Settings that trust what the tests publish, and allow all that is in the folder."""
+    allowed = {name for file in folder.glob(f"*/*/{MODEL}") for name in pickling.names_in(file.read_bytes())}
+    given = {"models_dir": folder, "state_dir": STATE, "allowed_classes": tuple(sorted(allowed)), **changes}
+    return Settings(**given)
+
+
+def changes_in(folder: Path, registry: Registry | None = None) -> Changes:
+    folder.mkdir(exist_ok=True)
+    return open_changes(settings_for(folder), "tests", registry)

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
-from mlapi.aliases import set_alias
+from mlapi.aliases import change_aliases, pointing
 from mlapi.problems import Api
 from mlapi.telemetry import LineFormatter
 from tests.conftest import AppFactory
@@ -60,7 +60,7 @@ def test_a_broken_model_is_listed_and_does_not_hold_back_the_others(
 
 
 def test_an_alias_of_a_version_that_is_gone_is_told(models_dir: Path, make_app: AppFactory) -> None:
-    set_alias(models_dir / "svm", "production", 9)
+    change_aliases(models_dir / "svm", pointing("production", 9))
     client = make_app(models_dir).test_client()
 
     told = "alias 'production' names version 9, which is gone"

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from sklearn.linear_model import LinearRegression
 
-from mlapi.aliases import set_alias
-from tests.conftest import AppFactory, publish_fitted
+from mlapi.aliases import change_aliases, pointing
+from tests.conftest import KEY, AppFactory, publish_fitted
 from tests.problems import assert_problem
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0]})
@@ -61,7 +61,7 @@ def test_reading_heeds_if_none_match_alone(client: FlaskClient) -> None:
 def test_the_etag_changes_with_an_alias(line: Path, make_app: AppFactory) -> None:
     before = make_app(line).test_client().get("/models/line").headers["ETag"]
 
-    set_alias(line / "line", "production", 2)
+    change_aliases(line / "line", pointing("production", 2))
 
     assert make_app(line).test_client().get("/models/line").headers["ETag"] != before
 
@@ -72,7 +72,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
 
     assert set(version) == {
         *("model", "version", "aliases", "status", "reason", "algorithm", "task", "created_at"),
-        *("signature", "metrics", "parameters", "data", "environment", "artifact"),
+        *("signature", "metrics", "parameters", "data", "environment", "artifact", "notes"),
     }
     assert (version["version"], version["status"], version["reason"]) == (1, "ready", None)
     assert version["aliases"] == ["production"]
@@ -83,7 +83,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
     assert version["signature"]["target"]["classes"] == [0, 1]
     assert version["signature"]["ignored"] == ["target"]
     assert version["metrics"]["accuracy"] >= 0.95
-    assert version["artifact"]["signed_by"] is None
+    assert version["artifact"]["signed_by"] == KEY.public.id
     assert version["artifact"]["bytes"] > 0
     assert len(version["artifact"]["sha256"]) == 64
     assert version["data"]["rows"] == 569

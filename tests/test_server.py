@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from sklearn import datasets
 
-from mlapi.aliases import set_alias
+from mlapi.aliases import change_aliases, pointing
+from tests.conftest import changes_in
 from tests.server import GUNICORN, ROOT, Server, ask, free_port, running
 from training.recipes import load_recipes
 from training.workflow import train
@@ -66,7 +67,7 @@ def test_two_workers_see_a_new_version_and_a_moved_alias_within_two_seconds(
     workers = server.workers
     connections = [connection_to(server, worker) for worker in workers]
 
-    train(RECIPE, models_dir)
+    train(RECIPE, changes_in(models_dir))
     published = time.monotonic()
     for connection in connections:
         while ask(connection, "POST", "/predict/svm/latest", BODY)[1]["version"] != 2:
@@ -76,7 +77,7 @@ def test_two_workers_see_a_new_version_and_a_moved_alias_within_two_seconds(
         1,
     ]
 
-    set_alias(models_dir / "svm", "production", 2)
+    change_aliases(models_dir / "svm", pointing("production", 2))
     moved = time.monotonic()
     for connection in connections:
         while ask(connection, "POST", "/predict/svm", BODY)[1]["version"] != 2:
@@ -176,7 +177,7 @@ def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path) ->
         assert server.get("/health/live")[0] == 200
         assert server.get("/health/ready")[0] == 503
 
-        train(RECIPE, folder)
+        train(RECIPE, changes_in(folder))
 
         deadline = time.monotonic() + 5
         while server.get("/health/ready")[0] != 200:

@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 from mlapi.algorithms import ALGORITHMS
 from mlapi.artifact import read_manifest
 from mlapi.errors import RecipeError
+from tests.conftest import changes_in
 from training import datasets as tables
 from training.recipes import Recipe, load_recipes, select
 from training.workflow import STEPS, train
@@ -86,7 +87,7 @@ def test_classification_metrics_are_scikit_learns(trained: Path, name: str) -> N
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_training_again_gives_the_same_bits(trained: Path, tmp_path: Path, name: str) -> None:
-    again = train(RECIPES[name], tmp_path).manifest
+    again = train(RECIPES[name], changes_in(tmp_path)).manifest
     first = read_manifest(trained / name, 1)
     rows = SCRIPTS[name][0]().data
 
@@ -101,7 +102,10 @@ def test_training_again_gives_the_same_bits(trained: Path, tmp_path: Path, name:
 def test_the_next_training_is_the_next_version(tmp_path: Path) -> None:
     steps: list[str] = []
 
-    assert [train(RECIPES["svm"], tmp_path, steps.append).manifest.version for _ in range(2)] == [1, 2]
+    assert [train(RECIPES["svm"], changes_in(tmp_path), steps.append).manifest.version for _ in range(2)] == [
+        1,
+        2,
+    ]
     assert steps == [*STEPS, *STEPS]
 
 
@@ -125,7 +129,7 @@ def test_reference_statistics_lie_beside_the_model(trained: Path) -> None:
 
 
 def test_another_seed_is_another_split(tmp_path: Path) -> None:
-    one, two = (train(replace(RECIPES["svm"], seed=seed), tmp_path).manifest for seed in (1, 2))
+    one, two = (train(replace(RECIPES["svm"], seed=seed), changes_in(tmp_path)).manifest for seed in (1, 2))
 
     assert one.data["sha256"] == two.data["sha256"]
     assert one.signature != two.signature
@@ -135,7 +139,7 @@ def test_a_recipe_whose_target_asks_for_another_task_publishes_nothing(tmp_path:
     recipe = Recipe("odd", "logistic_regression", "diabetes")
 
     with pytest.raises(RecipeError, match="asks for regression"):
-        train(recipe, tmp_path)
+        train(recipe, changes_in(tmp_path))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -213,7 +217,7 @@ def test_parameters_that_do_not_go_together_are_a_recipe_error(tmp_path: Path) -
     parameters = {"kernel": "poly", "coef0": 1e308, "degree": 20}
 
     with pytest.raises(RecipeError, match="cannot be fitted"):
-        train(Recipe("odd", "svm", "wine", parameters), tmp_path)
+        train(Recipe("odd", "svm", "wine", parameters), changes_in(tmp_path))
 
 
 def test_a_missing_file_says_what_belongs_there(tmp_path: Path) -> None:

@@ -9,6 +9,16 @@ from sklearn import metrics
 
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 
+PRIMARY = {REGRESSION: "r2", CLASSIFICATION: "accuracy"}
+"""The metric that decides, where a recipe names none."""
+
+_LOWER_IS_BETTER = frozenset({"rmse", "mae", "log_loss"})
+
+
+def is_worse(metric: str, one: float, other: float) -> bool:
+    """Whether the first value is worse than the second; one that is not a number is worse than any."""
+    return not (one <= other if metric in _LOWER_IS_BETTER else one >= other)
+
 
 def evaluate(task: str, estimator: Any, X: NDArray[np.float64], y: NDArray[Any]) -> dict[str, float]:
     """The metrics that apply, by name.
@@ -56,6 +66,12 @@ def _of_probabilities(
         found["roc_auc"] = metrics.roc_auc_score(y, scores, multi_class="ovr", labels=classes)
     return found
 
+
+METRICS = {
+    REGRESSION: ("r2", "rmse", "mae"),
+    CLASSIFICATION: ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"),
+}
+"""By task, the names that `evaluate` may give."""
 
 _METRICS: Mapping[str, Callable[..., dict[str, float]]] = {
     REGRESSION: _regression,

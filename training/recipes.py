@@ -10,6 +10,8 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.errors import RecipeError, listed
 from mlapi.names import is_model_name
 from training.datasets import BUILT_IN
+from training.evaluate import METRICS
+from training.promotion import IF_NOT_WORSE, POLICIES
 
 FILE = Path("config/models.toml")
 
@@ -24,6 +26,9 @@ class Recipe:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     test_size: float = 0.25
     seed: int = 0
+    promote: str = IF_NOT_WORSE
+    metric: str | None = None
+    """The metric that decides; None: the task's own (`training.evaluate.PRIMARY`)."""
 
 
 _KEYS = tuple(entry.name for entry in fields(Recipe) if entry.name != "name")
@@ -89,6 +94,11 @@ def _wrong_values(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"test_size: expected a number between 0 and 1, got {entry['test_size']!r}"
     if "seed" in entry and not _is_seed(entry["seed"]):
         yield f"seed: expected a whole number from 0 to 2**32 - 1, got {entry['seed']!r}"
+    if entry.get("promote", IF_NOT_WORSE) not in POLICIES:
+        yield f"promote: expected one of {', '.join(POLICIES)}, got {entry['promote']!r}"
+    known = [metric for metrics in METRICS.values() for metric in metrics]
+    if "metric" in entry and entry["metric"] not in known:
+        yield f"metric: expected one of {', '.join(known)}, got {entry['metric']!r}"
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, dict):
         yield f"parameters: expected a table, got {parameters!r}"

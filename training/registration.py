@@ -7,6 +7,7 @@ clients, never refusals.
 import math
 import re
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,29 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 
-from mlapi.algorithms import ALGORITHMS
+from mlapi import pickling
+from mlapi.algorithms import ALGORITHMS, CLASSES
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.artifact import REFERENCE, Draft, Manifest, publish, read_own_estimator
-from mlapi.errors import DatasetError, RegistrationError, listed, reason
+from mlapi.changes import Changes
+from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError, Unanswerable, listed, reason
+from mlapi.golden import Golden
+from mlapi.manifest import REFERENCE, Draft, Manifest
 from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
 from mlapi.signature import Signature, Target
 from mlapi.tables import csv_rows
 from training import features
+from training.golden import golden, golden_rows
 from training.workflow import reference
 
 
-def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Path) -> Manifest:
+def register(name: str, estimator_file: Path, sample_file: Path, changes: Changes) -> Manifest:
     """Publish a fitted estimator as the next version of a model.
 
     Raises:
-        RegistrationError: The name, the estimator or the sample does not do; nothing is published.
-        BrokenArtifact: The file cannot be unpickled.
+        RegistrationError: The name, the estimator or the sample does not do, or the file names classes that
+            the settings do not allow; nothing is published.
+        BrokenArtifact: The file cannot be unpickled, or does not give the same answers twice.
         DatasetError: The sample cannot be read.
         OSError: A file cannot be read, or the models folder not written.
     """
@@ -40,7 +46,7 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
             f"a model cannot be called {name!r}: lower case letters, digits, _ and -, a letter first"
         )
     sample = _read_sample(sample_file)
-    estimator = read_own_estimator(estimator_file)
+    estimator = _read_estimator(estimator_file, changes.registry.trust.classes)
     fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
     if not (fitted and hasattr(estimator, "predict")):
         kind = type(estimator).__name__
@@ -59,7 +65,35 @@ def register(name: str, estimator_file: Path, sample_file: Path, models_dir: Pat
         metrics={},
         data={"source": "registered", "sample_rows": len(frame)},
     )
-    return publish(models_dir, draft, estimator, {REFERENCE: reference(signature, frame)})
+    files = {REFERENCE: reference(signature, frame)}
+    return changes.publish(draft, estimator, _golden(estimator, frame, signature), files)
+
+
+def _read_estimator(file: Path, allowed: Collection[str]) -> Any:
+    """Unpickle a file of joblib's or pickle's, once all that it names is allowed."""
+    try:
+        content = pickling.decompress(file.read_bytes())
+        unknown = [name for name in pickling.names_in(content) if name not in CLASSES.union(allowed)]
+        if unknown:
+            words = ", ".join(f'"{name}"' for name in (*allowed, *unknown))
+            raise RegistrationError(
+                f"{file.name} names classes that are not allowed: {', '.join(unknown)}. Loading it would "
+                f"import them and run what they do. If you trust them, set in config/mlapi.toml, here and "
+                f"where it is served: allowed_classes = [{words}]"
+            )
+        return pickling.load(content, CLASSES.union(allowed))
+    except BrokenArtifact as error:
+        raise BrokenArtifact(f"{file.name}: {error}") from error
+
+
+def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
+    chosen = frame.iloc[golden_rows(frame, signature)]
+    columns = {name: chosen[name].to_numpy() for name in signature.names}
+    batch = features.matrix(chosen) if signature.is_numeric else columns
+    try:
+        return golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
+    except Unanswerable as error:
+        raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
 
 
 def _read_sample(file: Path) -> pd.DataFrame:

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
@@ -12,13 +11,17 @@ from sklearn.model_selection import train_test_split
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.artifact import REFERENCE, Draft, Manifest, publish
-from mlapi.errors import RecipeError, reason
+from mlapi.changes import Changes
+from mlapi.errors import RecipeError, Unanswerable, reason
+from mlapi.golden import Golden
+from mlapi.manifest import REFERENCE, Draft, Manifest
 from mlapi.reference import statistics
 from mlapi.signature import Signature
 from training import datasets, features
 from training.datasets import Table
-from training.evaluate import evaluate
+from training.evaluate import PRIMARY, evaluate
+from training.golden import golden, golden_rows
+from training.promotion import HeldOut, Verdict, in_production, judge
 from training.recipes import Recipe
 
 STEPS = ("reading", "fitting", "evaluating", "publishing")
@@ -31,15 +34,26 @@ Progress: TypeAlias = Callable[[str], None]
 
 
 class Trained(NamedTuple):
+    """`verdict` tells whether the version became `production`; None for a first one, which always does."""
+
     manifest: Manifest
     seconds: float
+    verdict: Verdict | None
 
 
-def train(recipe: Recipe, models_dir: Path, progress: Progress = lambda step: None) -> Trained:
-    """Train a recipe and publish the result as its model's next version.
+def train(
+    recipe: Recipe,
+    changes: Changes,
+    progress: Progress = lambda step: None,
+    *,
+    allow_breaking: bool = False,
+) -> Trained:
+    """Train a recipe, publish the result as its model's next version, and promote it if it may be.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit its data; nothing is published.
+        BrokenArtifact: The result does not load, or give its own answers again; nothing is published.
+        OSError: The models folder cannot be written.
     """
     started = time.perf_counter()
     progress("reading")
@@ -55,8 +69,8 @@ def train(recipe: Recipe, models_dir: Path, progress: Progress = lambda step: No
     except ValueError as error:  # parameters, each in its range, that do not go together
         raise RecipeError(f"[{recipe.name}] cannot be fitted: {reason(error)}") from error
     progress("evaluating")
-    rows, truth = features.matrix(held_out.features), held_out.target.to_numpy()
-    metrics = evaluate(task, fitted, rows, truth)
+    metrics = evaluate(task, fitted, features.matrix(held_out.features), held_out.target.to_numpy())
+    judged = _judged_on(recipe, task, held_out, metrics)
     progress("publishing")
     draft = Draft(
         name=recipe.name,
@@ -68,8 +82,37 @@ def train(recipe: Recipe, models_dir: Path, progress: Progress = lambda step: No
         data=_provenance(recipe, table, seen, held_out),
     )
     files = {REFERENCE: reference(signature, seen.features)}
-    manifest = publish(models_dir, draft, fitted, files)
-    return Trained(manifest, time.perf_counter() - started)
+    old = in_production(changes.registry, recipe.name)
+    manifest = changes.publish(draft, fitted, _golden(recipe, fitted, seen.features, signature), files)
+    verdict = None
+    if not _is_only_version(changes, manifest):
+        verdict = judge(
+            recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=judged, old=old
+        )
+        if verdict.promotes:
+            changes.promote(recipe.name, manifest.version)
+    return Trained(manifest, time.perf_counter() - started, verdict)
+
+
+def _judged_on(recipe: Recipe, task: str, held_out: Table, metrics: Mapping[str, float]) -> HeldOut:
+    metric = recipe.metric or PRIMARY[task]
+    if metric not in metrics:
+        raise RecipeError(
+            f"[{recipe.name}] metric: there is no {metric} of this {task}; there are {', '.join(metrics)}"
+        )
+    return HeldOut(held_out.features, held_out.target.to_numpy(), task, metric, metrics[metric])
+
+
+def _golden(recipe: Recipe, fitted: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
+    chosen = frame.iloc[golden_rows(frame, signature)]
+    try:
+        return golden(fitted, features.matrix(chosen), chosen, signature)
+    except Unanswerable as error:
+        raise RecipeError(f"[{recipe.name}] the fitted estimator fails on its own rows: {error}") from error
+
+
+def _is_only_version(changes: Changes, manifest: Manifest) -> bool:
+    return changes.registry.snapshot.record(manifest.name).numbers == [manifest.version]
 
 
 def reference(signature: Signature, frame: pd.DataFrame) -> bytes:

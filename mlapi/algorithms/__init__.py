@@ -13,3 +13,6 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         svm.ALGORITHM,
     )
 }
+
+CLASSES = frozenset(name for algorithm in ALGORITHMS.values() for name in algorithm.classes)
+"""What the pickles of all of them name together."""

@@ -61,12 +61,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """`builders` by task; `recognises` are the classes of a foreign estimator that this one serves."""
+    """`builders` by task; `recognises` are the classes of a foreign estimator that this one serves.
+
+    `classes` are those that a fitted one's pickle names, `module.name`: nothing else is imported to load it.
+    """
 
     name: str
     builders: Mapping[str, Build]
     parameters: Mapping[str, Parameter]
     recognises: tuple[type, ...]
+    classes: tuple[str, ...]
 
     def problems(self, parameters: Mapping[str, object]) -> Iterator[str]:
         """Every parameter that is unknown or out of its range."""

@@ -12,4 +12,5 @@ ALGORITHM = Algorithm(
         "positive": Parameter(False, "Whether no coefficient may be negative.", bool),
     },
     recognises=(LinearRegression,),
+    classes=("sklearn.linear_model._base.LinearRegression",),
 )

@@ -17,4 +17,5 @@ ALGORITHM = Algorithm(
         "max_iter": Parameter(1000, "The most steps of the solver.", int, minimum=1, maximum=1e6),
     },
     recognises=(LogisticRegression,),
+    classes=("sklearn.linear_model._logistic.LogisticRegression",),
 )

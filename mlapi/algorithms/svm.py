@@ -90,4 +90,11 @@ ALGORITHM = Algorithm(
         ),
     },
     recognises=(CalibratedSVC, SVC, NuSVC, LinearSVC, SVR, NuSVR, LinearSVR),
+    classes=(
+        "mlapi.algorithms.svm.CalibratedSVC",
+        "sklearn.calibration.CalibratedClassifierCV",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.svm._classes.SVC",
+    ),
 )

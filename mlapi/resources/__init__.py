@@ -4,23 +4,25 @@ from mlapi.problems import Api
 from mlapi.registry import Registry
 from mlapi.resources.health import Live, Ready
 from mlapi.resources.index import Index
-from mlapi.resources.models import Models, OneModel, Report, Version
+from mlapi.resources.models import Alias, Models, OneModel, Report, Version
 from mlapi.resources.predict import Predict
 from mlapi.settings import Settings
 
 
 def add_routes(api: Api, registry: Registry, settings: Settings) -> None:
     models = {"registry": registry}
+    both = {**models, "settings": settings}
     for resource, paths, needs in (
         (Index, ["/"], models),
         (
             Predict,
             ["/predict", "/predict/<name>", "/predict/<name>/<ref>"],
-            {**models, "settings": settings},
+            both,
         ),
         (Models, ["/models"], models),
         (OneModel, ["/models/<name>"], models),
-        (Version, ["/models/<name>/versions/<ref>"], models),
+        (Version, ["/models/<name>/versions/<ref>"], both),
+        (Alias, ["/models/<name>/aliases/<alias>"], both),
         (Report, ["/models/<name>/versions/<ref>/report"], models),
         (Live, ["/health/live"], {}),
         (Ready, ["/health/ready"], models),

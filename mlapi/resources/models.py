@@ -1,19 +1,38 @@
-"""GET /models: what there is. Reading never unpickles anything."""
+"""/models: what there is and, where the settings allow it, its changes. Reading never unpickles anything."""
 
 import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi import schemas
+from mlapi import formats, schemas
 from mlapi import signature as signatures
-from mlapi.artifact import MODEL, REPORT, Manifest, read_file
-from mlapi.errors import BrokenArtifact, ModelUnavailable, ReportNotFound
+from mlapi.artifact import read_file
+from mlapi.body import read_body
+from mlapi.changes import Changes, open_changes
+from mlapi.errors import (
+    BrokenArtifact,
+    ModelUnavailable,
+    NotWritable,
+    PreconditionFailed,
+    ReportNotFound,
+    VersionNotFound,
+    WritesNotAllowed,
+    quoted,
+)
+from mlapi.manifest import MODEL, REPORT, Manifest
+from mlapi.model import Model
+from mlapi.names import parse_version
 from mlapi.registry import Registry
 from mlapi.resources.responses import respond
+from mlapi.settings import Settings
 from mlapi.snapshot import ModelRecord, VersionRecord
 
+_ALIAS = schemas.AliasRequest()
 _ENTRY = schemas.ModelEntry()
 _VERSION = schemas.VersionEntry()
 
@@ -39,24 +58,32 @@ class OneModel(Resource):  # type: ignore[misc]
         self.registry = registry
 
     def get(self, name: str) -> Response:
-        response = respond(_ENTRY.dump(self.registry.snapshot.record(name)))
-        etag = hashlib.sha256(response.get_data()).hexdigest()[:32]
-        if request.if_none_match.contains(etag):
-            response = Response(status=304)
-        response.set_etag(etag)
-        return response
+        record = self.registry.snapshot.record(name)
+        if request.if_none_match.contains(_etag(record)):
+            return _tagged(Response(status=304), record)
+        return _tagged(respond(_ENTRY.dump(record)), record)
 
 
 class Version(Resource):  # type: ignore[misc]
-    """`/models/<model>/versions/<ref>`"""
+    """`/models/<model>/versions/<ref>`; to delete one takes its number."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, settings: Settings) -> None:
         self.registry = registry
+        self.settings = settings
 
     def get(self, name: str, ref: str) -> Response:
         record = self.registry.snapshot.record(name)
         version = record.versions[record.resolve(ref)]
-        return respond(_VERSION.dump(_describe(record, version)))
+        return respond(_VERSION.dump(_describe(record, version, self.registry.loaded(name, version.number))))
+
+    def delete(self, name: str, ref: str) -> Response:
+        changes = _changes(self.registry, self.settings)
+        number = parse_version(ref)
+        if number is None:
+            raise VersionNotFound(f"{quoted(ref)} is no version's number")
+        with _writing():
+            changes.delete_version(name, number, _unchanged(self.registry, name))
+        return Response(status=204)
 
 
 class Report(Resource):  # type: ignore[misc]
@@ -71,19 +98,88 @@ class Report(Resource):  # type: ignore[misc]
         if manifest is None or REPORT not in manifest.files:
             raise ReportNotFound(f"version {ref[:64]!r} of model {name!r} has no model card")
         try:
-            content = read_file(self.registry.home(name), manifest, REPORT)
+            content = read_file(self.registry.folder(name, manifest.version), manifest, REPORT)
         except BrokenArtifact as error:
             raise ModelUnavailable(f"the model card cannot be shown: {error}") from error
         headers = {"Content-Security-Policy": REPORT_POLICY}
         return Response(content, content_type="text/html; charset=utf-8", headers=headers)
 
 
-def _describe(record: ModelRecord, version: VersionRecord) -> dict[str, Any]:
+class Alias(Resource):  # type: ignore[misc]
+    """`/models/<model>/aliases/<alias>`"""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self.registry = registry
+        self.settings = settings
+
+    def put(self, name: str, alias: str) -> Response:
+        changes = _changes(self.registry, self.settings)
+        formats.encoder(request.headers.get("Accept"))
+        formats.check_encoding(request.headers.get("Content-Encoding"))
+        body = read_body(self.settings.max_body_bytes)
+        version = _ALIAS.read(formats.decode(request.headers.get("Content-Type"), body))
+        with _writing():
+            changes.promote(name, version, alias, _unchanged(self.registry, name))
+        record = self.registry.snapshot.record(name)
+        return _tagged(respond(_ENTRY.dump(record)), record)
+
+    def delete(self, name: str, alias: str) -> Response:
+        changes = _changes(self.registry, self.settings)
+        with _writing():
+            changes.remove_alias(name, alias, _unchanged(self.registry, name))
+        return Response(status=204)
+
+
+def _changes(registry: Registry, settings: Settings) -> Changes:
+    """Changes on behalf of the address that the request comes from.
+
+    Raises:
+        WritesNotAllowed: The settings do not allow them, or a page of another site asks for them.
+    """
+    if not settings.allow_writes:
+        raise WritesNotAllowed("models can be changed here once the setting allow_writes is on")
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        raise WritesNotAllowed(f"a page from {quoted(origin)} may not change models here")
+    return open_changes(settings, f"http {request.remote_addr}", registry)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotWritable(
+            f"the models, or the log of changes, cannot be written: {error.strerror}"
+        ) from error
+
+
+def _unchanged(registry: Registry, name: str) -> Callable[[], None]:
+    """What `If-Match` asks for."""
+
+    def check() -> None:
+        registry.refresh()
+        if request.if_match and not request.if_match.contains(_etag(registry.snapshot.record(name))):
+            raise PreconditionFailed(f"model {name!r} is not what If-Match says any more; read it again")
+
+    return check
+
+
+def _etag(record: ModelRecord) -> str:
+    return hashlib.sha256(formats.encode_json(_ENTRY.dump(record))).hexdigest()[:32]
+
+
+def _tagged(response: Response, record: ModelRecord) -> Response:
+    response.set_etag(_etag(record))
+    return response
+
+
+def _describe(record: ModelRecord, version: VersionRecord, model: Model | None) -> dict[str, Any]:
     manifest = version.manifest
     return {
         "model": record.name,
         "version": version.number,
-        "aliases": [alias for alias, number in record.aliases.items() if number == version.number],
+        "aliases": [alias for alias, entry in record.aliases.items() if entry.version == version.number],
         "status": "broken" if version.reason else "ready",
         "reason": version.reason,
         "algorithm": None,
@@ -95,6 +191,7 @@ def _describe(record: ModelRecord, version: VersionRecord) -> dict[str, Any]:
         "data": None,
         "environment": None,
         "artifact": None,
+        "notes": [*([version.note] if version.note else []), *(model.notes if model else [])],
         **({} if manifest is None else _known(manifest)),
     }
 
@@ -110,5 +207,5 @@ def _known(manifest: Manifest) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "data": manifest.data,
         "environment": manifest.environment,
-        "artifact": {"sha256": file.sha256, "bytes": file.bytes, "signed_by": None},
+        "artifact": {"sha256": file.sha256, "bytes": file.bytes, "signed_by": manifest.signed_by},
     }

@@ -1,0 +1,198 @@
+"""Everything that alters what is published: each change checked, made whole, and told to the audit log."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlapi import publication
+from mlapi.aliases import Alias, Aliases, pointing
+from mlapi.audit import Audit
+from mlapi.errors import (
+    Conflict,
+    InvalidAlias,
+    MlapiError,
+    ModelUnavailable,
+    UnknownVersion,
+    VersionNotFound,
+    listed,
+)
+from mlapi.golden import Golden
+from mlapi.keys import local_key
+from mlapi.manifest import Draft, Manifest
+from mlapi.names import PRODUCTION, is_alias
+from mlapi.registry import Registry, open_registry
+from mlapi.settings import Settings
+from mlapi.snapshot import Key, ModelRecord
+
+Precondition = Callable[[], None]
+"""Called once nobody else can change the model's aliases; raises if the change must not be made any more."""
+
+
+def _always() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Alters what a registry shows.
+
+    Every method raises OSError where the models, or the log, cannot be written.
+    """
+
+    registry: Registry
+    state_dir: Path
+    audit: Audit
+
+    def publish(self, draft: Draft, estimator: Any, answers: Golden, files: Mapping[str, bytes]) -> Manifest:
+        """Publish a fitted estimator as its model's next version.
+
+        Raises:
+            BrokenArtifact: No server could load it, or would get other answers; nothing is published.
+            KeyProblem: There is no key to sign it with.
+        """
+        self.audit.prepare()
+        key = local_key(self.state_dir)
+        registry = self.registry
+        manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
+        self.audit.record("publish", manifest.name, None, manifest.version)
+        registry.refresh()
+        return manifest
+
+    def promote(
+        self, name: str, version: int, alias: str = PRODUCTION, precondition: Precondition = _always
+    ) -> None:
+        """Let an alias name a version, once that has proved that it serves.
+
+        Raises:
+            InvalidAlias, ModelNotFound, UnknownVersion: There is no such thing.
+            Conflict: The version is broken.
+        """
+        if not is_alias(alias):
+            raise InvalidAlias(f"no alias can be called {alias[:64]!r}")
+        self._require(name, version, UnknownVersion)
+        try:
+            self.registry.get(name, str(version))
+        except ModelUnavailable as error:
+            raise Conflict(str(error)) from error
+
+        def edit(aliases: Aliases) -> Aliases:
+            precondition()
+            self._require(name, version, UnknownVersion)
+            return pointing(alias, version)(aliases)
+
+        self._change_alias("promote", name, alias, edit)
+
+    def roll_back(self, name: str, alias: str = PRODUCTION) -> tuple[int, int]:
+        """Let an alias name what it held before, the newest that serves: from which version, and to which.
+
+        Raises:
+            ModelNotFound, VersionNotFound: There is no such model or alias.
+            Conflict: It has held no other version that serves.
+        """
+
+        def edit(aliases: Aliases) -> Aliases:
+            held = _existing(name, aliases, alias)
+            target = next((number for number in held.previous if self._serves(name, number)), None)
+            if target is None:
+                raise Conflict(f"alias {alias!r} of model {name!r} has held no other version that serves")
+            return {**aliases, alias: held.moved_back_to(target)}
+
+        self._record(name)
+        before, after = self._change_alias("rollback", name, alias, edit)
+        return before[alias].version, after[alias].version
+
+    def remove_alias(self, name: str, alias: str, precondition: Precondition = _always) -> None:
+        """
+        Raises:
+            ModelNotFound, VersionNotFound: There is no such model or alias.
+        """
+
+        def edit(aliases: Aliases) -> Aliases:
+            precondition()
+            _existing(name, aliases, alias)
+            return {other: entry for other, entry in aliases.items() if other != alias}
+
+        self._record(name)
+        self._change_alias("remove alias", name, alias, edit)
+
+    def delete_version(self, name: str, version: int, precondition: Precondition = _always) -> None:
+        """
+        Raises:
+            ModelNotFound, VersionNotFound: There is no such version.
+            Conflict: An alias holds it.
+        """
+
+        def edit(aliases: Aliases) -> Aliases:
+            precondition()
+            self._require(name, version, VersionNotFound)
+            holders = [alias for alias, entry in aliases.items() if entry.version == version]
+            if holders:
+                raise Conflict(f"version {version} of model {name!r} is held by {listed(holders)}")
+            self.registry.store.delete(name, version)
+            return aliases
+
+        self._record(name)
+        self.audit.prepare()
+        self.registry.store.change_aliases(name, edit)
+        self.audit.record("delete", name, version, None)
+        self.registry.refresh()
+
+    def collect(self, keep: int) -> list[Key]:
+        """Delete all but each model's newest versions, those of aliases, and what these held just before.
+
+        Also removes what crashes left behind.
+        """
+        deleted = []
+        for record in list(self.registry.snapshot.models.values()):
+            for number in _dispensable(record, keep):
+                self.delete_version(record.name, number)
+                deleted.append((record.name, number))
+        publication.sweep(self.registry.store.folder)
+        return deleted
+
+    def _change_alias(
+        self, what: str, name: str, alias: str, edit: Callable[[Aliases], Aliases]
+    ) -> tuple[Aliases, Aliases]:
+        self.audit.prepare()
+        before, after = self.registry.store.change_aliases(name, edit)
+        if before != after:
+            old, new = (aliases[alias].version if alias in aliases else None for aliases in (before, after))
+            self.audit.record(what, name, old, new, alias=alias)
+        self.registry.refresh()
+        return before, after
+
+    def _record(self, name: str) -> ModelRecord:
+        self.registry.refresh()
+        return self.registry.snapshot.record(name)
+
+    def _require(self, name: str, version: int, missing: type[MlapiError]) -> None:
+        record = self._record(name)
+        if version not in record.versions:
+            raise missing(f"model {name!r} has no version {version}; versions: {listed(record.numbers)}")
+
+    def _serves(self, name: str, version: int) -> bool:
+        try:
+            self.registry.get(name, str(version))
+        except MlapiError:
+            return False
+        return True
+
+
+def open_changes(settings: Settings, who: str, registry: Registry | None = None) -> Changes:
+    """Changes of what the settings name, by somebody."""
+    return Changes(
+        registry or open_registry(settings, eager=False), settings.state_dir, Audit(settings.state_dir, who)
+    )
+
+
+def _existing(name: str, aliases: Aliases, alias: str) -> Alias:
+    if alias not in aliases:
+        raise VersionNotFound(f"model {name!r} has no alias {alias[:64]!r}; aliases: {listed(aliases)}")
+    return aliases[alias]
+
+
+def _dispensable(record: ModelRecord, keep: int) -> list[int]:
+    held = {number for alias in record.aliases.values() for number in (alias.version, *alias.previous[:1])}
+    newest = set(sorted(record.versions)[-keep:])
+    return [number for number in record.versions if number not in held | newest]

@@ -1,0 +1,103 @@
+"""Golden rows: some rows of a version's own data, with the answers that training got from its estimator.
+
+They are kept beside the estimator as golden.json, the rows as a client sends them. Whoever loads the version
+answers them again, through the path that will serve: a library that was upgraded, another processor or a
+damaged file shows itself here, and not to a client.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mlapi.errors import BrokenArtifact, MlapiError, reason
+from mlapi.rows import InvalidRows, Reader
+from mlapi.signature import Batch, Signature
+
+PREDICTION = "prediction"
+
+TOLERANCE = 1e-9
+"""scikit-learn's own answers differ in the last bits with the number of rows and the processor."""
+
+SMALL = 1e-3
+"""What is smaller than this share of an output's largest number is measured against that share instead:
+a decision value near zero is the difference of large numbers, and has no more digits than they."""
+
+
+class Answering(Protocol):
+    """A loaded model, as far as its golden rows are concerned."""
+
+    def answers(self, batch: Batch, outputs: Any) -> Mapping[str, NDArray[Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """`rows` as a client sends them, lists in signature order; `outputs` by name, an entry a row."""
+
+    rows: list[list[Any]]
+    outputs: Mapping[str, Any]
+
+
+def to_bytes(golden: Golden) -> bytes:
+    return orjson.dumps({"rows": golden.rows, "outputs": golden.outputs}) + b"\n"
+
+
+def from_bytes(content: bytes) -> Golden:
+    """
+    Raises:
+        BrokenArtifact: It is not what `to_bytes` wrote.
+    """
+    try:
+        document = orjson.loads(content)
+        golden = Golden(document["rows"], document["outputs"])
+        if not golden.rows or not golden.outputs[PREDICTION]:
+            raise ValueError("no rows")
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenArtifact(f"the golden rows cannot be read: {reason(error)}") from error
+    return golden
+
+
+def check(model: Answering, signature: Signature, golden: Golden, tolerance: float) -> None:
+    """Answer the golden rows and compare.
+
+    Raises:
+        BrokenArtifact: They are refused, or an answer differs; the message says how far.
+    """
+    try:
+        batch = Reader(signature).read(golden.rows).batch
+        answers = model.answers(batch, list(golden.outputs))
+    except (MlapiError, InvalidRows) as error:
+        raise BrokenArtifact(f"its golden rows cannot be answered: {error}") from error
+    for name, expected in golden.outputs.items():
+        off, row = distance(answers[name], expected)
+        if not off <= tolerance:
+            far = f"off by {off:.1e} of its size" if np.isfinite(off) else "another one"
+            raise BrokenArtifact(
+                f"it does not reproduce its golden rows: the {name} of row {row} is {far}, "
+                f"and may be {tolerance:.0e}"
+            )
+
+
+def distance(actual: NDArray[Any], expected: Any) -> tuple[float, int]:
+    """How far the farthest answer is from the expected one, relative to that one, and its row.
+
+    Infinite for a label that differs, and for another shape.
+    """
+    if actual.dtype.kind != "f":
+        wanted = np.array(expected, dtype=object)
+        if actual.shape != wanted.shape:
+            return np.inf, 0
+        far = np.where(actual.astype(object) == wanted, 0.0, np.inf)
+    else:
+        wanted = np.array(expected, dtype=np.float64)
+        if actual.shape != wanted.shape:
+            return np.inf, 0
+        size = np.maximum(np.abs(wanted), SMALL * np.abs(wanted).max(initial=0.0))
+        apart = np.abs(actual - wanted)
+        far = np.divide(apart, size, out=np.where(apart == 0, 0.0, np.inf), where=size > 0)
+    by_row = far.reshape(len(far), -1).max(axis=1)
+    row = int(by_row.argmax())
+    return float(by_row[row]), row

@@ -1,0 +1,106 @@
+"""How a version comes to be: whole or not at all, whatever fails.
+
+It is staged in a hidden folder, flushed, loaded once as a server will load it, and appears in one step. A
+crash leaves at most what is hidden; `sweep` removes it.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlapi import aliases, disk, golden, manifest, pickling
+from mlapi.aliases import Aliases
+from mlapi.artifact import DELETED, SIGNATURE, describe_file, sign, version_numbers
+from mlapi.golden import Golden
+from mlapi.keys import SigningKey
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Draft, Manifest
+from mlapi.model import load_model
+from mlapi.names import PRODUCTION, parse_version
+from mlapi.store import GONE, STAGING, Store
+from mlapi.trust import Trust
+
+_ABANDONED_S = 24 * 3600
+"""A staging folder older than this is nobody's any more."""
+
+
+def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who makes it
+    store: Store,
+    draft: Draft,
+    estimator: Any,
+    answers: Golden,
+    files: Mapping[str, bytes],
+    key: SigningKey,
+    trust: Trust,
+) -> Manifest:
+    """Write the next version of the draft's model; the first of a name becomes `production`.
+
+    Publishers at work at once get different numbers.
+
+    Args:
+        files: More files of the version by name, reference.json among them.
+
+    Raises:
+        BrokenArtifact: No server could load it, or would get its golden answers.
+        OSError: It cannot be written.
+    """
+    home = store.folder / draft.name
+    staging = home / f"{STAGING}{secrets.token_hex(8)}"
+    disk.make_folder(staging)
+    try:
+        disk.write_with(staging / MODEL, lambda file: pickling.dump(estimator, file))
+        for name, content in {**files, GOLDEN: golden.to_bytes(answers)}.items():
+            disk.write(staging / name, content)
+        entries = {path.name: describe_file(path) for path in staging.iterdir()}
+        unnumbered = manifest.describe(draft, 1, entries, golden.TOLERANCE)
+        load_model(staging, unnumbered, trust)
+        return _number(store, staging, unnumbered, key)
+    except BaseException:
+        disk.remove(staging)
+        raise
+
+
+def _number(store: Store, staging: Path, unnumbered: Manifest, key: SigningKey) -> Manifest:
+    """Give the staged version the next free number, sign it, and let it appear."""
+    name = unnumbered.name
+    while True:
+        number = max(store.taken(name), default=0) + 1
+        numbered = replace(unnumbered, version=number, signed_by=key.public.id)
+        content = manifest.to_bytes(numbered)
+        disk.write(staging / MANIFEST, content)
+        disk.write(staging / SIGNATURE, sign(content, key))
+        disk.flush_folder(staging)
+        _name_first(store, name, number)
+        if store.place(name, number, staging):
+            return numbered
+
+
+def _name_first(store: Store, name: str, number: int) -> None:
+    """The first version becomes `production`, and before it is there, so that no crash leaves it without."""
+
+    def edit(known: Aliases) -> Aliases:
+        if version_numbers(store.folder / name):
+            return known
+        return aliases.pointing(PRODUCTION, number)(known)
+
+    if not version_numbers(store.folder / name):
+        store.change_aliases(name, edit)
+
+
+def sweep(models_dir: Path) -> None:
+    """Remove what crashes left behind, and what is left of deleted versions."""
+    for home in models_dir.iterdir():
+        if home.is_dir():
+            for entry in list(home.iterdir()):
+                if _is_left_over(entry):
+                    disk.remove(entry)
+
+
+def _is_left_over(entry: Path) -> bool:
+    if entry.name.startswith(STAGING):
+        return time.time() - entry.stat().st_mtime > _ABANDONED_S
+    if parse_version(entry.name) is not None:
+        return entry.with_name(entry.name + DELETED).exists()
+    return entry.name.startswith(GONE)
