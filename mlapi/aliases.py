@@ -4,9 +4,7 @@ An alias remembers what it held before, newest first: there a rollback goes, and
 the version that the alias names does not serve.
 """
 
-import fcntl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -70,7 +68,7 @@ def change_aliases(home: Path, edit: Edit) -> tuple[Aliases, Aliases]:
         BrokenArtifact: The present file is not one of aliases; it is left as it is.
         OSError: The folder cannot be written.
     """
-    with locked(home):
+    with disk.locked(home / LOCK):
         before = read_aliases(home)
         after = edit(before)
         if after != before:
@@ -109,18 +107,6 @@ def from_bytes(content: bytes) -> Aliases:
         return {name: _alias(name, entry) for name, entry in document["aliases"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenArtifact(f"{FILE} is not a file of aliases of format {FORMAT}") from error
-
-
-@contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Held by one process or thread at a time; the kernel lets go of it when its holder dies.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
-    with (home / LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _alias(name: str, entry: Mapping[str, Any]) -> Alias:

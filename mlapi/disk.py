@@ -4,11 +4,13 @@ Everything that is written passes through here: flush, rename, flush the folder.
 """
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -83,6 +85,18 @@ def append(path: Path, line: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Held by one process or thread at a time; the kernel lets go of it when its holder dies.
+
+    Raises:
+        OSError: The file is not there and cannot be made.
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:

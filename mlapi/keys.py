@@ -64,6 +64,10 @@ class PublicKey:
 class SigningKey:
     private: Ed25519PrivateKey
 
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        return cls(Ed25519PrivateKey.generate())
+
     @property
     def public(self) -> PublicKey:
         return PublicKey(self.private.public_key().public_bytes_raw())
@@ -100,7 +104,7 @@ def local_key(state_dir: Path) -> SigningKey:
     except FileNotFoundError:
         disk.make_folder(folder, mode=0o700)
         with suppress(FileExistsError):  # another process was faster; theirs is the key
-            disk.create(folder / _PRIVATE, _to_pem(SigningKey(Ed25519PrivateKey.generate())), 0o600)
+            disk.create(folder / _PRIVATE, _to_pem(SigningKey.generate()), 0o600)
         key = _read_private(folder / _PRIVATE)
     if not (folder / _PUBLIC).exists():
         disk.replace(folder / _PUBLIC, f"{key.public}\n".encode())
@@ -121,7 +125,7 @@ def create_key(state_dir: Path, *, replace: bool = False) -> SigningKey:
         raise KeyProblem(f"{folder / _PRIVATE} exists; --replace makes a new one and goes on trusting it")
     old = local_key(state_dir)
     disk.replace(folder / f"{old.public.id}.pub", f"{old.public}\n".encode())
-    new = SigningKey(Ed25519PrivateKey.generate())
+    new = SigningKey.generate()
     disk.replace(folder / _PRIVATE, _to_pem(new), 0o600)
     disk.replace(folder / _PUBLIC, f"{new.public}\n".encode())
     return new

@@ -127,7 +127,7 @@ class ModelRecord:
 
     @property
     def troubles(self) -> Iterator[str]:
-        """What is wrong with the model as a whole and with its aliases; its versions say theirs themselves."""
+        """What is wrong with the model as a whole and with its aliases; its versions tell theirs."""
         if self.problem:
             yield self.problem
         for alias, entry in self.aliases.items():

@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, settings
 
 from mlapi import pickling
 from mlapi.app import create_app
+from mlapi.artifact import SIGNATURE, sign
 from mlapi.changes import Changes, open_changes
+from mlapi.errors import BrokenArtifact
 from mlapi.keys import local_key
-from mlapi.manifest import MODEL, Draft, Manifest
+from mlapi.manifest import MANIFEST, MODEL, Draft, Manifest
 from mlapi.model import estimator_input
 from mlapi.publication import publish
 from mlapi.registry import Registry
@@ -121,6 +123,12 @@ def publish_fitted(
     )
 
 
+def resign(folder: Path, manifest: bytes) -> None:
+    """Another manifest for a version, signed by the key that the tests trust."""
+    (folder / MANIFEST).write_bytes(manifest)
+    (folder / SIGNATURE).write_bytes(sign(manifest, KEY))
+
+
 def classes_of(estimator: Any) -> list[str]:
     """What has to be allowed to load an estimator."""
     buffer = io.BytesIO()
@@ -134,9 +142,16 @@ def trusting(classes: Iterable[str] = ()) -> Trust:
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """Settings that trust what the tests publish, and allow all that is in the folder."""
-    allowed = {name for file in folder.glob(f"*/*/{MODEL}") for name in pickling.names_in(file.read_bytes())}
+    allowed = {name for file in folder.glob(f"*/*/{MODEL}") for name in _names_in(file)}
     given = {"models_dir": folder, "state_dir": STATE, "allowed_classes": tuple(sorted(allowed)), **changes}
     return Settings(**given)
+
+
+def _names_in(file: Path) -> list[str]:
+    try:
+        return pickling.names_in(file.read_bytes())
+    except BrokenArtifact:
+        return []
 
 
 def changes_in(folder: Path, registry: Registry | None = None) -> Changes:

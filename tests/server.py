@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import STATE
+
 ROOT = Path(__file__).parent.parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
 
@@ -92,7 +94,12 @@ def running(
     """The server, once it answers; ended with the block, whatever happens in it."""
     port = free_port()
     log = tmp_path / "server.log"
-    settings = {"MLAPI_MODELS_DIR": str(models_dir), "MLAPI_PORT": str(port), **environ}
+    settings = {
+        "MLAPI_MODELS_DIR": str(models_dir),
+        "MLAPI_STATE_DIR": str(STATE),
+        "MLAPI_PORT": str(port),
+        **environ,
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [word.format(port=port) for word in command or GUNICORN],

@@ -15,7 +15,7 @@ FLOORS = {
     0: {"errors", "names", "settings", "signature", "reference", "disk", "keys"},
     1: {
         *("algorithms", "aliases", "artifact", "audit", "changes", "golden", "manifest", "model"),
-        *("pickling", "publication", "registry", "rows", "snapshot", "tables", "trust"),
+        *("pickling", "publication", "registry", "rows", "snapshot", "store", "tables", "trust"),
     },
     2: {"formats", "schemas"},
     3: {"telemetry", "body", "problems", "resources"},
@@ -134,20 +134,26 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 
 
 @each_file
-def test_only_artifact_unpickles(path: Path) -> None:
+def test_only_one_room_pickles_and_unpickles(path: Path) -> None:
     packages = {module.split(".")[0] for module in imports(path)}
 
     assert not packages & {"pickle", "cloudpickle", "dill", "shelve", "marshal"}
-    if path.name != "artifact.py":
+    if path.name != "pickling.py":
         assert "joblib" not in packages
 
 
 @each_file
-def test_only_artifact_and_aliases_write(path: Path) -> None:
-    writers = {"artifact.py", "aliases.py"}
-    methods = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
-    if path.name not in writers | {"disk.py"}:
+def test_few_rooms_write_and_all_through_one(path: Path) -> None:
+    readers = {"artifact.py"}
+    writers = {"aliases.py", "audit.py", "keys.py", "publication.py", "store.py"}
+    attributes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)]
+    methods = {node.attr for node in attributes if ast.unparse(node.value) != "disk"}
+    through_disk = {node.attr for node in attributes} - methods
+    if path.name not in readers | writers:
         assert "mlapi.disk" not in set(imports(path))
+    if path.name in readers:
+        assert through_disk <= {"read", "open_plain"}
+    if path.name != "disk.py":
         assert not methods & {"write_text", "write_bytes", "mkdir", "rename", "unlink", "rmdir", "rmtree"}
         modes = [
             argument.value

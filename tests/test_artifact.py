@@ -1,167 +1,172 @@
 import json
-import multiprocessing
-import pickle
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from mlapi import disk
-from mlapi.aliases import read_aliases
+from mlapi import pickling
 from mlapi.artifact import (
-    MANIFEST,
-    MODEL,
+    DELETED,
+    SIGNATURE,
     check_files,
     load_estimator,
     read_manifest,
+    sign,
+    taken_numbers,
     version_numbers,
 )
 from mlapi.errors import BrokenArtifact
-from tests.conftest import publish_fitted
+from mlapi.keys import SigningKey
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL
+from mlapi.trust import Trust
+from tests.conftest import KEY, publish_fitted, resign, trusting
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 
 
-def line(folder: Path, name: str = "line") -> Any:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of version 1 of a model."""
     estimator = LinearRegression().fit(FRAME.to_numpy(), [1.0, 3.0, 5.0])
-    return publish_fitted(folder, name, estimator, FRAME)
+    publish_fitted(tmp_path, "line", estimator, FRAME)
+    return tmp_path / "line" / "1"
 
 
-def test_what_is_published_is_read_back(tmp_path: Path) -> None:
-    manifest = line(tmp_path)
+def test_what_is_published_is_read_back_with_who_signed_it(folder: Path) -> None:
+    manifest = read_manifest(folder, trusting())
 
-    assert read_manifest(tmp_path / "line", 1) == manifest
-    estimator = load_estimator(tmp_path / "line", manifest)
-    assert estimator.predict([[3.0]]) == pytest.approx([7.0])
-
-
-def test_versions_are_numbered_and_the_first_becomes_production(tmp_path: Path) -> None:
-    assert [line(tmp_path).version for _ in range(3)] == [1, 2, 3]
-    assert version_numbers(tmp_path / "line") == [1, 2, 3]
-    assert read_aliases(tmp_path / "line") == {"production": 1}
+    assert manifest.signed_by == KEY.public.id
+    assert load_estimator(folder, manifest, trusting()).predict([[3.0]]) == pytest.approx([7.0])
 
 
-def test_a_number_is_never_used_twice(tmp_path: Path) -> None:
-    line(tmp_path)
-    line(tmp_path)
-    shutil.rmtree(tmp_path / "line" / "2")
-    (tmp_path / "line" / "2.deleted").touch()
+def test_the_digests_cover_every_file_but_the_manifest_and_its_signature(folder: Path) -> None:
+    files = {path.name for path in folder.iterdir()}
 
-    assert line(tmp_path).version == 3
+    assert read_manifest(folder, trusting()).files.keys() == files - {MANIFEST, SIGNATURE}
 
 
-def test_a_number_claimed_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another publisher takes version 1 between the look and the rename."""
-    real = disk.flush_folder
+def test_a_deleted_version_is_not_listed_and_its_number_stays_taken(folder: Path) -> None:
+    (folder.parent / f"1{DELETED}").touch()
+    (folder.parent / f"7{DELETED}").touch()
 
-    def somebody_is_faster(folder: Path) -> None:
-        if not (tmp_path / "line" / "1").exists():
-            (tmp_path / "line" / "1").mkdir()
-            (tmp_path / "line" / "1" / "theirs").touch()
-        real(folder)
-
-    monkeypatch.setattr(disk, "flush_folder", somebody_is_faster)
-
-    assert line(tmp_path).version == 2
-    assert read_manifest(tmp_path / "line", 2).version == 2
-    assert (tmp_path / "line" / "1" / "theirs").exists()
+    assert version_numbers(folder.parent) == []
+    assert taken_numbers(folder.parent) == {1, 7}
 
 
-def _publish_five(folder: str) -> None:
-    for _ in range(5):
-        line(Path(folder))
+class TestSignatures:
+    def test_an_unsigned_version_is_broken(self, folder: Path) -> None:
+        (folder / SIGNATURE).unlink()
+
+        with pytest.raises(BrokenArtifact, match="is not signed"):
+            read_manifest(folder, trusting())
+
+    def test_a_foreign_signature_is_broken_and_names_its_key(self, folder: Path) -> None:
+        foreign = SigningKey.generate()
+        (folder / SIGNATURE).write_bytes(sign((folder / MANIFEST).read_bytes(), foreign))
+
+        with pytest.raises(BrokenArtifact, match=f"{foreign.public.id}.*not trusted here"):
+            read_manifest(folder, trusting())
+
+    def test_a_foreign_signature_under_a_trusted_id_is_broken(self, folder: Path) -> None:
+        signature = sign((folder / MANIFEST).read_bytes(), SigningKey.generate()).decode()
+        key = orjson.loads(signature)["key"]
+        (folder / SIGNATURE).write_text(signature.replace(key, KEY.public.id))
+
+        with pytest.raises(BrokenArtifact, match="signature does not hold"):
+            read_manifest(folder, trusting())
+
+    def test_what_is_signed_for_another_purpose_is_no_manifest(self, folder: Path) -> None:
+        content = (folder / MANIFEST).read_bytes()
+        signature = {"key": KEY.public.id, "signature": KEY.sign(content).hex()}
+        (folder / SIGNATURE).write_bytes(orjson.dumps(signature))
+
+        with pytest.raises(BrokenArtifact, match="signature does not hold"):
+            read_manifest(folder, trusting())
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{}",
+            b"[]",
+            b'{"key": 1}',
+            b'{"key": "a", "signature": "xyz"}',
+            b'{"key": "a", "signature": 5}',
+        ],
+    )
+    def test_what_is_no_signature_is_broken(self, folder: Path, content: bytes) -> None:
+        (folder / SIGNATURE).write_bytes(content)
+
+        with pytest.raises(BrokenArtifact, match=r"manifest\.sig is no signature"):
+            read_manifest(folder, trusting())
+
+    def test_where_none_is_required_unsigned_and_foreign_versions_are_read(self, folder: Path) -> None:
+        nobody = Trust(required=False)
+        assert read_manifest(folder, nobody).signed_by is None
+
+        (folder / SIGNATURE).unlink()
+        assert read_manifest(folder, nobody).signed_by is None
+
+    def test_a_trusted_signature_that_does_not_hold_is_broken_in_any_case(self, folder: Path) -> None:
+        (folder / MANIFEST).write_bytes((folder / MANIFEST).read_bytes() + b" ")
+
+        with pytest.raises(BrokenArtifact, match="signature does not hold"):
+            read_manifest(folder, Trust(trusting().keys, required=False))
+
+    def test_another_version_or_model_under_a_good_signature_is_broken(self, folder: Path) -> None:
+        for copy in (folder.parent / "3", folder.parent.parent / "other" / "1"):
+            shutil.copytree(folder, copy)
+
+            with pytest.raises(BrokenArtifact, match="belongs to version 1 of 'line'"):
+                read_manifest(copy, trusting())
 
 
-def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
-    processes = [
-        multiprocessing.get_context("spawn").Process(target=_publish_five, args=(str(tmp_path),))
-        for _ in range(3)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=60)
+def test_altered_bytes_are_never_unpickled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = read_manifest(folder, trusting())
+    content = bytearray((folder / MODEL).read_bytes())
+    content[100] ^= 1
+    (folder / MODEL).write_bytes(content)
+    monkeypatch.setattr(pickling, "load", lambda *_: pytest.fail("unpickled"))
 
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    home = tmp_path / "line"
-    assert version_numbers(home) == list(range(1, 16))
-    for number in version_numbers(home):
-        check_files(home, read_manifest(home, number))
+    for act in (check_files, lambda *args: load_estimator(*args, trusting())):
+        with pytest.raises(BrokenArtifact, match=r"model\.joblib was altered"):
+            act(folder, manifest)
 
 
-def test_a_failed_publication_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("name", [MODEL, GOLDEN])
+def test_a_missing_file_and_one_of_another_size_are_named(folder: Path, name: str) -> None:
+    with (folder / name).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BrokenArtifact, match=f"{name} was altered: .* bytes instead of"):
+        read_manifest(folder, trusting())
 
-    monkeypatch.setattr(disk, "write", full)
-    with pytest.raises(OSError, match="No space"):
-        line(tmp_path)
-
-    assert [path.name for path in (tmp_path / "line").iterdir()] == [".aliases.lock"]
-
-
-def test_no_crash_leaves_the_first_version_without_its_alias(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(disk, "flush_folder", lambda folder: crash() if (folder / "1").exists() else None)
-    with pytest.raises(KeyboardInterrupt):
-        line(tmp_path)
-
-    assert version_numbers(tmp_path / "line") == [1]
-    assert read_aliases(tmp_path / "line") == {"production": 1}
+    (folder / name).unlink()
+    with pytest.raises(BrokenArtifact, match=f"{name} is missing"):
+        read_manifest(folder, trusting())
+    assert read_manifest(folder, trusting(), partial=True)
 
 
-class Gadget:
-    """Unpickling it creates a file."""
+def test_a_link_and_what_is_no_file_are_refused(folder: Path) -> None:
+    (folder / GOLDEN).rename(folder.parent / "away")
+    (folder / GOLDEN).symlink_to(folder.parent / "away")
+    with pytest.raises(BrokenArtifact, match="is a link or no file"):
+        read_manifest(folder, trusting())
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return (Path.touch, (self.path,))
-
-
-def test_altered_bytes_are_never_unpickled(tmp_path: Path) -> None:
-    manifest = line(tmp_path)
-    trace = tmp_path / "executed"
-    (tmp_path / "line" / "1" / MODEL).write_bytes(pickle.dumps(Gadget(trace)))
-
-    with pytest.raises(BrokenArtifact, match="altered"):
-        load_estimator(tmp_path / "line", manifest)
-
-    assert not trace.exists()
-
-
-@pytest.mark.parametrize("position", [0, 100, -1])
-def test_one_flipped_bit_is_noticed(tmp_path: Path, position: int) -> None:
-    manifest = line(tmp_path)
-    file = tmp_path / "line" / "1" / MODEL
-    content = bytearray(file.read_bytes())
-    content[position] ^= 1
-    file.write_bytes(content)
-
-    with pytest.raises(BrokenArtifact, match="sha256"):
-        check_files(tmp_path / "line", manifest)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    manifest = line(tmp_path)
-    (tmp_path / "line" / "1" / MODEL).unlink()
-
-    with pytest.raises(BrokenArtifact, match=r"model\.joblib cannot be read"):
-        check_files(tmp_path / "line", manifest)
+    (folder / MANIFEST).unlink()
+    os.mkfifo(folder / MANIFEST)
+    with pytest.raises(BrokenArtifact, match="not a plain file"):
+        read_manifest(folder, trusting())
 
 
 def change(folder: Path, **entries: Any) -> None:
-    file = folder / "line" / "1" / MANIFEST
-    file.write_text(json.dumps({**json.loads(file.read_text()), **entries}))
+    """Other fields in a manifest that is signed as it should be."""
+    document = json.loads((folder / MANIFEST).read_bytes())
+    resign(folder, json.dumps({**document, **entries}).encode())
 
 
 def features(*entries: dict[str, Any]) -> dict[str, Any]:
@@ -195,35 +200,26 @@ def features(*entries: dict[str, Any]) -> dict[str, Any]:
         (features({"name": "x", "kind": "colour"}), "no kind 'colour'"),
         (features(), "misstates"),
         ({"metrics": None}, "misstates metrics"),
+        ({"tolerance": "0"}, "misstates tolerance"),
     ],
 )
-def test_a_manifest_that_does_not_hold_is_refused(tmp_path: Path, entries: Any, reason: str) -> None:
-    line(tmp_path)
-    change(tmp_path, **entries)
+def test_a_manifest_that_does_not_hold_is_refused(folder: Path, entries: Any, reason: str) -> None:
+    change(folder, **entries)
 
     with pytest.raises(BrokenArtifact, match=reason):
-        read_manifest(tmp_path / "line", 1)
+        read_manifest(folder, trusting())
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
-def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
-    line(tmp_path)
-    (tmp_path / "line" / "1" / MANIFEST).write_bytes(content)
+def test_a_manifest_that_is_not_json_is_refused(folder: Path, content: bytes) -> None:
+    resign(folder, content)
 
     with pytest.raises(BrokenArtifact, match=MANIFEST):
-        read_manifest(tmp_path / "line", 1)
+        read_manifest(folder, trusting())
 
 
-def test_fields_of_a_newer_writer_are_passed_over(tmp_path: Path) -> None:
-    manifest = line(tmp_path)
-    change(tmp_path, golden=[1, 2])
+def test_fields_of_a_newer_writer_are_passed_over(folder: Path) -> None:
+    manifest = read_manifest(folder, trusting())
+    change(folder, colour="red")
 
-    assert read_manifest(tmp_path / "line", 1) == manifest
-
-
-def test_the_model_file_is_not_compressed(tmp_path: Path) -> None:
-    """So that its pages can be shared."""
-    estimator = LinearRegression().fit(np.eye(500), np.arange(500.0))
-    publish_fitted(tmp_path, "wide", estimator, pd.DataFrame(np.eye(500)).rename(columns=str))
-
-    assert estimator.coef_.tobytes() in (tmp_path / "wide" / "1" / MODEL).read_bytes()
+    assert read_manifest(folder, trusting()) == manifest

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
-from mlapi.aliases import change_aliases, pointing
+from mlapi.aliases import Alias, change_aliases
 from mlapi.problems import Api
 from mlapi.telemetry import LineFormatter
 from tests.conftest import AppFactory
@@ -60,7 +60,7 @@ def test_a_broken_model_is_listed_and_does_not_hold_back_the_others(
 
 
 def test_an_alias_of_a_version_that_is_gone_is_told(models_dir: Path, make_app: AppFactory) -> None:
-    change_aliases(models_dir / "svm", pointing("production", 9))
+    change_aliases(models_dir / "svm", lambda _: {"production": Alias(9)})
     client = make_app(models_dir).test_client()
 
     told = "alias 'production' names version 9, which is gone"
@@ -78,9 +78,7 @@ def test_only_broken_models_are_not_ready(models_dir: Path, make_app: AppFactory
 
     response = make_app(models_dir).test_client().get("/health/ready")
 
-    assert (
-        "svm version 1: model.joblib cannot be read" in assert_problem(response, 503, "not-ready")["detail"]
-    )
+    assert "svm version 1: model.joblib is missing" in assert_problem(response, 503, "not-ready")["detail"]
 
 
 def test_the_index_is_a_page_for_browsers_and_data_for_others(client: FlaskClient) -> None:

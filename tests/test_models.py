@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sklearn.linear_model import LinearRegression
 
 from mlapi.aliases import change_aliases, pointing
-from tests.conftest import KEY, AppFactory, publish_fitted
+from tests.conftest import KEY, AppFactory, publish_fitted, resign
 from tests.problems import assert_problem
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0]})
@@ -91,7 +91,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
 
 
 def test_a_broken_version_says_why(line: Path, make_app: AppFactory) -> None:
-    (line / "line" / "1" / "manifest.json").write_text("{")
+    resign(line / "line" / "1", b"{")
 
     version = make_app(line).test_client().get("/models/line/versions/1").get_json()
 

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
+from mlapi.changes import Changes, open_changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
-from tests.conftest import AppFactory
+from mlapi.settings import Settings
+from tests.conftest import AppFactory, classes_of
 from training.registration import register
 
 IRIS = datasets.load_iris(as_frame=True)
@@ -34,7 +37,14 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 def try_to_register(files: tuple[Path, Path], estimator: Any, frame: pd.DataFrame, name: str = "mine") -> Any:
     joblib.dump(estimator, files[0])
     frame.to_csv(files[1], index=False)
-    return register(name, *files, files[0].parent / "models")
+    return register(name, *files, changes(files[0].parent, classes_of(estimator)))
+
+
+def changes(folder: Path, allowed: Iterable[str] = ()) -> Changes:
+    settings = Settings(
+        models_dir=folder / "models", state_dir=folder / "state", allowed_classes=tuple(allowed)
+    )
+    return open_changes(settings, "tests")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +69,7 @@ def test_any_estimator_is_served_as_it_predicts(
     manifest = try_to_register(files, estimator, IRIS.data.head(20))
 
     assert (manifest.algorithm, manifest.task, manifest.version) == (algorithm, task, 1)
-    client = make_app(files[0].parent / "models").test_client()
+    client = make_app(files[0].parent / "models", state_dir=files[0].parent / "state").test_client()
     rows = IRIS.data.to_numpy()[::7]
     answer = client.post("/predict/mine", json={"X": rows.tolist()}).get_json()
     np.testing.assert_allclose(answer["prediction"], estimator.predict(rows), rtol=1e-9)
@@ -116,7 +126,7 @@ def test_a_pipeline_of_texts_takes_one_column(files: tuple[Path, Path], make_app
 
     try_to_register(files, model, texts)
 
-    client = make_app(files[0].parent / "models").test_client()
+    client = make_app(files[0].parent / "models", state_dir=files[0].parent / "state").test_client()
     answer = client.post("/predict", json={"instances": [{"text": "a good one"}, {"text": "bad"}]}).get_json()
     assert answer["prediction"] == ["+", "-"]
 
@@ -137,7 +147,7 @@ def test_a_sample_that_pandas_would_misread_is_refused(
     files[1].write_text(content)
 
     with pytest.raises(DatasetError, match=words):
-        register("mine", *files, files[0].parent / "models")
+        register("mine", *files, changes(files[0].parent))
 
 
 def test_only_a_blank_cell_is_blank(files: tuple[Path, Path]) -> None:
@@ -205,17 +215,17 @@ def test_a_sample_that_is_no_table_is_refused(files: tuple[Path, Path], content:
     files[1].write_bytes(content.encode("latin-1"))
 
     with pytest.raises((DatasetError, RegistrationError)):
-        register("mine", *files, files[0].parent / "models")
+        register("mine", *files, changes(files[0].parent))
 
 
 def test_a_file_that_is_no_pickle_is_refused(files: tuple[Path, Path]) -> None:
     files[0].write_text("hello")
     IRIS.data.to_csv(files[1], index=False)
 
-    with pytest.raises(BrokenArtifact, match=r"estimator\.joblib cannot be loaded"):
-        register("mine", *files, files[0].parent / "models")
+    with pytest.raises(BrokenArtifact, match=r"estimator\.joblib: it is no pickle"):
+        register("mine", *files, changes(files[0].parent))
 
 
 def test_a_name_that_no_model_can_have_is_refused(files: tuple[Path, Path]) -> None:
     with pytest.raises(RegistrationError, match="cannot be called"):
-        register("../x", *files, files[0].parent)
+        register("../x", *files, changes(files[0].parent))

@@ -13,14 +13,14 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
-from mlapi.artifact import SIGNATURE, read_manifest, sign
+from mlapi.artifact import read_manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
 from mlapi.manifest import MANIFEST, MODEL, Manifest
 from mlapi.model import Model
 from mlapi.registry import Registry
 from mlapi.store import Folder
 from mlapi.trust import Trust
-from tests.conftest import KEY, publish_fitted, trusting
+from tests.conftest import publish_fitted, resign, trusting
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 
@@ -497,6 +497,4 @@ def _repickle(folder: Path, old: bytes, new: bytes) -> None:
     file.write_bytes(changed)
     text = (folder / MANIFEST).read_text()
     digests = [hashlib.sha256(data).hexdigest() for data in (content, changed)]
-    manifest = text.replace(*digests).encode()
-    (folder / MANIFEST).write_bytes(manifest)
-    (folder / SIGNATURE).write_bytes(sign(manifest, KEY))
+    resign(folder, text.replace(*digests).encode())

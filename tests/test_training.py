@@ -18,7 +18,7 @@ from sklearn.svm import SVC
 from mlapi.algorithms import ALGORITHMS
 from mlapi.artifact import read_manifest
 from mlapi.errors import RecipeError
-from tests.conftest import changes_in
+from tests.conftest import changes_in, trusting
 from training import datasets as tables
 from training.recipes import Recipe, load_recipes, select
 from training.workflow import STEPS, train
@@ -61,7 +61,7 @@ def test_predictions_are_those_of_the_plain_script(trained: Path, name: str) -> 
 
 
 def test_held_out_metrics_reach_what_the_project_promises(trained: Path) -> None:
-    found = {name: read_manifest(trained / name, 1).metrics for name in SCRIPTS}
+    found = {name: read_manifest(trained / name / "1", trusting()).metrics for name in SCRIPTS}
     script, X_test, y_test = plain_script("linear_regression")
 
     assert found["logistic_regression"]["accuracy"] >= 0.95
@@ -72,7 +72,7 @@ def test_held_out_metrics_reach_what_the_project_promises(trained: Path) -> None
 @pytest.mark.parametrize("name", ["logistic_regression", "svm"])
 def test_classification_metrics_are_scikit_learns(trained: Path, name: str) -> None:
     script, X_test, y_test = plain_script(name)
-    found = read_manifest(trained / name, 1).metrics
+    found = read_manifest(trained / name / "1", trusting()).metrics
     average = "binary" if name == "logistic_regression" else "macro"
 
     assert set(found) == {
@@ -88,7 +88,7 @@ def test_classification_metrics_are_scikit_learns(trained: Path, name: str) -> N
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_training_again_gives_the_same_bits(trained: Path, tmp_path: Path, name: str) -> None:
     again = train(RECIPES[name], changes_in(tmp_path)).manifest
-    first = read_manifest(trained / name, 1)
+    first = read_manifest(trained / name / "1", trusting())
     rows = SCRIPTS[name][0]().data
 
     assert again.data["sha256"] == first.data["sha256"]
@@ -110,7 +110,7 @@ def test_the_next_training_is_the_next_version(tmp_path: Path) -> None:
 
 
 def test_the_signature_is_what_the_training_rows_showed(trained: Path) -> None:
-    manifest = read_manifest(trained / "logistic_regression", 1)
+    manifest = read_manifest(trained / "logistic_regression" / "1", trusting())
     X, y = datasets.load_breast_cancer(return_X_y=True, as_frame=True)
     seen, _ = train_test_split(X, test_size=0.25, random_state=0, stratify=y)
 

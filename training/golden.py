@@ -45,7 +45,7 @@ def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature)
         name: presentable(np.asarray(getattr(estimator, method)(rows))).tolist()
         for name, method in outputs.items()
     }
-    columns = [[_cell(value) for value in frame[name]] for name in signature.names]
+    columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in signature.features]
     return Golden([list(row) for row in zip(*columns, strict=True)], answers)
 
 
@@ -60,10 +60,12 @@ def _edges(feature: Feature, column: pd.Series) -> list[int]:
     return found
 
 
-def _cell(value: Any) -> Any:
+def _cell(feature: Feature, value: Any) -> Any:
     """A cell as JSON has it."""
     if pd.isna(value):
         return None
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
+    if feature.categories:  # of their own type: a column with blanks holds 1.0 for 1
+        return next((category for category in feature.categories if category == value), value)
     return value.item() if isinstance(value, np.generic) else value
