@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mlapi import publication
-from mlapi.aliases import Alias, Aliases, pointing
+from mlapi.aliases import Alias, Aliases, Edit, pointing
 from mlapi.audit import Audit
 from mlapi.errors import (
+    BrokenArtifact,
     Conflict,
     InvalidAlias,
     MlapiError,
@@ -133,8 +134,7 @@ class Changes:
             return aliases
 
         self._record(name)
-        self.audit.prepare()
-        self.registry.store.change_aliases(name, edit)
+        self._edit(name, edit)
         self.audit.record("delete", name, version, None)
         self.registry.refresh()
 
@@ -151,16 +151,20 @@ class Changes:
         publication.sweep(self.registry.store.folder)
         return deleted
 
-    def _change_alias(
-        self, what: str, name: str, alias: str, edit: Callable[[Aliases], Aliases]
-    ) -> tuple[Aliases, Aliases]:
-        self.audit.prepare()
-        before, after = self.registry.store.change_aliases(name, edit)
+    def _change_alias(self, what: str, name: str, alias: str, edit: Edit) -> tuple[Aliases, Aliases]:
+        before, after = self._edit(name, edit)
         if before != after:
             old, new = (aliases[alias].version if alias in aliases else None for aliases in (before, after))
             self.audit.record(what, name, old, new, alias=alias)
         self.registry.refresh()
         return before, after
+
+    def _edit(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
+        self.audit.prepare()
+        try:
+            return self.registry.store.change_aliases(name, edit)
+        except BrokenArtifact as error:
+            raise Conflict(f"model {name!r}: {error}") from error
 
     def _record(self, name: str) -> ModelRecord:
         self.registry.refresh()

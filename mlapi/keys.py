@@ -107,7 +107,8 @@ def local_key(state_dir: Path) -> SigningKey:
             disk.create(folder / _PRIVATE, _to_pem(SigningKey.generate()), 0o600)
         key = _read_private(folder / _PRIVATE)
     if not (folder / _PUBLIC).exists():
-        disk.replace(folder / _PUBLIC, f"{key.public}\n".encode())
+        with suppress(FileExistsError):
+            disk.create(folder / _PUBLIC, f"{key.public}\n".encode())
     return key
 
 

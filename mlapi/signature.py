@@ -116,7 +116,7 @@ def breaking_changes(old: Signature, new: Signature) -> list[str]:
     if not found and new.names != old.names:
         found.append("rows as lists have another length or order")
     if old.target.kind != new.target.kind:
-        found.append(f"the answer is a {new.target.kind} instead of a {old.target.kind}")
+        found.append(f"the answer is of kind {new.target.kind} instead of {old.target.kind}")
     return found
 
 
@@ -150,7 +150,7 @@ def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
         yield f"{old.name} is gone"
         return
     if new.kind != old.kind and (old.kind, new.kind) not in _WIDER:
-        yield f"{old.name} is a {new.kind} instead of a {old.kind}"
+        yield f"{old.name} is of kind {new.kind} instead of {old.kind}"
     if old.nullable and not new.nullable:
         yield f"{old.name} may not be blank any more"
     lost = [str(word) for word in old.categories or () if word not in (new.categories or (word,))]

@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it fails."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 from sklearn import datasets
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from mlapi import cli
+from tests.conftest import STATE
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., Result]
@@ -25,6 +27,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`mlapi` in a folder with the shipped config/, on a wide terminal."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLAPI_STATE_DIR")
     monkeypatch.setattr(cli, "stdout", Console(width=140, markup=False))
 
     def run(*words: str, status: int = 0, **environ: str) -> Result:
@@ -34,6 +37,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return done
 
     return run
+
+
+def serving(folder: Path) -> dict[str, str]:
+    """The environment of who serves what the tests trained."""
+    return {"MLAPI_MODELS_DIR": str(folder), "MLAPI_STATE_DIR": str(STATE)}
 
 
 def assert_one_line(done: Result, words: str) -> None:
@@ -58,21 +66,124 @@ def test_train_models_verify_promote(run: Run, tmp_path: Path) -> None:
     assert all(name in trained.stdout for name in ("linear_regression", "logistic_regression", "svm"))
     assert "accuracy 1" in trained.stdout
 
-    assert "`production` is version 1 until `mlapi promote svm 2`" in run("train", "svm").stdout
+    again = run("train", "svm").stdout
+    assert "svm: version 2 is promoted: accuracy 1 against 1 of version 1, on the same held-out" in again
     assert run("train", "--missing").stdout == "", "steps already done are not repeated"
-
-    assert "1, 2" in run("models").stdout
-    assert "svm: production = 2" in run("promote", "svm", "2").stdout
     assert "production = 2" in run("models").stdout
 
+    assert run("rollback", "svm").stdout == "svm: production = 1 (was 2)\n"
+    assert_one_line(run("rollback", "svm", status=1), "has held no other version that serves")
+    assert run("promote", "svm", "2", "--alias", "canary").stdout == "svm: canary = 2\n"
+    assert "1, 2" in run("models").stdout
+    assert "canary = 2, production = 1" in run("models").stdout
+
     assert run("verify").stdout.count("ok") == 4
-    (tmp_path / "models" / "svm" / "1" / "model.joblib").write_bytes(b"x")
+    (tmp_path / "models" / "svm" / "1" / "reference.json").write_bytes(b"x")
     done = run("verify", status=1)
     assert "altered" in done.stdout
     assert_one_line(done, "1 broken")
     assert run("verify", "linear_regression").stdout.count("ok") == 1
     assert_one_line(run("promote", "svm", "1", status=1), "broken")
-    assert_one_line(run("promote", "svm", "9", status=1), "no version '9'")
+    assert_one_line(run("promote", "svm", "9", status=1), "no version 9; versions: 1, 2")
+
+
+def test_every_change_is_in_the_audit_log(run: Run, tmp_path: Path) -> None:
+    run("train", "svm")
+    run("train", "svm")
+    run("rollback", "svm")
+    run("gc", "--keep", "1")
+    run("train", "svm")
+    run("gc", "--keep", "1")
+
+    lines = (tmp_path / "state" / "audit.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    assert [(line["what"], line["from"], line["to"]) for line in told] == [
+        ("publish", None, 1),
+        ("publish", None, 2),
+        ("promote", 1, 2),
+        ("rollback", 2, 1),
+        ("publish", None, 3),
+        ("promote", 1, 3),
+        ("delete", 2, None),
+    ]
+    assert {line["model"] for line in told} == {"svm"}
+    assert all("@" in line["who"] and line["time"] for line in told)
+
+
+def test_gc_keeps_the_newest_what_aliases_name_and_what_they_held(run: Run, tmp_path: Path) -> None:
+    for _ in range(5):
+        run("train", "svm")
+    run("promote", "svm", "1", "--alias", "first")
+
+    assert run("gc", "--keep", "1").stdout.splitlines() == [
+        "svm: version 2 is deleted",
+        "svm: version 3 is deleted",
+        "2 deleted",
+    ]
+
+    assert "1, 4, 5" in run("models").stdout
+    run("train", "svm")
+    assert "1, 4, 5, 6" in run("models").stdout, "no number is used twice"
+
+
+def test_keys_are_made_replaced_and_listed(run: Run, tmp_path: Path) -> None:
+    first = run("keys", "create").stdout.strip()
+    assert first.startswith("ed25519:")
+    assert (tmp_path / "state" / "keys" / "local.key").stat().st_mode & 0o777 == 0o600
+    assert_one_line(run("keys", "create", status=1), "--replace makes a new one")
+
+    run("train", "svm")
+    second = run("keys", "create", "--replace").stdout.strip()
+
+    listed = run("keys", "list").stdout
+    assert first in listed
+    assert second in listed
+    assert first != second
+    assert run("verify").stdout.count("ok") == 1, "what the old key signed stays good"
+
+
+def test_what_another_machine_trained_is_served_once_its_key_is_trusted(run: Run, tmp_path: Path) -> None:
+    key = run("keys", "create", MLAPI_STATE_DIR="theirs").stdout.strip()
+    run("train", "svm", MLAPI_STATE_DIR="theirs")
+
+    assert_one_line(run("verify", status=1), "1 broken")
+    assert "not trusted here" in run("verify", status=1).stdout
+
+    assert "ok" in run("verify", MLAPI_TRUSTED_KEYS=key).stdout
+    assert "ok" in run("verify", MLAPI_REQUIRE_SIGNATURE="false").stdout
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("never", "not promoted: its recipe says never"),
+        ("always", "promoted: its recipe says always"),
+        ("if_not_worse", "not promoted: accuracy 0.4 against 1 of version 1"),
+    ],
+)
+def test_the_gate_decides_what_becomes_production(run: Run, tmp_path: Path, policy: str, told: str) -> None:
+    recipe = '[svm]\nalgorithm = "svm"\ndataset = "wine"\n'
+    (tmp_path / "config" / "models.toml").write_text(recipe)
+    run("train")
+    worse = f'parameters = {{kernel = "sigmoid", C = 0.01, gamma = 0.0001}}\npromote = "{policy}"\n'
+    (tmp_path / "config" / "models.toml").write_text(recipe + worse)
+
+    shown = run("train").stdout
+
+    assert f"svm: version 2 is {told}" in shown
+    assert f"production = {2 if policy == 'always' else 1}" in run("models").stdout
+
+
+def test_what_would_break_callers_is_not_promoted_unless_told(run: Run, tmp_path: Path) -> None:
+    recipe = '[m]\nalgorithm = "logistic_regression"\npromote = "always"\ndataset = '
+    (tmp_path / "config" / "models.toml").write_text(f'{recipe}"wine"')
+    run("train")
+    (tmp_path / "config" / "models.toml").write_text(f'{recipe}"iris"')
+
+    shown = run("train").stdout
+    assert "m: version 2 is not promoted: it would break callers of version 1 (alcohol is gone, " in shown
+
+    assert "m: version 3 is promoted: its recipe says always" in run("train", "--breaking").stdout
 
 
 def test_a_recipe_without_a_version_that_serves_is_trained_again(run: Run, tmp_path: Path) -> None:
@@ -86,12 +197,25 @@ def test_a_recipe_without_a_version_that_serves_is_trained_again(run: Run, tmp_p
 
 def test_a_production_that_is_broken_is_told_and_trained_for_once(run: Run, tmp_path: Path) -> None:
     run("train", "svm")
+    (tmp_path / "config" / "models.toml").write_text(
+        '[svm]\nalgorithm = "svm"\ndataset = "wine"\npromote = "never"'
+    )
     (tmp_path / "models" / "svm" / "1" / "model.joblib").unlink()
 
     told = [run("train", "--missing", "svm").stdout for _ in range(2)]
 
-    assert all("`production` is version 1 until `mlapi promote svm 2`" in each for each in told)
+    words = "`production` is version 1, which does not serve, until `mlapi promote svm 2`"
+    assert all(words in each for each in told)
     assert not (tmp_path / "models" / "svm" / "3").exists()
+
+
+def test_a_production_that_is_broken_is_replaced_by_what_is_trained(run: Run, tmp_path: Path) -> None:
+    run("train", "svm")
+    (tmp_path / "models" / "svm" / "1" / "model.joblib").unlink()
+
+    told = run("train", "--missing", "svm").stdout
+
+    assert "svm: version 2 is promoted: no version answers for `production`" in told
 
 
 def test_what_was_trained_before_one_failed_is_told(run: Run, tmp_path: Path) -> None:
@@ -149,7 +273,7 @@ def test_rows_that_do_not_fit_are_named_by_line_and_column(
 ) -> None:
     (tmp_path / "rows.csv").write_text(content)
 
-    done = run("predict", "svm", "rows.csv", status=1, MLAPI_MODELS_DIR=str(trained))
+    done = run("predict", "svm", "rows.csv", status=1, **serving(trained))
 
     assert_one_line(done, words)
 
@@ -158,7 +282,7 @@ def test_predict_warns_beside_the_answers(trained: Path, run: Run, tmp_path: Pat
     frame = datasets.load_diabetes(as_frame=True).data.head(2).assign(bmi=[0.0, 99.0])
     frame.to_csv(tmp_path / "rows.csv", index=False)
 
-    done = run("predict", "linear_regression", "rows.csv", MLAPI_MODELS_DIR=str(trained))
+    done = run("predict", "linear_regression", "rows.csv", **serving(trained))
 
     assert len(done.stdout.splitlines()) == 3
     assert "line 3, column bmi: 99.0 is outside" in done.stderr
@@ -175,6 +299,21 @@ def test_register_publishes_a_fitted_estimator(run: Run, tmp_path: Path) -> None
     assert run("predict", "flowers", "X.csv").stdout.splitlines() == ["prediction", *["0"] * 5]
 
 
+def test_register_names_what_it_would_import_and_waits_until_it_is_allowed(run: Run, tmp_path: Path) -> None:
+    iris = datasets.load_iris(as_frame=True)
+    joblib.dump(Ridge().fit(iris.data, iris.target), tmp_path / "own.joblib")
+    iris.data.head().to_csv(tmp_path / "X.csv", index=False)
+    words = ["register", "flowers", "own.joblib", "--sample", "X.csv"]
+
+    refused = run(*words, status=1)
+
+    assert_one_line(refused, "names classes that are not allowed: sklearn.linear_model._ridge.Ridge. ")
+    (line,) = re.findall("allowed_classes = .*", refused.stderr)
+    (tmp_path / "config" / "mlapi.toml").write_text(line)
+    assert "flowers version 1: ridge, regression" in run(*words).stdout
+    assert "ok" in run("verify").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -187,7 +326,7 @@ def test_register_publishes_a_fitted_estimator(run: Run, tmp_path: Path) -> None
     ],
 )
 def test_a_users_mistake_is_one_line(trained: Path, run: Run, words: list[str], message: str) -> None:
-    assert_one_line(run(*words, status=1, MLAPI_MODELS_DIR=str(trained)), message)
+    assert_one_line(run(*words, status=1, **serving(trained)), message)
 
 
 @pytest.mark.parametrize("command", [["train"], ["serve"], ["models"], ["settings"], ["verify"]])
@@ -229,7 +368,7 @@ def test_a_folder_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> N
 def test_help_names_every_command(run: Run) -> None:
     shown = run("--help").stdout
 
-    for command in ("serve", "train", "models", "predict", "register", "promote", "verify", "settings"):
+    for command in cli.main.commands:
         assert command in shown
 
 

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 import shutil
 import time
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -15,7 +17,7 @@ from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.artifact import read_manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
-from mlapi.manifest import MANIFEST, MODEL, Manifest
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Manifest
 from mlapi.model import Model
 from mlapi.registry import Registry
 from mlapi.store import Folder
@@ -271,6 +273,66 @@ def test_an_alias_of_a_deleted_version_is_unavailable(tmp_path: Path) -> None:
     assert registry.snapshot.serving == []
 
 
+def test_a_version_that_fails_leaves_the_one_before_it_answering(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+        set_alias(tmp_path / "line", "production", version)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 3
+
+    line(tmp_path, 4)
+    spoil(tmp_path / "line" / "4" / MODEL)
+    set_alias(tmp_path / "line", "production", 4)
+    wait_until(lambda: registry.snapshot.models["line"].aliases["production"].version == 4)
+    for present in (registry, open_registry(tmp_path)):  # also in a process that starts afterwards
+        assert slope(present) == 3
+        told = (
+            "alias 'production' names version 4, which is broken; version 3, which it named before, answers"
+        )
+        assert told in [reason for _, _, reason in present.snapshot.broken]
+        assert present.snapshot.serving == ["line"]
+
+    spoil(tmp_path / "line" / "3" / MODEL)
+    assert slope(registry) == 3, "what is loaded is not lost"
+    assert slope(open_registry(tmp_path)) == 2
+
+
+def test_where_no_version_before_it_serves_the_reason_is_told(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    spoil(tmp_path / "line" / "1" / MODEL)
+
+    with pytest.raises(ModelUnavailable, match=r"version 1 of .* is broken: model\.joblib was altered"):
+        slope(open_registry(tmp_path))
+
+
+def test_a_version_that_nobody_asks_for_is_checked_in_the_background(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    spoil(tmp_path / "line" / "2" / MODEL)
+
+    registry = open_registry(tmp_path)
+
+    wait_until(lambda: [number for _, number, _ in registry.snapshot.broken] == [2])
+    assert registry.snapshot.models["line"].latest == 3
+
+
+def test_golden_rows_that_are_not_reproduced_break_a_version(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    folder = tmp_path / "line" / "2"
+    kept = orjson.loads((folder / GOLDEN).read_bytes())
+    kept["outputs"]["prediction"][2] *= 1.01
+    _replace(folder, GOLDEN, orjson.dumps(kept))
+
+    registry = open_registry(tmp_path)
+
+    (_, number, reason), *_ = registry.snapshot.broken
+    assert number == 2
+    assert "the prediction of row 2 is off by 9.9e-03 of its size, and may be 1e-09" in reason
+    assert slope(registry, "latest") == 1
+
+
 def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) -> None:
     for version in range(1, 7):
         line(tmp_path, version)
@@ -488,13 +550,14 @@ def test_a_version_without_manifest_is_broken(tmp_path: Path) -> None:
 
 def _repickle(folder: Path, old: bytes, new: bytes) -> None:
     """Change the pickle and sign it anew, as another version of a library would have made it."""
-    import hashlib  # noqa: PLC0415
-
-    file = folder / MODEL
-    content = file.read_bytes()
+    content = (folder / MODEL).read_bytes()
     assert old in content
-    changed = content.replace(old, new)
-    file.write_bytes(changed)
-    text = (folder / MANIFEST).read_text()
-    digests = [hashlib.sha256(data).hexdigest() for data in (content, changed)]
-    resign(folder, text.replace(*digests).encode())
+    _replace(folder, MODEL, content.replace(old, new))
+
+
+def _replace(folder: Path, name: str, content: bytes) -> None:
+    """Another content of a file, under a manifest that says so and is signed."""
+    (folder / name).write_bytes(content)
+    document = orjson.loads((folder / MANIFEST).read_bytes())
+    document["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    resign(folder, orjson.dumps(document))

@@ -73,3 +73,38 @@ def test_bad_values_stop_the_start(tmp_path: Path, name: str, value: str) -> Non
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"mlapi\.toml cannot be read"):
         load_settings(write(tmp_path, text), {})
+
+
+def test_a_place_is_a_folder_or_a_url(tmp_path: Path) -> None:
+    def place(text: str) -> Path | str:
+        return load_settings(tmp_path / "none.toml", {"MLAPI_MODELS_DIR": text}).models_dir
+
+    assert place("a/b") == Path("a/b")
+    assert place("file:///a/b") == Path("/a/b")
+    assert place("s3://bucket/models/") == "s3://bucket/models"
+
+
+def test_lists_come_from_toml_and_with_commas(tmp_path: Path) -> None:
+    file = write(tmp_path, 'allowed_classes = ["a.B", "c.D"]')
+
+    assert load_settings(file, {}).allowed_classes == ("a.B", "c.D")
+    assert load_settings(file, {"MLAPI_ALLOWED_CLASSES": "e.F, g.H,"}).allowed_classes == ("e.F", "g.H")
+    assert load_settings(file, {"MLAPI_ALLOWED_CLASSES": ""}).allowed_classes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REQUIRE_SIGNATURE", "maybe"),
+        ("ALLOW_WRITES", "yes please"),
+        ("TRUSTED_KEYS", "ed25519:AAAA"),
+        ("ALLOWED_CLASSES", "Ridge"),
+        ("ALLOWED_CLASSES", "os.system; x"),
+        ("STATE_DIR", "models/state"),
+        ("STATE_DIR", "models"),
+        ("STATE_DIR", "state/../models/x"),
+    ],
+)
+def test_what_decides_about_trust_is_checked(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name}|state_dir lies in models_dir"):
+        load_settings(tmp_path / "none.toml", {f"MLAPI_{name}": value})

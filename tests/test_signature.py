@@ -4,7 +4,7 @@ import pytest
 
 from mlapi import signature as signatures
 from mlapi.rows import Reader
-from mlapi.signature import Feature, Signature, Target
+from mlapi.signature import Feature, Signature, Target, breaking_changes
 
 SIGNATURE = Signature(
     (
@@ -57,3 +57,51 @@ def test_the_example_is_a_row_that_the_signature_accepts() -> None:
 def test_there_is_a_feature_and_each_has_a_name_of_its_own(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="each name once"):
         Signature(tuple(map(Feature, names)), Target("y", "number"))
+
+
+NUMBER = Target("y", "number")
+
+
+def signature(*features: Feature, target: Target = NUMBER) -> Signature:
+    return Signature(features, target)
+
+
+X, NULLABLE = Feature("x"), Feature("x", nullable=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        (signature(X, Feature("z")), signature(X), "z is gone"),
+        (signature(X), signature(X, Feature("z")), "z is new, and needed"),
+        (signature(X), signature(Feature("x", "text")), "x is of kind text instead of number"),
+        (signature(X), signature(Feature("x", "integer")), "x is of kind integer instead of number"),
+        (signature(NULLABLE), signature(X), "x may not be blank any more"),
+        (signature(X, Feature("z")), signature(Feature("z"), X), "another length or order"),
+        (signature(X), signature(X, Feature("z", nullable=True)), "another length or order"),
+        (signature(X), signature(X, target=Target("y", "category")), "the answer is of kind category"),
+        (
+            signature(Feature("c", "category", categories=("a", "b"))),
+            signature(Feature("c", "category", categories=("a",))),
+            "c no longer knows b",
+        ),
+    ],
+)
+def test_what_would_break_a_caller_is_named(old: Signature, new: Signature, change: str) -> None:
+    assert change in ", ".join(breaking_changes(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (signature(X), signature(NULLABLE)),
+        (signature(Feature("x", "integer")), signature(X)),
+        (signature(Feature("x", minimum=0, maximum=9)), signature(Feature("x", minimum=1, maximum=2))),
+        (
+            signature(Feature("c", "category", categories=("a",))),
+            signature(Feature("c", "category", categories=("a", "b"))),
+        ),
+    ],
+)
+def test_what_takes_all_that_it_took_breaks_nobody(old: Signature, new: Signature) -> None:
+    assert breaking_changes(old, new) == []

@@ -1,0 +1,229 @@
+"""The routes that write: aliases and versions over HTTP."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from flask.testing import FlaskClient
+from sklearn.linear_model import LinearRegression
+
+from mlapi.aliases import Alias, change_aliases, read_aliases
+from mlapi.artifact import version_numbers
+from mlapi.manifest import MODEL
+from tests.conftest import AppFactory, publish_fitted
+from tests.problems import assert_problem
+
+FRAME = pd.DataFrame({"x": [0.0, 1.0]})
+PRODUCTION = "/models/line/aliases/production"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three versions; version n answers n for 1."""
+    for slope in (1.0, 2.0, 3.0):
+        publish_fitted(tmp_path, "line", LinearRegression().fit(FRAME.to_numpy(), [0.0, slope]), FRAME)
+    return tmp_path
+
+
+@pytest.fixture
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.conftest import STATE  # noqa: PLC0415
+
+    return STATE
+
+
+@pytest.fixture
+def client(folder: Path, make_app: AppFactory) -> FlaskClient:
+    return make_app(folder, allow_writes=True).test_client()
+
+
+def predicted(client: FlaskClient, ref: str = "") -> float:
+    answer = client.post(f"/predict/line{ref}", json={"x": 1}).get_json()
+    assert answer["prediction"] == [pytest.approx(answer["version"])]
+    return float(answer["version"])
+
+
+def audit(state: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (state / "audit.jsonl").read_text().splitlines()]
+
+
+def test_an_alias_is_set_and_answers_at_once(client: FlaskClient, folder: Path, state: Path) -> None:
+    response = client.put(PRODUCTION, json={"version": 2})
+
+    assert response.status_code == 200
+    assert response.get_json() == client.get("/models/line").get_json()
+    assert response.get_json()["aliases"] == {"production": 2}
+    assert response.headers["ETag"] == client.get("/models/line").headers["ETag"]
+    assert predicted(client) == 2
+    assert read_aliases(folder / "line") == {"production": Alias(2, (1,))}
+    last = audit(state)[-1]
+    assert (last["who"], last["what"], last["from"], last["to"]) == ("http 127.0.0.1", "promote", 1, 2)
+
+
+def test_a_new_alias_is_made_and_removed(client: FlaskClient) -> None:
+    assert client.put("/models/line/aliases/canary", json={"version": 3}).status_code == 200
+    assert predicted(client, "/canary") == 3
+
+    response = client.delete("/models/line/aliases/canary")
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert_problem(client.post("/predict/line/canary", json={"x": 1}), 404, "version-not-found")
+    assert_problem(client.delete("/models/line/aliases/canary"), 404, "version-not-found")
+
+
+def test_without_production_the_latest_answers(client: FlaskClient) -> None:
+    assert client.delete(PRODUCTION).status_code == 204
+
+    assert predicted(client) == 3
+
+
+def test_a_version_is_deleted_and_its_number_stays_taken(client: FlaskClient, folder: Path) -> None:
+    response = client.delete("/models/line/versions/3")
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert client.get("/models/line").get_json()["versions"] == [1, 2]
+    assert_problem(client.delete("/models/line/versions/3"), 404, "version-not-found")
+    assert publish_fitted(folder, "line", LinearRegression().fit([[0]], [0]), FRAME).version == 4
+
+
+@pytest.mark.parametrize("ref", ["production", "latest", "0", "9", "01"])
+def test_only_a_version_that_there_is_can_be_deleted(client: FlaskClient, ref: str) -> None:
+    assert_problem(client.delete(f"/models/line/versions/{ref}"), 404, "version-not-found")
+
+
+def test_a_version_that_an_alias_holds_is_not_deleted(client: FlaskClient) -> None:
+    problem = assert_problem(client.delete("/models/line/versions/1"), 409, "conflict")
+
+    assert "held by production" in problem["detail"]
+    assert predicted(client, "/1") == 1
+
+
+def test_if_match_takes_the_state_that_was_read(client: FlaskClient) -> None:
+    read = client.get("/models/line").headers["ETag"]
+    assert client.put(PRODUCTION, json={"version": 2}, headers={"If-Match": read}).status_code == 200
+
+    late = {"If-Match": read}
+    for response in (
+        client.put(PRODUCTION, json={"version": 3}, headers=late),
+        client.delete(PRODUCTION, headers=late),
+        client.delete("/models/line/versions/3", headers=late),
+    ):
+        assert_problem(response, 412, "precondition-failed")
+
+    assert client.get("/models/line").get_json()["aliases"] == {"production": 2}
+    assert client.put(PRODUCTION, json={"version": 3}, headers={"If-Match": "*"}).status_code == 200
+
+
+def test_if_match_sees_what_another_process_changed(client: FlaskClient, folder: Path) -> None:
+    read = client.get("/models/line").headers["ETag"]
+    change_aliases(folder / "line", lambda _: {"production": Alias(3)})
+
+    response = client.put(PRODUCTION, json={"version": 2}, headers={"If-Match": read})
+
+    assert_problem(response, 412, "precondition-failed")
+    assert read_aliases(folder / "line") == {"production": Alias(3)}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "problem"),
+    [
+        ("/models/line/aliases/production", {"version": 9}, "unknown-version"),
+        ("/models/line/aliases/production", {"version": 0}, "invalid-input"),
+        ("/models/line/aliases/production", {"version": "2"}, "invalid-input"),
+        ("/models/line/aliases/production", {"version": 2.0}, "invalid-input"),
+        ("/models/line/aliases/production", {"version": True}, "invalid-input"),
+        ("/models/line/aliases/production", {"version": None}, "invalid-input"),
+        ("/models/line/aliases/production", {"version": 10**30}, "invalid-input"),
+        ("/models/line/aliases/production", {"version": 2, "more": 1}, "invalid-input"),
+        ("/models/line/aliases/production", {}, "invalid-input"),
+        ("/models/line/aliases/production", [2], "invalid-input"),
+        ("/models/line/aliases/latest", {"version": 2}, "invalid-alias"),
+        ("/models/line/aliases/7", {"version": 2}, "invalid-alias"),
+        ("/models/line/aliases/..", {"version": 2}, "invalid-alias"),
+        ("/models/nothing/aliases/production", {"version": 2}, "model-not-found"),
+    ],
+)
+def test_what_cannot_be_set_is_told(
+    client: FlaskClient, folder: Path, path: str, body: Any, problem: str
+) -> None:
+    status = 404 if problem == "model-not-found" else 422
+
+    assert_problem(client.put(path, json=body), status, problem)
+    assert read_aliases(folder / "line") == {"production": Alias(1)}
+
+
+def test_a_broken_version_cannot_be_set(client: FlaskClient, folder: Path) -> None:
+    content = bytearray((folder / "line" / "2" / MODEL).read_bytes())
+    content[50] ^= 1
+    (folder / "line" / "2" / MODEL).write_bytes(content)
+
+    problem = assert_problem(client.put(PRODUCTION, json={"version": 2}), 409, "conflict")
+
+    assert "altered" in problem["detail"]
+    assert predicted(client) == 1
+
+
+def test_a_body_that_is_no_json_and_one_that_is_too_large(folder: Path, make_app: AppFactory) -> None:
+    client = make_app(folder, allow_writes=True, max_body_bytes=100).test_client()
+
+    assert_problem(client.put(PRODUCTION, data=b"{"), 400, "malformed-body")
+    assert_problem(client.put(PRODUCTION, data=b" " * 101), 413, "too-large")
+
+
+WRITES: list[Callable[[FlaskClient, dict[str, str]], Any]] = [
+    lambda client, headers: client.put(PRODUCTION, json={"version": 2}, headers=headers),
+    lambda client, headers: client.delete(PRODUCTION, headers=headers),
+    lambda client, headers: client.delete("/models/line/versions/3", headers=headers),
+]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_writing_is_forbidden_unless_the_settings_allow_it(
+    folder: Path, make_app: AppFactory, write: Callable[..., Any]
+) -> None:
+    problem = assert_problem(write(make_app(folder).test_client(), {}), 403, "writes-not-allowed")
+
+    assert "allow_writes" in problem["detail"]
+    assert read_aliases(folder / "line") == {"production": Alias(1)}
+    assert version_numbers(folder / "line") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "", "x"])
+@pytest.mark.parametrize("write", WRITES)
+def test_a_page_of_another_site_may_not_write(
+    client: FlaskClient, folder: Path, write: Callable[..., Any], origin: str
+) -> None:
+    assert_problem(write(client, {"Origin": origin}), 403, "writes-not-allowed")
+
+    assert read_aliases(folder / "line") == {"production": Alias(1)}
+
+
+def test_a_page_of_this_site_may_write(client: FlaskClient) -> None:
+    headers = {"Origin": "http://localhost"}
+
+    assert client.put(PRODUCTION, json={"version": 2}, headers=headers).status_code == 200
+
+
+def test_a_log_that_cannot_be_written_forbids_the_change(
+    folder: Path, tmp_path: Path, make_app: AppFactory
+) -> None:
+    """No change without its line."""
+    state = tmp_path / "state"
+    client = make_app(folder, allow_writes=True, require_signature=False, state_dir=state).test_client()
+    assert predicted(client) == 1
+    (state / "audit.jsonl").mkdir()
+
+    assert_problem(client.put(PRODUCTION, json={"version": 2}), 503, "not-writable")
+
+    assert read_aliases(folder / "line") == {"production": Alias(1)}
+
+
+def test_an_alias_file_with_garbage_is_not_overwritten(client: FlaskClient, folder: Path) -> None:
+    (folder / "line" / "aliases.json").write_text("garbage")
+
+    assert_problem(client.put(PRODUCTION, json={"version": 2}), 409, "conflict")
+
+    assert (folder / "line" / "aliases.json").read_text() == "garbage"
