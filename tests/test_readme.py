@@ -19,7 +19,7 @@ from mlapi.settings import Settings, settings_rows
 from tests.server import ROOT, Server, running
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(console|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(console|python|toml)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     (command, output.strip())
     for language, block in BLOCKS
@@ -75,6 +75,8 @@ def test_the_commands_do_what_the_readme_shows(served: tuple[Server, Path]) -> N
     assert COMMANDS[0] == ("make serve", ""), "the fixture has run it"
     (python,) = [block for language, block in BLOCKS if language == "python"]
     subprocess.run([sys.executable, "-c", python], cwd=served[1], check=True, timeout=60)
+    (settings,) = [block for language, block in BLOCKS if block.startswith("# config/mlapi.toml")]
+    (served[1] / "config" / "mlapi.toml").write_text(settings)
 
     for command, shown in COMMANDS[1:]:
         output = run(command, served)
@@ -140,7 +142,9 @@ def test_every_setting_is_documented() -> None:
 
 
 def _written(value: Any) -> str:
-    return "" if value is None else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value in (None, ()) else str(value)
 
 
 def test_the_shipped_settings_are_the_defaults() -> None:
