@@ -6,12 +6,14 @@ from mlapi import problems, telemetry
 from mlapi.registry import open_registry
 from mlapi.resources import add_routes
 from mlapi.settings import Settings
+from mlapi.trust import make_key
 
 
 def create_app(settings: Settings) -> Flask:
     """The WSGI application. Loads the models; a broken one, or none, raises nothing."""
     app = Flask("mlapi", static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
+    make_key(settings)
     registry = open_registry(settings)
     registry.refresh()
     telemetry.install(app)

@@ -22,7 +22,7 @@ from mlapi.golden import Golden
 from mlapi.keys import local_key
 from mlapi.manifest import Draft, Manifest
 from mlapi.names import PRODUCTION, is_alias
-from mlapi.registry import Registry, open_registry
+from mlapi.registry import Registry
 from mlapi.settings import Settings
 from mlapi.snapshot import Key, ModelRecord
 
@@ -183,11 +183,9 @@ class Changes:
         return True
 
 
-def open_changes(settings: Settings, who: str, registry: Registry | None = None) -> Changes:
-    """Changes of what the settings name, by somebody."""
-    return Changes(
-        registry or open_registry(settings, eager=False), settings.state_dir, Audit(settings.state_dir, who)
-    )
+def open_changes(settings: Settings, who: str, registry: Registry) -> Changes:
+    """Changes of what a registry shows, by somebody."""
+    return Changes(registry, settings.state_dir, Audit(settings.state_dir, who))
 
 
 def _existing(name: str, aliases: Aliases, alias: str) -> Alias:

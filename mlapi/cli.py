@@ -317,7 +317,8 @@ def settings() -> None:
     """Show every setting, its value, and where the value comes from."""
     table = _table("setting", "value", "source", "what for")
     for row in settings_rows():
-        table.add_row(row.name, "" if row.value is None else str(row.value), row.source, row.help)
+        value = ", ".join(row.value) if isinstance(row.value, tuple) else row.value
+        table.add_row(row.name, "" if value is None else str(value), row.source, row.help)
     stdout.print(table)
 
 
@@ -329,10 +330,11 @@ def _registry(settings: Settings, *, eager: bool = True) -> "Registry":
 
 def _changes(settings: Settings, *, eager: bool = False) -> "Changes":
     from mlapi.changes import open_changes
+    from mlapi.trust import make_key
 
-    return open_changes(
-        settings, f"{getpass.getuser()}@{socket.gethostname()}", _registry(settings, eager=eager)
-    )
+    make_key(settings)
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    return open_changes(settings, who, _registry(settings, eager=eager))
 
 
 def _table(*columns: str) -> Table:

@@ -23,8 +23,8 @@ class Trust:
     classes: frozenset[str] = frozenset()
 
 
-def trust_of(settings: Settings) -> Trust:
-    """What the settings say; makes this machine's key where there is none yet.
+def make_key(settings: Settings) -> None:
+    """Make this machine's key where there is none yet, for whoever is about to train or to serve.
 
     Raises nothing: a server that may not write its state, or read its private key, trusts what it can read.
     """
@@ -32,6 +32,10 @@ def trust_of(settings: Settings) -> Trust:
         local_key(settings.state_dir)
     except (OSError, KeyProblem) as error:
         logger.warning("no key of this machine", extra={"reason": reason(error)})
+
+
+def trust_of(settings: Settings) -> Trust:
+    """What the settings say."""
     return Trust(
         trusted_keys(settings.state_dir, settings.trusted_keys),
         settings.require_signature,

@@ -23,11 +23,11 @@ from mlapi.keys import local_key
 from mlapi.manifest import MANIFEST, MODEL, Draft, Manifest
 from mlapi.model import estimator_input
 from mlapi.publication import publish
-from mlapi.registry import Registry
+from mlapi.registry import open_registry
 from mlapi.settings import PREFIX, Settings
 from mlapi.signature import Signature, Target
 from mlapi.store import Folder
-from mlapi.trust import Trust
+from mlapi.trust import Trust, make_key
 from training import features
 from training.golden import golden, golden_rows
 from training.recipes import load_recipes
@@ -154,6 +154,8 @@ def _names_in(file: Path) -> list[str]:
         return []
 
 
-def changes_in(folder: Path, registry: Registry | None = None) -> Changes:
+def changes_in(folder: Path, **given: Any) -> Changes:
     folder.mkdir(exist_ok=True)
-    return open_changes(settings_for(folder), "tests", registry)
+    settings = settings_for(folder, **given)
+    make_key(settings)
+    return open_changes(settings, "tests", open_registry(settings, eager=False))

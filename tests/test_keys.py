@@ -6,7 +6,7 @@ import pytest
 from mlapi.errors import KeyProblem
 from mlapi.keys import SigningKey, create_key, local_key, parse_public_key, trusted_keys
 from mlapi.settings import Settings
-from mlapi.trust import trust_of
+from mlapi.trust import make_key, trust_of
 
 
 def test_a_key_signs_what_its_public_half_verifies(tmp_path: Path) -> None:
@@ -61,10 +61,14 @@ def test_a_replaced_key_stays_trusted(tmp_path: Path) -> None:
 def test_keys_of_the_settings_are_trusted_too(tmp_path: Path) -> None:
     theirs = SigningKey.generate().public
 
-    trust = trust_of(Settings(state_dir=tmp_path, trusted_keys=(str(theirs),)))
+    settings = Settings(state_dir=tmp_path, trusted_keys=(str(theirs),))
+    assert set(trust_of(settings).keys) == {theirs.id}
+    assert list(tmp_path.iterdir()) == [], "to look makes no key"
 
-    assert trust.required
-    assert set(trust.keys) == {theirs.id, local_key(tmp_path).public.id}
+    make_key(settings)
+
+    assert trust_of(settings).required
+    assert set(trust_of(settings).keys) == {theirs.id, local_key(tmp_path).public.id}
 
 
 def test_a_private_key_that_is_none_stops_signing_and_not_serving(tmp_path: Path) -> None:
@@ -73,6 +77,7 @@ def test_a_private_key_that_is_none_stops_signing_and_not_serving(tmp_path: Path
 
     with pytest.raises(KeyProblem, match="is not a private key"):
         local_key(tmp_path)
+    make_key(Settings(state_dir=tmp_path))
     assert set(trust_of(Settings(state_dir=tmp_path)).keys) == {key.id}
 
 
@@ -89,4 +94,8 @@ def test_a_public_key_that_is_none_vouches_for_nobody(
 def test_a_state_that_cannot_be_written_trusts_what_it_can_read(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
 
-    assert trust_of(Settings(state_dir=tmp_path / "state")).keys == {}
+    settings = Settings(state_dir=tmp_path / "state")
+
+    make_key(settings)
+
+    assert trust_of(settings).keys == {}

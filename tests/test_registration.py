@@ -20,10 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
-from mlapi.changes import Changes, open_changes
+from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
-from mlapi.settings import Settings
-from tests.conftest import AppFactory, classes_of
+from tests.conftest import AppFactory, changes_in, classes_of
 from training.registration import register
 
 IRIS = datasets.load_iris(as_frame=True)
@@ -41,10 +40,7 @@ def try_to_register(files: tuple[Path, Path], estimator: Any, frame: pd.DataFram
 
 
 def changes(folder: Path, allowed: Iterable[str] = ()) -> Changes:
-    settings = Settings(
-        models_dir=folder / "models", state_dir=folder / "state", allowed_classes=tuple(allowed)
-    )
-    return open_changes(settings, "tests")
+    return changes_in(folder / "models", state_dir=folder / "state", allowed_classes=tuple(allowed))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +200,7 @@ def test_what_cannot_serve_is_refused_in_one_line(
         try_to_register(files, estimator, frame)
 
     assert "\n" not in str(caught.value)
-    assert not (files[0].parent / "models").exists()
+    assert list((files[0].parent / "models").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from sklearn import datasets
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from mlapi.aliases import change_aliases, pointing
-from tests.conftest import changes_in
+from tests.conftest import changes_in, classes_of, publish_fitted
 from tests.server import GUNICORN, ROOT, Server, ask, free_port, running
 from training.recipes import load_recipes
 from training.workflow import train
@@ -82,6 +84,19 @@ def test_two_workers_see_a_new_version_and_a_moved_alias_within_two_seconds(
         while ask(connection, "POST", "/predict/svm", BODY)[1]["version"] != 2:
             assert time.monotonic() - moved < 2
     assert server.workers == workers, "no worker was restarted"
+
+
+def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Path) -> None:
+    """It answered its golden rows before the fork, and threads do not survive one."""
+    frame = pd.DataFrame({"x": [float(x) for x in range(200)]})
+    model = HistGradientBoostingRegressor(max_iter=5).fit(frame.to_numpy(), frame["x"])
+    publish_fitted(tmp_path / "models", "steps", model, frame)
+    allowed = ",".join(classes_of(model))
+
+    with running(tmp_path / "models", tmp_path, MLAPI_ALLOWED_CLASSES=allowed) as server:
+        for worker in server.workers:
+            connection = connection_to(server, worker)
+            assert ask(connection, "POST", "/predict/steps", b'{"x": 7}')[0] == 200
 
 
 def load(server: Server, until: threading.Event, outcomes: list[Any]) -> None:
@@ -179,10 +194,12 @@ def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path) ->
         train(RECIPE, changes_in(folder))
 
         deadline = time.monotonic() + 5
-        while server.get("/health/ready")[0] != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert server.post("/predict", {"features": ROW})[1]["prediction"] == [0]
+        for worker in server.workers:
+            connection = connection_to(server, worker)
+            while ask(connection, "GET", "/health/ready")[0] != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert ask(connection, "POST", "/predict", BODY)[1]["prediction"] == [0]
 
 
 def test_port_in_the_environment_does_not_open_the_server_to_the_network(
