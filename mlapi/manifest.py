@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import Any
@@ -138,6 +139,7 @@ def _environment() -> dict[str, str]:
     }
 
 
+@cache  # a look takes a millisecond, and what was imported once does not change in a process
 def _installed(package: str) -> str:
     try:
         return installed(package)
@@ -160,9 +162,14 @@ def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in _TYPES.items():
         if type(known[name]) is not kind:
             raise TypeError(name)
-    known["signature"] = signatures.from_json(known["signature"])
+    known["signature"] = _signature(orjson.dumps(known["signature"]))
     known["files"] = {name: _file(name, entry) for name, entry in known["files"].items()}
     return known
+
+
+@lru_cache(1024)  # a model's versions mostly share one: it is half the time of reading a manifest
+def _signature(document: bytes) -> Signature:
+    return signatures.from_json(orjson.loads(document))
 
 
 def _file(name: str, entry: Mapping[str, Any]) -> File:

@@ -11,6 +11,7 @@ share the bytes share the arrays.
 import bz2
 import gzip
 import lzma
+import math
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from io import BytesIO
@@ -164,7 +165,7 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
 
     def read_array(self, unpickler: "_Unpickler", ensure_native_byte_order: bool) -> Any:
         shape = tuple(int(length) for length in self.shape)
-        size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
+        size = math.prod(shape) * self.dtype.itemsize
         if self.dtype.hasobject or not self.dtype.isnative or size < SHARED_BYTES:
             return super().read_array(unpickler, ensure_native_byte_order)
         file = unpickler.file_handle
