@@ -4,8 +4,7 @@ A snapshot is immutable and swapped whole, so that a request sees one state from
 last. A thread in each process looks at the folders every `poll_s` seconds and makes the next snapshot
 aside; what aliases and `latest` name is loaded before it is shown, other versions when they are first
 asked for. A version that cannot be trusted or loaded is kept with its reason, and holds nothing back: where
-an alias names it, the version that the alias held before answers. What is loaded serves on until another
-version is there or its deletion is said; that its files vanish is no such word.
+an alias names it, the version that the alias held before answers.
 """
 
 import logging
@@ -14,34 +13,28 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mlapi import aliases
-from mlapi.aliases import Aliases
-from mlapi.artifact import check_files, read_manifest, taken_numbers, version_numbers
+from mlapi.artifact import check_files
 from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
+from mlapi.inspection import look
 from mlapi.manifest import MODEL
 from mlapi.model import Model, load_model
 from mlapi.names import is_model_name
 from mlapi.settings import Settings
-from mlapi.snapshot import Key, ModelRecord, Snapshot, Stamp, VersionRecord
+from mlapi.snapshot import Key, ModelRecord, Snapshot, VersionRecord
 from mlapi.store import Store, open_store
 from mlapi.trust import Trust, trust_of
 
 logger = logging.getLogger(__name__)
-
-_SETTLED_NS = 2_000_000_000
-"""A folder changed more recently than this may change again within its clock's tick: look twice."""
 
 _CHECK_S = 0.2
 """How long each look may compare digests of what nobody has asked for."""
 
 _LEAST_BYTES = 64 * 1024
 """What a loaded version takes beside its arrays."""
-
-_FROM_MEMORY = "Its folder is gone; it serves from memory until this process ends."
 
 
 class Registry:
@@ -151,7 +144,7 @@ class Registry:
             if version.manifest:
                 check_files(self.folder(name, version.number), version.manifest)
         except BrokenArtifact as error:
-            return _broken(version, error)
+            return version.broken_by(error)
         return replace(version, is_checked=True)
 
     def _home(self, name: str) -> Path:
@@ -171,8 +164,7 @@ class Registry:
             names = {entry.name for entry in entries if is_model_name(entry.name)}
         for name in sorted(names.union(name for name, _ in old.loaded)):
             try:
-                kept = {number for model, number in old.loaded if model == name}
-                record = self._look(name, old.models.get(name), kept)
+                record = self._look(name, old)
                 if record is not None and self._eager:
                     record = self._load(record, old, loaded)
             except OSError as error:
@@ -184,56 +176,10 @@ class Registry:
                 models[name] = record
         return Snapshot(models, loaded)
 
-    def _look(self, name: str, old: ModelRecord | None, loaded: Collection[int]) -> ModelRecord | None:
-        """The model as it stands on disk; the old record where nothing changed, None if it is gone.
-
-        Raises:
-            OSError: Its folder cannot be read.
-        """
-        home = self._home(name)
-        known = old.versions if old else {}
-        try:
-            stamp = _settled_stamp(home, old)
-            if old is not None and old.stamp == stamp is not None and not self._has_failed(old):
-                return old
-            numbers, taken = version_numbers(home), taken_numbers(home)
-        except (FileNotFoundError, NotADirectoryError):
-            if old is None or not loaded:
-                return None
-            versions = {number: replace(known[number], note=_FROM_MEMORY) for number in loaded}
-            return ModelRecord(name, versions, old.aliases, "its folder is gone; what is loaded serves on")
-        records = {number: self._version(name, number, known.get(number)) for number in numbers}
-        records |= {
-            number: replace(known[number], note=_FROM_MEMORY) for number in loaded if number not in taken
-        }
-        if not records:
-            return None
-        if any(record.stamp is None for record in records.values()):
-            stamp = None
-        try:
-            found = self._aliases(name, old)
-        except BrokenArtifact as error:
-            # What an alias held is not guessed; the last known state stays.
-            return ModelRecord(name, records, old.aliases if old else {}, str(error), stamp)
-        return ModelRecord(name, dict(sorted(records.items())), found, None, stamp)
-
-    def _aliases(self, name: str, old: ModelRecord | None) -> Aliases:
-        found = aliases.read_aliases(self._home(name))
-        if not found and old is not None and old.aliases and not (self._home(name) / aliases.FILE).exists():
-            raise BrokenArtifact(f"{aliases.FILE} is gone; the aliases stay as they were")
-        return found
-
-    def _version(self, name: str, number: int, known: VersionRecord | None) -> VersionRecord:
-        folder = self.folder(name, number)
-        stamp = _folder_stamp(folder)
-        failure = self._failed.pop((name, number), None)
-        if known is not None and known.still_holds(stamp):
-            return replace(known, reason=failure, stamp=stamp) if failure else known
-        try:
-            manifest = read_manifest(folder, self.trust, partial=self.store.is_partial)
-        except BrokenArtifact as error:
-            return _broken(VersionRecord(number, None, None, stamp), error)
-        return VersionRecord(number, manifest, None, stamp)
+    def _look(self, name: str, old: Snapshot) -> ModelRecord | None:
+        loaded = {number for model, number in old.loaded if model == name}
+        failed = {key[1]: self._failed.pop(key) for key in list(self._failed) if key[0] == name}
+        return look(self.store, self.trust, name, old.models.get(name), loaded, failed)
 
     def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[Key, Model]) -> ModelRecord:
         """Load what the aliases and `latest` name; a version that fails is broken from here on."""
@@ -244,7 +190,7 @@ class Registry:
                 try:
                     loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
                 except BrokenArtifact as error:
-                    broken = _broken(version, error)
+                    broken = version.broken_by(error)
                     versions = {**record.versions, number: broken}
                     record = replace(record, versions=versions, stamp=broken.stamp and record.stamp)
         return record
@@ -284,9 +230,6 @@ class Registry:
                     self._on_demand.put(key, model)
                     return model
         raise ModelUnavailable(f"version {version.number} of model {name!r} is broken: {failure}")
-
-    def _has_failed(self, record: ModelRecord) -> bool:
-        return any((record.name, number) in self._failed for number in record.versions)
 
     def _watch(self) -> None:
         with self._watching:  # nobody is answered from what was known before the fork
@@ -337,10 +280,6 @@ def _size(model: Model) -> int:
     return model.manifest.files[MODEL].bytes + _LEAST_BYTES
 
 
-def _broken(version: VersionRecord, error: BrokenArtifact) -> VersionRecord:
-    return replace(version, reason=str(error), stamp=None if error.may_pass else version.stamp)
-
-
 def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
     """Refresh for as long as somebody holds the registry."""
     while True:
@@ -358,43 +297,6 @@ def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> M
     loaded |= {key: model for key, model in old.loaded.items() if key[0] == name}
     known = old.models.get(name)
     return ModelRecord(name, known.versions if known else {}, known.aliases if known else {}, problem)
-
-
-def _settled_stamp(home: Path, known: ModelRecord | None) -> Stamp | None:
-    """The stamp of a model's folder, its alias file, and of what is broken in it.
-
-    None while its newest change may not be the last one within a tick of the disk's clock.
-
-    Raises:
-        OSError: The folder is gone or cannot be read.
-    """
-    stamp = {"": _identity(home.stat()), **_stat(home / aliases.FILE)}
-    if any(abs(time.time_ns() - changed) < _SETTLED_NS for _, changed in stamp.values()):
-        return None
-    for version in known.versions.values() if known else ():
-        if version.reason:
-            found = _folder_stamp(home / str(version.number))
-            stamp |= {f"{version.number}/{name}": identity for name, identity in found.items()}
-    return stamp
-
-
-def _folder_stamp(folder: Path) -> Stamp:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: _identity(entry.stat(follow_symlinks=False)) for entry in entries}
-    except OSError:
-        return {}
-
-
-def _stat(file: Path) -> Stamp:
-    try:
-        return {file.name: _identity(file.stat())}
-    except OSError:
-        return {}
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_ino, status.st_mtime_ns
 
 
 def _log_changes(old: Snapshot, new: Snapshot) -> None:

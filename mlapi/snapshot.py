@@ -4,12 +4,12 @@ Made by `mlapi.registry`, which swaps one snapshot for the next; nothing here to
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
 from mlapi.aliases import Alias
-from mlapi.errors import ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
+from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
 from mlapi.manifest import MANIFEST, Manifest
 from mlapi.model import Model
 from mlapi.names import LATEST, PRODUCTION, parse_version
@@ -33,6 +33,11 @@ class VersionRecord:
     is_checked: bool = False
     """Whether the digest of every file was compared. What is loaded was, as far as it was read."""
     note: str | None = None
+    """What is wrong with its files, though it serves."""
+
+    def broken_by(self, error: BrokenArtifact) -> "VersionRecord":
+        """The same version, broken; to be looked at again if that may pass."""
+        return replace(self, reason=str(error), stamp=None if error.may_pass else self.stamp)
 
     def still_holds(self, stamp: Stamp) -> bool:
         """Whether a look at the files would find the same.
@@ -157,12 +162,12 @@ class Snapshot:
 
     @property
     def broken(self) -> Iterator[tuple[str, int | None, str]]:
-        """Model, version and reason of all that does not serve; no version: the model itself."""
+        """Model, version and reason of all that is not as it should be; no version: the model itself."""
         for name, record in self.models.items():
             yield from ((name, None, trouble) for trouble in record.troubles)
             for version in record.versions.values():
-                if version.reason:
-                    yield name, version.number, version.reason
+                if version.reason or version.note:
+                    yield name, version.number, version.reason or version.note or ""
 
     def _serves(self, record: ModelRecord) -> bool:
         try:

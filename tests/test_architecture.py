@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: {"errors", "names", "settings", "signature", "reference", "disk", "keys"},
     1: {
-        *("algorithms", "aliases", "artifact", "audit", "changes", "golden", "manifest", "model"),
-        *("pickling", "publication", "registry", "rows", "snapshot", "store", "tables", "trust"),
+        *("algorithms", "aliases", "artifact", "audit", "changes", "golden", "inspection", "manifest"),
+        *("model", "pickling", "publication", "registry", "rows", "snapshot", "store", "tables", "trust"),
     },
     2: {"formats", "schemas"},
     3: {"telemetry", "body", "problems", "resources"},

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from mlapi import inspection
 from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.artifact import read_manifest
@@ -394,14 +395,14 @@ def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
 ) -> None:
     line(tmp_path, 1)
     line(tmp_path, 1, name="other")
-    real = registry_module.read_manifest
+    real = inspection.read_manifest
 
     def defect(folder: Path, *rest: Any, **named: Any) -> Manifest:
         if folder.parent.name == "other":
             raise RuntimeError("never thought of")
         return real(folder, *rest, **named)
 
-    monkeypatch.setattr(registry_module, "read_manifest", defect)
+    monkeypatch.setattr(inspection, "read_manifest", defect)
     registry = open_registry(tmp_path)
 
     assert slope(registry) == 1
@@ -447,7 +448,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_looked_at_again(
         raise BrokenArtifact("model.joblib cannot be read: Too many open files") from trouble
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry_module, "read_manifest", refuse)
+        patch.setattr(inspection, "read_manifest", refuse)
         registry = open_registry(tmp_path)
         assert [number for _, number, _ in registry.snapshot.broken] == [1]
 
@@ -465,7 +466,7 @@ def test_a_model_whose_folder_cannot_be_read_keeps_serving(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry_module, "version_numbers", refuse)
+        patch.setattr(inspection, "version_numbers", refuse)
         os.utime(tmp_path / "line")
         wait_until(lambda: bool(list(registry.snapshot.broken)))
         assert slope(registry) == 1
@@ -561,3 +562,21 @@ def _replace(folder: Path, name: str, content: bytes) -> None:
     document = orjson.loads((folder / MANIFEST).read_bytes())
     document["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     resign(folder, orjson.dumps(document))
+
+
+def test_what_is_loaded_outlives_the_damage_of_its_files_and_says_so(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+    whole = (tmp_path / "line" / "1" / MANIFEST).read_bytes()
+
+    (tmp_path / "line" / "1" / MANIFEST).write_bytes(whole[:-1])
+    os.utime(tmp_path / "line")
+    wait_until(lambda: bool(list(registry.snapshot.broken)))
+    (_, number, told), *_ = registry.snapshot.broken
+    assert (number, slope(registry)) == (1, 1)
+    assert told.startswith("its files are damaged (manifest.json was altered: its signature does not hold)")
+
+    (tmp_path / "line" / "1" / MANIFEST).write_bytes(whole)
+    wait_until(lambda: not list(registry.snapshot.broken))
+    assert slope(registry) == 1
