@@ -10,7 +10,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -58,6 +58,8 @@ def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Put the content in the file's place at once; one writer at a time."""
     new = path.with_name(f".{path.name}.new")
     write(new, content, mode)
+    with suppress(FileNotFoundError):  # who could read it before can read it now, whatever our umask
+        new.chmod(stat.S_IMODE(path.stat().st_mode))
     rename(new, path)
     flush_folder(path.parent)
 

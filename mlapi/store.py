@@ -5,6 +5,7 @@
 
 import errno
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,7 +91,8 @@ class Folder:
         disk.write(home / f"{number}{DELETED}", b"")  # from here on it is gone, whatever is left of it
         disk.flush_folder(home)
         gone = home / f"{GONE}{secrets.token_hex(8)}"
-        disk.rename(home / str(number), gone)
+        with suppress(FileNotFoundError):  # its files were gone before
+            disk.rename(home / str(number), gone)
         disk.remove(gone)
 
 

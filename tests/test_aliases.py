@@ -1,3 +1,4 @@
+import os
 import threading
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_setting_what_holds_already_writes_nothing_and_is_no_step(tmp_path: Path
 
     assert (tmp_path / FILE).stat().st_ino == before
     assert read_aliases(tmp_path) == {"production": Alias(1)}
+
+
+def test_a_change_leaves_the_file_as_readable_as_it_was(tmp_path: Path) -> None:
+    """A server writes under a stricter umask than who trains."""
+    point(tmp_path, "production", 1)
+    (tmp_path / FILE).chmod(0o640)
+    before = os.umask(0o077)
+    try:
+        point(tmp_path, "production", 2)
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o640
 
 
 def test_an_edit_that_raises_writes_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The routes that write: aliases and versions over HTTP."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,16 @@ def test_a_version_is_deleted_and_its_number_stays_taken(client: FlaskClient, fo
     assert client.get("/models/line").get_json()["versions"] == [1, 2]
     assert_problem(client.delete("/models/line/versions/3"), 404, "version-not-found")
     assert publish_fitted(folder, "line", LinearRegression().fit([[0]], [0]), FRAME).version == 4
+
+
+def test_a_version_whose_files_are_gone_can_be_deleted_for_good(client: FlaskClient, folder: Path) -> None:
+    assert predicted(client, "/latest") == 3
+    shutil.rmtree(folder / "line" / "3")
+    assert predicted(client, "/latest") == 3, "it serves from memory"
+
+    assert client.delete("/models/line/versions/3").status_code == 204
+
+    assert predicted(client, "/latest") == 2
 
 
 @pytest.mark.parametrize("ref", ["production", "latest", "0", "9", "01"])
