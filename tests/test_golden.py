@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from mlapi import golden as module
+from mlapi.aliases import Alias, change_aliases
 from mlapi.artifact import read_manifest
 from mlapi.errors import BrokenArtifact
 from mlapi.golden import TOLERANCE, Golden, check, distance, from_bytes
@@ -148,6 +149,21 @@ class TestOtherLibraries:
         (note,) = version["notes"]
         assert note.startswith("Served with scikit-learn ")
         assert note.endswith(" instead of 1.0; all 32 golden rows give the answers of the training.")
+
+    def test_are_told_of_a_version_that_is_not_loaded_yet(self, folder: Path, make_app: AppFactory) -> None:
+        for _ in range(2):
+            model = LinearRegression().fit(FRAME[["x"]].to_numpy(), FRAME["x"])
+            publish_fitted(folder.parent.parent, "line", model, FRAME[["x"]])
+        change_aliases(folder.parent, lambda _: {"production": Alias(3)})
+        client = make_app(folder.parent.parent).test_client()
+
+        (note,) = client.get("/models/line/versions/1").get_json()["notes"]
+        assert note.startswith("Here is scikit-learn ")
+        assert note.endswith(" instead of 1.0; its golden rows decide when it is loaded.")
+
+        assert client.post("/predict/line/1", json={"x": 1}).status_code == 200
+        (note,) = client.get("/models/line/versions/1").get_json()["notes"]
+        assert note.startswith("Served with scikit-learn ")
 
     def test_are_named_where_the_golden_rows_do_not_hold(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

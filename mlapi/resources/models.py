@@ -24,7 +24,7 @@ from mlapi.errors import (
     WritesNotAllowed,
     quoted,
 )
-from mlapi.manifest import MODEL, REPORT, Manifest
+from mlapi.manifest import MODEL, REPORT, Manifest, differences
 from mlapi.model import Model
 from mlapi.names import parse_version
 from mlapi.registry import Registry
@@ -191,9 +191,18 @@ def _describe(record: ModelRecord, version: VersionRecord, model: Model | None) 
         "data": None,
         "environment": None,
         "artifact": None,
-        "notes": [*([version.note] if version.note else []), *(model.notes if model else [])],
+        "notes": list(_notes(version, model)),
         **({} if manifest is None else _known(manifest)),
     }
+
+
+def _notes(version: VersionRecord, model: Model | None) -> Iterator[str]:
+    if version.note:
+        yield version.note
+    if model is not None:
+        yield from model.notes
+    elif version.manifest and (other := ", ".join(differences(version.manifest))):
+        yield f"Here is {other}; its golden rows decide when it is loaded."
 
 
 def _known(manifest: Manifest) -> dict[str, Any]:
