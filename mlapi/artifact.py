@@ -71,6 +71,8 @@ def read_manifest(folder: Path, trust: Trust, *, partial: bool = False) -> Manif
         BrokenArtifact: It is missing, not signed by who is trusted, unreadable, or another version's; or the
             folder holds other files than it says.
     """
+    if folder.is_symlink():
+        raise BrokenArtifact("its folder is a link")
     content = _read(folder, MANIFEST, MAX_MANIFEST_BYTES)
     found = manifest.from_bytes(content, _signed_by(folder, content, trust))
     if (found.name, str(found.version)) != (folder.parent.name, folder.name):
@@ -132,8 +134,11 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
 
 def sign(content: bytes, key: SigningKey) -> bytes:
     """The content of manifest.sig for a manifest's bytes."""
-    signature = key.sign(_DOMAIN + content).hex()
-    return orjson.dumps({"key": key.public.id, "signature": signature}) + b"\n"
+    return _signature_file(key.public.id, key.sign(_DOMAIN + content))
+
+
+def _signature_file(key: str, signature: bytes) -> bytes:
+    return orjson.dumps({"key": key, "signature": signature.hex()}) + b"\n"
 
 
 def _signed_by(folder: Path, content: bytes, trust: Trust) -> str | None:
@@ -159,10 +164,14 @@ def _read_signature(folder: Path) -> tuple[str, bytes]:
     if not os.path.lexists(folder / SIGNATURE):
         raise BrokenArtifact(f"it is not signed: {SIGNATURE} is missing")
     try:
-        document = orjson.loads(_read(folder, SIGNATURE, _MAX_SIGNATURE_BYTES))
-        return str(document["key"]), bytes.fromhex(document["signature"])
+        content = _read(folder, SIGNATURE, _MAX_SIGNATURE_BYTES)
+        document = orjson.loads(content)
+        key, signature = str(document["key"]), bytes.fromhex(document["signature"])
+        if content != _signature_file(key, signature):  # JSON and hexadecimal have several spellings
+            raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenArtifact(f"{SIGNATURE} is no signature: {reason(error)}") from error
+    return key, signature
 
 
 def _check_entries(folder: Path, manifest: Manifest, *, partial: bool) -> None:
