@@ -83,7 +83,7 @@ class TestSignatures:
     def test_what_is_signed_for_another_purpose_is_no_manifest(self, folder: Path) -> None:
         content = (folder / MANIFEST).read_bytes()
         signature = {"key": KEY.public.id, "signature": KEY.sign(content).hex()}
-        (folder / SIGNATURE).write_bytes(orjson.dumps(signature))
+        (folder / SIGNATURE).write_bytes(orjson.dumps(signature) + b"\n")
 
         with pytest.raises(BrokenArtifact, match="signature does not hold"):
             read_manifest(folder, trusting())
