@@ -57,10 +57,14 @@ def write_with(path: Path, dump: Callable[[BinaryIO], object], mode: int = 0o666
 def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Put the content in the file's place at once; one writer at a time."""
     new = path.with_name(f".{path.name}.new")
-    write(new, content, mode)
-    with suppress(FileNotFoundError):  # who could read it before can read it now, whatever our umask
-        new.chmod(stat.S_IMODE(path.stat().st_mode))
-    rename(new, path)
+    try:
+        write(new, content, mode)
+        with suppress(FileNotFoundError):  # who could read it before can read it now, whatever our umask
+            new.chmod(stat.S_IMODE(path.stat().st_mode))
+        rename(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
     flush_folder(path.parent)
 
 
@@ -80,10 +84,17 @@ def create(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def append(path: Path, line: bytes) -> None:
-    """Add a line in one write, so that lines of several processes do not mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Add a line in one write, so that lines of several processes do not mix.
+
+    It begins a line of its own, also where a crash has left the last one torn.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, line)
+        size = os.fstat(descriptor).st_size
+        if line and size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        while line:
+            line = line[os.write(descriptor, line) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
