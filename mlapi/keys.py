@@ -37,6 +37,7 @@ FOLDER = "keys"
 _PREFIX = "ed25519:"
 _PRIVATE = "local.key"
 _PUBLIC = "local.pub"
+_LOCK = ".lock"
 _MOST_BYTES = 10_000
 
 
@@ -106,9 +107,9 @@ def local_key(state_dir: Path) -> SigningKey:
         with suppress(FileExistsError):  # another process was faster; theirs is the key
             disk.create(folder / _PRIVATE, _to_pem(SigningKey.generate()), 0o600)
         key = _read_private(folder / _PRIVATE)
-    if not (folder / _PUBLIC).exists():
-        with suppress(FileExistsError):
-            disk.create(folder / _PUBLIC, f"{key.public}\n".encode())
+    if not _is_public(folder / _PUBLIC, key):  # new, or a crash came between the two
+        with disk.locked(folder / _LOCK):
+            disk.replace(folder / _PUBLIC, f"{key.public}\n".encode())
     return key
 
 
@@ -155,6 +156,13 @@ def _read_private(file: Path) -> SigningKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyProblem(f"{file} is not an Ed25519 key")
     return SigningKey(private)
+
+
+def _is_public(file: Path, key: SigningKey) -> bool:
+    try:
+        return disk.read(file, _MOST_BYTES) == f"{key.public}\n".encode()
+    except FileNotFoundError:
+        return False
 
 
 def _to_pem(key: SigningKey) -> bytes:
