@@ -17,12 +17,13 @@ Reading goes signature, manifest, digests, and only then unpickling, from the ve
 import hashlib
 import os
 import stat
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from mlapi import disk, manifest, pickling
+from mlapi import copies, disk, manifest, pickling
 from mlapi.errors import BrokenArtifact, quoted, reason
 from mlapi.keys import SigningKey
 from mlapi.manifest import MANIFEST, MODEL, File, Manifest
@@ -125,7 +126,7 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
     """
     from mlapi.algorithms import CLASSES  # noqa: PLC0415 - scikit-learn: only to load, not to list
 
-    content = read_file(folder, manifest, MODEL)
+    content = _shared(folder, manifest, trust) or read_file(folder, manifest, MODEL)
     try:
         return pickling.load(content, CLASSES | trust.classes)
     except BrokenArtifact as error:
@@ -139,6 +140,13 @@ def sign(content: bytes, key: SigningKey) -> bytes:
 
 def _signature_file(key: str, signature: bytes) -> bytes:
     return orjson.dumps({"key": key, "signature": signature.hex()}) + b"\n"
+
+
+def _shared(folder: Path, manifest: Manifest, trust: Trust) -> mmap | None:
+    entry = manifest.files[MODEL]
+    if trust.copies is None or entry.bytes < copies.LEAST_BYTES:
+        return None
+    return copies.mapped(folder / MODEL, entry, trust.copies)
 
 
 def _signed_by(folder: Path, content: bytes, trust: Trust) -> str | None:

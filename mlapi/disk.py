@@ -15,6 +15,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
+_CHUNK = 1 << 20
+
 
 def open_plain(path: Path) -> BufferedReader:
     """Open a file to be read.
@@ -47,11 +49,10 @@ def write(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 def write_with(path: Path, dump: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
     """Let `dump` write a file, and wait until the disk has it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
+    with _open_to_write(path, mode) as file:
         dump(file)
         file.flush()
-        os.fsync(descriptor)
+        os.fsync(file.fileno())
 
 
 def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
@@ -74,13 +75,32 @@ def create(path: Path, content: bytes, mode: int = 0o666) -> None:
     Raises:
         FileExistsError: It is there; it is left as it is.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    new = _beside(path)
     try:
         write(new, content, mode)
         path.hardlink_to(new)  # unlike a rename it takes nobody's place
     finally:
         new.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def copy(source: Path, path: Path, *, limit: int, mode: int = 0o666) -> None:
+    """Copy a plain file, as far as the limit: whole or not at all.
+
+    Does not wait for the disk: for what is compared with a digest before it is used.
+
+    Raises:
+        OSError: As `open_plain`, or it cannot be written.
+    """
+    new = _beside(path)
+    try:
+        with open_plain(source) as content, _open_to_write(new, mode) as file:
+            while limit and (chunk := content.read(min(limit, _CHUNK))):
+                file.write(chunk)
+                limit -= len(chunk)
+        rename(new, path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def append(path: Path, line: bytes) -> None:
@@ -121,6 +141,11 @@ def rename(old: Path, new: Path) -> None:
     old.rename(new)
 
 
+def remove_file(path: Path) -> None:
+    """Raises nothing where it is gone already."""
+    path.unlink(missing_ok=True)
+
+
 def remove(folder: Path) -> None:
     """Remove a folder and what is in it, as far as it lets."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -133,3 +158,13 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _beside(path: Path) -> Path:
+    """Where this thread, and no other, prepares what shall stand there."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+
+
+def _open_to_write(path: Path, mode: int) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, mode), "wb")

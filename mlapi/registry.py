@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mlapi import copies
 from mlapi.artifact import check_files
 from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
 from mlapi.inspection import look
@@ -266,9 +267,12 @@ class _Recent:
 
 def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
     """The registry that the settings describe."""
+    trust = trust_of(settings)
+    if eager:  # a server: several processes that load the same
+        trust = replace(trust, copies=settings.state_dir / copies.FOLDER)
     return Registry(
         open_store(settings),
-        trust_of(settings),
+        trust,
         poll_s=settings.models_poll_s,
         on_demand_bytes=settings.on_demand_bytes,
         eager=eager,
@@ -289,6 +293,8 @@ def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
             return
         present.refresh()
         present.check()
+        if present.trust.copies:
+            copies.sweep(present.trust.copies)
         del present
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlapi.errors import KeyProblem, reason
 from mlapi.keys import PublicKey, local_key, trusted_keys
@@ -15,12 +16,14 @@ logger = logging.getLogger(__name__)
 class Trust:
     """`keys` by id; with `required` a version that none of them signed is broken.
 
-    `classes` are those that an artifact may name beyond what this project's own algorithms need.
+    `classes` are those that an artifact may name beyond what this project's own algorithms need. `copies` is
+    a folder where nobody else writes: large files are mapped from there (`mlapi.copies`), without one read.
     """
 
     keys: Mapping[str, PublicKey] = field(default_factory=dict)
     required: bool = True
     classes: frozenset[str] = frozenset()
+    copies: Path | None = None
 
 
 def make_key(settings: Settings) -> None:
