@@ -70,7 +70,7 @@ def sweep(folder: Path, unused_s: float = UNUSED_S) -> None:
 def _copy(source: Path, entry: File, path: Path) -> None:
     if shutil.disk_usage(path.parent).free < 2 * entry.bytes:
         raise OSError(errno.ENOSPC, "too little space left beside the log of changes")
-    disk.copy(source, path, limit=entry.bytes, mode=0o600)
+    disk.copy(source, path, limit=entry.bytes + 1, mode=0o600)  # a byte more shows that it grew
 
 
 def _map(path: Path) -> mmap:
