@@ -163,7 +163,7 @@ class Registry:
         loaded: dict[Key, Model] = {}
         with os.scandir(self.store.folder) as entries:
             names = {entry.name for entry in entries if is_model_name(entry.name)}
-        for name in sorted(names.union(name for name, _ in old.loaded)):
+        for name in sorted(names | old.numbers_loaded.keys()):
             try:
                 record = self._look(name, old)
                 if record is not None and self._eager:
@@ -178,7 +178,7 @@ class Registry:
         return Snapshot(models, loaded)
 
     def _look(self, name: str, old: Snapshot) -> ModelRecord | None:
-        loaded = {number for model, number in old.loaded if model == name}
+        loaded = old.numbers_loaded.get(name, ())
         failed = {key[1]: self._failed.pop(key) for key in list(self._failed) if key[0] == name}
         return look(self.store, self.trust, name, old.models.get(name), loaded, failed)
 

@@ -3,6 +3,7 @@
 Made by `mlapi.registry`, which swaps one snapshot for the next; nothing here touches the disk.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -159,6 +160,14 @@ class Snapshot:
     def serving(self) -> list[str]:
         """The models that answer a request without a version."""
         return [name for name, record in self.models.items() if self._serves(record)]
+
+    @cached_property
+    def numbers_loaded(self) -> Mapping[str, set[int]]:
+        """By model, the versions in `loaded`."""
+        found: defaultdict[str, set[int]] = defaultdict(set)
+        for name, number in self.loaded:
+            found[name].add(number)
+        return found
 
     @property
     def broken(self) -> Iterator[tuple[str, int | None, str]]:

@@ -152,8 +152,6 @@ def _writing() -> Iterator[None]:
         raise NotWritable(
             f"the models, or the log of changes, cannot be written: {error.strerror}"
         ) from error
-    except BrokenArtifact as error:
-        raise NotWritable(f"what is broken is left as it is: {error}") from error
 
 
 def _unchanged(registry: Registry, name: str) -> Callable[[], None]:
