@@ -32,6 +32,8 @@ from mlapi.trust import Trust
 
 SIGNATURE = "manifest.sig"
 DELETED = ".deleted"
+STAGING = ".staging-"
+GONE = ".gone-"
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _MAX_SIGNATURE_BYTES = 4096
@@ -66,7 +68,7 @@ def read_manifest(folder: Path, trust: Trust, *, partial: bool = False) -> Manif
     """The manifest of one version, its signature checked, and its name and number against the folder's.
 
     Args:
-        partial: Whether files may be missing, to be fetched before they are read.
+        partial: Whether files may be missing or damaged, to be fetched before they are read.
 
     Raises:
         BrokenArtifact: It is missing, not signed by who is trusted, unreadable, or another version's; or the
@@ -195,7 +197,7 @@ def _check_entries(folder: Path, manifest: Manifest, *, partial: bool) -> None:
             raise BrokenArtifact(f"{quoted(name)} is there, which {MANIFEST} does not list")
         if not stat.S_ISREG(status.st_mode):
             raise BrokenArtifact(f"{name} is a link or no file")
-        if status.st_size != expected.get(name, status.st_size):
+        if status.st_size != expected.get(name, status.st_size) and not partial:
             raise BrokenArtifact(f"{name} was altered: {status.st_size} bytes instead of {expected[name]}")
     missing = sorted(expected.keys() - found)
     if missing and not partial:

@@ -13,13 +13,13 @@ from typing import Any
 
 from mlapi import aliases, disk, golden, manifest, pickling
 from mlapi.aliases import Aliases
-from mlapi.artifact import DELETED, SIGNATURE, describe_file, sign, version_numbers
+from mlapi.artifact import DELETED, GONE, SIGNATURE, STAGING, describe_file, sign, version_numbers
 from mlapi.golden import Golden
 from mlapi.keys import SigningKey
 from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Draft, Manifest
 from mlapi.model import load_model
 from mlapi.names import PRODUCTION, parse_version
-from mlapi.store import GONE, STAGING, Store
+from mlapi.store import Store
 from mlapi.trust import Trust
 
 _ABANDONED_S = 24 * 3600
@@ -85,6 +85,7 @@ def _name_first(store: Store, name: str, number: int) -> None:
             return known
         return aliases.pointing(PRODUCTION, number)(known)
 
+    store.refresh()  # what others published elsewhere is not first any more
     if not version_numbers(store.folder / name):
         store.change_aliases(name, edit)
 

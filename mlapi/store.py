@@ -12,11 +12,8 @@ from typing import Protocol
 
 from mlapi import aliases, disk
 from mlapi.aliases import Aliases, Edit
-from mlapi.artifact import DELETED, taken_numbers
+from mlapi.artifact import DELETED, GONE, taken_numbers
 from mlapi.settings import Settings
-
-STAGING = ".staging-"
-GONE = ".gone-"
 
 
 class Store(Protocol):
@@ -35,10 +32,11 @@ class Store(Protocol):
             OSError: The place cannot be reached.
         """
 
-    def fetch(self, name: str, number: int) -> None:
-        """Bring every file of a version into the folder.
+    def fetch(self, name: str, number: int, *files: str) -> None:
+        """Bring files of a version into the folder, all of them if none is named.
 
         Raises:
+            BrokenArtifact: There is no such file as the manifest describes.
             OSError: The place cannot be reached.
         """
 
@@ -65,7 +63,7 @@ class Folder:
     def refresh(self) -> None:
         pass
 
-    def fetch(self, name: str, number: int) -> None:
+    def fetch(self, name: str, number: int, *files: str) -> None:
         pass
 
     def taken(self, name: str) -> set[int]:
