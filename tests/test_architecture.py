@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: {"errors", "names", "settings", "signature", "reference", "disk", "keys"},
+    0: {"errors", "names", "settings", "signature", "reference", "disk", "keys", "remote"},
     1: {
-        *("algorithms", "aliases", "artifact", "audit", "changes", "copies", "golden", "inspection"),
-        *("manifest", "model", "pickling", "publication", "registry", "rows", "snapshot", "store"),
-        *("tables", "trust"),
+        *("algorithms", "aliases", "artifact", "audit", "bucket", "changes", "copies", "golden"),
+        *("inspection", "manifest", "mirror", "model", "pickling", "publication", "registry", "rows"),
+        *("snapshot", "store", "tables", "trust"),
     },
     2: {"formats", "schemas"},
     3: {"telemetry", "body", "problems", "resources"},
@@ -146,7 +146,7 @@ def test_only_one_room_pickles_and_unpickles(path: Path) -> None:
 @each_file
 def test_few_rooms_write_and_all_through_one(path: Path) -> None:
     readers = {"artifact.py"}
-    writers = {"aliases.py", "audit.py", "copies.py", "keys.py", "publication.py", "store.py"}
+    writers = {"aliases.py", "audit.py", "copies.py", "keys.py", "mirror.py", "publication.py", "store.py"}
     attributes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)]
     methods = {node.attr for node in attributes if ast.unparse(node.value) != "disk"}
     through_disk = {node.attr for node in attributes} - methods

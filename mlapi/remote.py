@@ -1,0 +1,191 @@
+"""Files in storage elsewhere by their keys, through fsspec: listed, read, created, put, got, removed.
+
+Whatever a filesystem raises comes out as an OSError whose text a client may see. Knows nothing of models.
+"""
+
+import errno
+import gc
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from mlapi.errors import SettingsError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_S3 = {
+    # s3fs tries again itself, so that botocore's own four retries would multiply with its own.
+    "config_kwargs": {
+        "connect_timeout": 3,
+        "read_timeout": 10,
+        "retries": {"total_max_attempts": 2, "mode": "standard"},
+    }
+}
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": _S3, "s3a": _S3}
+"""What a protocol's filesystem is told, so that storage that does not answer is noticed within seconds."""
+
+_ATTEMPTS = 2
+
+_CODES = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    PermissionError: errno.EACCES,
+    TimeoutError: errno.ETIMEDOUT,
+}
+
+_URL = re.compile(r"\S*://\S*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as a listing shows it; another `mark` means that its content may be another."""
+
+    size: int
+    mark: str
+
+
+def _as_oserror(method: Callable[P, T]) -> Callable[P, T]:
+    @wraps(method)
+    def wrapper(*args: P.args, **named: P.kwargs) -> T:
+        try:
+            return method(*args, **named)
+        except (
+            Exception
+        ) as error:  # botocore, aiohttp and the like have each their own, and fsspec passes them
+            raise _translated(error) from error
+
+    return wrapper
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A place that a URL names. Each method raises OSError where it cannot be reached, or refuses."""
+
+    url: str
+
+    @_as_oserror
+    def entries(self, folder: str = "") -> Mapping[str, Entry]:
+        """Every file below a folder by its key, as of now.
+
+        Raises:
+            FileNotFoundError: There is no such bucket.
+        """
+        filesystem, root = self._place
+        filesystem.invalidate_cache()
+        found = filesystem.find(f"{root}/{folder}".rstrip("/"), detail=True)
+        return {name[len(root) :].strip("/"): _entry(info) for name, info in found.items()}
+
+    @_as_oserror
+    def read(self, sizes: Mapping[str, int]) -> Mapping[str, bytes]:
+        """The first so many bytes of each key, without the keys that are gone."""
+        filesystem, root = self._place
+        keys = [key for key, size in sizes.items() if size]  # S3 refuses a range of no bytes
+        paths = [f"{root}/{key}" for key in keys]
+        read = filesystem.cat_ranges(paths, [0] * len(keys), [sizes[key] for key in keys], on_error="return")
+        contents = dict.fromkeys(sizes.keys() - keys, b"") | dict(zip(keys, read, strict=True))
+        for content in contents.values():
+            if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                raise content
+        return {key: content for key, content in contents.items() if isinstance(content, bytes)}
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write a file that is not there yet, whoever else tries; False if another content is there."""
+        try:
+            self._create(key, content)
+        except FileExistsError:
+            # An answer that got lost is asked for again, and then it is our own that is in the way.
+            return self.read({key: len(content) + 1}).get(key) == content
+        return True
+
+    @_as_oserror
+    def write(self, key: str, content: bytes) -> None:
+        filesystem, root = self._place
+        filesystem.pipe_file(f"{root}/{key}", content)
+
+    @_as_oserror
+    def put(self, file: Path, key: str) -> None:
+        filesystem, root = self._place
+        filesystem.put_file(str(file), f"{root}/{key}")
+
+    @_as_oserror
+    def size(self, key: str) -> int:
+        filesystem, root = self._place
+        return int(filesystem.info(f"{root}/{key}")["size"])
+
+    @_as_oserror
+    def get(self, key: str, file: Path) -> None:
+        filesystem, root = self._place
+        filesystem.get_file(f"{root}/{key}", str(file))
+
+    @_as_oserror
+    def remove(self, key: str) -> None:
+        filesystem, root = self._place
+        filesystem.rm_file(f"{root}/{key}")
+
+    @_as_oserror
+    def _create(self, key: str, content: bytes) -> None:
+        filesystem, root = self._place
+        filesystem.pipe_file(f"{root}/{key}", content, mode="create")
+
+    @property
+    def _place(self) -> tuple[Any, str]:
+        return _connect(self.url, os.getpid())
+
+
+def open_remote(url: str) -> Remote:
+    """The place; reaches for nothing yet.
+
+    Raises:
+        SettingsError: Nothing installed here reads such a URL.
+    """
+    protocol = url.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except (ImportError, ValueError) as error:
+        raise SettingsError(f"models_dir: {protocol}:// cannot be read here: {error}") from error
+    return Remote(url)
+
+
+@cache
+def _connect(url: str, _: int) -> tuple[Any, str]:
+    """The filesystem and the path in it, one for each process: connections do not survive a fork."""
+    options = _OPTIONS.get(url.partition("://")[0], {})
+    filesystem, root = url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
+    if hasattr(filesystem, "retries"):
+        filesystem.retries = _ATTEMPTS
+    return filesystem, root.rstrip("/")
+
+
+def _disconnect() -> None:
+    if _connect.cache_info().currsize:
+        _connect.cache_clear()
+        gc.collect()  # a filesystem refers to itself: only the collector closes its connections
+
+
+# A child that inherits connections tries to close them, and waits a second for a thread that it has not got.
+os.register_at_fork(before=_disconnect)
+
+
+def _entry(info: Mapping[str, Any]) -> Entry:
+    told = sorted((name, str(value)) for name, value in info.items())  # ETag, generation, time: each its own
+    return Entry(int(info["size"]), hashlib.sha256(repr(told).encode()).hexdigest()[:16])
+
+
+def _translated(error: Exception) -> OSError:
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), errno.EIO)
+    if "ConditionalRequestConflict" in f"{error} {error.__cause__}":
+        code = errno.EEXIST  # S3: somebody else is creating the same key at this moment
+    told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    first = _URL.sub("…", (told.splitlines() or [""])[0])[:160]
+    return OSError(
+        code, first if isinstance(error, OSError) and first else f"{type(error).__name__}: {first}"
+    )
