@@ -22,9 +22,10 @@ from mlapi.golden import Golden
 from mlapi.keys import local_key
 from mlapi.manifest import Draft, Manifest
 from mlapi.names import PRODUCTION, is_alias
-from mlapi.registry import Registry
+from mlapi.registry import Registry, open_registry
 from mlapi.settings import Settings
 from mlapi.snapshot import Key, ModelRecord
+from mlapi.trust import make_key
 
 Precondition = Callable[[], None]
 """Called once nobody else can change the model's aliases; raises if the change must not be made any more."""
@@ -183,8 +184,11 @@ class Changes:
         return True
 
 
-def open_changes(settings: Settings, who: str, registry: Registry) -> Changes:
-    """Changes of what a registry shows, by somebody."""
+def open_changes(settings: Settings, who: str, registry: Registry | None = None) -> Changes:
+    """Changes by somebody, of what a registry shows, or else of what the settings name."""
+    if registry is None:
+        make_key(settings)
+        registry = open_registry(settings, eager=False)
     return Changes(registry, settings.state_dir, Audit(settings.state_dir, who))
 
 

@@ -115,6 +115,9 @@ def decode_json(body: bytes) -> Any:
     return data
 
 
+_NO_NUMBERS = frozenset({b"NaN", b"Infinity", b"-Infinity"})
+"""What some encoders write into JSON, to be refused as broken JSON."""
+
 FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
 
 
@@ -129,7 +132,7 @@ def _starts_as_json(body: bytes) -> bool:
     try:
         orjson.loads(body[:1025])
     except orjson.JSONDecodeError:
-        return False
+        return body.strip() in _NO_NUMBERS
     return len(body) <= 1024
 
 

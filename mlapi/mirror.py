@@ -205,7 +205,7 @@ def _parts(home: Path, listed: Listed) -> Iterator[_Part]:
 
 def _swap(staging: Path, folder: Path) -> None:
     _put_away(folder)
-    folder.with_name(folder.name + DELETED).unlink(missing_ok=True)
+    disk.remove_file(folder.with_name(folder.name + DELETED))
     disk.flush_folder(staging)
     disk.rename(staging, folder)
     disk.flush_folder(folder.parent)

@@ -23,11 +23,10 @@ from mlapi.keys import local_key
 from mlapi.manifest import MANIFEST, MODEL, Draft, Manifest
 from mlapi.model import estimator_input
 from mlapi.publication import publish
-from mlapi.registry import open_registry
 from mlapi.settings import PREFIX, Settings
 from mlapi.signature import Signature, Target
 from mlapi.store import Folder
-from mlapi.trust import Trust, make_key
+from mlapi.trust import Trust
 from training import features
 from training.golden import golden, golden_rows
 from training.recipes import load_recipes
@@ -156,6 +155,4 @@ def _names_in(file: Path) -> list[str]:
 
 def changes_in(folder: Path, **given: Any) -> Changes:
     folder.mkdir(exist_ok=True)
-    settings = settings_for(folder, **given)
-    make_key(settings)
-    return open_changes(settings, "tests", open_registry(settings, eager=False))
+    return open_changes(settings_for(folder, **given), "tests")

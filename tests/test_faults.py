@@ -334,7 +334,7 @@ def seen(world: Path) -> Any:
 def left_over(world: Path) -> list[str]:
     """What nobody sees and somebody has to clean up. What is left of a deleted version is known to be."""
     found = [path.name for path in world.rglob(".*") if GONE not in str(path)]
-    return [name for name in found if name != LOCK]
+    return [name for name in found if name not in (LOCK, ".lock")]
 
 
 def numbers_taken(world: Path) -> set[int]:

@@ -39,6 +39,12 @@ def test_other_formats_are_415_and_say_what_is_read(content_type: str) -> None:
     assert caught.value.headers == {"Accept": "application/json"}
 
 
+@pytest.mark.parametrize("body", [b"NaN", b"Infinity", b" -Infinity\n"])
+def test_what_is_no_number_is_broken_json_whatever_the_header_says(body: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        formats.decode("application/x-www-form-urlencoded", body)
+
+
 @pytest.mark.parametrize("body", [b"3", b"null", b'"word"', b" true "])
 def test_short_json_of_any_sort_is_json_whatever_the_header_says(body: bytes) -> None:
     assert formats.decode("text/plain", body) == json.loads(body)
