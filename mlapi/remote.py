@@ -23,10 +23,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _S3 = {
-    # s3fs tries again itself, so that botocore's own four retries would multiply with its own.
     "config_kwargs": {
         "connect_timeout": 3,
-        "read_timeout": 10,
+        "read_timeout": 5,
         "retries": {"total_max_attempts": 2, "mode": "standard"},
     }
 }
@@ -34,6 +33,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": _S3, "s3a": _S3}
 """What a protocol's filesystem is told, so that storage that does not answer is noticed within seconds."""
 
 _ATTEMPTS = 2
+"""s3fs tries five times whatever botocore has tried five times: two minutes for storage that is silent."""
 
 _CODES = {
     FileNotFoundError: errno.ENOENT,
