@@ -58,7 +58,8 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
     if any(version.stamp is None for version in found.values()):
         stamp = None
     named, problem = _aliases(home, old)
-    return ModelRecord(name, dict(sorted(found.items())), named, problem, stamp)
+    answered = old.answering_now if old else {}
+    return ModelRecord(name, dict(sorted(found.items())), named, problem, stamp, answered)
 
 
 def _version(
@@ -89,7 +90,8 @@ def _from_memory(old: ModelRecord | None, loaded: Collection[int]) -> ModelRecor
     if old is None or not loaded:
         return None
     versions = {number: _kept(old.versions[number], None) for number in sorted(loaded)}
-    return ModelRecord(old.name, versions, old.aliases, "its folder is gone; what is loaded serves on")
+    problem = "its folder is gone; what is loaded serves on"
+    return ModelRecord(old.name, versions, old.aliases, problem, answered=old.answering_now)
 
 
 def _aliases(home: Path, old: ModelRecord | None) -> tuple[Aliases, str | None]:

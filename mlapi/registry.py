@@ -89,6 +89,8 @@ class Registry:
         """
         version = self.snapshot.record(name).versions[number]
         try:
+            if version.note:
+                raise BrokenArtifact(version.note)
             if version.manifest and not version.reason:
                 self.store.fetch(name, number)
                 check_files(self.folder(name, number), version.manifest)
@@ -302,7 +304,9 @@ def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> M
     """A model that cannot be looked at: what was known of it, and loaded, stays."""
     loaded |= {key: model for key, model in old.loaded.items() if key[0] == name}
     known = old.models.get(name)
-    return ModelRecord(name, known.versions if known else {}, known.aliases if known else {}, problem)
+    if known is None:
+        return ModelRecord(name, {}, {}, problem)
+    return ModelRecord(name, known.versions, known.aliases, problem, answered=known.answering_now)
 
 
 def _log_changes(old: Snapshot, new: Snapshot) -> None:

@@ -60,6 +60,8 @@ class ModelRecord:
     aliases: Mapping[str, Alias]
     problem: str | None = None
     stamp: Stamp | None = None
+    answered: Mapping[str, int] = field(default_factory=dict)
+    """Which version answered for an alias when the model was last looked at."""
 
     @property
     def numbers(self) -> list[int]:
@@ -78,9 +80,18 @@ class ModelRecord:
         return {number for number in named if number is not None}
 
     def answering(self, alias: str) -> int | None:
-        """The version that answers for an alias: what it names, else the newest it held that is good."""
-        held = (self.aliases[alias].version, *self.aliases[alias].previous)
-        return next((number for number in held if self._is_good(number)), None)
+        """The version that answers for an alias: what it names, else the newest it held that is good.
+
+        Else the one that answered last: whoever wrote the file by hand may have left out what it held.
+        """
+        held = (self.aliases[alias].version, *self.aliases[alias].previous, self.answered.get(alias))
+        return next((number for number in held if number is not None and self._is_good(number)), None)
+
+    @property
+    def answering_now(self) -> dict[str, int]:
+        """By alias, for those for which a version answers."""
+        found = {alias: self.answering(alias) for alias in self.aliases}
+        return {alias: number for alias, number in found.items() if number is not None}
 
     def _is_good(self, number: int) -> bool:
         return number in self.versions and self.versions[number].reason is None
