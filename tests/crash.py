@@ -35,7 +35,6 @@ CHANGES: Mapping[str, Callable[[Changes, float], object]] = {
     "publish": lines.publish,
     "promote": lambda changes, _: changes.promote("line", 2),
     "roll back": lambda changes, _: changes.roll_back("line"),
-    "remove an alias": lambda changes, _: changes.remove_alias("line", "production"),
     "delete": lambda changes, _: changes.delete_version("line", 2),
     "replace the key": lambda changes, _: create_key(changes.state_dir, replace=True),
 }
@@ -71,7 +70,6 @@ FAULTS: Mapping[str, Callable[[Step, Step | None], Any]] = {
     "killed after": lambda step, half: _all(step, half, _die),
     "killed within": lambda step, half: _half(step, half, _die),
     "no space": lambda step, half: _fail(errno.ENOSPC),
-    "no space for all": lambda step, half: _half(step, half, lambda: _fail(errno.ENOSPC)),
     "input/output error": lambda step, half: _fail(errno.EIO),
     "error told late": lambda step, half: _half(step, half, lambda: _fail(errno.EIO)),
     "read only from here on": lambda step, half: _fail(errno.EROFS),
@@ -85,7 +83,7 @@ ERRORS = [fault for fault in FAULTS if fault not in KILLS]
 LASTING = ("read only from here on",)
 """What happens at every later step too."""
 
-ONLY_WRITES = ("killed within", "no space for all", "short write")
+ONLY_WRITES = ("killed within", "short write")
 """What differs from other faults only where something is written."""
 
 

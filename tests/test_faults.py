@@ -302,7 +302,6 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
     "publish": ("publish",),
     "promote": ("publish", "publish"),
     "roll back": ("publish", "publish", "promote"),
-    "remove an alias": ("publish", "publish", "promote"),
     "delete": ("publish", "publish"),
     "replace the key": ("publish",),
 }
