@@ -121,15 +121,15 @@ def append(path: Path, line: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Held by one process or thread at a time; the kernel lets go of it when its holder dies.
+def locked(path: Path) -> Iterator[BinaryIO]:
+    """The file, for notes to others; held by one at a time, until its holder dies at the latest.
 
     Raises:
         OSError: The file is not there and cannot be made.
     """
-    with path.open("w") as file:
+    with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:

@@ -1,4 +1,4 @@
-"""One look at a model's folder: what is there, as a record. Reads manifests and aliases, loads nothing.
+"""One look at a model's folder: what is there, as a record. Reads aliases; manifests only of what is loaded.
 
 What has not changed costs a few `stat`s. What is loaded stays, until another version stands under its number
 or a tombstone says that it was deleted: that files vanish or are damaged is no such word.
@@ -50,7 +50,8 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
     except (FileNotFoundError, NotADirectoryError):
         return _from_memory(old, loaded)
     known = old.versions if old else {}
-    found = {number: _version(store, trust, name, number, known.get(number)) for number in numbers}
+    found = {number: _version(home / str(number), known.get(number)) for number in numbers}
+    found |= {number: _still_good(store, trust, home, found[number]) for number in loaded if number in found}
     found |= {number: replace(found[number], reason=failed[number]) for number in failed if number in found}
     found |= {number: _kept(known[number], found.get(number)) for number in _unsaid(loaded, taken, found)}
     if not found:
@@ -62,18 +63,22 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
     return ModelRecord(name, dict(sorted(found.items())), named, problem, stamp, answered)
 
 
-def _version(
-    store: Store, trust: Trust, name: str, number: int, known: VersionRecord | None
-) -> VersionRecord:
-    folder = store.folder / name / str(number)
+def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
     stamp = _folder_stamp(folder)
     if known is not None and known.still_holds(stamp):
         return known
+    return VersionRecord(int(folder.name), None, None, stamp)
+
+
+def _still_good(store: Store, trust: Trust, home: Path, found: VersionRecord) -> VersionRecord:
+    """A version that is loaded, and whose files may have changed."""
+    if found.manifest or found.reason:
+        return found
     try:
-        manifest = read_manifest(folder, trust, partial=store.is_partial)
+        manifest = read_manifest(home / str(found.number), trust, partial=store.is_partial)
     except BrokenArtifact as error:
-        return VersionRecord(number, None, None, stamp).broken_by(error)
-    return VersionRecord(number, manifest, None, stamp)
+        return found.broken_by(error)
+    return replace(found, manifest=manifest)
 
 
 def _unsaid(loaded: Collection[int], taken: Collection[int], found: Mapping[int, VersionRecord]) -> list[int]:

@@ -6,14 +6,12 @@ they are fetched, and only as the manifest describes them. All processes of a ma
 """
 
 import errno
-import fcntl
 import hashlib
 import re
 import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -56,7 +54,7 @@ class Mirror:
         """
         asked = time.time()
         disk.make_folder(self.folder, mode=0o700)
-        with _locked(self.folder / _LOCK) as note:
+        with disk.locked(self.folder / _LOCK) as note:
             if _was_done_since(note, asked):  # by who held the lock: one look serves all who waited
                 return
             began, problem = time.time(), None
@@ -81,14 +79,14 @@ class Mirror:
         wanted = {file: known[file] for file in tuple(files) or known}
         if all(_is(folder / file, entry) for file, entry in wanted.items()):
             return
-        with _locked(folder.with_name(_LOCK)):
+        with disk.locked(folder.with_name(_LOCK)):
             for file, entry in wanted.items():
                 if not _is(folder / file, entry):
                     self._download(folder / file, entry)
 
     def adopt(self, staging: Path, name: str, number: int) -> None:
         """Take in a version that was made here, so that nobody has to download it."""
-        with _locked(self.folder / _LOCK):
+        with disk.locked(self.folder / _LOCK):
             _swap(staging, self.folder / name / str(number))
 
     def _follow(self, entries: Mapping[str, Entry]) -> None:
@@ -276,10 +274,3 @@ def _was_done_since(note: BinaryIO, asked: float) -> bool:
     if problem:
         raise OSError(errno.EIO, problem)
     return True
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file

@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlapi import copies
-from mlapi.artifact import check_files
+from mlapi.artifact import check_files, read_manifest
 from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
 from mlapi.inspection import look
-from mlapi.manifest import MODEL
+from mlapi.manifest import MODEL, Manifest
 from mlapi.model import Model, load_model
 from mlapi.names import is_model_name
 from mlapi.settings import Settings
@@ -81,13 +81,17 @@ class Registry:
         model = snapshot.loaded.get((name, number))
         return model or self._load_on_demand(name, record.versions[number])
 
+    def version(self, name: str, number: int) -> VersionRecord:
+        """One version that the snapshot lists, its manifest read."""
+        return self._read(name, self.snapshot.record(name).versions[number])
+
     def verify(self, name: str, number: int) -> None:
         """Compare every file of a version with its manifest, and load it.
 
         Raises:
             ModelUnavailable: It is broken.
         """
-        version = self.snapshot.record(name).versions[number]
+        version = self.version(name, number)
         try:
             if version.note:
                 raise BrokenArtifact(version.note)
@@ -120,35 +124,44 @@ class Registry:
         _log_changes(old, new)
 
     def check(self, seconds: float = _CHECK_S) -> None:
-        """Compare, for so long, the digests of versions that are not loaded and were not compared yet."""
+        """Read, for so long, versions that nobody has asked for, and compare their digests."""
         with self._refreshing:
             old = self._snapshot
             models = dict(old.models)
             deadline = time.monotonic() + seconds
-            for name, version in list(self._unchecked(old)):
-                record = models[name]
-                versions = {**record.versions, version.number: self._checked(name, version)}
-                models[name] = replace(record, versions=versions)
+            for name, version in self._unchecked(old):
+                models[name] = models[name].with_version(self._checked(name, version))
                 if time.monotonic() > deadline:
                     break
             new = self._snapshot = replace(old, models=models)
         _log_changes(old, new)
 
     def _unchecked(self, snapshot: Snapshot) -> Iterator[tuple[str, VersionRecord]]:
-        if self.store.is_partial:
-            return  # what is fetched is compared by whoever fetches it
         for name, record in snapshot.models.items():
             for number, version in record.versions.items():
                 if not version.is_checked and not version.reason and (name, number) not in snapshot.loaded:
                     yield name, version
 
     def _checked(self, name: str, version: VersionRecord) -> VersionRecord:
+        version = self._read(name, version)
         try:
-            if version.manifest:
+            if version.manifest and not self.store.is_partial:  # what is fetched is compared on its way
                 check_files(self.folder(name, version.number), version.manifest)
         except BrokenArtifact as error:
             return version.broken_by(error)
         return replace(version, is_checked=True)
+
+    def _read(self, name: str, version: VersionRecord) -> VersionRecord:
+        if version.manifest or version.reason:
+            return version
+        try:
+            return replace(version, manifest=self._manifest(name, version))
+        except BrokenArtifact as error:
+            return version.broken_by(error)
+
+    def _manifest(self, name: str, version: VersionRecord) -> Manifest:
+        folder = self.folder(name, version.number)
+        return version.manifest or read_manifest(folder, self.trust, partial=self.store.is_partial)
 
     def _home(self, name: str) -> Path:
         return self.store.folder / name
@@ -168,8 +181,8 @@ class Registry:
         for name in sorted(names | old.numbers_loaded.keys()):
             try:
                 record = self._look(name, old)
-                if record is not None and self._eager:
-                    record = self._load(record, old, loaded)
+                if record is not None:
+                    record = self._load(record, old, loaded) if self._eager else self._read_wanted(record)
             except OSError as error:
                 record = _kept(name, old, loaded, f"the folder cannot be read: {error.strerror}")
             except Exception:  # a defect of ours that one model meets must not hold back the others
@@ -191,11 +204,16 @@ class Registry:
                 key = (record.name, number)
                 version = record.versions[number]
                 try:
-                    loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
+                    model = loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
+                    if version.manifest is None:
+                        record = record.with_version(replace(version, manifest=model.manifest))
                 except BrokenArtifact as error:
-                    broken = version.broken_by(error)
-                    versions = {**record.versions, number: broken}
-                    record = replace(record, versions=versions, stamp=broken.stamp and record.stamp)
+                    record = record.with_version(version.broken_by(error))
+        return record
+
+    def _read_wanted(self, record: ModelRecord) -> ModelRecord:
+        for number in record.wanted:
+            record = record.with_version(self._read(record.name, record.versions[number]))
         return record
 
     def _load_version(self, name: str, version: VersionRecord, old: Model | None) -> Model:
@@ -204,16 +222,17 @@ class Registry:
         Raises:
             BrokenArtifact: It cannot be loaded.
         """
-        if version.manifest is None:
-            raise BrokenArtifact(version.reason or "no manifest")
+        if version.reason:
+            raise BrokenArtifact(version.reason)
+        manifest = self._manifest(name, version)
         for model in (old, self._on_demand.get((name, version.number))):
-            if model is not None and model.manifest == version.manifest:
+            if model is not None and model.manifest == manifest:
                 return model
         try:
             self.store.fetch(name, version.number)
         except OSError as error:
             raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
-        model = load_model(self.folder(name, version.number), version.manifest, self.trust)
+        model = load_model(self.folder(name, version.number), manifest, self.trust)
         for note in model.notes:
             logger.warning("other libraries", extra={"model": name, "version": version.number, "note": note})
         return model

@@ -24,7 +24,10 @@ Stamp: TypeAlias = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """A version on disk as it was found; with a `reason` it is broken and never served."""
+    """A version on disk as it was found; with a `reason` it is broken and never served.
+
+    Without a manifest and a reason nobody has read it yet.
+    """
 
     number: int
     manifest: Manifest | None
@@ -62,6 +65,11 @@ class ModelRecord:
     stamp: Stamp | None = None
     answered: Mapping[str, int] = field(default_factory=dict)
     """Which version answered for an alias when the model was last looked at."""
+
+    def with_version(self, version: VersionRecord) -> "ModelRecord":
+        """The same model with another record of one version; if that may change, so may the model."""
+        versions = {**self.versions, version.number: version}
+        return replace(self, versions=versions, stamp=version.stamp and self.stamp)
 
     @property
     def numbers(self) -> list[int]:

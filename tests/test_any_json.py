@@ -94,7 +94,9 @@ def test_arbitrary_json_is_answered_rightly_or_refused_properly(
     assert response.status_code in (200, 400, 413, 422), response.get_data(as_text=True)
     answer = response.get_json(force=True)
     if response.status_code == 200:
-        assert answer["prediction"] == expected(folder, answer["model"], body)
+        # Its last bits differ with where numbers lie in memory.
+        wanted = expected(folder, answer["model"], body)
+        assert answer["prediction"] == pytest.approx(wanted, rel=1e-9, abs=1e-9)
     else:
         assert answer["status"] == response.status_code
 

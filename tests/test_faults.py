@@ -543,7 +543,7 @@ def test_no_change_is_made_on_top_of_a_garbled_alias_file(world: Path, content: 
         client.delete("/models/line/aliases/production"),
         client.delete("/models/line/versions/1"),
     ):
-        assert_problem(refused, 503, "not-writable")
+        assert_problem(refused, 409, "conflict")
 
     assert file.read_bytes() == content
     assert client.post("/predict/line", json={"X": [[1]]}).json["version"] == 2

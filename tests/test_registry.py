@@ -395,14 +395,14 @@ def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
 ) -> None:
     line(tmp_path, 1)
     line(tmp_path, 1, name="other")
-    real = inspection.read_manifest
+    real = registry_module.read_manifest
 
     def defect(folder: Path, *rest: Any, **named: Any) -> Manifest:
         if folder.parent.name == "other":
             raise RuntimeError("never thought of")
         return real(folder, *rest, **named)
 
-    monkeypatch.setattr(inspection, "read_manifest", defect)
+    monkeypatch.setattr(registry_module, "read_manifest", defect)
     registry = open_registry(tmp_path)
 
     assert slope(registry) == 1
@@ -448,7 +448,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_looked_at_again(
         raise BrokenArtifact("model.joblib cannot be read: Too many open files") from trouble
 
     with monkeypatch.context() as patch:
-        patch.setattr(inspection, "read_manifest", refuse)
+        patch.setattr(registry_module, "read_manifest", refuse)
         registry = open_registry(tmp_path)
         assert [number for _, number, _ in registry.snapshot.broken] == [1]
 

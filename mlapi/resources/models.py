@@ -73,7 +73,7 @@ class Version(Resource):  # type: ignore[misc]
 
     def get(self, name: str, ref: str) -> Response:
         record = self.registry.snapshot.record(name)
-        version = record.versions[record.resolve(ref)]
+        version = self.registry.version(name, record.resolve(ref))
         return respond(_VERSION.dump(_describe(record, version, self.registry.loaded(name, version.number))))
 
     def delete(self, name: str, ref: str) -> Response:
@@ -94,7 +94,7 @@ class Report(Resource):  # type: ignore[misc]
 
     def get(self, name: str, ref: str) -> Response:
         record = self.registry.snapshot.record(name)
-        manifest = record.versions[record.resolve(ref)].manifest
+        manifest = self.registry.version(name, record.resolve(ref)).manifest
         if manifest is None or REPORT not in manifest.files:
             raise ReportNotFound(f"version {ref[:64]!r} of model {name!r} has no model card")
         try:
