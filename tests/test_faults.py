@@ -405,6 +405,13 @@ def test_a_kill_at_any_step_leaves_the_state_before_or_after(
         assert_the_next_publish_works(case.world)
 
 
+def outcomes(case: Case, fault: str) -> set[str]:
+    if fault == "short write":
+        return {"done"}
+    # A folder that is there need not be made, and what is left of a deleted version may lie on.
+    return {"refused", "done"} if case.step.split()[-1] in ("mkdir", "unlink", "rmdir") else {"refused"}
+
+
 @pytest.mark.parametrize("fault", ERRORS)
 @pytest.mark.parametrize("change", BEFORE)
 def test_an_error_at_any_step_is_told_and_leaves_the_state_before_or_after(
@@ -413,6 +420,7 @@ def test_an_error_at_any_step_is_told_and_leaves_the_state_before_or_after(
     cases, before, after = change_at_every_step(partial(map, crash.change), change, fault, tmp_path)
 
     for case in cases:
+        assert case.answer["outcome"] in outcomes(case, fault), case
         assert seen(case.world) in ([after] if case.answer["outcome"] == "done" else [before, after]), case
         assert left_over(case.world) == [] or fault in LASTING, case
         assert_the_next_publish_works(case.world)
