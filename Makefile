@@ -1,9 +1,13 @@
-# Everything runs in .venv, made from requirements.lock; a step that is done is not done again.
+# Everything runs in .venv, made from requirements.lock, and for tests and checks from requirements-dev.lock too; a
+# step that is done is not done again.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
+RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 # PORT=, HOST= and WORKERS= are settings for one run; `mlapi settings` lists the others. HOST counts only as
 # `make serve HOST=`: some systems export it, and the server must not open itself to a network unasked.
@@ -18,13 +22,17 @@ endif
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv and install everything into it
+setup: $(READY) ## make .venv and install into it what serving and training need
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlapi needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): $(READY) requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 train: $(READY) ## train every recipe of config/models.toml
@@ -34,14 +42,15 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 	$(SETTINGS) $(BIN)/mlapi train --missing
 	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
 
-test: $(READY) ## run the tests
+test: $(TOOLS) ## run the tests
 	$(BIN)/python -m pytest
 
-lint: $(READY) ## check style and types
+lint: $(TOOLS) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header --quiet \
-		--upgrade --output-file requirements.lock pyproject.toml
+lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into both locks (needs uv)
+	$(RESOLVE) --upgrade --extra build --output-file requirements.lock pyproject.toml
+	$(RESOLVE) --upgrade --extra build --extra dev --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
