@@ -74,7 +74,7 @@ class Changes:
             raise InvalidAlias(f"no alias can be called {alias[:64]!r}")
         self._require(name, version, UnknownVersion)
         try:
-            self.registry.get(name, str(version))
+            self.registry.verify(name, version)
         except ModelUnavailable as error:
             raise Conflict(str(error)) from error
 
@@ -178,8 +178,8 @@ class Changes:
 
     def _serves(self, name: str, version: int) -> bool:
         try:
-            self.registry.get(name, str(version))
-        except MlapiError:
+            self.registry.verify(name, version)
+        except (MlapiError, KeyError):
             return False
         return True
 
