@@ -58,9 +58,7 @@ def _as_oserror(method: Callable[P, T]) -> Callable[P, T]:
     def wrapper(*args: P.args, **named: P.kwargs) -> T:
         try:
             return method(*args, **named)
-        except (
-            Exception
-        ) as error:  # botocore, aiohttp and the like have each their own, and fsspec passes them
+        except Exception as error:  # botocore, aiohttp and the others each raise their own
             raise _translated(error) from error
 
     return wrapper
