@@ -147,7 +147,7 @@ def test_estimators_predict_from_shared_memory_as_from_their_own(
 ) -> None:
     rows = {"GaussianProcessRegressor": 400, "CalibratedSVC": 2500, "SVC": 2500}
     X = np.tile(BIG[: rows.get(type(estimator).__name__, len(BIG))], 6)
-    fitted = estimator.fit(X, X[:, 0] > 0)
+    fitted = estimator.fit(X, (X[:, 0] > 0).astype(float))
     content: Any = dumped(fitted)
     if mapped:
         (tmp_path / "file").write_bytes(content)
