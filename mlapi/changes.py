@@ -95,7 +95,8 @@ class Changes:
 
         def edit(aliases: Aliases) -> Aliases:
             held = _existing(name, aliases, alias)
-            target = next((number for number in held.previous if self._serves(name, number)), None)
+            others = (number for number in held.previous if number != held.version)
+            target = next((number for number in others if self._serves(name, number)), None)
             if target is None:
                 raise Conflict(f"alias {alias!r} of model {name!r} has held no other version that serves")
             return {**aliases, alias: held.moved_back_to(target)}

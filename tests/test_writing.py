@@ -13,8 +13,9 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi.aliases import Alias, change_aliases, read_aliases
 from mlapi.artifact import version_numbers
+from mlapi.errors import Conflict
 from mlapi.manifest import MODEL
-from tests.conftest import AppFactory, publish_fitted
+from tests.conftest import AppFactory, changes_in, publish_fitted
 from tests.problems import assert_problem
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0]})
@@ -73,6 +74,17 @@ def test_a_new_alias_is_made_and_removed(client: FlaskClient) -> None:
     assert (response.status_code, response.data) == (204, b"")
     assert_problem(client.post("/predict/line/canary", json={"x": 1}), 404, "version-not-found")
     assert_problem(client.delete("/models/line/aliases/canary"), 404, "version-not-found")
+
+
+def test_a_rollback_passes_over_what_is_gone_and_what_the_alias_holds_now(folder: Path) -> None:
+    changes = changes_in(folder)
+    for version in (2, 3, 2):
+        changes.promote("line", version)
+    changes.delete_version("line", 3)
+
+    assert changes.roll_back("line") == (2, 1)
+    with pytest.raises(Conflict, match="has held no other version that serves"):
+        changes.roll_back("line")
 
 
 def test_without_production_the_latest_answers(client: FlaskClient) -> None:
