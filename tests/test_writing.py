@@ -214,7 +214,9 @@ def test_writing_is_forbidden_unless_the_settings_allow_it(
     assert version_numbers(folder / "line") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "", "x"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost.evil.example", "", "x", "http://[", "http://"]
+)
 @pytest.mark.parametrize("write", WRITES)
 def test_a_page_of_another_site_may_not_write(
     client: FlaskClient, folder: Path, write: Callable[..., Any], origin: str
