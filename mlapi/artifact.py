@@ -74,8 +74,7 @@ def read_manifest(folder: Path, trust: Trust, *, partial: bool = False) -> Manif
         BrokenArtifact: It is missing, not signed by who is trusted, unreadable, or another version's; or the
             folder holds other files than it says.
     """
-    if folder.is_symlink():
-        raise BrokenArtifact("its folder is a link")
+    _check_folder(folder)
     content = _read(folder, MANIFEST, MAX_MANIFEST_BYTES)
     found = manifest.from_bytes(content, _signed_by(folder, content, trust))
     if (found.name, str(found.version)) != (folder.parent.name, folder.name):
@@ -182,6 +181,15 @@ def _read_signature(folder: Path) -> tuple[str, bytes]:
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenArtifact(f"{SIGNATURE} is no signature: {reason(error)}") from error
     return key, signature
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        is_link = folder.is_symlink()
+    except OSError as error:
+        raise BrokenArtifact(f"the folder cannot be read: {error.strerror}") from error
+    if is_link:
+        raise BrokenArtifact("its folder is a link")
 
 
 def _check_entries(folder: Path, manifest: Manifest, *, partial: bool) -> None:

@@ -306,17 +306,24 @@ def _size(model: Model) -> int:
 
 
 def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
-    """Refresh for as long as somebody holds the registry."""
+    """Follow the folder for as long as somebody holds the registry."""
     while True:
         time.sleep(poll_s)
         present = registry()
         if present is None:
             return
-        present.refresh()
-        present.check()
-        if present.trust.copies:
-            copies.sweep(present.trust.copies)
+        try:
+            _follow(present)
+        except Exception:  # else the thread ends, and this process never follows again
+            logger.exception("models not followed")
         del present
+
+
+def _follow(registry: Registry) -> None:
+    registry.refresh()
+    registry.check()
+    if registry.trust.copies:
+        copies.sweep(registry.trust.copies)
 
 
 def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> ModelRecord:

@@ -410,6 +410,39 @@ def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
     assert "never thought of" in caplog.text
 
 
+def test_a_defect_in_a_look_does_not_end_the_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    def defect() -> None:
+        raise RuntimeError("never thought of")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "check", defect)
+        wait_until(lambda: "never thought of" in caplog.text)
+    line(tmp_path, 2)
+
+    wait_until(lambda: slope(registry, "latest") == 2)
+
+
+def test_a_version_in_a_folder_that_nobody_may_enter_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line(tmp_path, 1)
+    folder = tmp_path / "line" / "1"
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_symlink", refuse)
+
+    with pytest.raises(BrokenArtifact, match="the folder cannot be read: Permission denied"):
+        read_manifest(folder, trusting())
+
+
 def test_what_is_broken_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     line(tmp_path, 1)
     spoil(tmp_path / "line" / "1" / MODEL)
