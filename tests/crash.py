@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,13 +89,18 @@ ONLY_WRITES = ("killed within", "short write")
 
 
 class Steps:
+    """Of the thread that made it: a registry of another test may still look at its models in this process."""
+
     def __init__(self, at: int | None, fault: str) -> None:
         self.names: list[str] = []
+        self._thread = threading.get_ident()
         self._at = at
         self._fault = FAULTS[fault]
         self._lasts = fault in LASTING
 
     def take(self, name: str, step: Step, half: Step | None = None) -> Any:
+        if threading.get_ident() != self._thread:
+            return step()
         self.names.append(name)
         return self._fault(step, half) if self._is_due() else step()
 
