@@ -249,6 +249,7 @@ def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
 
 def reason(error: BaseException) -> str:
     """The error's class and first line, short, and without the server's paths: clients see it."""
-    first = (str(error).splitlines() or [""])[0]
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # it names no file
+    first = (told.splitlines() or [""])[0]
     first = _PATH.sub("…", first)[:160]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

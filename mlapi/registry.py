@@ -96,9 +96,9 @@ class Registry:
             if version.note:
                 raise BrokenArtifact(version.note)
             if version.manifest and not version.reason:
-                self.store.fetch(name, number)
+                self.fetch(name, number)
                 check_files(self.folder(name, number), version.manifest)
-        except (BrokenArtifact, OSError) as error:
+        except BrokenArtifact as error:
             raise ModelUnavailable(f"version {number} of model {name!r} is broken: {error}") from error
         self.get(name, str(number))
 
@@ -109,6 +109,17 @@ class Registry:
     def folder(self, name: str, number: int) -> Path:
         """Of a version that the snapshot lists."""
         return self._home(name) / str(number)
+
+    def fetch(self, name: str, number: int, *files: str) -> None:
+        """Bring files of a version into its folder, all of them if none is named.
+
+        Raises:
+            BrokenArtifact: They cannot be brought, or are not what the manifest describes.
+        """
+        try:
+            self.store.fetch(name, number, *files)
+        except OSError as error:
+            raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
 
     def refresh(self) -> None:
         """Bring the snapshot up to date with the disk. Raises nothing: what fails is in it."""
@@ -228,10 +239,7 @@ class Registry:
         for model in (old, self._on_demand.get((name, version.number))):
             if model is not None and model.manifest == manifest:
                 return model
-        try:
-            self.store.fetch(name, version.number)
-        except OSError as error:
-            raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
+        self.fetch(name, version.number)
         model = load_model(self.folder(name, version.number), manifest, self.trust)
         for note in model.notes:
             logger.warning("other libraries", extra={"model": name, "version": version.number, "note": note})

@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from flask import Flask
 from fsspec.implementations.memory import MemoryFileSystem
 from sklearn.linear_model import LinearRegression
 
-from mlapi import disk
+from mlapi import disk, problems
 from mlapi import remote as remote_module
 from mlapi.aliases import Alias, Aliases, pointing
 from mlapi.artifact import MAX_MANIFEST_BYTES, SIGNATURE
@@ -22,8 +23,11 @@ from mlapi.bucket import KEPT, Bucket, open_bucket
 from mlapi.changes import Changes
 from mlapi.errors import ModelUnavailable, SettingsError
 from mlapi.manifest import MANIFEST, MODEL, Draft
+from mlapi.mirror import Mirror
 from mlapi.registry import Registry
 from mlapi.remote import Remote
+from mlapi.resources import add_routes
+from mlapi.settings import Settings
 from mlapi.signature import Signature, Target
 from tests.conftest import STATE, trusting
 from tests.server import free_port, running
@@ -369,6 +373,28 @@ def test_what_was_altered_elsewhere_is_broken_and_never_unpickled(
 
     spoil(here, f"line/2/{file}")
     wait_until(lambda: slope(there, "latest") == 2)
+
+
+def test_no_path_of_the_copy_gets_into_a_message(
+    memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for copy in (Path("state"), tmp_path / "state"):
+        registry = Registry(open_bucket(memory, copy), trusting(), poll_s=3600, on_demand_bytes=0)
+        line(Changes(registry, STATE, Audit(STATE, "tests")), 1)
+        app = Flask("test")
+        problems.install(app, 0)
+        add_routes(problems.Api(app), registry, Settings())
+        client = app.test_client()
+        assert client.get("/models/line/versions/1/report").status_code == 200
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Mirror, "fetch", lambda self, *_: (self.folder / "gone").read_bytes())
+            problem = client.get("/models/line/versions/1/report").get_json()
+
+        assert problem["status"] == 503
+        assert "No such file or directory" in problem["detail"]
+        assert "state" not in problem["detail"]
 
 
 def test_a_file_larger_than_its_manifest_says_is_not_downloaded(

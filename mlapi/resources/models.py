@@ -97,9 +97,9 @@ class Report(Resource):  # type: ignore[misc]
         if manifest is None or REPORT not in manifest.files:
             raise ReportNotFound(f"version {ref[:64]!r} of model {name!r} has no model card")
         try:
-            self.registry.store.fetch(name, manifest.version, REPORT)
+            self.registry.fetch(name, manifest.version, REPORT)
             content = read_file(self.registry.folder(name, manifest.version), manifest, REPORT)
-        except (BrokenArtifact, OSError) as error:
+        except BrokenArtifact as error:
             raise ModelUnavailable(f"the model card cannot be shown: {error}") from error
         headers = {"Content-Security-Policy": REPORT_POLICY}
         return Response(content, content_type="text/html; charset=utf-8", headers=headers)
