@@ -72,7 +72,7 @@ def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
 
 def _still_good(store: Store, trust: Trust, home: Path, found: VersionRecord) -> VersionRecord:
     """A version that is loaded, and whose files may have changed."""
-    if found.manifest or found.reason:
+    if found.is_read:
         return found
     try:
         manifest = read_manifest(home / str(found.number), trust, partial=store.is_partial)

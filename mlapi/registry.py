@@ -79,7 +79,12 @@ class Registry:
         record = snapshot.record(name)
         number = record.resolve(ref)
         model = snapshot.loaded.get((name, number))
-        return model or self._load_on_demand(name, record.versions[number])
+        try:
+            return model or self._load_on_demand(name, record.versions[number])
+        except ModelUnavailable:
+            if self._eager or self._still_means(name, ref, number):
+                raise
+        return self.get(name, ref)
 
     def version(self, name: str, number: int) -> VersionRecord:
         """One version that the snapshot lists, its manifest read."""
@@ -147,6 +152,11 @@ class Registry:
             new = self._snapshot = replace(old, models=models)
         _log_changes(old, new)
 
+    def _still_means(self, name: str, ref: str | None, number: int) -> bool:
+        """Whether a reference means this version also now that one more is known as broken."""
+        self.refresh()
+        return self._snapshot.record(name).resolve(ref) == number
+
     def _unchecked(self, snapshot: Snapshot) -> Iterator[tuple[str, VersionRecord]]:
         for name, record in snapshot.models.items():
             for number, version in record.versions.items():
@@ -163,7 +173,7 @@ class Registry:
         return replace(version, is_checked=True)
 
     def _read(self, name: str, version: VersionRecord) -> VersionRecord:
-        if version.manifest or version.reason:
+        if version.is_read:
             return version
         try:
             return replace(version, manifest=self._manifest(name, version))
@@ -223,8 +233,9 @@ class Registry:
         return record
 
     def _read_wanted(self, record: ModelRecord) -> ModelRecord:
-        for number in record.wanted:
-            record = record.with_version(self._read(record.name, record.versions[number]))
+        while unread := [number for number in record.wanted if not record.versions[number].is_read]:
+            for number in unread:
+                record = record.with_version(self._read(record.name, record.versions[number]))
         return record
 
     def _load_version(self, name: str, version: VersionRecord, old: Model | None) -> Model:

@@ -24,10 +24,7 @@ Stamp: TypeAlias = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """A version on disk as it was found; with a `reason` it is broken and never served.
-
-    Without a manifest and a reason nobody has read it yet.
-    """
+    """A version on disk as it was found; with a `reason` it is broken and never served."""
 
     number: int
     manifest: Manifest | None
@@ -38,6 +35,10 @@ class VersionRecord:
     """Whether the digest of every file was compared. What is loaded was, as far as it was read."""
     note: str | None = None
     """What is wrong with its files, though it serves."""
+
+    @property
+    def is_read(self) -> bool:
+        return bool(self.manifest or self.reason)
 
     def broken_by(self, error: BrokenArtifact) -> "VersionRecord":
         """The same version, broken; to be looked at again if that may pass."""

@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression
 from mlapi import inspection
 from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
-from mlapi.artifact import read_manifest
+from mlapi.artifact import SIGNATURE, read_manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
 from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Manifest
 from mlapi.model import Model
@@ -556,6 +556,29 @@ def test_a_look_that_is_not_eager_loads_nothing(tmp_path: Path, monkeypatch: pyt
     registry = open_registry(tmp_path, eager=False)
 
     assert registry.snapshot.models["line"].latest == 1
+
+
+def test_a_look_that_is_not_eager_finds_the_versions_that_a_server_does(tmp_path: Path) -> None:
+    for version in (1, 2, 3, 4):
+        line(tmp_path, version)
+        set_alias(tmp_path / "line", "production", version)
+    spoil(tmp_path / "line" / "4" / MODEL)
+    spoil(tmp_path / "line" / "3" / GOLDEN)
+
+    for eager in (True, False):
+        registry = open_registry(tmp_path, eager=eager)
+        assert [slope(registry, ref) for ref in (None, "production", "latest")] == [2, 2, 2]
+        with pytest.raises(ModelUnavailable, match=r"version 4 .* is broken: model\.joblib was altered"):
+            registry.get("line", "4")
+
+
+def test_a_look_that_is_not_eager_knows_the_latest_that_is_signed(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    for version in ("2", "3"):
+        (tmp_path / "line" / version / SIGNATURE).unlink()
+
+    assert open_registry(tmp_path, eager=False).snapshot.models["line"].latest == 1
 
 
 def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
