@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,13 +79,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--models-dir", type=click.Path(path_type=Path), help="Serve this folder of models.")
+@click.option("--models-dir", help="Serve the models of this folder or URL.")
 @click.option("--host", help="Listen on this address.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Listen on this port.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Serve with this many processes.")
 def serve(**given: Any) -> None:
     """Serve the models under gunicorn until SIGTERM or Ctrl-C."""
-    settings = replace(load_settings(), **{name: value for name, value in given.items() if value})
+    settings = load_settings(options={name: value for name, value in given.items() if value is not None})
     from mlapi.server import Server
 
     Server(settings).run()

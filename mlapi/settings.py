@@ -1,4 +1,4 @@
-"""The settings: one typed table, fed by config/mlapi.toml and then by MLAPI_* variables.
+"""The settings: one typed table, fed by config/mlapi.toml, then by MLAPI_* variables, then by options.
 
 The only module that reads the environment. Settings are read once, at the start, and passed as an
 argument from there; a name or a value that is wrong stops the start with every problem listed.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlapi.errors import SettingsError
@@ -170,13 +171,20 @@ class Row:
 _TABLE = {entry.name: entry for entry in fields(Settings)}
 
 
-def load_settings(file: Path = FILE, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    file: Path = FILE,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, object] = MappingProxyType({}),
+) -> Settings:
     """The settings in force.
 
+    Args:
+        options: Settings by name that a command line gives; they win.
+
     Raises:
-        SettingsError: A name is unknown or a value is wrong, in the file or in the environment.
+        SettingsError: A name is unknown or a value is wrong, wherever it comes from.
     """
-    return Settings(**{row.name: row.value for row in settings_rows(file, environ)})
+    return Settings(**{row.name: row.value for row in settings_rows(file, environ, options)})
 
 
 @cache
@@ -185,7 +193,11 @@ def process_settings() -> Settings:
     return load_settings()
 
 
-def settings_rows(file: Path = FILE, environ: Mapping[str, str] | None = None) -> list[Row]:
+def settings_rows(
+    file: Path = FILE,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, object] = MappingProxyType({}),
+) -> list[Row]:
     """Every setting with its value and its source, in the table's order.
 
     Raises:
@@ -195,7 +207,7 @@ def settings_rows(file: Path = FILE, environ: Mapping[str, str] | None = None) -
         name: Row(name, entry.default, "default", entry.metadata["help"]) for name, entry in _TABLE.items()
     }
     problems = []
-    for name, value, source in _given(file, os.environ if environ is None else environ):
+    for name, value, source in _given(file, os.environ if environ is None else environ, options):
         if name not in _TABLE:
             problems.append(f"{source}: unknown setting{_nearest(name)}")
             continue
@@ -216,13 +228,17 @@ def _is_inside(folder: Path, place: Path | str) -> bool:
     return isinstance(place, Path) and folder.resolve().is_relative_to(place.resolve())
 
 
-def _given(file: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+def _given(
+    file: Path, environ: Mapping[str, str], options: Mapping[str, object]
+) -> Iterator[tuple[str, object, str]]:
     """Name, value and source of all that is given; what comes later wins."""
     for name, value in _read(file).items():
         yield name, value, f"{file}: {name}"
     for variable in sorted(environ):
         if variable.startswith(PREFIX):
             yield variable.removeprefix(PREFIX).lower(), environ[variable], variable
+    for name, option in options.items():
+        yield name, option, f"--{name.replace('_', '-')}"
 
 
 def _read(file: Path) -> dict[str, object]:

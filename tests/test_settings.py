@@ -69,6 +69,18 @@ def test_bad_values_stop_the_start(tmp_path: Path, name: str, value: str) -> Non
         load_settings(tmp_path / "none.toml", {f"MLAPI_{name}": value})
 
 
+def test_options_win_and_are_checked_like_the_rest(tmp_path: Path) -> None:
+    def given(**options: object) -> Settings:
+        return load_settings(tmp_path / "none.toml", {"MLAPI_PORT": "9001"}, options)
+
+    assert (given(port=9002).port, given().port) == (9002, 9001)
+    assert given(models_dir="s3://bucket/models").models_dir == "s3://bucket/models"
+    with pytest.raises(SettingsError, match="--models-dir: expected a path"):
+        given(models_dir="")
+    with pytest.raises(SettingsError, match="state_dir lies in models_dir"):
+        given(models_dir=".")
+
+
 @pytest.mark.parametrize("text", ["port =", "x = " + "[" * 5000, "port = " + "9" * 5000])
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"mlapi\.toml cannot be read"):
