@@ -6,6 +6,7 @@ of ours.
 
 import getpass
 import logging
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -321,7 +322,7 @@ def settings() -> None:
     stdout.print(table)
 
 
-def _registry(settings: Settings, *, eager: bool = True) -> "Registry":
+def _registry(settings: Settings, *, eager: bool) -> "Registry":
     from mlapi.registry import open_registry
 
     return open_registry(settings, eager=eager)
@@ -332,8 +333,15 @@ def _changes(settings: Settings, *, eager: bool = False) -> "Changes":
     from mlapi.trust import make_key
 
     make_key(settings)
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return open_changes(settings, who, _registry(settings, eager=eager))
+    return open_changes(settings, _who(), _registry(settings, eager=eager))
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def _table(*columns: str) -> Table:

@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it fails."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -108,6 +109,21 @@ def test_every_change_is_in_the_audit_log(run: Run, tmp_path: Path) -> None:
     ]
     assert {line["model"] for line in told} == {"svm"}
     assert all("@" in line["who"] and line["time"] for line in told)
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found"), OSError("No username set")])
+def test_a_user_without_a_name_is_told_by_number(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", refuse)
+
+    run("train", "svm")
+
+    (line,) = (tmp_path / "state" / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["who"].startswith(f"{os.getuid()}@")
 
 
 def test_gc_keeps_the_newest_what_aliases_name_and_what_they_held(run: Run, tmp_path: Path) -> None:
