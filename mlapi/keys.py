@@ -109,7 +109,7 @@ def local_key(state_dir: Path) -> SigningKey:
         key = _read_private(folder / _PRIVATE)
     if not _is_public(folder / _PUBLIC, key):  # new, or a crash came between the two
         with disk.locked(folder / _LOCK):
-            disk.replace(folder / _PUBLIC, f"{key.public}\n".encode())
+            disk.replace(folder / _PUBLIC, _to_line(_read_private(folder / _PRIVATE)))
     return key
 
 
@@ -125,11 +125,11 @@ def create_key(state_dir: Path, *, replace: bool = False) -> SigningKey:
         return local_key(state_dir)
     if not replace:
         raise KeyProblem(f"{folder / _PRIVATE} exists; --replace makes a new one and goes on trusting it")
-    old = local_key(state_dir)
-    disk.replace(folder / f"{old.public.id}.pub", f"{old.public}\n".encode())
-    new = SigningKey.generate()
-    disk.replace(folder / _PRIVATE, _to_pem(new), 0o600)
-    disk.replace(folder / _PUBLIC, f"{new.public}\n".encode())
+    with disk.locked(folder / _LOCK):
+        old, new = _read_private(folder / _PRIVATE), SigningKey.generate()
+        disk.replace(folder / f"{old.public.id}.pub", _to_line(old))  # first: no crash may distrust it
+        disk.replace(folder / _PRIVATE, _to_pem(new), 0o600)
+        disk.replace(folder / _PUBLIC, _to_line(new))
     return new
 
 
@@ -160,9 +160,13 @@ def _read_private(file: Path) -> SigningKey:
 
 def _is_public(file: Path, key: SigningKey) -> bool:
     try:
-        return disk.read(file, _MOST_BYTES) == f"{key.public}\n".encode()
+        return disk.read(file, _MOST_BYTES) == _to_line(key)
     except FileNotFoundError:
         return False
+
+
+def _to_line(key: SigningKey) -> bytes:
+    return f"{key.public}\n".encode()
 
 
 def _to_pem(key: SigningKey) -> bytes:

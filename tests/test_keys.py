@@ -35,6 +35,19 @@ def test_processes_at_once_make_one_key(tmp_path: Path) -> None:
     assert len(set(keys)) == 1
 
 
+def test_keys_replaced_at_once_all_stay_trusted(tmp_path: Path) -> None:
+    first = local_key(tmp_path).public
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: create_key(tmp_path, replace=True).public, range(8)))
+        used = list(pool.map(lambda _: local_key(tmp_path).public, range(8)))
+
+    assert len({first, *made}) == 9
+    assert set(used) <= set(made)
+    assert set(trusted_keys(tmp_path, ())) == {key.id for key in (first, *made)}
+    assert (tmp_path / "keys" / "local.pub").read_text() == f"{local_key(tmp_path).public}\n"
+
+
 def test_a_public_key_is_one_line(tmp_path: Path) -> None:
     key = local_key(tmp_path).public
 
