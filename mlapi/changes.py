@@ -141,7 +141,7 @@ class Changes:
         self.registry.refresh()
 
     def collect(self, keep: int) -> list[Key]:
-        """Delete all but each model's newest versions, those of aliases, and what these held just before.
+        """Delete all but the newest versions, `latest`, those of aliases, and what these held just before.
 
         Also removes what crashes left behind.
         """
@@ -201,5 +201,5 @@ def _existing(name: str, aliases: Aliases, alias: str) -> Alias:
 
 def _dispensable(record: ModelRecord, keep: int) -> list[int]:
     held = {number for alias in record.aliases.values() for number in (alias.version, *alias.previous[:1])}
-    newest = set(sorted(record.versions)[-keep:])
+    newest = {*sorted(record.versions)[-keep:], record.latest}  # an older one if the newest are broken
     return [number for number in record.versions if number not in held | newest]

@@ -101,7 +101,14 @@ def sweep(models_dir: Path) -> None:
 
 def _is_left_over(entry: Path) -> bool:
     if entry.name.startswith(STAGING):
-        return time.time() - entry.stat().st_mtime > _ABANDONED_S
+        return _is_abandoned(entry)
     if parse_version(entry.name) is not None:
         return entry.with_name(entry.name + DELETED).exists()
     return entry.name.startswith(GONE)
+
+
+def _is_abandoned(staging: Path) -> bool:
+    try:
+        return time.time() - staging.stat().st_mtime > _ABANDONED_S
+    except FileNotFoundError:  # published in this moment
+        return False

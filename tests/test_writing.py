@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sklearn.linear_model import LinearRegression
 
 from mlapi.aliases import Alias, change_aliases, read_aliases
-from mlapi.artifact import version_numbers
+from mlapi.artifact import SIGNATURE, version_numbers
 from mlapi.errors import Conflict
 from mlapi.manifest import MODEL
 from tests.conftest import AppFactory, changes_in, publish_fitted
@@ -85,6 +85,15 @@ def test_a_rollback_passes_over_what_is_gone_and_what_the_alias_holds_now(folder
     assert changes.roll_back("line") == (2, 1)
     with pytest.raises(Conflict, match="has held no other version that serves"):
         changes.roll_back("line")
+
+
+def test_what_latest_means_is_not_collected_for_newer_ones_that_are_broken(folder: Path) -> None:
+    for _ in range(2):
+        publish_fitted(folder, "line", LinearRegression().fit([[0]], [0]), FRAME)
+    for version in ("4", "5"):
+        (folder / "line" / version / SIGNATURE).unlink()
+
+    assert changes_in(folder).collect(1) == [("line", 2), ("line", 4)]
 
 
 def test_without_production_the_latest_answers(client: FlaskClient) -> None:
