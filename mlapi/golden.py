@@ -86,18 +86,22 @@ def distance(actual: NDArray[Any], expected: Any) -> tuple[float, int]:
 
     Infinite for a label that differs, and for another shape.
     """
-    if actual.dtype.kind != "f":
-        wanted = np.array(expected, dtype=object)
-        if actual.shape != wanted.shape:
-            return np.inf, 0
-        far = np.where(actual.astype(object) == wanted, 0.0, np.inf)
-    else:
-        wanted = np.array(expected, dtype=np.float64)
-        if actual.shape != wanted.shape:
-            return np.inf, 0
-        size = np.maximum(np.abs(wanted), SMALL * np.abs(wanted).max(initial=0.0))
-        apart = np.abs(actual - wanted)
-        far = np.divide(apart, size, out=np.where(apart == 0, 0.0, np.inf), where=size > 0)
+    are_numbers = actual.dtype.kind == "f"
+    try:
+        wanted = np.array(expected, dtype=np.float64 if are_numbers else object)
+    except (ValueError, TypeError):  # words, or rows of unequal length
+        return np.inf, 0
+    if actual.shape != wanted.shape:
+        return np.inf, 0
+    far = _relative(actual, wanted) if are_numbers else np.where(actual.astype(object) == wanted, 0.0, np.inf)
     by_row = far.reshape(len(far), -1).max(axis=1)
     row = int(by_row.argmax())
     return float(by_row[row]), row
+
+
+def _relative(actual: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = np.maximum(np.abs(wanted), SMALL * np.abs(wanted).max(initial=0.0))
+    apart = np.abs(actual - wanted)
+    far: NDArray[np.float64] = np.where(apart == 0, 0.0, np.inf)
+    np.divide(apart, size, out=far, where=size > 0)
+    return far

@@ -78,6 +78,8 @@ def test_distance_is_relative_and_infinite_for_another_label_or_shape() -> None:
     assert distance(np.array(["a", "b"]), ["a", "c"]) == (np.inf, 1)
     assert distance(np.array([1, "a"], dtype=object), [1, "a"]) == (0.0, 0)
     assert distance(np.array([[1.0, 2.0]]), [[1.0]]) == (np.inf, 0)
+    assert distance(np.array([1.0, 2.0]), ["a", "b"]) == (np.inf, 0)
+    assert distance(np.array([[1.0], [2.0]]), [[1.0], [2.0, 3.0]]) == (np.inf, 0)
     assert distance(np.array([[1.0], [np.nan]]), [[1.0], [2.0]])[0] != 0
 
 
