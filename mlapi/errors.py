@@ -196,6 +196,14 @@ class BrokenArtifact(MlapiError):
     """A version on disk that must not be served; the message is its reason."""
 
     @property
+    def origin(self) -> BaseException | None:
+        """What it came of, below errors of ours; None if it is the first."""
+        cause = self.__cause__
+        while isinstance(cause, MlapiError):
+            cause = cause.__cause__
+        return cause
+
+    @property
     def may_pass(self) -> bool:
         """Whether the disk refused for now, rather than the version being wrong."""
         cause = self.__cause__

@@ -265,7 +265,7 @@ class Registry:
                     model = self._load_version(name, version, None)
                 except BrokenArtifact as error:
                     failure = str(error)
-                    if not isinstance(error.__cause__, OSError | MemoryError):
+                    if not isinstance(error.origin, OSError | MemoryError):
                         self._failed[key] = failure  # it will not get better by itself
                 else:
                     self._on_demand.put(key, model)

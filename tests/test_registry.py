@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pandas as pd
 import pytest
+from joblib.numpy_pickle import NumpyUnpickler
 from sklearn.linear_model import LinearRegression
 
 from mlapi import inspection
@@ -201,6 +202,25 @@ def test_a_version_that_fails_on_demand_is_listed_as_broken(tmp_path: Path) -> N
     for _ in range(5):
         registry.refresh()
         assert [number for _, number, _ in registry.snapshot.broken] == [2], "it stays broken"
+
+
+def test_a_version_that_memory_was_too_short_for_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    def refuse(_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NumpyUnpickler, "load", refuse)
+        with pytest.raises(ModelUnavailable, match="MemoryError"):
+            registry.get("line", "2")
+
+    assert slope(registry, "2") == 2
 
 
 def test_a_mended_version_serves_again(tmp_path: Path) -> None:
