@@ -31,7 +31,7 @@ LEAST_BYTES = 16 * 1024 * 1024
 """Below this a copy costs more than it saves."""
 
 UNUSED_S = 600
-"""How long a copy stays that nobody maps: the other processes, or the next start, may want it still."""
+"""How old a copy is at least before it goes: until then the other processes may still come to map it."""
 
 _LOCK = ".lock"
 

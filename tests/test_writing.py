@@ -15,7 +15,7 @@ from mlapi.aliases import Alias, change_aliases, read_aliases
 from mlapi.artifact import SIGNATURE, version_numbers
 from mlapi.errors import Conflict
 from mlapi.manifest import MODEL
-from tests.conftest import AppFactory, changes_in, publish_fitted
+from tests.conftest import STATE, AppFactory, changes_in, publish_fitted
 from tests.problems import assert_problem
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0]})
@@ -31,13 +31,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.conftest import STATE  # noqa: PLC0415
-
-    return STATE
-
-
-@pytest.fixture
 def client(folder: Path, make_app: AppFactory) -> FlaskClient:
     return make_app(folder, allow_writes=True).test_client()
 
@@ -48,11 +41,11 @@ def predicted(client: FlaskClient, ref: str = "") -> float:
     return float(answer["version"])
 
 
-def audit(state: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (state / "audit.jsonl").read_text().splitlines()]
+def audit() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (STATE / "audit.jsonl").read_text().splitlines()]
 
 
-def test_an_alias_is_set_and_answers_at_once(client: FlaskClient, folder: Path, state: Path) -> None:
+def test_an_alias_is_set_and_answers_at_once(client: FlaskClient, folder: Path) -> None:
     response = client.put(PRODUCTION, json={"version": 2})
 
     assert response.status_code == 200
@@ -61,7 +54,7 @@ def test_an_alias_is_set_and_answers_at_once(client: FlaskClient, folder: Path, 
     assert response.headers["ETag"] == client.get("/models/line").headers["ETag"]
     assert predicted(client) == 2
     assert read_aliases(folder / "line") == {"production": Alias(2, (1,))}
-    last = audit(state)[-1]
+    last = audit()[-1]
     assert (last["who"], last["what"], last["from"], last["to"]) == ("http 127.0.0.1", "promote", 1, 2)
 
 
@@ -123,7 +116,9 @@ def test_a_version_whose_files_are_gone_can_be_deleted_for_good(client: FlaskCli
 
 @pytest.mark.parametrize("ref", ["production", "latest", "0", "9", "01"])
 def test_only_a_version_that_there_is_can_be_deleted(client: FlaskClient, ref: str) -> None:
-    assert_problem(client.delete(f"/models/line/versions/{ref}"), 404, "version-not-found")
+    problem = assert_problem(client.delete(f"/models/line/versions/{ref}"), 404, "version-not-found")
+
+    assert "versions: 1, 2, 3" in problem["detail"]
 
 
 def test_a_version_that_an_alias_holds_is_not_deleted(client: FlaskClient) -> None:

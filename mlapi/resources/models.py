@@ -21,6 +21,7 @@ from mlapi.errors import (
     ReportNotFound,
     VersionNotFound,
     WritesNotAllowed,
+    listed,
     quoted,
 )
 from mlapi.manifest import MODEL, REPORT, Manifest, differences
@@ -79,7 +80,8 @@ class Version(Resource):  # type: ignore[misc]
         changes = _changes(self.registry, self.settings)
         number = parse_version(ref)
         if number is None:
-            raise VersionNotFound(f"{quoted(ref)} is no version's number")
+            known = listed(self.registry.snapshot.record(name).numbers)
+            raise VersionNotFound(f"{quoted(ref)} is no version's number; versions: {known}")
         with _writing():
             changes.delete_version(name, number, _unchanged(self.registry, name))
         return Response(status=204)
