@@ -141,16 +141,22 @@ class Registry:
 
     def check(self, seconds: float = _CHECK_S) -> None:
         """Read, for so long, versions that nobody has asked for, and compare their digests."""
-        with self._refreshing:
+        checked = list(self._check_some(seconds))
+        with self._refreshing:  # only now: who changes an alias must not wait for the digests of large files
             old = self._snapshot
             models = dict(old.models)
-            deadline = time.monotonic() + seconds
-            for name, version in self._unchecked(old):
-                models[name] = models[name].with_version(self._checked(name, version))
-                if time.monotonic() > deadline:
-                    break
+            for name, before, after in checked:
+                if name in models and models[name].versions.get(before.number) is before:
+                    models[name] = models[name].with_version(after)
             new = self._snapshot = replace(old, models=models)
         _log_changes(old, new)
+
+    def _check_some(self, seconds: float) -> Iterator[tuple[str, VersionRecord, VersionRecord]]:
+        deadline = time.monotonic() + seconds
+        for name, version in self._unchecked(self._snapshot):
+            yield name, version, self._checked(name, version)
+            if time.monotonic() > deadline:
+                return
 
     def _still_means(self, name: str, ref: str | None, number: int) -> bool:
         """Whether a reference means this version also now that one more is known as broken."""

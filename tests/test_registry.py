@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -336,6 +337,29 @@ def test_a_version_that_nobody_asks_for_is_checked_in_the_background(tmp_path: P
 
     wait_until(lambda: [number for _, number, _ in registry.snapshot.broken] == [2])
     assert registry.snapshot.models["line"].latest == 3
+
+
+def test_a_look_does_not_wait_for_digests_and_is_not_undone_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path, version)
+    registry = open_registry(tmp_path)
+    registry.refresh()
+
+    def compare_meanwhile(folder: Path, _: Manifest) -> None:
+        set_alias(tmp_path / "line", "production", 3)
+        Folder(tmp_path).delete("line", int(folder.name))
+        look = threading.Thread(target=registry.refresh)
+        look.start()
+        look.join(timeout=10)
+        assert not look.is_alive()
+
+    monkeypatch.setattr(registry_module, "check_files", compare_meanwhile)
+    registry.check()
+
+    record = registry._snapshot.models["line"]
+    assert (record.numbers, record.aliases["production"].version) == ([1, 3], 3)
 
 
 def test_golden_rows_that_are_not_reproduced_break_a_version(tmp_path: Path) -> None:
