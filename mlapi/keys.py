@@ -109,6 +109,7 @@ def local_key(state_dir: Path) -> SigningKey:
         key = _read_private(folder / _PRIVATE)
     if not _is_public(folder / _PUBLIC, key):  # new, or a crash came between the two
         with disk.locked(folder / _LOCK):
+            _keep_public(folder)
             disk.replace(folder / _PUBLIC, _to_line(_read_private(folder / _PRIVATE)))
     return key
 
@@ -163,6 +164,15 @@ def _is_public(file: Path, key: SigningKey) -> bool:
         return disk.read(file, _MOST_BYTES) == _to_line(key)
     except FileNotFoundError:
         return False
+
+
+def _keep_public(folder: Path) -> None:
+    """What lies in the local one's place, under its id: it may be another machine's, copied to be trusted."""
+    try:
+        found = parse_public_key(disk.read(folder / _PUBLIC, _MOST_BYTES).decode())
+    except (FileNotFoundError, ValueError):
+        return
+    disk.replace(folder / f"{found.id}.pub", f"{found}\n".encode())
 
 
 def _to_line(key: SigningKey) -> bytes:

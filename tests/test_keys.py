@@ -1,3 +1,4 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_processes_at_once_make_one_key(tmp_path: Path) -> None:
         keys = list(pool.map(lambda _: local_key(tmp_path).public, range(8)))
 
     assert len(set(keys)) == 1
+
+
+def test_a_public_key_that_was_copied_here_stays_trusted(tmp_path: Path) -> None:
+    theirs = local_key(tmp_path / "trainer").public
+    (tmp_path / "server" / "keys").mkdir(parents=True)
+    shutil.copy(tmp_path / "trainer" / "keys" / "local.pub", tmp_path / "server" / "keys")
+
+    ours = local_key(tmp_path / "server").public
+
+    assert set(trusted_keys(tmp_path / "server", ())) == {ours.id, theirs.id}
 
 
 def test_keys_replaced_at_once_all_stay_trusted(tmp_path: Path) -> None:
