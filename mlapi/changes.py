@@ -1,9 +1,10 @@
 """Everything that alters what is published: each change checked, made whole, and told to the audit log."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlapi import publication
 from mlapi.aliases import Alias, Aliases, Edit, pointing
@@ -29,6 +30,8 @@ from mlapi.trust import make_key
 
 Precondition = Callable[[], None]
 """Called once nobody else can change the model's aliases; raises if the change must not be made any more."""
+
+_Move: TypeAlias = tuple[int | None, int | None]
 
 
 def _always() -> None:
@@ -59,6 +62,8 @@ class Changes:
         manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
         self.audit.record("publish", manifest.name, None, manifest.version)
         registry.refresh()
+        if registry.snapshot.record(draft.name).numbers == [manifest.version]:
+            self.audit.record("promote", manifest.name, None, manifest.version, alias=PRODUCTION)
         return manifest
 
     def promote(
@@ -132,13 +137,16 @@ class Changes:
             holders = [alias for alias, entry in aliases.items() if entry.version == version]
             if holders:
                 raise Conflict(f"version {version} of model {name!r} is held by {listed(holders)}")
-            self.registry.store.delete(name, version)
+            self.audit.record("delete", name, version, None)
+            try:
+                self.registry.store.delete(name, version)
+            except OSError:
+                self._failed("delete", name, None, (version, None))
+                raise
             return aliases
 
         self._record(name)
         self._edit(name, edit)
-        self.audit.record("delete", name, version, None)
-        self.registry.refresh()
 
     def collect(self, keep: int) -> list[Key]:
         """Delete all but the newest versions, `latest`, those of aliases, and what these held just before.
@@ -154,19 +162,39 @@ class Changes:
         return deleted
 
     def _change_alias(self, what: str, name: str, alias: str, edit: Edit) -> tuple[Aliases, Aliases]:
-        before, after = self._edit(name, edit)
-        if before != after:
-            old, new = (aliases[alias].version if alias in aliases else None for aliases in (before, after))
-            self.audit.record(what, name, old, new, alias=alias)
-        self.registry.refresh()
-        return before, after
+        attempts: list[_Move] = []
+
+        def told(aliases: Aliases) -> Aliases:
+            after = edit(aliases)
+            if attempts:  # somebody else was faster, and the store asks again
+                self._failed(what, name, alias, attempts.pop())
+            if after != aliases:
+                attempts.append(_move(alias, aliases, after))
+                self.audit.record(what, name, *attempts[-1], alias=alias)
+            return after
+
+        try:
+            return self._edit(name, told)
+        except OSError:
+            if attempts:
+                self._failed(what, name, alias, attempts.pop())
+            raise
 
     def _edit(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
         self.audit.prepare()
         try:
-            return self.registry.store.change_aliases(name, edit)
+            states = self.registry.store.change_aliases(name, edit)
         except BrokenArtifact as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from error
             raise Conflict(f"model {name!r}: {error}") from error
+        self.registry.refresh()
+        return states
+
+    def _failed(self, what: str, name: str, alias: str | None, move: "_Move") -> None:
+        """First comes the line and then the change, so that none lacks one; this says it was not made."""
+        with suppress(OSError):
+            self.audit.record(f"{what} failed", name, *move, alias=alias)
 
     def _record(self, name: str) -> ModelRecord:
         self.registry.refresh()
@@ -185,12 +213,21 @@ class Changes:
         return True
 
 
-def open_changes(settings: Settings, who: str, registry: Registry | None = None) -> Changes:
-    """Changes by somebody, of what a registry shows, or else of what the settings name."""
-    if registry is None:
-        make_key(settings)
-        registry = open_registry(settings, eager=False)
-    return Changes(registry, settings.state_dir, Audit(settings.state_dir, who))
+def open_changes(settings: Settings, who: str, *, eager: bool = False) -> Changes:
+    """Changes by somebody, of what the settings name; makes this machine's key where there is none yet."""
+    make_key(settings)
+    return changes_of(open_registry(settings, eager=eager), settings.state_dir, who)
+
+
+def changes_of(registry: Registry, state_dir: Path, who: str) -> Changes:
+    """Changes by somebody, of what a registry shows."""
+    return Changes(registry, state_dir, Audit(state_dir, who))
+
+
+def _move(alias: str, before: Aliases, after: Aliases) -> _Move:
+    """From which version an alias goes to which; None is none."""
+    old, new = (state[alias].version if alias in state else None for state in (before, after))
+    return old, new
 
 
 def _existing(name: str, aliases: Aliases, alias: str) -> Alias:

@@ -330,10 +330,8 @@ def _registry(settings: Settings, *, eager: bool) -> "Registry":
 
 def _changes(settings: Settings, *, eager: bool = False) -> "Changes":
     from mlapi.changes import open_changes
-    from mlapi.trust import make_key
 
-    make_key(settings)
-    return open_changes(settings, _who(), _registry(settings, eager=eager))
+    return open_changes(settings, _who(), eager=eager)
 
 
 def _who() -> str:

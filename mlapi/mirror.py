@@ -60,8 +60,8 @@ class Mirror:
             began, problem = time.time(), None
             try:
                 self._follow(self.remote.entries())
-            except OSError as error:
-                problem = error.strerror or str(error)
+            except Exception as error:  # a defect of ours too is nobody's success
+                problem = getattr(error, "strerror", None) or type(error).__name__
                 raise
             finally:
                 note.truncate(0)

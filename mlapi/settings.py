@@ -135,7 +135,9 @@ class Settings:
         "The most memory for versions that no alias and not `latest` names, loaded when asked for.",
     )
     state_dir: Path = _setting(
-        Path("state"), _path, "The folder that holds the keys, the audit log, and copies of distant models."
+        Path("state"),
+        _path,
+        "The folder for the keys, the audit log, and copies of distant and large models.",
     )
     trusted_keys: tuple[str, ...] = _setting(
         (), _public_keys, "Public keys whose versions are served, beside those of this machine."

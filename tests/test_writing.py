@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from sklearn.linear_model import LinearRegression
 
+from mlapi import disk
 from mlapi.aliases import Alias, change_aliases, read_aliases
 from mlapi.artifact import SIGNATURE, version_numbers
 from mlapi.errors import Conflict
@@ -248,6 +249,22 @@ def test_a_log_that_cannot_be_written_forbids_the_change(
     assert_problem(client.put(PRODUCTION, json={"version": 2}), 503, "not-writable")
 
     assert read_aliases(folder / "line") == {"production": Alias(1)}
+
+
+def test_a_change_that_the_disk_refuses_has_its_lines(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line comes first, so that no change lacks one."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk, "replace", full)
+
+    assert_problem(client.put(PRODUCTION, json={"version": 2}), 503, "not-writable")
+
+    told = [(line["what"], line["from"], line["to"]) for line in audit()[-2:]]
+    assert told == [("promote", 1, 2), ("promote failed", 1, 2)]
 
 
 def test_an_alias_file_with_garbage_is_not_overwritten(client: FlaskClient, folder: Path) -> None:

@@ -12,7 +12,7 @@ from mlapi import formats, schemas
 from mlapi import signature as signatures
 from mlapi.artifact import read_file
 from mlapi.body import read_body
-from mlapi.changes import Changes, open_changes
+from mlapi.changes import Changes, changes_of
 from mlapi.errors import (
     BrokenArtifact,
     ModelUnavailable,
@@ -143,7 +143,7 @@ def _changes(registry: Registry, settings: Settings) -> Changes:
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
         raise WritesNotAllowed(f"a page from {quoted(origin)} may not change models here")
-    return open_changes(settings, f"http {request.remote_addr}", registry)
+    return changes_of(registry, settings.state_dir, f"http {request.remote_addr}")
 
 
 @contextmanager
