@@ -5,6 +5,8 @@ import io
 import operator
 import os
 import pickle
+import pickletools
+from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -107,6 +109,13 @@ def test_each_algorithm_names_what_its_artifacts_need(trained: Path, name: str) 
     assert set(pickling.names_in(content)) == set(ALGORITHMS[name].classes)
 
 
+def test_the_names_within_an_array_of_estimators_are_told_too() -> None:
+    content = dumped(GradientBoostingRegressor(n_estimators=2).fit(X[:50], X[:50, 0]))
+
+    assert "sklearn.tree._tree.Tree" in pickling.names_in(content)
+    pickling.load(content, pickling.names_in(content))
+
+
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
 def test_files_are_read_as_joblib_writes_them(tmp_path: Path, compress: Any) -> None:
     joblib.dump(KMeans(2, n_init=1, random_state=0).fit(X), tmp_path / "file", compress=compress)
@@ -172,3 +181,134 @@ def test_a_large_array_is_a_view_of_the_bytes_and_a_small_one_a_copy(order: Any)
     assert np.shares_memory(found[0], np.frombuffer(content, np.uint8))
     assert not np.shares_memory(found[1], np.frombuffer(content, np.uint8))
     assert not found[0].flags.writeable
+
+
+def forged(*, over: str, inner: bool = False) -> bytes:
+    """Pickles of nothing but numpy's own names that make an object of a number, or hide a method."""
+
+    def value(of: Any) -> bytes:
+        return pickletools.optimize(pickle.dumps(of, protocol=3))[2:-1]
+
+    address = value(b"A" * 8)
+    dtype = b"cnumpy\ndtype\n(" + value("O") + value(False) + value(True) + b"tR"
+    flags = b"(" + value(3) + value("|") + b"NNN" + value(-1) + value(-1) + value(0) + b"tb"
+    body = {
+        "a buffer": b"cnumpy\nndarray\n(" + value((1,)) + dtype + address + b"tR",
+        "a buffer, as a new object": b"cnumpy\nndarray\n(" + value((1,)) + dtype + address + b"t\x81",
+        "an old way to make one": b"(" + b"cnumpy\nndarray\n" + value((1,)) + dtype + address + b"o",
+        "the flags of a dtype": b"cnumpy._core.multiarray\nscalar\n(" + dtype + flags + address + b"tR",
+        "a part of a dtype": b"cnumpy._core.multiarray\nscalar\n("
+        + dtype
+        + b"("
+        + value(3)
+        + value("|")
+        + b"(cnumpy\ndtype\n("
+        + value("u8")
+        + b"tR"
+        + value((1,))
+        + b"tNN"
+        + value(-1)
+        + value(-1)
+        + value(0)
+        + b"tb"
+        + address
+        + b"tR",
+        "fields of objects": b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n("
+        + value("V8")
+        + value(False)
+        + value(True)
+        + b"tR("
+        + value(3)
+        + value("|")
+        + b"N"
+        + value(("a",))
+        + b"}"
+        + value("a")
+        + b"("
+        + dtype
+        + value(0)
+        + b"ts"
+        + value(8)
+        + value(1)
+        + value(0)
+        + b"tb"
+        + address
+        + b"tR",
+        "a class": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n(N}" + value("read") + b"cnumpy\ndtype\nstb",
+        "a method": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}" + value("read") + b"cnumpy\ndtype\nsb",
+        "an array twice": b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
+        + value((0,))
+        + value(b"b")
+        + b"tR"
+        + 2
+        * (b"(" + value(1) + value((1,)) + b"cnumpy\ndtype\n" + value(("f8",)) + b"R\x89" + address + b"tb"),
+    }[over]
+    if inner:
+        shell = dumped(np.array([None], dtype=object))
+        return shell[: shell.index(b"\x80\x05")] + b"\x80\x05" + body + b"."
+    return b"\x80\x03" + body + b"."
+
+
+FORGED = [
+    "a buffer",
+    "a buffer, as a new object",
+    "an old way to make one",
+    "the flags of a dtype",
+    "a part of a dtype",
+    "fields of objects",
+    "a class",
+    "a method",
+    "an array twice",
+]
+
+
+@pytest.mark.parametrize("over", FORGED)
+@pytest.mark.parametrize("inner", [False, True])
+def test_numpy_makes_no_objects_of_numbers(over: str, inner: bool) -> None:
+    content = forged(over=over, inner=inner)
+
+    assert pickling.names_in(content) == []
+    with pytest.raises(BrokenArtifact, match=r"it (calls|makes|names|has|alters|describes) "):
+        pickling.load(content, CLASSES)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04)" + b"\x85" * 1_000_000 + b"}\x94N\x86R.",
+        b"\x80\x04})" + b"\x85" * 1_000_000 + b"Ns.",
+        b"\x80\x04(" + b")" + b"\x85" * 1_000_000 + b"\x91.",
+        b"\x80\x04})" + b"2\x86" * 60 + b"Ns.",
+        b"\x80\x05\x96" + (2**50).to_bytes(8, "little") + b".",
+    ],
+    ids=["deep", "deep key", "deep member", "wide key", "bytes"],
+)
+def test_looking_for_names_is_not_led_into_a_trap(content: bytes) -> None:
+    with suppress(BrokenArtifact):
+        assert pickling.names_in(content) == []
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *("f8", ">f8", "<i4", "?", "f2", "c16", "g", "U5", ">U5", "S3", "V7", "O", "U0"),
+        *("M8[ns]", "M8", "m8[25s]", ">M8[D]"),
+        [("a", "f8", (2, 3)), ("b", "U4")],
+        np.dtype([("a", "i1"), ("b", "f8")], align=True),
+        {"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [3, 8], "itemsize": 32},
+        [("n", [("x", ">f4"), ("y", "M8[ms]")])],
+        [(("title", "a"), "f8")],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3), (20_000,)])
+def test_arrays_and_numbers_of_each_type_come_back(dtype: Any, shape: Any) -> None:
+    array = np.zeros(shape, dtype)
+    for made in (array, *array.ravel()[:1], array.dtype):
+        for content in (dumped(made), pickle.dumps(made, 4)):
+            found = pickling.load(content, [])
+
+            assert pickling.names_in(content) == []
+            np.testing.assert_array_equal(found, made)
+            if isinstance(made, np.ndarray | np.generic):
+                assert found.dtype == made.dtype.newbyteorder("=") or found.dtype == made.dtype
