@@ -129,6 +129,18 @@ def test_a_version_that_an_alias_holds_is_not_deleted(client: FlaskClient) -> No
     assert predicted(client, "/1") == 1
 
 
+@pytest.mark.parametrize("header", ["", '"', ",", "unquoted", 'W/"x"'])
+def test_an_if_match_that_says_nothing_matches_nothing(client: FlaskClient, header: str) -> None:
+    for response in (
+        client.put(PRODUCTION, json={"version": 3}, headers={"If-Match": header}),
+        client.delete(PRODUCTION, headers={"If-Match": header}),
+        client.delete("/models/line/versions/3", headers={"If-Match": header}),
+    ):
+        assert_problem(response, 412, "precondition-failed")
+
+    assert client.get("/models/line").get_json()["aliases"] == {"production": 1}
+
+
 def test_if_match_takes_the_state_that_was_read(client: FlaskClient) -> None:
     read = client.get("/models/line").headers["ETag"]
     assert client.put(PRODUCTION, json={"version": 2}, headers={"If-Match": read}).status_code == 200
@@ -220,7 +232,7 @@ def test_writing_is_forbidden_unless_the_settings_allow_it(
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost.evil.example", "", "x", "http://[", "http://"]
+    "origin", ["http://evil.example", "null", "http://localhost.evil.example", "", "x", "http://[", "http://[x]"]
 )
 @pytest.mark.parametrize("write", WRITES)
 def test_a_page_of_another_site_may_not_write(
