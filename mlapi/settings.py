@@ -34,9 +34,16 @@ def _place(value: object) -> Path | str:
     """A folder, or the URL of one; that of a local file is a folder too."""
     path = _path(value)
     url = str(value)
-    if "://" not in url:
+    protocol, separator, rest = url.partition("://")
+    if not separator:
         return path
-    return Path(url.removeprefix("file://")) if url.startswith("file://") else url.rstrip("/")
+    if not protocol or not rest.strip("/"):
+        raise ValueError("expected a place behind the ://")
+    if protocol not in ("file", "local"):
+        return url.rstrip("/")
+    if not rest.startswith("/"):
+        raise ValueError(f"expected {protocol}:/// and an absolute path")
+    return Path(rest)
 
 
 def _words(value: object) -> list[str]:

@@ -120,3 +120,13 @@ def test_lists_come_from_toml_and_with_commas(tmp_path: Path) -> None:
 def test_what_decides_about_trust_is_checked(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name}|state_dir lies in models_dir"):
         load_settings(tmp_path / "none.toml", {f"MLAPI_{name}": value})
+
+
+def test_the_url_of_a_local_folder_is_that_folder(tmp_path: Path) -> None:
+    def load(url: str) -> Path | str:
+        return load_settings(tmp_path / "none.toml", {"MLAPI_MODELS_DIR": url}).models_dir
+
+    assert load("file:///srv/models") == load("local:///srv/models") == Path("/srv/models")
+    for url in ("s3://", "://x", "memory://", "file://", "file://srv/models", "local://srv"):
+        with pytest.raises(SettingsError, match="MLAPI_MODELS_DIR: expected"):
+            load(url)
