@@ -71,6 +71,8 @@ class Manifest(Draft):
 
 _STORED = tuple(entry.name for entry in fields(Manifest) if entry.name != "signed_by")
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")  # it names a file in `mlapi.copies`
+
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 _TYPES: Mapping[str, type] = {
@@ -176,6 +178,6 @@ def _file(name: str, entry: Mapping[str, Any]) -> File:
     size, sha256 = entry["bytes"], entry["sha256"]
     if not _FILE.fullmatch(name):
         raise ValueError(f"the name of a file: {name!r}")
-    if type(size) is not int or size < 0 or type(sha256) is not str:
+    if type(size) is not int or size < 0 or type(sha256) is not str or not _SHA256.fullmatch(sha256):
         raise ValueError(f"the size or digest of {name}")
     return File(size, sha256)

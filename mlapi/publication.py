@@ -4,19 +4,21 @@ It is staged in a hidden folder, flushed, loaded once as a server will load it, 
 crash leaves at most what is hidden; `sweep` removes it.
 """
 
+import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlapi import aliases, disk, golden, manifest, pickling
 from mlapi.aliases import Aliases
-from mlapi.artifact import DELETED, GONE, SIGNATURE, STAGING, describe_file, sign, version_numbers
+from mlapi.artifact import DELETED, GONE, SIGNATURE, STAGING, sign, version_numbers
 from mlapi.golden import Golden
 from mlapi.keys import SigningKey
-from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Draft, Manifest
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Draft, File, Manifest
 from mlapi.model import load_model
 from mlapi.names import PRODUCTION, parse_version
 from mlapi.store import Store
@@ -50,16 +52,52 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     staging = home / f"{STAGING}{secrets.token_hex(8)}"
     disk.make_folder(staging)
     try:
-        disk.write_with(staging / MODEL, lambda file: pickling.dump(estimator, file))
+        entries = {MODEL: _write(staging / MODEL, lambda file: pickling.dump(estimator, file))}
         for name, content in {**files, GOLDEN: golden.to_bytes(answers)}.items():
-            disk.write(staging / name, content)
-        entries = {path.name: describe_file(path) for path in staging.iterdir()}
+            entries[name] = _write(staging / name, partial(_put, content))
         unnumbered = manifest.describe(draft, 1, entries, golden.TOLERANCE)
         load_model(staging, unnumbered, trust)
         return _number(store, staging, unnumbered, key)
     except BaseException:
         disk.remove(staging)
         raise
+
+
+class _Hashing:
+    """A file that is written, and the digest of all that was."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+
+    def write(self, content: bytes) -> int:
+        self._digest.update(content)
+        self._bytes += memoryview(content).nbytes
+        return self._file.write(content)
+
+    def tell(self) -> int:
+        return self._bytes
+
+    @property
+    def written(self) -> File:
+        return File(self._bytes, self._digest.hexdigest())
+
+
+def _write(path: Path, dump: Callable[[Any], object]) -> File:
+    """Write a file, and tell what was written: what lies there now may be somebody else's."""
+    found = []
+
+    def hashing(file: BinaryIO) -> None:
+        dump(target := _Hashing(file))
+        found.append(target.written)
+
+    disk.write_with(path, hashing)
+    return found[0]
+
+
+def _put(content: bytes, file: _Hashing) -> None:
+    file.write(content)
 
 
 def _number(store: Store, staging: Path, unnumbered: Manifest, key: SigningKey) -> Manifest:

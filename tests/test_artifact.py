@@ -187,6 +187,7 @@ def features(*entries: dict[str, Any]) -> dict[str, Any]:
         ({"files": {"model.joblib": {"bytes": "9", "sha256": ""}}}, "misstates"),
         ({"files": {"model.joblib": {"bytes": None, "sha256": ""}}}, "misstates"),
         ({"files": {"a\0b": {"bytes": 1, "sha256": ""}}}, "misstates"),
+        ({"files": {"model.joblib": {"bytes": 9, "sha256": "../keys/local.key"}}}, "misstates"),
         ({"algorithm": ["svm"]}, "misstates algorithm"),
         ({"version": True}, "misstates version"),
         ({"metrics": {"r2": 10**400}}, "is not JSON"),

@@ -14,7 +14,7 @@ from mlapi import disk, publication
 from mlapi.aliases import Alias, read_aliases
 from mlapi.artifact import check_files, read_manifest, version_numbers
 from mlapi.errors import BrokenArtifact
-from mlapi.manifest import MODEL
+from mlapi.manifest import GOLDEN, MODEL
 from mlapi.publication import sweep
 from mlapi.store import Folder
 from tests.conftest import publish_fitted, trusting
@@ -33,6 +33,41 @@ def entries(home: Path) -> list[str]:
 
 def test_what_is_published_is_what_is_read(tmp_path: Path) -> None:
     assert line(tmp_path) == read_manifest(tmp_path / "line" / "1", trusting())
+
+
+@pytest.mark.parametrize("name", [MODEL, GOLDEN])
+def test_what_somebody_else_puts_in_its_place_is_not_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    line(tmp_path)
+    other = (tmp_path / "line" / "1" / name).read_bytes() + b"\n"
+    write_with = disk.write_with
+
+    def swap(path: Path, *arguments: Any) -> None:
+        write_with(path, *arguments)
+        if path.name == name:
+            path.unlink()
+            path.write_bytes(other)
+
+    monkeypatch.setattr(disk, "write_with", swap)
+
+    with pytest.raises(BrokenArtifact, match=f"{name} was altered"):
+        line(tmp_path)
+    assert version_numbers(tmp_path / "line") == [1]
+
+
+def test_a_file_that_somebody_else_adds_is_not_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_with = disk.write_with
+
+    def add(path: Path, *arguments: Any) -> None:
+        write_with(path, *arguments)
+        (path.parent / "report.html").write_text("<h1>")
+
+    monkeypatch.setattr(disk, "write_with", add)
+
+    assert set(line(tmp_path).files) == {MODEL, GOLDEN}
 
 
 def test_versions_are_numbered_and_the_first_becomes_production(tmp_path: Path) -> None:
