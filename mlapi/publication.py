@@ -56,8 +56,9 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
         for name, content in {**files, GOLDEN: golden.to_bytes(answers)}.items():
             entries[name] = _write(staging / name, partial(_put, content))
         unnumbered = manifest.describe(draft, 1, entries, golden.TOLERANCE)
-        load_model(staging, unnumbered, trust)
-        return _number(store, staging, unnumbered, key)
+        model = load_model(staging, unnumbered, trust)
+        tolerance = golden.tolerance(model, draft.signature, answers)
+        return _number(store, staging, replace(unnumbered, tolerance=tolerance), key)
     except BaseException:
         disk.remove(staging)
         raise

@@ -232,7 +232,8 @@ def test_writing_is_forbidden_unless_the_settings_allow_it(
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost.evil.example", "", "x", "http://[", "http://[x]"]
+    "origin",
+    ["http://evil.example", "null", "http://localhost.evil.example", "", "x", "http://[", "http://[x]"],
 )
 @pytest.mark.parametrize("write", WRITES)
 def test_a_page_of_another_site_may_not_write(
