@@ -9,39 +9,23 @@ share the bytes share the arrays.
 """
 
 import bz2
-import copyreg
 import gzip
 import lzma
 import math
-import re
 import zlib
 from collections.abc import Callable, Collection, Mapping
-from io import SEEK_CUR, BytesIO
+from io import BytesIO
 from mmap import mmap
-from pickle import (
-    ADDITEMS,
-    APPEND,
-    APPENDS,
-    BUILD,
-    BYTEARRAY8,
-    DICT,
-    FROZENSET,
-    NEWOBJ,
-    NEWOBJ_EX,
-    REDUCE,
-    SETITEM,
-    SETITEMS,
-)
+from pickle import BUILD, NEWOBJ, NEWOBJ_EX, REDUCE
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
-from numpy._core import multiarray
-from numpy.typing import NDArray
 
 from mlapi.errors import BrokenArtifact, reason
+from mlapi.numpy_pickles import NotAllowed, dtype, give_state, reconstruct, reconstructor, scalar
 
 BASE = frozenset(
     {
@@ -102,11 +86,11 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
 
     def permit(name: str) -> None:
         if name not in names:
-            raise _NotAllowed(f"it names {name}, which is not allowed")
+            raise NotAllowed(f"it names {name}, which is not allowed")
 
     try:
         return _Unpickler(content, permit).load()
-    except _NotAllowed as error:
+    except NotAllowed as error:
         raise BrokenArtifact(str(error)) from error
     except Exception as error:  # whatever an unpickler raises, these bytes are unusable
         raise BrokenArtifact(f"it cannot be unpickled: {reason(error)}") from error
@@ -125,95 +109,6 @@ def decompress(content: bytes) -> bytes:
             except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
                 raise BrokenArtifact(f"it cannot be decompressed: {reason(error)}") from error
     return content
-
-
-def names_in(content: bytes) -> list[str]:
-    """The classes and functions beyond `BASE` that a pickle would import. Imports and runs none of them.
-
-    Nor does it call any of `BASE`: what those are given is not trusted here.
-
-    Raises:
-        BrokenArtifact: It is no pickle.
-    """
-    found: dict[str, None] = {}
-    try:
-        _Walker(BytesIO(content), found).load()
-    except Exception as error:  # what stands in for a class cannot do all that it does
-        if not found:
-            raise BrokenArtifact(f"it is no pickle: {reason(error)}") from error
-    return sorted(found.keys() - BASE)
-
-
-class _NotAllowed(Exception):
-    pass
-
-
-# Loading. numpy's own pickles are programs too: `numpy.ndarray` lays an array over any bytes, the state of a
-# dtype says whether these bytes are objects, and both together make objects of numbers. So no pickle gets
-# numpy's functions: it gets these, which take what numpy writes, and nothing else.
-
-_CODE = re.compile(r"[biufcOSUVMm][0-9]{1,9}")
-_UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
-
-
-def _reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
-    if kind is not np.ndarray or shape != (0,):
-        raise _NotAllowed("it makes an array of another kind than numpy does")
-    return np.empty(0, np.int8)
-
-
-def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
-    if any(isinstance(cls, type) and issubclass(cls, np.ndarray) for cls in (kind, base)):
-        raise _NotAllowed("it makes an array in another way than numpy does")
-    return copyreg._reconstructor(kind, base, state)  # type: ignore[attr-defined]
-
-
-def _scalar(dtype: Any, content: Any = b"") -> Any:
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or len(content) != dtype.itemsize:
-        raise _NotAllowed("it makes a number of something else")
-    return multiarray.scalar(dtype, content)
-
-
-def _dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
-    if type(code) is not str or not _CODE.fullmatch(code) or align:
-        raise _NotAllowed("it names a dtype in another way than numpy does")
-    return np.dtype(code, align=False, copy=True)  # a copy: its state comes next
-
-
-def _give_state(dtype: "np.dtype[Any]", state: Any) -> None:
-    """The state that numpy gives to a dtype like this one: the pickle's own words are not taken for it."""
-    _, order, within, names, fields, size, *rest = state
-    if order not in ("<", ">", "=", "|") or size not in (-1, dtype.itemsize):
-        raise _NotAllowed("it has a dtype of another size than it says")
-    if within is not None:
-        made = np.dtype(within)
-    elif names is not None:
-        parts = [fields[name] for name in names]
-        made = np.dtype(
-            {
-                "names": list(names),
-                "formats": [np.dtype(part[0]) for part in parts],
-                "offsets": [part[1] for part in parts],
-                "titles": [part[2] if len(part) > 2 else None for part in parts],
-                "itemsize": dtype.itemsize,
-            },
-            align=bool(rest and rest[1] & _ALIGNED),
-        )
-    elif dtype.kind in "mM":
-        unit, number = rest[2][1][:2]
-        unit = unit.decode() if isinstance(unit, bytes) else unit
-        if not _UNIT.fullmatch(unit) or type(number) is not int:
-            raise _NotAllowed("it has a unit of time that numpy does not know")
-        made = np.dtype(f"{dtype.kind}8" + ("" if unit == "generic" else f"[{number}{unit}]"))
-    else:
-        made = np.dtype(dtype.str)
-    if (made.kind, made.itemsize) != (dtype.kind, dtype.itemsize) or (made.hasobject and made.kind != "O"):
-        raise _NotAllowed("it has a dtype that holds objects beside other things, or of another kind")
-    dtype.__setstate__(made.newbyteorder(order).__reduce__()[2])  # type: ignore[attr-defined]
-
-
-_ALIGNED = 0x80
-"""The flag of a dtype that is laid out as C does; of no consequence here but for what numpy shows."""
 
 
 class _View(NumpyArrayWrapper):  # type: ignore[misc]
@@ -237,18 +132,18 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
     def __setstate__(self, state: Any) -> None:
         """Only what joblib writes: any other name could take the place of a method."""
         if not state.keys() <= _WRITTEN or not isinstance(state["dtype"], np.dtype):
-            raise _NotAllowed("it describes an array in another way than joblib does")
+            raise NotAllowed("it describes an array in another way than joblib does")
         self.__dict__.update(state)
 
 
 _WRITTEN = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
 
 _OURS: Mapping[str, Any] = {
-    "copyreg._reconstructor": _reconstructor,
+    "copyreg._reconstructor": reconstructor,
     "joblib.numpy_pickle.NumpyArrayWrapper": _View,
-    "numpy._core.multiarray._reconstruct": _reconstruct,
-    "numpy._core.multiarray.scalar": _scalar,
-    "numpy.dtype": _dtype,
+    "numpy._core.multiarray._reconstruct": reconstruct,
+    "numpy._core.multiarray.scalar": scalar,
+    "numpy.dtype": dtype,
 }
 
 
@@ -281,24 +176,24 @@ class _Restricted:
     @staticmethod
     def _check_call(function: Any) -> None:
         if function is np.ndarray:
-            raise _NotAllowed("it calls numpy.ndarray itself")
+            raise NotAllowed("it calls numpy.ndarray itself")
 
     def load_build(self) -> None:
         state, inst = self.stack[-1], self.stack[-2]
         if isinstance(inst, np.dtype):
-            _give_state(inst, self.stack.pop())
+            give_state(inst, self.stack.pop())
             return
         if isinstance(inst, type | FunctionType | BuiltinFunctionType):
-            raise _NotAllowed("it alters a class")
+            raise NotAllowed("it alters a class")
         if isinstance(inst, np.ndarray) and not (inst.size == 0 and isinstance(state[2], np.dtype)):
-            raise _NotAllowed("it alters an array")
+            raise NotAllowed("it alters an array")
         super().load_build()  # type: ignore[misc]
 
     def persistent_load(self, _: Any) -> Any:
-        raise _NotAllowed("it refers to objects outside of itself")
+        raise NotAllowed("it refers to objects outside of itself")
 
     def get_extension(self, _: Any) -> Any:
-        raise _NotAllowed("it refers to copyreg's extension registry")
+        raise NotAllowed("it refers to copyreg's extension registry")
 
 
 _LIMITED: Mapping[int, Callable[[Any], None]] = {
@@ -330,113 +225,3 @@ class _Unpickler(_Restricted, NumpyUnpickler):  # type: ignore[misc]
         super().__init__("", file, ensure_native_byte_order=True)
         self.content = content
         self.permit = permit
-
-
-# Looking for names. Nothing is made of what is read but plain values, and these are not looked into either:
-# the hash of a tuple of tuples of tuples alone can take for ever, or end the process.
-
-
-class _Inert:
-    """Stands in for a class that is not imported: takes anything, does nothing."""
-
-    def __new__(cls, *_: Any, **__: Any) -> "_Inert":
-        return super().__new__(cls)
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __call__(self, *_: Any, **__: Any) -> "_Inert":
-        return self
-
-
-class _InertDtype(_Inert):
-    def __init__(self, code: Any = "", *_: Any) -> None:
-        self.size, self.hasobject = 0, False
-        if type(code) is str and _CODE.fullmatch(code):
-            dtype = np.dtype(code)
-            self.size, self.hasobject = dtype.itemsize, dtype.hasobject
-
-
-class _InertWrapper(_Inert):
-    pass
-
-
-class _Walker(Unpickler):  # type: ignore[misc]
-    """Reads a pickle of joblib's to its end, and notes what it names."""
-
-    def __init__(self, file: BytesIO, found: dict[str, None]) -> None:
-        super().__init__(file)
-        self.file = file
-        self.found = found
-
-    def find_class(self, module: str, name: str) -> Any:
-        self.found[f"{module}.{name}"] = None
-        return {
-            "joblib.numpy_pickle.NumpyArrayWrapper": _InertWrapper,
-            "numpy.dtype": _InertDtype,
-        }.get(f"{module}.{name}", _Inert)
-
-    def persistent_load(self, _: Any) -> Any:
-        raise _NotAllowed("it refers to objects outside of itself")
-
-    def get_extension(self, _: Any) -> Any:
-        raise _NotAllowed("it refers to copyreg's extension registry")
-
-    def load_build(self) -> None:
-        state, inst = self.stack.pop(), self.stack[-1]
-        if isinstance(inst, _InertWrapper) and type(state) is dict:
-            self._pass_over(state)
-
-    def _pass_over(self, state: dict[str, Any]) -> None:
-        """The numbers of an array, or the pickle within the pickle."""
-        dtype, shape = state["dtype"], state["shape"]
-        if dtype.hasobject:
-            _Walker(self.file, self.found).load()
-            return
-        if state.get("numpy_array_alignment_bytes") is not None:
-            self.file.seek(self.file.read(1)[0], SEEK_CUR)
-        self.file.seek(math.prod(int(length) for length in shape) * dtype.size, SEEK_CUR)
-
-    def load_setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._keep([key, value])
-
-    def load_setitems(self) -> None:
-        self._keep(self.pop_mark())
-
-    def _keep(self, items: list[Any]) -> None:
-        if type(self.stack[-1]) is dict:
-            pairs = zip(items[::2], items[1::2], strict=True)
-            self.stack[-1].update({key: value for key, value in pairs if type(key) is str})
-
-    def load_dict(self) -> None:
-        items = self.pop_mark()
-        self.stack.append({})
-        self._keep(items)
-
-    def load_append(self) -> None:
-        self.stack.pop()
-
-    def load_many(self) -> None:
-        self.pop_mark()
-
-    def load_frozenset(self) -> None:
-        self.pop_mark()
-        self.stack.append(None)
-
-    def load_bytearray8(self) -> None:
-        self.read(int.from_bytes(self.read(8), "little"))  # no more than there is
-        self.stack.append(None)
-
-    dispatch: ClassVar[Mapping[int, Any]] = {
-        **Unpickler.dispatch,
-        BUILD[0]: load_build,
-        SETITEM[0]: load_setitem,
-        SETITEMS[0]: load_setitems,
-        DICT[0]: load_dict,
-        APPEND[0]: load_append,
-        APPENDS[0]: load_many,
-        ADDITEMS[0]: load_many,
-        FROZENSET[0]: load_frozenset,
-        BYTEARRAY8[0]: load_bytearray8,
-    }

@@ -19,6 +19,7 @@ from mlapi.app import create_app
 from mlapi.artifact import SIGNATURE, sign
 from mlapi.changes import Changes, open_changes
 from mlapi.errors import BrokenArtifact
+from mlapi.inventory import names_in
 from mlapi.keys import local_key
 from mlapi.manifest import MANIFEST, MODEL, Draft, Manifest
 from mlapi.model import estimator_input
@@ -132,7 +133,7 @@ def classes_of(estimator: Any) -> list[str]:
     """What has to be allowed to load an estimator."""
     buffer = io.BytesIO()
     pickling.dump(estimator, buffer)
-    return pickling.names_in(buffer.getvalue())
+    return names_in(buffer.getvalue())
 
 
 def trusting(classes: Iterable[str] = ()) -> Trust:
@@ -148,7 +149,7 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
 
 def _names_in(file: Path) -> list[str]:
     try:
-        return pickling.names_in(file.read_bytes())
+        return names_in(file.read_bytes())
     except BrokenArtifact:
         return []
 

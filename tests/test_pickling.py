@@ -25,6 +25,7 @@ from mlapi import pickling
 from mlapi.algorithms import ALGORITHMS, CLASSES
 from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.errors import BrokenArtifact
+from mlapi.inventory import names_in
 from mlapi.manifest import MODEL
 
 X = np.random.default_rng(0).normal(size=(3000, 60))
@@ -76,7 +77,7 @@ def test_a_crafted_pickle_runs_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(BrokenArtifact):
         pickling.load(content, CLASSES)
     try:
-        named = pickling.names_in(content)
+        named = names_in(content)
     except BrokenArtifact:
         named = ["it is no pickle"]
 
@@ -87,7 +88,7 @@ def test_a_crafted_pickle_runs_nothing(tmp_path: Path, name: str) -> None:
 def test_the_classes_that_a_file_names_are_told_without_importing_them() -> None:
     content = pickle.dumps(collections.Counter("a")).replace(b"collections", b"colleagues_")
 
-    assert pickling.names_in(content) == ["colleagues_.Counter"]
+    assert names_in(content) == ["colleagues_.Counter"]
     with pytest.raises(BrokenArtifact, match=r"names colleagues_\.Counter, which is not allowed"):
         pickling.load(content, [])
     with pytest.raises(BrokenArtifact, match="ModuleNotFoundError"):
@@ -99,21 +100,21 @@ def test_what_is_no_pickle_is_refused(content: bytes) -> None:
     with pytest.raises(BrokenArtifact):
         pickling.load(content, [])
     with pytest.raises(BrokenArtifact):
-        pickling.names_in(content)
+        names_in(content)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_each_algorithm_names_what_its_artifacts_need(trained: Path, name: str) -> None:
     content = (trained / name / "1" / MODEL).read_bytes()
 
-    assert set(pickling.names_in(content)) == set(ALGORITHMS[name].classes)
+    assert set(names_in(content)) == set(ALGORITHMS[name].classes)
 
 
 def test_the_names_within_an_array_of_estimators_are_told_too() -> None:
     content = dumped(GradientBoostingRegressor(n_estimators=2).fit(X[:50], X[:50, 0]))
 
-    assert "sklearn.tree._tree.Tree" in pickling.names_in(content)
-    pickling.load(content, pickling.names_in(content))
+    assert "sklearn.tree._tree.Tree" in names_in(content)
+    pickling.load(content, names_in(content))
 
 
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
@@ -122,8 +123,8 @@ def test_files_are_read_as_joblib_writes_them(tmp_path: Path, compress: Any) -> 
 
     content = pickling.decompress((tmp_path / "file").read_bytes())
 
-    assert pickling.names_in(content) == ["sklearn.cluster._kmeans.KMeans"]
-    pickling.load(content, pickling.names_in(content))
+    assert names_in(content) == ["sklearn.cluster._kmeans.KMeans"]
+    pickling.load(content, names_in(content))
 
 
 def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_estimators_predict_from_shared_memory_as_from_their_own(
         with (tmp_path / "file").open("rb") as file:
             content = mmap(file.fileno(), 0, access=ACCESS_READ)
 
-    loaded = pickling.load(content, pickling.names_in(dumped(fitted)))
+    loaded = pickling.load(content, names_in(dumped(fitted)))
 
     np.testing.assert_array_equal(loaded.predict(X[:50]), fitted.predict(X[:50]))
 
@@ -267,7 +268,7 @@ FORGED = [
 def test_numpy_makes_no_objects_of_numbers(over: str, inner: bool) -> None:
     content = forged(over=over, inner=inner)
 
-    assert pickling.names_in(content) == []
+    assert names_in(content) == []
     with pytest.raises(BrokenArtifact, match=r"it (calls|makes|names|has|alters|describes) "):
         pickling.load(content, CLASSES)
 
@@ -285,7 +286,7 @@ def test_numpy_makes_no_objects_of_numbers(over: str, inner: bool) -> None:
 )
 def test_looking_for_names_is_not_led_into_a_trap(content: bytes) -> None:
     with suppress(BrokenArtifact):
-        assert pickling.names_in(content) == []
+        assert names_in(content) == []
 
 
 @pytest.mark.parametrize(
@@ -308,7 +309,7 @@ def test_arrays_and_numbers_of_each_type_come_back(dtype: Any, shape: Any) -> No
         for content in (dumped(made), pickle.dumps(made, 4)):
             found = pickling.load(content, [])
 
-            assert pickling.names_in(content) == []
+            assert names_in(content) == []
             np.testing.assert_array_equal(found, made)
             if isinstance(made, np.ndarray | np.generic):
                 assert found.dtype == made.dtype.newbyteorder("=") or found.dtype == made.dtype

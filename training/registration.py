@@ -21,6 +21,7 @@ from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError, Unanswerable, listed, reason
 from mlapi.golden import Golden
+from mlapi.inventory import names_in
 from mlapi.manifest import REFERENCE, Draft, Manifest
 from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
@@ -73,7 +74,7 @@ def _read_estimator(file: Path, allowed: Collection[str]) -> Any:
     """Unpickle a file of joblib's or pickle's, once all that it names is allowed."""
     try:
         content = pickling.decompress(file.read_bytes())
-        unknown = [name for name in pickling.names_in(content) if name not in CLASSES.union(allowed)]
+        unknown = [name for name in names_in(content) if name not in CLASSES.union(allowed)]
         if unknown:
             words = ", ".join(f'"{name}"' for name in (*allowed, *unknown))
             raise RegistrationError(

@@ -1,0 +1,80 @@
+"""numpy's parts of a pickle: what stands here is called in place of numpy's own functions.
+
+numpy's own pickles are programs too: `numpy.ndarray` lays an array over any bytes, the state of a dtype says
+whether these bytes are objects, and both together make objects of numbers. So no pickle gets numpy's
+functions: it gets these, which take what numpy writes, and nothing else.
+"""
+
+import copyreg
+import re
+from typing import Any
+
+import numpy as np
+from numpy._core import multiarray
+from numpy.typing import NDArray
+
+_ALIGNED = 0x80
+"""The flag of a dtype that is laid out as C does; of no consequence here but for what numpy shows."""
+
+CODE = re.compile(r"[biufcOSUVMm][0-9]{1,9}")
+_UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
+
+
+class NotAllowed(Exception):
+    """A pickle asks for what none of ours does."""
+
+
+def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
+    if kind is not np.ndarray or shape != (0,):
+        raise NotAllowed("it makes an array of another kind than numpy does")
+    return np.empty(0, np.int8)
+
+
+def reconstructor(kind: Any, base: Any, state: Any) -> Any:
+    if any(isinstance(cls, type) and issubclass(cls, np.ndarray) for cls in (kind, base)):
+        raise NotAllowed("it makes an array in another way than numpy does")
+    return copyreg._reconstructor(kind, base, state)  # type: ignore[attr-defined]
+
+
+def scalar(kind: Any, content: Any = b"") -> Any:
+    if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
+        raise NotAllowed("it makes a number of something else")
+    return multiarray.scalar(kind, content)
+
+
+def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
+    if type(code) is not str or not CODE.fullmatch(code) or align:
+        raise NotAllowed("it names a dtype in another way than numpy does")
+    return np.dtype(code, align=False, copy=True)  # a copy: its state comes next
+
+
+def give_state(target: "np.dtype[Any]", state: Any) -> None:
+    """The state that numpy gives to a dtype like this one: the pickle's own words are not taken for it."""
+    _, order, within, names, fields, size, *rest = state
+    if order not in ("<", ">", "=", "|") or size not in (-1, target.itemsize):
+        raise NotAllowed("it has a dtype of another size than it says")
+    if within is not None:
+        made = np.dtype(within)
+    elif names is not None:
+        parts = [fields[name] for name in names]
+        made = np.dtype(
+            {
+                "names": list(names),
+                "formats": [np.dtype(part[0]) for part in parts],
+                "offsets": [part[1] for part in parts],
+                "titles": [part[2] if len(part) > 2 else None for part in parts],
+                "itemsize": target.itemsize,
+            },
+            align=bool(rest and rest[1] & _ALIGNED),
+        )
+    elif target.kind in "mM":
+        unit, number = rest[2][1][:2]
+        unit = unit.decode() if isinstance(unit, bytes) else unit
+        if not _UNIT.fullmatch(unit) or type(number) is not int:
+            raise NotAllowed("it has a unit of time that numpy does not know")
+        made = np.dtype(f"{target.kind}8" + ("" if unit == "generic" else f"[{number}{unit}]"))
+    else:
+        made = np.dtype(target.str)
+    if (made.kind, made.itemsize) != (target.kind, target.itemsize) or (made.hasobject and made.kind != "O"):
+        raise NotAllowed("it has a dtype that holds objects beside other things, or of another kind")
+    target.__setstate__(made.newbyteorder(order).__reduce__()[2])  # type: ignore[attr-defined]
