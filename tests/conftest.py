@@ -1,5 +1,6 @@
 """What the tests share: trained models, small foreign ones, an application, and two guards."""
 
+import atexit
 import io
 import os
 import shutil
@@ -44,11 +45,11 @@ AppFactory = Callable[..., Flask]
 STATE = Path(tempfile.mkdtemp(prefix="mlapi-tests-"))
 """One state for all tests: what one of them publishes, every server of another trusts."""
 
+atexit.register(
+    shutil.rmtree, STATE, ignore_errors=True
+)  # also where a test starts a process that imports this
+
 KEY = local_key(STATE)
-
-
-def pytest_unconfigure() -> None:
-    shutil.rmtree(STATE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
