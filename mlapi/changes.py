@@ -62,9 +62,14 @@ class Changes:
         manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
         self.audit.record("publish", manifest.name, None, manifest.version)
         registry.refresh()
-        if registry.snapshot.record(draft.name).numbers == [manifest.version]:
+        if self.is_only(manifest):
             self.audit.record("promote", manifest.name, None, manifest.version, alias=PRODUCTION)
         return manifest
+
+    def is_only(self, manifest: Manifest) -> bool:
+        """Whether a version that was just published is its model's first, as far as can be seen from here."""
+        record = self.registry.snapshot.models.get(manifest.name)
+        return record is not None and record.numbers == [manifest.version]
 
     def promote(
         self, name: str, version: int, alias: str = PRODUCTION, precondition: Precondition = _always

@@ -198,6 +198,8 @@ def test_a_copy_stays_while_a_view_of_it_or_a_process_forked_since_needs_it(
 def test_sweeping_where_there_is_nothing_is_fine(folder: Path) -> None:
     sweep(folder)
 
+    assert not folder.exists(), "looking makes nothing"
+
 
 @pytest.fixture
 def neighbors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Manifest, Trust]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
@@ -63,11 +64,7 @@ def train(
     signature = features.describe(seen, task)
     progress("fitting")
     estimator = ALGORITHMS[recipe.algorithm].build(task, recipe.parameters)
-    fitted = features.pipeline(signature, estimator)
-    try:
-        fitted.fit(features.matrix(seen.features), seen.target.to_numpy())
-    except ValueError as error:  # parameters, each in its range, that do not go together
-        raise RecipeError(f"[{recipe.name}] cannot be fitted: {reason(error)}") from error
+    fitted = _fit(recipe, features.pipeline(signature, estimator), seen)
     progress("evaluating")
     metrics = evaluate(task, fitted, features.matrix(held_out.features), held_out.target.to_numpy())
     judged = _judged_on(recipe, task, held_out, metrics)
@@ -85,13 +82,20 @@ def train(
     old = in_production(changes.registry, recipe.name)
     manifest = changes.publish(draft, fitted, _golden(recipe, fitted, seen.features, signature), files)
     verdict = None
-    if not _is_only_version(changes, manifest):
+    if not changes.is_only(manifest):
         verdict = judge(
             recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=judged, old=old
         )
-        if verdict.promotes:
-            changes.promote(recipe.name, manifest.version)
+    if verdict and verdict.promotes:
+        changes.promote(recipe.name, manifest.version)
     return Trained(manifest, time.perf_counter() - started, verdict)
+
+
+def _fit(recipe: Recipe, pipeline: Pipeline, seen: Table) -> Pipeline:
+    try:
+        return pipeline.fit(features.matrix(seen.features), seen.target.to_numpy())
+    except ValueError as error:  # parameters, each in its range, that do not go together
+        raise RecipeError(f"[{recipe.name}] cannot be fitted: {reason(error)}") from error
 
 
 def _judged_on(recipe: Recipe, task: str, held_out: Table, metrics: Mapping[str, float]) -> HeldOut:
@@ -109,10 +113,6 @@ def _golden(recipe: Recipe, fitted: Any, frame: pd.DataFrame, signature: Signatu
         return golden(fitted, features.matrix(chosen), chosen, signature)
     except Unanswerable as error:
         raise RecipeError(f"[{recipe.name}] the fitted estimator fails on its own rows: {error}") from error
-
-
-def _is_only_version(changes: Changes, manifest: Manifest) -> bool:
-    return changes.registry.snapshot.record(manifest.name).numbers == [manifest.version]
 
 
 def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
