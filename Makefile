@@ -51,6 +51,6 @@ lint: $(TOOLS) ## check style and types
 	$(BIN)/mypy
 
 lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into both locks (needs uv)
-	$(RESOLVE) --upgrade --extra build --output-file requirements.lock pyproject.toml
-	$(RESOLVE) --upgrade --extra build --extra dev --constraint requirements.lock \
+	$(RESOLVE) --upgrade --extra build --extra parquet --output-file requirements.lock pyproject.toml
+	$(RESOLVE) --upgrade --extra build --extra parquet --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml

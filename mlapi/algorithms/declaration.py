@@ -1,13 +1,20 @@
 """How an algorithm is declared: what it builds for each task, and the parameters that it takes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
 
 Build: TypeAlias = Callable[..., Any]
+
+Parameters: TypeAlias = Mapping[str, Any]
+AtScale: TypeAlias = Callable[[Parameters, int], tuple[Parameters, str | None]]
+
+
+def _unchanged(parameters: Parameters, _: int) -> tuple[Parameters, str | None]:
+    return parameters, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,12 @@ class Algorithm:
     """`builders` by task; `recognises` are the classes of a foreign estimator that this one serves.
 
     `classes` are those that a fitted one's pickle names, `module.name`: nothing else is imported to load it.
+
+    What training makes of it: `search` are distributions by parameter (scipy.stats, or lists), one mapping or
+    several as `sklearn.model_selection.ParameterSampler` takes them; `quick` are parameters that leave the
+    predictions as they are but cost less, for fits that are only scored. `at_scale` takes the parameters and a
+    number of rows, and gives those that can be fitted on so many, with a sentence where they differ. `dense`
+    says that the estimator takes no sparse matrix, `seeded` that its builders take `random_state`.
     """
 
     name: str
@@ -71,6 +84,11 @@ class Algorithm:
     parameters: Mapping[str, Parameter]
     recognises: tuple[type, ...]
     classes: tuple[str, ...]
+    search: tuple[Mapping[str, Any], ...] = ()
+    quick: Parameters = field(default_factory=dict)
+    at_scale: AtScale = _unchanged
+    dense: bool = False
+    seeded: bool = False
 
     def problems(self, parameters: Mapping[str, object]) -> Iterator[str]:
         """Every parameter that is unknown or out of its range."""
@@ -82,7 +100,11 @@ class Algorithm:
             if problem:
                 yield f"{name}: {problem}"
 
-    def build(self, task: str, parameters: Mapping[str, Any]) -> Any:
+    def complete(self, parameters: Parameters) -> dict[str, Any]:
+        """All parameters: those that are given, and the others' defaults."""
+        return {**{name: entry.default for name, entry in self.parameters.items()}, **parameters}
+
+    def build(self, task: str, parameters: Parameters, *, seed: int = 0) -> Any:
         """An estimator that is not fitted yet; what is not given has its default."""
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
-        return self.builders[task](**{**defaults, **parameters})
+        chance = {"random_state": seed} if self.seeded else {}
+        return self.builders[task](**self.complete(parameters), **chance)
