@@ -1,71 +1,29 @@
-"""The `mlapi` command: what an operator and a data person type. The one place that imports training/.
+"""The `mlapi` command: what an operator and a data person type.
 
 A mistake of the user is one line and an exit status of 1, or of 2 for wrong usage; a traceback is a defect
 of ours.
 """
 
-import getpass
 import logging
-import os
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from mlapi.errors import MlapiError
 from mlapi.names import PRODUCTION
-from mlapi.settings import Settings, load_settings, settings_rows
+from mlapi.settings import load_settings, settings_rows
+from mlapi.terminal import Commands, changes_of, registry_of, stdout, table
+from mlapi.training_commands import register, train
 
 if TYPE_CHECKING:
-    from mlapi.changes import Changes
     from mlapi.registry import Registry
-    from mlapi.snapshot import ModelRecord, Snapshot
-    from training.recipes import Recipe
+    from mlapi.snapshot import ModelRecord
 
 # The commands import what they need when they run: scikit-learn costs a second, `--help` should not.
-
-# No markup: what is shown is people's own words, brackets included.
-stdout = Console(markup=False, emoji=False, highlight=False)
-stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
-
-
-class WrongUsage(click.ClickException):
-    exit_code = click.UsageError.exit_code
-
-
-class Commands(click.Group):
-    """Turns what a user can mend into one line."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        with _one_line():
-            return super().parse_args(context, args)
-
-    def invoke(self, context: click.Context) -> Any:
-        with _one_line():
-            return super().invoke(context)
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    try:
-        yield
-    except click.exceptions.NoArgsIsHelpError:
-        raise
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "mlapi"
-        raise WrongUsage(f"{error.format_message()} See `{command} --help`.") from error
-    except MlapiError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,93 +51,21 @@ def serve(**given: Any) -> None:
 
 
 @main.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--missing", is_flag=True, help="Only the recipes that have no version that serves.")
-@click.option("--breaking", is_flag=True, help="Promote also what callers of the old version stumble over.")
-def train(names: tuple[str, ...], missing: bool, breaking: bool) -> None:
-    """Train the recipes of config/models.toml: all of them, or the named ones.
-
-    A new version becomes `production` if it is not worse there than the one before: see docs/training.md.
-    """
-    settings = load_settings()
-    from training.recipes import load_recipes, select
-
-    recipes = select(load_recipes(), names)
-    changes = _changes(settings, eager=missing)
-    if missing:
-        snapshot = changes.registry.snapshot
-        recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
-    if recipes:
-        _train(recipes, changes, breaking)
-    _tell_unpromoted(changes.registry.snapshot)
-
-
-def _has_version(snapshot: "Snapshot", name: str) -> bool:
-    return name in snapshot.models and snapshot.models[name].latest is not None
-
-
-def _train(recipes: "list[Recipe]", changes: "Changes", breaking: bool) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from training.workflow import STEPS, train
-
-    table = _table("model", "version", "rows", "metrics on held-out rows", "seconds")
-    verdicts = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    try:
-        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-            steps = bar.add_task("training", total=len(recipes) * len(STEPS))
-            for recipe in recipes:
-
-                def begin(step: str, name: str = recipe.name) -> None:
-                    bar.update(steps, description=f"{name}: {step}", advance=1)
-
-                manifest, seconds, verdict = train(recipe, changes, begin, allow_breaking=breaking)
-                if verdict is not None:
-                    told = "promoted" if verdict.promotes else "not promoted"
-                    verdicts.append(f"{recipe.name}: version {manifest.version} is {told}: {verdict.reason}.")
-                table.add_row(
-                    manifest.name,
-                    str(manifest.version),
-                    f"{manifest.data['training_rows']} + {manifest.data['test_rows']}",
-                    ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()),
-                    f"{seconds:.2f}",
-                )
-    finally:  # what was published before one failed is told too
-        if table.row_count:
-            stdout.print(table)
-        for line in verdicts:
-            stdout.print(line, soft_wrap=True)
-
-
-def _tell_unpromoted(snapshot: "Snapshot") -> None:
-    """Where a request without a version gets no answer, though a version could give one."""
-    for record in snapshot.models.values():
-        production = record.aliases.get(PRODUCTION)
-        if production and record.answering(PRODUCTION) is None and record.latest is not None:
-            stdout.print(
-                f"{record.name}: `{PRODUCTION}` is version {production.version}, which does not serve, until "
-                f"`mlapi promote {record.name} {record.latest}`.",
-                soft_wrap=True,
-            )
-
-
-@main.command()
 def models() -> None:
     """List the models, their versions and aliases."""
-    snapshot = _registry(load_settings(), eager=False).snapshot
+    snapshot = registry_of(load_settings(), eager=False).snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
-    table = _table("model", "algorithm", "versions", "latest", "aliases")
+    rows = table("model", "algorithm", "versions", "latest", "aliases")
     for record in snapshot.models.values():
-        table.add_row(
+        rows.add_row(
             record.name,
             record.algorithm or "?",
             ", ".join(map(str, record.numbers)),
             str(record.latest or "-"),
             ", ".join(f"{alias} = {entry.version}" for alias, entry in record.aliases.items()),
         )
-    stdout.print(table)
+    stdout.print(rows)
 
 
 @main.command()
@@ -192,31 +78,9 @@ def predict(name: str, rows: Path, ref: str | None, include: tuple[str, ...]) ->
     settings = load_settings()
     from mlapi.offline import predict_csv
 
-    model = _registry(settings, eager=False).get(name, ref)
+    model = registry_of(settings, eager=False).get(name, ref)
     for line in predict_csv(model, rows, include, warn=lambda text: click.echo(text, err=True)):
         click.echo(line, nl=False)
-
-
-@main.command()
-@click.argument("name")
-@click.argument("estimator", type=click.Path(path_type=Path))
-@click.option(
-    "--sample",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="A CSV file with a header and some rows of features, without the target.",
-)
-def register(name: str, estimator: Path, sample: Path) -> None:
-    """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
-
-    The file is loaded once every class that it names is allowed (the setting allowed_classes): loading
-    runs what those do.
-    """
-    changes = _changes(load_settings())
-    from training.registration import register as publish
-
-    manifest = publish(name, estimator, sample, changes)
-    stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")
 
 
 @main.command()
@@ -225,7 +89,7 @@ def register(name: str, estimator: Path, sample: Path) -> None:
 @click.option("--alias", default=PRODUCTION, show_default=True)
 def promote(name: str, version: int, alias: str) -> None:
     """Let an alias name this version; running servers follow within seconds."""
-    changes = _changes(load_settings())
+    changes = changes_of(load_settings())
     changes.promote(name, version, alias)
     stdout.print(f"{name}: {alias} = {version}")
 
@@ -235,7 +99,7 @@ def promote(name: str, version: int, alias: str) -> None:
 @click.option("--alias", default=PRODUCTION, show_default=True)
 def rollback(name: str, alias: str) -> None:
     """Let an alias name the version that it held before; running servers follow within seconds."""
-    old, new = _changes(load_settings()).roll_back(name, alias)
+    old, new = changes_of(load_settings()).roll_back(name, alias)
     stdout.print(f"{name}: {alias} = {new} (was {old})")
 
 
@@ -243,7 +107,7 @@ def rollback(name: str, alias: str) -> None:
 @click.option("--keep", type=click.IntRange(1), required=True, help="Of each model, keep this many.")
 def gc(keep: int) -> None:
     """Delete old versions that no alias names or has just held, and what crashes left behind."""
-    deleted = _changes(load_settings()).collect(keep)
+    deleted = changes_of(load_settings()).collect(keep)
     for name, version in deleted:
         stdout.print(f"{name}: version {version} is deleted")
     stdout.print(f"{len(deleted)} deleted")
@@ -273,10 +137,10 @@ def list_keys() -> None:
     settings = load_settings()
     from mlapi.trust import trust_of
 
-    table = _table("id", "key")
+    rows = table("id", "key")
     for id_, key in trust_of(settings).keys.items():
-        table.add_row(id_, str(key))
-    stdout.print(table)
+        rows.add_row(id_, str(key))
+    stdout.print(rows)
 
 
 @main.command()
@@ -284,18 +148,18 @@ def list_keys() -> None:
 def verify(name: str | None) -> None:
     """Check and load every version, and answer its golden rows; exit status 1 if one is broken."""
     settings = load_settings()
-    registry = _registry(settings, eager=False)
+    registry = registry_of(settings, eager=False)
     snapshot = registry.snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
     records = [snapshot.record(name)] if name else list(snapshot.models.values())
-    table = _table("model", "version", "status")
+    rows = table("model", "version", "status")
     broken = 0
     for record in records:
         for number, reason in _verdicts(registry, record):
             broken += reason is not None
-            table.add_row(record.name, number, reason or "ok")
-    stdout.print(table)
+            rows.add_row(record.name, number, reason or "ok")
+    stdout.print(rows)
     if broken:
         raise click.ClickException(f"{broken} broken")
 
@@ -315,39 +179,15 @@ def _verdicts(registry: "Registry", record: "ModelRecord") -> Iterator[tuple[str
 @main.command()
 def settings() -> None:
     """Show every setting, its value, and where the value comes from."""
-    table = _table("setting", "value", "source", "what for")
+    rows = table("setting", "value", "source", "what for")
     for row in settings_rows():
         value = ", ".join(row.value) if isinstance(row.value, tuple) else row.value
-        table.add_row(row.name, "" if value is None else str(value), row.source, row.help)
-    stdout.print(table)
+        rows.add_row(row.name, "" if value is None else str(value), row.source, row.help)
+    stdout.print(rows)
 
 
-def _registry(settings: Settings, *, eager: bool) -> "Registry":
-    from mlapi.registry import open_registry
-
-    return open_registry(settings, eager=eager)
-
-
-def _changes(settings: Settings, *, eager: bool = False) -> "Changes":
-    from mlapi.changes import open_changes
-
-    return open_changes(settings, _who(), eager=eager)
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(columns[0], no_wrap=True)
-    for column in columns[1:]:
-        table.add_column(column, overflow="fold")
-    return table
+main.add_command(train)
+main.add_command(register)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,9 @@ class Algorithm:
 
     What training makes of it: `search` are distributions by parameter (scipy.stats, or lists), one mapping or
     several as `sklearn.model_selection.ParameterSampler` takes them; `quick` are parameters that leave the
-    predictions as they are but cost less, for fits that are only scored. `at_scale` takes the parameters and a
-    number of rows, and gives those that can be fitted on so many, with a sentence where they differ. `dense`
-    says that the estimator takes no sparse matrix, `seeded` that its builders take `random_state`.
+    predictions as they are but cost less, for fits that are only scored. `at_scale` takes the parameters and
+    a number of rows, and gives those that can be fitted on so many, with a sentence where they differ.
+    `dense` says that the estimator takes no sparse matrix, `seeded` that its builders take `random_state`.
     """
 
     name: str
