@@ -1,8 +1,12 @@
 """How an algorithm is declared: what it builds for each task, and the parameters that it takes."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import numpy as np
+from sklearn.model_selection import ParameterSampler
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
@@ -21,7 +25,8 @@ def _unchanged(parameters: Parameters, _: int) -> tuple[Parameters, str | None]:
 class Parameter:
     """One parameter of an estimator, under scikit-learn's own name for it.
 
-    A number lies from `minimum` (not itself, if `above`) to `maximum`; `choices` are further values.
+    A number lies from `minimum` (not itself, if `above`) to `maximum`; `choices` are further values. `tasks`
+    are those that have the parameter.
     """
 
     default: object
@@ -31,6 +36,7 @@ class Parameter:
     maximum: float | None = None
     above: bool = False
     choices: tuple[object, ...] = ()
+    tasks: tuple[str, ...] = (CLASSIFICATION, REGRESSION)
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
@@ -53,7 +59,7 @@ class Parameter:
             return False
         low = -float("inf") if self.minimum is None else self.minimum
         high = float("inf") if self.maximum is None else self.maximum
-        return low <= value <= high and not (self.above and value == low) and abs(value) < float("inf")
+        return low <= value <= high and not (self.above and value == low) and abs(value) <= sys.float_info.max
 
     def _alternatives(self) -> Iterator[str]:
         if self.kind is bool:
@@ -73,10 +79,11 @@ class Algorithm:
     `classes` are those that a fitted one's pickle names, `module.name`: nothing else is imported to load it.
 
     What training makes of it: `search` are distributions by parameter (scipy.stats, or lists), one mapping or
-    several as `sklearn.model_selection.ParameterSampler` takes them; `quick` are parameters that leave the
-    predictions as they are but cost less, for fits that are only scored. `at_scale` takes the parameters and
-    a number of rows, and gives those that can be fitted on so many, with a sentence where they differ.
-    `dense` says that the estimator takes no sparse matrix, `seeded` that its builders take `random_state`.
+    several as `sklearn.model_selection.ParameterSampler` takes them, each with one distribution at least;
+    `quick` are parameters that leave the predictions as they are but cost less, where a fit is only scored.
+    `at_scale` takes the parameters and a number of rows, and gives those that can be fitted on so many, with
+    a sentence where they differ. `dense` says that the estimator takes no sparse matrix, `seeded` that its
+    builders take `random_state`.
     """
 
     name: str
@@ -90,21 +97,48 @@ class Algorithm:
     dense: bool = False
     seeded: bool = False
 
-    def problems(self, parameters: Mapping[str, object]) -> Iterator[str]:
-        """Every parameter that is unknown or out of its range."""
+    def problems(self, parameters: Mapping[str, object], task: str | None = None) -> Iterator[str]:
+        """Every parameter that is unknown, out of its range, or, where the task is known, of another one."""
         for name, value in parameters.items():
-            if name not in self.parameters:
+            entry = self.parameters.get(name)
+            if entry is None:
                 yield f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters)}"
-                continue
-            problem = self.parameters[name].problem(value)
-            if problem:
+            elif task is not None and task not in entry.tasks:
+                yield f"{name}: is for {' and '.join(entry.tasks)} only, and this is {task}"
+            elif problem := entry.problem(value):
                 yield f"{name}: {problem}"
 
     def complete(self, parameters: Parameters) -> dict[str, Any]:
         """All parameters: those that are given, and the others' defaults."""
-        return {**{name: entry.default for name, entry in self.parameters.items()}, **parameters}
+        defaults = {name: entry.default for name, entry in self.parameters.items()}
+        return {name: self._typed(name, value) for name, value in (defaults | {**parameters}).items()}
 
     def build(self, task: str, parameters: Parameters, *, seed: int = 0) -> Any:
-        """An estimator that is not fitted yet; what is not given has its default."""
+        """An estimator that is not fitted yet; what is not given has its default.
+
+        Parameters of the other task count for nothing.
+        """
+        given = self.complete(parameters).items()
+        taken = {name: value for name, value in given if task in self.parameters[name].tasks}
         chance = {"random_state": seed} if self.seeded else {}
-        return self.builders[task](**self.complete(parameters), **chance)
+        return self.builders[task](**taken, **chance)
+
+    def candidates(self, task: str, count: int, *, seed: int = 0) -> list[dict[str, Any]]:
+        """At most so many different draws from `search`, each value a plain one within its range."""
+        spaces = [
+            {name: values for name, values in space.items() if task in self.parameters[name].tasks}
+            for space in self.search
+        ]
+        found: list[dict[str, Any]] = []
+        for drawn in ParameterSampler(spaces, count, random_state=seed) if spaces else ():
+            plain = {name: _plain(value) for name, value in drawn.items()}
+            found += [plain] if plain not in found else []
+        return found
+
+    def _typed(self, name: str, value: Any) -> Any:
+        """A whole number for a share is one: scikit-learn takes `max_features=1` for a count."""
+        return float(value) if self.parameters[name].kind is float and type(value) is int else value
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
