@@ -22,11 +22,10 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
 from mlapi import pickling
-from mlapi.algorithms import ALGORITHMS, CLASSES
+from mlapi.algorithms import CLASSES
 from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.errors import BrokenArtifact
 from mlapi.inventory import names_in
-from mlapi.manifest import MODEL
 
 X = np.random.default_rng(0).normal(size=(3000, 60))
 LABELS = (X[:, 0] > 0).astype(int)
@@ -101,13 +100,6 @@ def test_what_is_no_pickle_is_refused(content: bytes) -> None:
         pickling.load(content, [])
     with pytest.raises(BrokenArtifact):
         names_in(content)
-
-
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_each_algorithm_names_what_its_artifacts_need(trained: Path, name: str) -> None:
-    content = (trained / name / "1" / MODEL).read_bytes()
-
-    assert set(names_in(content)) == set(ALGORITHMS[name].classes)
 
 
 def test_the_names_within_an_array_of_estimators_are_told_too() -> None:

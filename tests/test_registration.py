@@ -51,9 +51,9 @@ def changes(folder: Path, allowed: Iterable[str] = ()) -> Changes:
         (SVC(), "svm", "classification"),
         (SVR(), "svm", "regression"),
         (GridSearchCV(SVC(), {"C": [1, 2]}), "svm", "classification"),
-        (RandomForestRegressor(3), "random_forest_regressor", "regression"),
-        (HistGradientBoostingClassifier(max_iter=3), "hist_gradient_boosting_classifier", "classification"),
-        (Ridge(), "ridge", "regression"),
+        (RandomForestRegressor(3), "random_forest", "regression"),
+        (HistGradientBoostingClassifier(max_iter=3), "gradient_boosting", "classification"),
+        (Ridge(), "linear_regression", "regression"),
         (KMeans(2, n_init=1), "k_means", "classification"),
     ],
 )

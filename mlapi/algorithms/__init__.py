@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from mlapi.algorithms import linear_regression, logistic_regression, svm
+from mlapi.algorithms import (
+    decision_tree,
+    gradient_boosting,
+    linear_regression,
+    logistic_regression,
+    random_forest,
+    svm,
+)
 from mlapi.algorithms.declaration import Algorithm
 
 ALGORITHMS: Mapping[str, Algorithm] = {
@@ -11,6 +18,9 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         linear_regression.ALGORITHM,
         logistic_regression.ALGORITHM,
         svm.ALGORITHM,
+        decision_tree.ALGORITHM,
+        random_forest.ALGORITHM,
+        gradient_boosting.ALGORITHM,
     )
 }
 
