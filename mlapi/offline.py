@@ -2,16 +2,18 @@
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+from mlapi.cells import is_marker, numbers
 from mlapi.errors import DatasetError
 from mlapi.model import Model, Prediction
 from mlapi.rows import InvalidRows, Reader, Remark
-from mlapi.signature import Feature
-from mlapi.tables import csv_rows
+from mlapi.signature import NUMERIC, Feature
+from mlapi.tables import open_csv
 
 CHUNK = 10_000
 """Rows answered at a time, so that a long file costs no more memory than a short one."""
@@ -51,39 +53,50 @@ def predict_csv(
 def _chunks(file: Path, features: Collection[Feature]) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Some rows at a time, with the line in the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}
-    rows = csv_rows(file)
-    _, header = next(rows, (0, []))
-    while chunk := list(islice(rows, CHUNK)):
-        records = [_record(header, cells, by_name) for _, cells in chunk]
-        yield [line for line, _ in chunk], records
+    with open_csv(file) as (dialect, rows):
+        _, header = next(rows, (0, []))
+        while chunk := list(islice(rows, CHUNK)):
+            lines, cells = zip(*chunk, strict=True)
+            columns = {
+                name: _values(by_name.get(name), column, dialect.decimal)
+                for name, column in zip(header, zip(*cells, strict=True), strict=True)
+            }
+            used = {name: column for name, column in columns.items() if name in by_name or any(column)}
+            rows_of_cells = zip(*used.values(), strict=True) if used else [()] * len(lines)
+            yield list(lines), [dict(zip(used, row, strict=True)) for row in rows_of_cells]
 
 
-def _record(header: list[str], cells: list[str], features: Mapping[str, Feature]) -> dict[str, Any]:
-    return {
-        name: _value(features[name], text) if name in features else text
-        for name, text in zip(header, cells, strict=True)
-    }
+def _values(feature: Feature | None, words: Sequence[str], decimal: str) -> list[Any]:
+    """Cells of one column as the JSON values that a client would send for them; blank is null."""
+    distinct = sorted(set(words) - {""})
+    values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
+    if feature is not None and feature.kind != "text":
+        known = _numbers(distinct, decimal) if feature.kind in NUMERIC else _constants(feature)
+        values |= known
+        if feature.nullable:
+            values |= {word: None for word in distinct if word not in known and is_marker(word)}
+    return list(map(values.get, words))
 
 
-def _value(feature: Feature, text: str) -> Any:
-    """A cell's text as the JSON value that a client would send for it; blank is null."""
-    if not text:
-        return None
-    if feature.kind in ("number", "integer"):
-        return _number(text)
-    if feature.kind == "boolean":
-        return {"true": True, "false": False}.get(text.lower(), text)
-    if feature.kind == "category":
-        return {str(category): category for category in feature.categories or ()}.get(text, text)
-    return text
+def _numbers(words: Sequence[str], decimal: str) -> dict[str, float]:
+    """The words that are finite numbers: all in one style, or else those that are plain."""
+    found = numbers(words, decimal=decimal)
+    values = map(_number, words) if found is None else found.values.tolist()
+    return {word: value for word, value in zip(words, values, strict=True) if isfinite(value)}
 
 
-def _number(text: str) -> float | str:
+def _number(word: str) -> float:
     try:
-        number = float(text)
+        return nan if "_" in word else float(word)
     except ValueError:
-        return text
-    return number if abs(number) < float("inf") and "_" not in text else text
+        return nan
+
+
+def _constants(feature: Feature) -> Mapping[str, Any]:
+    """The words that the feature knows, and what they stand for."""
+    if feature.kind == "boolean":
+        return {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+    return {str(category): category for category in feature.categories or ()}
 
 
 def _columns(prediction: Prediction) -> dict[str, list[Any]]:

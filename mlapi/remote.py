@@ -139,6 +139,17 @@ class Remote:
         return _connect(self.url, os.getpid())
 
 
+@_as_oserror
+def fetch(url: str) -> bytes:
+    """The whole content of the one file that a URL names.
+
+    Raises:
+        OSError: It cannot be reached, or is none, or nothing installed here reads such a URL.
+    """
+    filesystem, path = _connect(url, os.getpid())
+    return bytes(filesystem.cat_file(path))
+
+
 def open_remote(url: str) -> Remote:
     """The place; reaches for nothing yet.
 

@@ -131,7 +131,7 @@ def test_a_pipeline_of_texts_takes_one_column(files: tuple[Path, Path], make_app
     ("content", "words"),
     [
         ("a,b\n1,2,3\n4,5,6\n", "line 2 has 3 cells where the header has 2"),
-        ("a,b\n1,2,\n", "line 2 has 3 cells"),
+        ("a,b\n1,2\n3,4,\n", "line 3 has 3 cells"),
         ("a,a\n1,2\n", "two columns are called 'a'"),
         ("a,b\n1,inf\n", "infinite"),
     ],

