@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy._core import multiarray
+from numpy.random import BitGenerator, Generator
 from numpy.typing import NDArray
 
 _ALIGNED = 0x80
@@ -40,6 +41,19 @@ def scalar(kind: Any, content: Any = b"") -> Any:
     if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
         raise NotAllowed("it makes a number of something else")
     return multiarray.scalar(kind, content)
+
+
+def bit_generator(kind: Any) -> BitGenerator:
+    if not isinstance(kind, type) or not issubclass(kind, BitGenerator):
+        raise NotAllowed("it makes random numbers in another way than numpy does")
+    return kind()
+
+
+def generator(bits: Any) -> Generator:
+    """numpy's own takes a function as well, and calls it."""
+    if not isinstance(bits, BitGenerator):
+        raise NotAllowed("it makes random numbers in another way than numpy does")
+    return Generator(bits)
 
 
 def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":

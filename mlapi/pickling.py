@@ -14,6 +14,7 @@ import lzma
 import math
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from io import BytesIO
 from mmap import mmap
 from pickle import BUILD, NEWOBJ, NEWOBJ_EX, REDUCE
@@ -25,7 +26,17 @@ import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 
 from mlapi.errors import BrokenArtifact, reason
-from mlapi.numpy_pickles import NotAllowed, dtype, give_state, reconstruct, reconstructor, scalar
+from mlapi.numpy_pickles import (
+    NotAllowed,
+    bit_generator,
+    dtype,
+    generator,
+    give_state,
+    reconstruct,
+    reconstructor,
+    scalar,
+)
+from mlapi.tree_pickles import check_nodes, tree
 
 BASE = frozenset(
     {
@@ -144,7 +155,14 @@ _OURS: Mapping[str, Any] = {
     "numpy._core.multiarray._reconstruct": reconstruct,
     "numpy._core.multiarray.scalar": scalar,
     "numpy.dtype": dtype,
+    "numpy.random._pickle.__bit_generator_ctor": bit_generator,
+    "numpy.random._pickle.__generator_ctor": generator,
 }
+
+_TREE = "sklearn.tree._tree.Tree"
+
+_NEVER_CALLED = (np.ndarray, np.random.SeedSequence)
+"""A pickle hands these on; called, one takes any memory for objects, and the other may never end."""
 
 
 class _Restricted:
@@ -155,7 +173,8 @@ class _Restricted:
 
     def find_class(self, module: str, name: str) -> Any:
         self.permit(f"{module}.{name}")
-        return _OURS.get(f"{module}.{name}") or super().find_class(module, name)  # type: ignore[misc]
+        found = _OURS.get(f"{module}.{name}") or super().find_class(module, name)  # type: ignore[misc]
+        return partial(tree, found) if f"{module}.{name}" == _TREE else found
 
     def load_reduce(self) -> None:
         self._check_call(self.stack[-2])
@@ -175,8 +194,8 @@ class _Restricted:
 
     @staticmethod
     def _check_call(function: Any) -> None:
-        if function is np.ndarray:
-            raise NotAllowed("it calls numpy.ndarray itself")
+        if any(function is kind for kind in _NEVER_CALLED):
+            raise NotAllowed(f"it calls numpy's {function.__name__} itself")
 
     def load_build(self) -> None:
         state, inst = self.stack[-1], self.stack[-2]
@@ -187,6 +206,8 @@ class _Restricted:
             raise NotAllowed("it alters a class")
         if isinstance(inst, np.ndarray) and not (inst.size == 0 and isinstance(state[2], np.dtype)):
             raise NotAllowed("it alters an array")
+        if f"{type(inst).__module__}.{type(inst).__name__}" == _TREE:
+            check_nodes(inst.n_features, state)
         super().load_build()  # type: ignore[misc]
 
     def persistent_load(self, _: Any) -> Any:

@@ -20,6 +20,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from mlapi import pickling
 from mlapi.algorithms import CLASSES
@@ -305,3 +306,75 @@ def test_arrays_and_numbers_of_each_type_come_back(dtype: Any, shape: Any) -> No
             np.testing.assert_array_equal(found, made)
             if isinstance(made, np.ndarray | np.generic):
                 assert found.dtype == made.dtype.newbyteorder("=") or found.dtype == made.dtype
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_a_generator_of_random_numbers_comes_back_in_its_state(kind: Any) -> None:
+    made = np.random.Generator(kind(3))
+    made.normal(size=5)
+    content = dumped(made)
+
+    found = pickling.load(content, names_in(content))
+
+    np.testing.assert_array_equal(found.normal(size=9), made.normal(size=9))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Gadget(np.random._pickle.__generator_ctor, "PCG64", len),
+        Gadget(np.random._pickle.__generator_ctor, len, len),
+        Gadget(np.random._pickle.__bit_generator_ctor, LinearRegression),
+        Gadget(np.random._pickle.__bit_generator_ctor, "PCG64"),
+        Gadget(np.random.SeedSequence, 1, pickle.dumps, 10**9),
+    ],
+    ids=["a function", "twice a function", "another class", "a name", "a seed"],
+)
+def test_random_numbers_are_no_way_to_call_something_else(call: Gadget) -> None:
+    content = pickle.dumps(call)
+
+    with pytest.raises(BrokenArtifact, match=r"it makes random|positional|it calls numpy"):
+        pickling.load(content, names_in(content))
+
+
+def spoilt(**changes: Any) -> bytes:
+    """A tree with other nodes than it grew, each field given as {node: value}."""
+    fitted = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, X[:, 0] * X[:, 1] > 0)
+    made, arguments, state = fitted.tree_.__reduce__()
+    nodes = state["nodes"].copy()
+    for field, values in changes.pop("nodes", {}).items():
+        for place, value in values.items():
+            nodes[field][place] = value
+    state = {**state, "nodes": nodes, **changes.pop("state", {})}
+    return dumped(Stated(made, changes.pop("arguments", arguments), state))
+
+
+class Stated:
+    def __init__(self, *reduced: Any) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> Any:
+        return self.reduced
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nodes": {"left_child": {0: 10**6}}},
+        {"nodes": {"right_child": {0: -2}}},
+        {"nodes": {"right_child": {1: 0}}},
+        {"nodes": {"feature": {0: 60}}},
+        {"nodes": {"feature": {0: -1}}},
+        {"state": {"node_count": 10**6}},
+        {"arguments": (60, np.array([2]), 10**9)},
+        {"arguments": (60, np.array([-2]), 1)},
+        {"arguments": (60, 2, 1)},
+    ],
+    ids=str,
+)
+def test_a_tree_that_leads_out_of_itself_is_refused(changes: dict[str, Any]) -> None:
+    content = spoilt(**changes)
+
+    assert pickling.load(spoilt(), names_in(content)).node_count > 3
+    with pytest.raises(BrokenArtifact, match="it has a tree"):
+        pickling.load(content, names_in(content))

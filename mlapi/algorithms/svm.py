@@ -75,10 +75,12 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        return self.svc_.predict(self._checked(X))  # type: ignore[no-any-return]
+        X = self._checked(X)
+        return self.svc_.predict(X)  # type: ignore[no-any-return]
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        return self.svc_.decision_function(self._checked(X))  # type: ignore[no-any-return]
+        X = self._checked(X)
+        return self.svc_.decision_function(X)  # type: ignore[no-any-return]
 
     @available_if(_is_calibrated)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
