@@ -12,6 +12,7 @@ import io
 import lzma
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ _COMPRESSED: Mapping[bytes, Callable[[Any], Any]] = {
 }
 """What a file begins with that is read through which opener, whatever its name ends in."""
 
-_WITH_POINT = re.compile(r"[+-]?\d*\.\d+")
-_WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
+_WITH_POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})+)\.\d+")
+_WITH_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})+),\d+")
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+")
 _TWICE_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
 
@@ -194,7 +195,8 @@ def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, l
             width = width or max(len(cells), len(names))  # a delimiter at the end of all rows
             if not needed <= len(cells) <= width or any(cells[len(names) :]):
                 raise DatasetError(
-                    f"{name}: line {line} has {len(cells)} cells where the header has {len(names)}"
+                    f"{name}: line {line} has {len(cells)} cells where the header has {len(names)}, "
+                    f"between {dialect.delimiter!r}"
                 )
             yield line, (cells + [""] * len(names))[: len(names)]
     except csv.Error as error:
@@ -223,9 +225,13 @@ def names_in(name: str, header: list[str]) -> list[str]:
         DatasetError: One name stands twice, or these are no names.
     """
     names = [cell.strip() or f"unnamed_{position}" for position, cell in enumerate(header, start=1)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DatasetError(f"{name}: two columns are called {twice[0]!r}; rename one")
+    if names[0].lower().startswith("sep="):
+        raise DatasetError(
+            f"{name}: the first line is Excel's {names[0]!r}; remove it, so that the names are first"
+        )
+    twice = next((column for column, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DatasetError(f"{name}: two columns are called {twice!r}; rename one")
     return names
 
 
@@ -278,8 +284,8 @@ def _complete_rows(sample: str, delimiter: str) -> list[list[str]]:
 def _delimiter(sample: str) -> str:
     """The one by which most rows have as many cells as the header; of equals, the one with more cells."""
     found = [(_regularity(_complete_rows(sample, delimiter)), delimiter) for delimiter in DELIMITERS]
-    (share, cells), delimiter = max(found, key=lambda entry: entry[0])
-    return delimiter if share > 0.5 and cells > 1 else ","
+    (share, _), delimiter = max(found, key=lambda entry: entry[0])
+    return delimiter if share else ","
 
 
 def _regularity(rows: list[list[str]]) -> tuple[float, int]:

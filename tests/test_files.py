@@ -185,7 +185,10 @@ def test_numbers_in_one_part_of_a_column_and_words_in_another_are_all_words(file
         ('a,b,c\n"1\n1",2,3\n3,4\n', "line 4 has 2 cells where the header has 3"),
         ("a,b,c\n1,2,3\n3,4,\n5,\n", "line 4 has 2 cells where the header has 3"),
         ("a,b, a\n1,2,3\n", "two columns are called 'a'"),
-        ("5.1,3.5\n4.9,3.0\n", "the first line is all numbers"),
+        ("a;b\n1;2;3,4\n5;6;7,8\n", "line 2 has 3 cells where the header has 2, between ';'"),
+        ("5.1,3.5\n4.9,3.0\n", "the first line is a row"),
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n", "the first line is a row"),
+        ("sep=;\na;b\n1;2\n", "the first line is Excel's 'sep='; remove it"),
         ('a,b\n1,"2\n3,4\n', "a quote is never closed"),
         (b"a,b\n1,\x002\n", "line 2 has a NUL"),
         (b"\x00\x01\x02" * 1000, "NUL"),
@@ -261,8 +264,15 @@ def test_columns_without_a_name(file: Path) -> None:
     )
 
 
-def test_names_that_count_are_names(file: Path) -> None:
-    assert cells(read_bytes(file, "0,1,2\n5,6,7\n")) == {"0": [5], "1": [6], "2": [7]}
+@pytest.mark.parametrize("header", ["0,1,2", "2000,2005,2010", "400.5,401.0,401.5,label", "1,2,4,8,16,32"])
+def test_numbers_that_count_up_are_names(file: Path, header: str) -> None:
+    row = ",".join("7" for _ in header.split(","))
+
+    assert list(read_bytes(file, f"{header}\n{row}\n").frame) == header.split(",")
+
+
+def test_a_comma_after_groups_is_a_decimal_sign(file: Path) -> None:
+    assert read_bytes(file, "day;n\n01.02.2024;1.234\n02.03.2024;2.345,5\n").decimal == ","
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)

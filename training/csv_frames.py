@@ -62,14 +62,18 @@ def _text(content: bytes) -> io.TextIOWrapper:
 
 
 def _refuse_numbers(name: str, header: list[str]) -> None:
-    """A first line of numbers is a row; but numbers that count, as 0, 1, 2 or 2019, 2020, are names."""
-    found = numbers(header)
-    if found is None or np.isnan(found.values).any():
-        return
-    steps = np.unique(np.diff(found.values))
-    if len(steps) != 1 or steps[0] <= 0 or (found.values % 1).any():
+    """A first line of mostly numbers is a row, and the names are missing, unless the numbers count up.
+
+    Years, pixels and wavelengths are names: evenly spaced, or many in order, which rows of data hardly are.
+    """
+    found = [read.values[0] for cell in header if (read := numbers([cell])) is not None]
+    steps = np.diff(found)
+    is_even = len(steps) > 0 and bool(np.isclose(steps, steps[0]).all()) and (len(steps) > 1 or steps[0] == 1)
+    is_long = len(steps) > 4 and bool((steps > 0).all() or (steps < 0).all())
+    is_data = len(found) == len(header) or (2 * len(found) > len(header) and (np.mod(found, 1) != 0).any())
+    if is_data and not is_even and not is_long:
         raise DatasetError(
-            f"{name}: the first line is all numbers ({listed(header)}); put the columns' names before it"
+            f"{name}: the first line is a row ({listed(header)}); put the columns' names before it"
         )
 
 

@@ -34,8 +34,7 @@ _FOREIGN: Mapping[bytes, str] = {
     b"arrow1": "a Feather file; save it as Parquet or CSV",
     b"orc": "an ORC file; save it as Parquet or CSV",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
-    b"{": "JSON; save it as CSV",
-    b"[": "JSON; save it as CSV",
+    **dict.fromkeys((b'{"', b"{\n", b"{ ", b"[{", b"[[", b"[\n", b"[ "), "JSON; save its rows as CSV"),
 }
 """What files begin with, in lower case, that are neither CSV nor Parquet, and what to do."""
 
