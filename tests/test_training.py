@@ -7,6 +7,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import datasets, metrics
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -151,6 +152,26 @@ def test_the_digest_depends_on_every_cell() -> None:
 
     assert table.digest != replace(table, features=other).digest
     assert table.digest == tables.load("wine").digest
+
+
+def test_the_digest_does_not_depend_on_how_words_are_stored() -> None:
+    words = pd.Series(["a", None, "b", "a"], dtype=object)
+    stores = [words, words.fillna(np.nan), words.astype("string[python]"), words.astype("category")]
+    digests = {digest_of(column) for column in stores}
+
+    assert len(digests) == 1
+    assert digest_of(pd.Series(["a", "b", None, "a"])) not in digests
+    assert digest_of(pd.Series(["a", None, "b", "c"])) not in digests
+
+
+def test_the_digest_tells_cells_apart_that_are_equal_in_python() -> None:
+    columns = [[True, "x"], [1, "x"], ["1", "x"], [1.0, "x"], [None, "x"], ["a\0b", "x"], [["a"], "x"]]
+
+    assert len({digest_of(pd.Series(column, dtype=object)) for column in columns}) == len(columns)
+
+
+def digest_of(column: pd.Series) -> str:
+    return tables.Table("x", pd.DataFrame({"a": column}), pd.Series(range(len(column)), name="y")).digest
 
 
 def write(folder: Path, text: str) -> Path:

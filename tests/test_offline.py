@@ -1,0 +1,78 @@
+"""A CSV file and a model -> predictions, whatever style the file's numbers and blanks are written in."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+
+from mlapi.offline import _values, predict_csv
+from mlapi.registry import open_registry
+from mlapi.signature import Feature, Signature, Target
+from tests.conftest import publish_fitted, settings_for
+from training import features
+
+
+def test_numbers_and_blanks_are_what_a_client_would_send() -> None:
+    feature = Feature("n", "number", nullable=True)
+
+    assert _values(feature, ["1,234", "", "12.5", "n/a", "?"], ".") == [1234, None, 12.5, None, None]
+    assert _values(feature, ["1,234", "12"], ",") == [1.234, 12]
+    assert _values(feature, ["12%", "7%"], ".") == [12, 7]
+    assert _values(feature, ["$1,000", "(5)"], ".") == [1000, -5]
+
+
+def test_a_number_that_fits_no_style_stays_a_word_and_does_not_spoil_the_others() -> None:
+    feature = Feature("n", "number")
+
+    assert _values(feature, ["12", "x", "1_0", "nan", "inf", "007"], ".") == [12, "x", "1_0", "nan", "inf", 7]
+
+
+@pytest.mark.parametrize(
+    ("feature", "words", "values"),
+    [
+        (
+            Feature("c", "category", True, categories=("NA", "EU")),
+            ["NA", "EU", "n/a", "US"],
+            ["NA", "EU", None, "US"],
+        ),
+        (Feature("c", "category", False, categories=("EU",)), ["NA"], ["NA"]),
+        (Feature("c", "category", True, categories=(0, 1)), ["0", "1", "null", ""], [0, 1, None, None]),
+        (Feature("b", "boolean", True), ["TRUE", "false", "?", "yes"], [True, False, None, "yes"]),
+        (Feature("t", "datetime", True), ["2024-01-31", "NaT"], ["2024-01-31", None]),
+        (Feature("w", "text", True), ["none", ""], ["none", None]),
+        (None, ["n/a", "5"], ["n/a", "5"]),
+    ],
+)
+def test_a_marker_is_blank_only_where_it_is_no_word_of_the_feature(
+    feature: Feature | None, words: list[str], values: list[Any]
+) -> None:
+    assert _values(feature, words, ".") == values
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id,x,z\n7,1,234.5\n8,,2\n",
+        'x,z\n1,"234.50"\nn/a,2\n',
+        "x;z;\n1;234,5;\n?;2;\n",
+        "\ufeffx\tz\n1\t234,5\n-\t2\n",
+        'x,z\n1%,"$234.50"\nNULL,$2\n',
+    ],
+)
+def test_a_file_is_answered_in_the_style_that_it_is_written_in(tmp_path: Path, content: str) -> None:
+    frame = pd.DataFrame({"x": [1.0, None, 3.0], "z": [1.0, 5.0, 9.0]})
+    estimator = make_pipeline(SimpleImputer(), LinearRegression()).fit(frame.to_numpy(), [1, 2, 4])
+    described = Signature(features.describe_features(frame), Target("y", "number"), ignored=("id",))
+    publish_fitted(tmp_path / "models", "line", estimator, frame, signature=described)
+    (tmp_path / "rows.csv").write_text(content)
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("line", None)
+
+    header, *lines = predict_csv(model, tmp_path / "rows.csv", (), lambda _: None)
+
+    expected = estimator.predict([[1, 234.5], [float("nan"), 2]])
+    assert header == "prediction\n"
+    assert [float(line) for line in lines] == pytest.approx(expected.tolist())
