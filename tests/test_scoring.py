@@ -1,0 +1,45 @@
+from typing import Any
+
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from mlapi.algorithms import ALGORITHMS
+from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
+from training.evaluate import METRICS, evaluate
+from training.scoring import score
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "algorithm"),
+    [
+        (REGRESSION, load_diabetes, "linear_regression"),
+        (CLASSIFICATION, load_breast_cancer, "logistic_regression"),
+        (CLASSIFICATION, load_iris, "logistic_regression"),
+    ],
+)
+def test_each_metric_is_what_evaluate_gives(task: str, rows: Any, algorithm: str) -> None:
+    X, y = rows(return_X_y=True)
+    fitted = make_pipeline(StandardScaler(), ALGORITHMS[algorithm].build(task, {})).fit(X[::2], y[::2])
+    found = evaluate(task, fitted, X[1::2], y[1::2])
+
+    assert set(found) == set(METRICS[task])
+    for metric, value in found.items():
+        assert score(metric, fitted, X[1::2], y[1::2]) == pytest.approx(value, abs=1e-12)
+
+
+def test_a_metric_of_probabilities_says_that_there_are_none() -> None:
+    X, y = load_iris(return_X_y=True)
+
+    with pytest.raises(ValueError, match="log_loss needs probabilities, and there are none"):
+        score("log_loss", SVC().fit(X, y), X, y)
+
+
+def test_roc_auc_says_that_it_needs_every_class() -> None:
+    X, y = load_iris(return_X_y=True)
+
+    with pytest.raises(ValueError, match="rows of every class"):
+        score("roc_auc", LogisticRegression(max_iter=1000).fit(X, y), X[:100], y[:100])
