@@ -1,0 +1,196 @@
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import distributed
+import joblib
+import numpy as np
+import pytest
+
+from mlapi.errors import RecipeError
+from tests.errands import die, look_around
+from training import engine as engines
+from training.engine import engine, one_core
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def process(folder: Path, *words: str) -> Iterator[None]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_TEMPORARY_DIRECTORY": str(folder)}
+    with (folder / "log").open("ab") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", *words], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield
+    finally:
+        started.terminate()
+        try:
+            started.wait(10)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Dask scheduler with two worker processes."""
+    folder = tmp_path_factory.mktemp("dask")
+    address = f"127.0.0.1:{free_port()}"
+    host, port = address.split(":")
+    scheduler = ("distributed.cli.dask_scheduler", "--host", host, "--port", port, "--no-dashboard")
+    worker = ("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    with ExitStack() as stack:
+        stack.enter_context(process(folder, *scheduler, "--dashboard-address", "127.0.0.1:0"))
+        for _ in range(2):
+            stack.enter_context(process(folder, *worker))
+        with distributed.Client(address, timeout=20, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=20)
+        yield f"dask://{address}"
+
+
+@pytest.fixture(scope="module")
+def seen() -> list[dict[str, Any]]:
+    """What four calls see in the processes of an engine that is left by then."""
+    rows = np.ones((1000, 1000))
+    with engine(None) as here:
+        return list(here.run(look_around, [(rows,)] * 4))
+
+
+def test_work_goes_to_other_processes_of_this_machine(seen: list[dict[str, Any]]) -> None:
+    assert [call["sum"] for call in seen] == [1e6] * 4
+    assert os.getpid() not in {call["pid"] for call in seen}
+
+
+def test_processes_map_a_large_matrix_instead_of_copying_it(seen: list[dict[str, Any]]) -> None:
+    assert all(call["is mapped"] for call in seen)
+
+
+def test_a_fit_has_one_thread(seen: list[dict[str, Any]]) -> None:
+    assert [call["threads"] for call in seen] == [{1}] * 4
+
+
+def test_processes_never_see_ctrl_c_and_this_one_does(seen: list[dict[str, Any]]) -> None:
+    assert not any(call["sees Ctrl-C"] for call in seen)
+    assert look_around(1)["sees Ctrl-C"]
+
+
+def test_processes_are_gone_after_the_work(seen: list[dict[str, Any]]) -> None:
+    for pid in {call["pid"] for call in seen}:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_what_is_small_stays_in_this_process() -> None:
+    with engine(None) as here:
+        found = [call["pid"] for call in here.run(look_around, [(1,), (2,)], here=True)]
+
+    assert found == [os.getpid()] * 2
+
+
+def test_a_fit_starts_no_processes_of_its_own() -> None:
+    with engine(None) as here, one_core():
+        assert joblib.effective_n_jobs() == 1
+    assert here.workers == joblib.cpu_count()
+
+
+def test_warnings_of_a_fit_reach_nobody() -> None:
+    with one_core():
+        warnings.warn("not converged", stacklevel=1)
+
+
+def test_a_process_that_the_system_kills_is_told_in_one_line() -> None:
+    with engine(None) as here, pytest.raises(RecipeError, match="killed a process") as told:
+        list(here.run(die, [(0,), (1,)]))
+
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "dask", "dask://", "dask://[", "dask://a:b", "dask://a/b", "tcp://host:8786", "ray://host:1"],
+)
+def test_an_unknown_engine_names_the_known_ones(url: str) -> None:
+    with pytest.raises(RecipeError, match=r"unknown engine .* dask://host:8786"), engine(url):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "SCHEDULER_WAIT_S", 0.3)
+
+    with (
+        pytest.raises(RecipeError, match=r"no Dask scheduler answers at tcp://127.0.0.1:\d"),
+        engine(f"dask://127.0.0.1:{free_port()}"),
+    ):
+        pass
+
+
+def test_a_listener_that_is_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "SCHEDULER_WAIT_S", 0.3)
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as silent,
+        pytest.raises(RecipeError, match="no Dask scheduler answers"),
+        engine(f"dask://127.0.0.1:{silent.getsockname()[1]}"),
+    ):
+        pass
+
+
+def test_a_scheduler_without_workers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = str(free_port())
+    words = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    with process(tmp_path, *words, "--dashboard-address", "127.0.0.1:0"):
+        with distributed.Client(f"127.0.0.1:{port}", timeout=20, set_as_default=False):
+            pass
+        monkeypatch.setattr(engines, "SCHEDULER_WAIT_S", 1)
+        with (
+            pytest.raises(RecipeError, match="has no workers: start some with `dask worker tcp://127"),
+            engine(f"dask://127.0.0.1:{port}"),
+        ):
+            pass
+
+
+def test_without_the_extra_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+
+    with pytest.raises(RecipeError, match=r"mlapi\[dask\]"), engine("dask://127.0.0.1:1"):
+        pass
+
+
+def test_a_cluster_really_fits_elsewhere(cluster: str) -> None:
+    with engine(cluster) as there:
+        pids = {call["pid"] for call in there.run(look_around, ((number,) for number in range(20)))}
+
+    assert os.getpid() not in pids
+    assert pids
+
+
+def test_a_cluster_that_fails_is_told_in_one_line(cluster: str) -> None:
+    with engine(cluster) as there, pytest.raises(RecipeError, match="the Dask cluster failed: ZeroDivision"):
+        list(there.run(divmod, [(1, 0)]))
+
+
+def test_a_cluster_leaves_no_thread_behind(cluster: str) -> None:
+    before = set(threading.enumerate())
+
+    with engine(cluster) as there:
+        list(there.run(look_around, [(1,)]))
+
+    deadline = time.monotonic() + 5
+    while [new for new in set(threading.enumerate()) - before if "IO loop" in new.name]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
