@@ -17,8 +17,10 @@ import pytest
 
 from mlapi.errors import RecipeError
 from tests.errands import die, look_around
+from tests.searching import SVM, build, contest
 from training import engine as engines
 from training.engine import engine, one_core
+from training.search import compare, tune
 
 ROOT = Path(__file__).parent.parent
 
@@ -169,6 +171,24 @@ def test_without_the_extra_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(RecipeError, match=r"mlapi\[dask\]"), engine("dask://127.0.0.1:1"):
         pass
+
+
+def test_a_cluster_finds_what_this_machine_finds(cluster: str) -> None:
+    rows = contest()
+    with engine(None) as here:
+        local = tune(rows, here, SVM, {}, trials=6)
+        compared = compare(rows, here)
+    with engine(cluster) as there:
+        assert there.workers == 2
+        assert there.is_remote
+        remote = tune(rows, there, SVM, {}, trials=6)
+        assert [c.mean for c in compare(rows, there).candidates] == [c.mean for c in compared.candidates]
+
+    assert (remote.parameters, remote.mean, remote.trials_done) == (local.parameters, local.mean, 6)
+    answers = [
+        build("svm", found.parameters).fit(rows.X, rows.y).predict_proba(rows.X) for found in (local, remote)
+    ]
+    np.testing.assert_array_equal(*answers)
 
 
 def test_a_cluster_really_fits_elsewhere(cluster: str) -> None:

@@ -1,0 +1,54 @@
+"""A small search that its tests share, and a process of its own for Ctrl-C: `python -m tests.searching`.
+
+The process tells each trial that is done on a line, and at last what was found, as JSON.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import loguniform
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mlapi.algorithms import ALGORITHMS
+from mlapi.algorithms.declaration import CLASSIFICATION
+from training.contest import Contest, Tried
+from training.engine import engine
+from training.search import tune
+
+SVM = replace(
+    ALGORITHMS["svm"], search=({"C": loguniform(1e-2, 1e3), "gamma": loguniform(1e-4, 1)},), quick={}
+)
+
+
+def build(name: str, parameters: Mapping[str, Any]) -> Pipeline:
+    return make_pipeline(StandardScaler(), ALGORITHMS[name].build(CLASSIFICATION, parameters))
+
+
+def contest(**changes: Any) -> Contest:
+    X, y = load_breast_cancer(return_X_y=True)
+    folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
+    return replace(Contest(CLASSIFICATION, X, y, folds, "accuracy", build, len(y)), **changes)
+
+
+def large(times: int) -> Contest:
+    """The same rows again and again, so that the work is not small."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X, y = np.tile(X, (times, 1)), np.tile(y, times)
+    return contest(X=X, y=y, folds=list(StratifiedKFold(3).split(X, y)))
+
+
+def _tell(tried: Tried) -> None:
+    print(tried.done, flush=True)
+
+
+if __name__ == "__main__":
+    with engine(None) as here:
+        found = tune(large(times=int(sys.argv[1])), here, SVM, {}, trials=1000, progress=_tell)
+    print(json.dumps([found.stopped, found.trials_done, found.mean, dict(found.parameters)]), flush=True)

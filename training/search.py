@@ -1,0 +1,201 @@
+"""Which algorithm suits the rows, and which of its parameters: they are compared, and searched at random.
+
+The folds come from elsewhere, and so does the pipeline around the estimator: all of it is fitted anew in each
+fold (`training.contest`). Nothing is printed here: whoever shows progress is called back.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cmp_to_key
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import ParameterSampler
+
+from mlapi.algorithms import ALGORITHMS
+from mlapi.algorithms.declaration import Algorithm, Parameters
+from mlapi.errors import RecipeError
+from training.contest import SMALL_S, Board, Contest, Progress, Stopped, Trial, play, probe
+from training.engine import Engine
+from training.evaluate import is_worse
+
+MOST_COMPARED_ROWS = 10_000
+MOST_SEARCHED_ROWS = 100_000
+"""More rows than these are sampled before they come here."""
+
+TRIALS = 60
+"""With so many random draws, one lies among the best 5 % of the space with a probability of 95 %."""
+
+MOST_TRIALS = 1000
+"""So many are drawn, of which the first are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One algorithm's score: over the folds; NaN, and `note` says why, where it has none."""
+
+    algorithm: str
+    mean: float
+    std: float
+    seconds: float
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The candidates, best first, of which the first has a score."""
+
+    candidates: tuple[Candidate, ...]
+    stopped: Stopped
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The best parameters of those trials that were done: the first `trials_done` of those planned.
+
+    `parameters` are those that were drawn or given, the rest being defaults; `note` says what the number of
+    rows changed about them, and `failure` why the first of `trials_failed` could not be fitted.
+    """
+
+    parameters: Parameters
+    mean: float
+    std: float
+    trials_done: int
+    trials_planned: int
+    trials_failed: int
+    stopped: Stopped
+    seconds: float
+    note: str | None
+    failure: str | None
+
+
+def compare(
+    contest: Contest,
+    engine: Engine,
+    *,
+    budget_s: float | None = None,
+    progress: Progress = lambda tried: None,
+    algorithms: Mapping[str, Algorithm] = ALGORITHMS,
+) -> Compared:
+    """Score every algorithm that does the task, with its defaults: the cheapest first, and one at any rate.
+
+    Raises:
+        RecipeError: None of them can be fitted.
+        KeyboardInterrupt: Ctrl-C before the first had a score; later, what has one is kept.
+    """
+    started = time.monotonic()
+    able = [contest.trial(entry, {}) for entry in algorithms.values() if contest.task in entry.builders]
+    costs = {trial.algorithm.name: probe(contest, trial) for trial in able}
+    board = Board(contest, sorted(able, key=lambda trial: costs[trial.algorithm.name]))
+    small = sum(costs.values()) < SMALL_S
+    stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
+    candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric))
+    if np.isnan(candidates[0].mean):
+        reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
+        raise RecipeError(f"no algorithm can be fitted on these rows: {reasons}")
+    return Compared(tuple(candidates), stopped, time.monotonic() - started)
+
+
+def tune(  # noqa: PLR0913 - each a choice of its own
+    contest: Contest,
+    engine: Engine,
+    algorithm: Algorithm,
+    given: Parameters,
+    *,
+    seed: int = 0,
+    trials: int = TRIALS,
+    budget_s: float | None = None,
+    progress: Progress = lambda tried: None,
+) -> Tuned:
+    """Search at random for better parameters than the defaults; those that are given stay as they are.
+
+    The result depends on the seed and on how many trials were done, not on the engine nor on the order in
+    which they end. Trial 0 are the defaults, and always done.
+
+    Raises:
+        RecipeError: No trial can be fitted.
+        KeyboardInterrupt: Ctrl-C before trial 0 was done; later, the best so far is kept.
+    """
+    started = time.monotonic()
+    board = Board(contest, _draw(contest, algorithm, given, seed=seed, count=trials))
+    small = probe(contest, board.trials[0]) * len(board.trials) < SMALL_S
+    stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
+    failures = [failure for trial in range(board.done) if (failure := board.failure(trial))]
+    best = board.best
+    if best is None:
+        raise RecipeError(f"{algorithm.name} cannot be fitted: {failures[0]}")
+    mean, std = board.mean_and_std(best)
+    return Tuned(
+        parameters=board.trials[best].parameters,
+        mean=mean,
+        std=std,
+        trials_done=board.done,
+        trials_planned=len(board.trials),
+        trials_failed=len(failures),
+        stopped=stopped,
+        seconds=time.monotonic() - started,
+        note=board.trials[best].note,
+        failure=failures[0] if failures else None,
+    )
+
+
+def _end(started: float, budget_s: float | None) -> float:
+    return float("inf") if budget_s is None else started + budget_s
+
+
+def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: int, count: int) -> list[Trial]:
+    """The defaults, then random draws, none of them twice."""
+    found: dict[str, Trial] = {}
+    for drawn in chain([{}], _sample(algorithm, given, seed)):
+        trial = contest.trial(algorithm, {**drawn, **given})
+        found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _sample(algorithm: Algorithm, given: Parameters, seed: int) -> Iterator[dict[str, Any]]:
+    """Always as many draws are asked for: those from lists alone would be others if fewer were."""
+    spaces = _spaces(algorithm, given)
+    if not spaces:
+        return
+    with warnings.catch_warnings(action="ignore"):  # of lists with fewer combinations, which give them all
+        draws = list(ParameterSampler(spaces, MOST_TRIALS, random_state=seed))
+    for draw in draws:
+        yield {name: value.item() if isinstance(value, np.generic) else value for name, value in draw.items()}
+
+
+def _spaces(algorithm: Algorithm, given: Parameters) -> list[Mapping[str, Any]]:
+    """What is left to search where some is given: only spaces that go with it, if there are such."""
+    fitting = [space for space in algorithm.search if _goes_with(space, given)] or algorithm.search
+    free = ({name: space[name] for name in space if name not in given} for space in fitting)
+    return [space for space in free if space]
+
+
+def _goes_with(space: Mapping[str, Any], given: Parameters) -> bool:
+    return all(
+        given[name] in values for name, values in space.items() if name in given and isinstance(values, list)
+    )
+
+
+def _candidates(board: Board, stopped: Stopped) -> Iterator[Candidate]:
+    for number, trial in enumerate(board.trials):
+        mean, std = board.mean_and_std(number)
+        note = board.failure(number) or trial.note
+        if not board.is_settled(number):
+            why = "Ctrl-C came" if stopped == "interrupt" else "time was over"
+            note = f"not compared: {why} after {len(board.fits[number])} of {len(board.contest.folds)} folds"
+        yield Candidate(trial.algorithm.name, mean, std, board.seconds(number), note)
+
+
+def _rank(metric: str) -> Callable[[Candidate], Any]:
+    """A key to sort by: the best first, and those without a score last."""
+
+    def order(one: float, other: float) -> int:
+        return is_worse(metric, one, other) - is_worse(metric, other, one)
+
+    return lambda candidate: (np.isnan(candidate.mean), cmp_to_key(order)(candidate.mean))
