@@ -41,7 +41,10 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What training knows of a version before it has a number."""
+    """What training knows of a version before it has a number.
+
+    `recipe` is what it takes to train it again; empty where it was not trained here.
+    """
 
     name: str
     algorithm: str
@@ -50,6 +53,7 @@ class Draft:
     parameters: Mapping[str, Any]
     metrics: Mapping[str, Any]
     data: Mapping[str, Any]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,7 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 _TYPES: Mapping[str, type] = {
     **dict.fromkeys(("name", "algorithm", "task", "created_at"), str),
-    **dict.fromkeys(("signature", "parameters", "metrics", "data", "environment", "files"), dict),
+    **dict.fromkeys(("signature", "parameters", "metrics", "data", "recipe", "environment", "files"), dict),
     "version": int,
     "tolerance": float,
 }
@@ -90,7 +94,7 @@ def describe(draft: Draft, number: int, files: Mapping[str, File], tolerance: fl
         **known,
         version=number,
         created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        environment=_environment(),
+        environment=environment(),
         tolerance=tolerance,
         files=dict(sorted(files.items())),
     )
@@ -132,7 +136,7 @@ def from_bytes(content: bytes, signed_by: str | None) -> Manifest:
     return manifest
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
@@ -160,7 +164,9 @@ def _parse(content: bytes) -> dict[str, Any]:
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: document[name] for name in _STORED}
+    known = {"recipe": {}} | {
+        name: document[name] for name in _STORED if name in document or name != "recipe"
+    }
     for name, kind in _TYPES.items():
         if type(known[name]) is not kind:
             raise TypeError(name)

@@ -23,3 +23,9 @@ def is_alias(text: str) -> bool:
 def parse_version(text: str) -> int | None:
     """The version that the text names, or None when it names none (an alias, "0", "01")."""
     return int(text) if _VERSION.fullmatch(text) else None
+
+
+def as_model_name(words: str) -> str:
+    """The words as a model may be called: "Median Price ($)" is median_price."""
+    name = re.sub(r"[^a-z0-9_-]+", "_", words.lower()).strip("_-").lstrip("0123456789_-")
+    return name[:63] or "model"

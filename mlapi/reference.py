@@ -3,6 +3,7 @@
 Written at training time as reference.json; a server compares live data with it.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,10 +59,8 @@ def _finite(value: float) -> float | None:
 
 def _of_values(column: NDArray[Any]) -> dict[str, Any]:
     blank = column != column  # noqa: PLR0124 - NaN and NaT are the values that differ from themselves
-    words, counts = np.unique(column[~blank].astype(str), return_counts=True)
-    common = np.argsort(-counts, kind="stable")[:MOST_COMMON]
-    return {
-        "missing": int(blank.sum()),
-        "distinct": len(words),
-        "counts": {str(words[i]): int(counts[i]) for i in common},
-    }
+    known = column[~blank]
+    words = known.tolist() if known.dtype == object else known.astype(str).tolist()
+    counts = Counter(map(str, words))  # several times quicker than sorting a million words
+    common = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:MOST_COMMON]
+    return {"missing": int(blank.sum()), "distinct": len(counts), "counts": dict(common)}

@@ -1,78 +1,147 @@
 """The commands that train: the one place that imports training/."""
 
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlapi.names import PRODUCTION
+from mlapi.names import PRODUCTION, as_model_name
 from mlapi.settings import load_settings
-from mlapi.terminal import changes_of, stderr, stdout, table
+from mlapi.terminal import changes_of, registry_of, stdout
+from mlapi.training_display import Display, print_comparison
 
 if TYPE_CHECKING:
     from mlapi.changes import Changes
+    from mlapi.registry import Registry
     from mlapi.snapshot import Snapshot
+    from training.engine import Engine
     from training.recipes import Recipe
+
+_COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--missing", is_flag=True, help="Only the recipes that have no version that serves.")
 @click.option("--breaking", is_flag=True, help="Promote also what callers of the old version stumble over.")
-def train(names: tuple[str, ...], missing: bool, breaking: bool) -> None:
-    """Train the recipes of config/models.toml: all of them, or the named ones.
+@click.option("--again", metavar="NAME@VERSION", help="Train a version again and compare; publishes nothing.")
+@click.option("--engine", metavar="URL", help="Where fits run: dask://host:port, else on this machine.")
+@click.option("--data", metavar="FILE|URL", help="Train this table, CSV or Parquet, instead of a recipe.")
+@click.option("--target", metavar="COLUMN", help="The column to predict.")
+@click.option("--name", help="The model's name; else the target's.")
+@click.option("--algorithm", help="One algorithm; else all that suit are compared.")
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the algorithm.")
+@click.option("--task", help="regression or classification; else read off the target.")
+@click.option("--budget", metavar="TIME", help="For comparing and tuning: 90, 60s, 5m; 0 for neither.")
+@click.option("--metric", help="What decides; else accuracy or r2.")
+@click.option("--numeric", **_COLUMNS, help="Take this column for numbers.")
+@click.option("--categorical", **_COLUMNS, help="Take this column for categories.")
+@click.option("--datetime", **_COLUMNS, help="Take this column for dates or times.")
+@click.option("--text", **_COLUMNS, help="Take this column for texts.")
+@click.option("--drop", **_COLUMNS, help="Leave this column out.")
+@click.option("--group", metavar="COLUMN", help="Rows of one group are never on both sides of a split.")
+@click.option("--time-column", metavar="COLUMN", help="Judge by the newest rows.")
+@click.option("--polynomial", type=int, metavar="DEGREE", help="Add products of numbers up to this degree.")
+@click.option("--splines", type=int, metavar="KNOTS", help="Make splines of the numbers.")
+@click.option("--test-size", type=float, metavar="SHARE", help="The share of rows held out.")
+@click.option("--seed", type=int, help="Decides every choice that is made by chance.")
+@click.option("--promote", help="always, if_not_worse or never.")
+@click.option("--delimiter", help="Of the CSV file; else found.")
+@click.option("--encoding", help="Of the CSV file; else found.")
+@click.option("--decimal", help="The decimal sign; else found.")
+@click.option("--thousands", help="What sets thousands apart; else found.")
+def train(
+    names: tuple[str, ...], missing: bool, breaking: bool, again: str | None, engine: str | None, **given: Any
+) -> None:
+    """Train the recipes of config/models.toml, all or the named ones; or a table of your own.
+
+        mlapi train --data customers.csv --target churn
 
     A new version becomes `production` if it is not worse there than the one before: see docs/training.md.
     """
     settings = load_settings()
-    from training.recipes import load_recipes, select
+    options = {key: value for key, value in given.items() if value not in (None, ())}
+    if again and (names or missing or options):
+        raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
+    if options and not names and not {"data", "target"} <= options.keys():
+        raise click.UsageError("Expected --data and --target, or the names of recipes.")
+    from training.engine import engine as engine_at
 
+    with engine_at(engine) as running:
+        if again:
+            _train_again(again, registry_of(settings, eager=False), running)
+            return
+        changes = changes_of(settings, eager=missing)
+        recipes = [_own_recipe(options)] if "data" in options else _recipes(names, options)
+        if missing:
+            recipes = [
+                recipe for recipe in recipes if not _has_version(changes.registry.snapshot, recipe.name)
+            ]
+        _train(recipes, changes, running, breaking)
+        _tell_unpromoted(changes.registry.snapshot)
+
+
+def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
+    from training.recipes import make_recipe
+
+    given = _with_parameters(options)
+    name = given.pop("name", None) or as_model_name(given["target"])
+    return make_recipe(name, given)
+
+
+def _recipes(names: tuple[str, ...], options: Mapping[str, Any]) -> "list[Recipe]":
+    """The recipes of config/models.toml, each with what is said otherwise now."""
+    from training.recipes import load_recipes, make_recipe, select, to_json
+
+    if "name" in options:
+        raise click.UsageError("--name goes with --data; a recipe has a name.")
+    given = _with_parameters(options)
     recipes = select(load_recipes(), names)
-    changes = changes_of(settings, eager=missing)
-    if missing:
-        snapshot = changes.registry.snapshot
-        recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
-    if recipes:
-        _train(recipes, changes, breaking)
-    _tell_unpromoted(changes.registry.snapshot)
+    return (
+        [make_recipe(recipe.name, {**to_json(recipe), **given}) for recipe in recipes] if given else recipes
+    )
+
+
+def _with_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """`--parameter C=10` as recipes have it."""
+    given = {key: value for key, value in options.items() if key != "parameters"}
+    if "parameters" in options:
+        given["parameters"] = dict(map(_parameter, options["parameters"]))
+    return given
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()  # a word may do without quotes
 
 
 def _has_version(snapshot: "Snapshot", name: str) -> bool:
     return name in snapshot.models and snapshot.models[name].latest is not None
 
 
-def _train(recipes: "list[Recipe]", changes: "Changes", breaking: bool) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+def _train(recipes: "list[Recipe]", changes: "Changes", engine: "Engine", breaking: bool) -> None:
+    from training.workflow import train
 
-    from training.workflow import STEPS, train
+    with Display() as display:
+        for recipe in recipes:
+            display.trained(train(recipe, changes, display, engine=engine, allow_breaking=breaking))
 
-    rows = table("model", "version", "rows", "metrics on held-out rows", "seconds")
-    verdicts = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    try:
-        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-            steps = bar.add_task("training", total=len(recipes) * len(STEPS))
-            for recipe in recipes:
 
-                def begin(step: str, name: str = recipe.name) -> None:
-                    bar.update(steps, description=f"{name}: {step}", advance=1)
+def _train_again(which: str, registry: "Registry", engine: "Engine") -> None:
+    from training.again import train_again
 
-                manifest, seconds, verdict = train(recipe, changes, begin, allow_breaking=breaking)
-                if verdict is not None:
-                    told = "promoted" if verdict.promotes else "not promoted"
-                    verdicts.append(f"{recipe.name}: version {manifest.version} is {told}: {verdict.reason}.")
-                rows.add_row(
-                    manifest.name,
-                    str(manifest.version),
-                    f"{manifest.data['training_rows']} + {manifest.data['test_rows']}",
-                    ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()),
-                    f"{seconds:.2f}",
-                )
-    finally:  # what was published before one failed is told too
-        if rows.row_count:
-            stdout.print(rows)
-        for line in verdicts:
-            stdout.print(line, soft_wrap=True)
+    name, _, ref = which.partition("@")
+    model = registry.get(name, ref or None)
+    with Display() as display:
+        comparison = train_again(model, engine, display)
+    print_comparison(f"{name} version {model.version}", comparison)
+    if not comparison.is_same:
+        raise click.ClickException("not the same")
 
 
 def _tell_unpromoted(snapshot: "Snapshot") -> None:

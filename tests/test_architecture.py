@@ -16,12 +16,12 @@ FLOORS = {
     1: {
         *("algorithms", "aliases", "artifact", "audit", "bucket", "cells", "changes", "copies", "golden"),
         *("inspection", "inventory", "manifest", "mirror", "model", "numpy_pickles", "pickling"),
-        *("publication", "registry", "rows", "tree_pickles"),
+        *("preprocessing", "publication", "registry", "rows", "tree_pickles"),
         *("snapshot", "store", "tables", "trust"),
     },
     2: {"formats", "schemas"},
     3: {"telemetry", "body", "problems", "resources"},
-    4: {"app", "server", "offline", "cli", "terminal", "training_commands"},
+    4: {"app", "server", "offline", "cli", "terminal", "training_commands", "training_display"},
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}
 

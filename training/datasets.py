@@ -15,12 +15,17 @@ from mlapi.errors import DatasetError
 
 @dataclass(frozen=True)
 class Table:
-    """Features and target, row by row. `class_names` says in words what the target's classes are."""
+    """Features and target, row by row. `class_names` says in words what the target's classes are.
+
+    `notes` are sentences on how it was read; `decimal` is the sign in numbers that are words so far.
+    """
 
     source: str
     features: pd.DataFrame
     target: pd.Series
     class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    decimal: str | None = None
 
     @property
     def digest(self) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlapi.errors import ModelNotFound, ModelUnavailable, VersionNotFound, listed, reason
-from mlapi.model import Model
+from mlapi.model import Model, estimator_input
 from mlapi.names import PRODUCTION
 from mlapi.registry import Registry
 from mlapi.signature import Signature, breaking_changes
@@ -63,9 +63,14 @@ def in_production(registry: Registry, name: str) -> Model | None:
 def _compare(held_out: HeldOut, old: Model) -> Verdict:
     metric = held_out.metric
     try:
-        rows = features.matrix(held_out.rows[list(old.signature.names)])
+        rows = estimator_input(old.estimator, old.signature, features.batch(held_out.rows, old.signature))
         score = evaluate(held_out.task, old.estimator, rows, held_out.truth)[metric]
-    except (KeyError, ValueError, AttributeError) as error:  # another task, or rows that it cannot take
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # another task, or rows that it cannot take
         return Verdict(False, f"version {old.version} cannot be judged on the same rows ({reason(error)})")
     words = f"{metric} {held_out.score:.4g} against {score:.4g} of version {old.version}"
     return Verdict(not is_worse(metric, held_out.score, score), f"{words}, on the same held-out rows")

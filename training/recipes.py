@@ -1,19 +1,26 @@
 """config/models.toml -> recipes: what to train, checked before anything is trained."""
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mlapi.algorithms import ALGORITHMS
+from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.errors import RecipeError, listed
 from mlapi.names import is_model_name
+from training.columns import Told
 from training.datasets import BUILT_IN
 from training.evaluate import METRICS
+from training.features import Expansion
 from training.promotion import IF_NOT_WORSE, POLICIES
 
 FILE = Path("config/models.toml")
+
+BUDGET_S = 60.0
+"""For comparing and tuning, where neither an algorithm nor a budget is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +28,59 @@ class Recipe:
     """One model to train. Together with the data and the library versions it decides the result."""
 
     name: str
-    algorithm: str
-    dataset: str
+    algorithm: str | None = None
+    """None: all that suit the target are compared."""
+    dataset: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     test_size: float = 0.25
     seed: int = 0
     promote: str = IF_NOT_WORSE
     metric: str | None = None
     """The metric that decides; None: the task's own (`training.evaluate.PRIMARY`)."""
+    data: str | None = None
+    """A path or URL of a table; None with a `dataset`, or where the rows are given from Python."""
+    target: str | None = None
+    task: str | None = None
+    """None: read off the target."""
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    group: str | None = None
+    time_column: str | None = None
+    polynomial: int | None = None
+    splines: int | None = None
+    budget: float | None = None
+    """Seconds for comparing and tuning; None: `BUDGET_S` without an algorithm, else 0."""
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+
+    @property
+    def told(self) -> Told:
+        return Told(self.numeric, self.categorical, self.datetime, self.text, self.drop)
+
+    @property
+    def expansion(self) -> Expansion:
+        return Expansion(self.polynomial, self.splines)
+
+    @property
+    def budget_s(self) -> float:
+        if self.budget is not None:
+            return self.budget
+        return BUDGET_S if self.algorithm is None else 0.0
+
+    @property
+    def source(self) -> str:
+        return self.data or self.dataset or "a DataFrame"
 
 
 _KEYS = tuple(entry.name for entry in fields(Recipe) if entry.name != "name")
-_REQUIRED = ("algorithm", "dataset")
+_NAMES = ("numeric", "categorical", "datetime", "text", "drop")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def load_recipes(file: Path = FILE) -> dict[str, Recipe]:
@@ -47,7 +95,30 @@ def load_recipes(file: Path = FILE) -> dict[str, Recipe]:
     ]
     if problems:
         raise RecipeError(f"{file}: {'; '.join(problems)}")
-    return {name: Recipe(name, **entry) for name, entry in document.items()}
+    return {name: _made(name, entry) for name, entry in document.items()}
+
+
+def make_recipe(name: str, given: Mapping[str, Any]) -> Recipe:
+    """A recipe of plain values, as a table of config/models.toml has them, its rows perhaps from elsewhere.
+
+    Raises:
+        RecipeError: It is wrong: all problems at once.
+    """
+    entry = {key: value for key, value in given.items() if value is not None and value != ()}
+    problems = list(_problems(name, entry, needs_rows=False))
+    if problems:
+        raise RecipeError("; ".join(problems))
+    return _made(name, entry)
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """What `make_recipe` takes, without what has its default."""
+    defaults = {entry.name: entry.default for entry in fields(Recipe)}
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in asdict(recipe).items()
+        if key != "name" and value not in (defaults[key], {}, ())
+    }
 
 
 def select(recipes: Mapping[str, Recipe], names: tuple[str, ...]) -> list[Recipe]:
@@ -62,46 +133,69 @@ def select(recipes: Mapping[str, Recipe], names: tuple[str, ...]) -> list[Recipe
     return [recipes[name] for name in names or recipes]
 
 
+def seconds(duration: object) -> float | None:
+    """The seconds of 60, "60s", "5m" or "1.5h"; None if it is something else."""
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        return float(duration) if 0 <= duration < float("inf") else None
+    match = _DURATION.fullmatch(str(duration).strip().lower())
+    return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def _made(name: str, entry: Mapping[str, Any]) -> Recipe:
+    values: dict[str, Any] = {
+        key: tuple(_names(value)) if key in _NAMES else value for key, value in entry.items()
+    }
+    if "budget" in values:
+        values["budget"] = seconds(values["budget"])
+    return Recipe(name, **values)
+
+
+def _names(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(
-            f"{file} is missing: it declares what to train, a table [name] with algorithm and dataset"
+            f"{file} is missing: it declares what to train, a table [name] with algorithm and dataset; a "
+            f"table of your own is trained by `mlapi train --data FILE --target COLUMN`"
         ) from error
     except (OSError, ValueError, RecursionError) as error:  # not TOML, and what tomllib chokes on
         raise RecipeError(f"{file} cannot be read: {error}") from error
 
 
-def _problems(name: str, entry: object) -> Iterator[str]:
+def _problems(name: str, entry: object, *, needs_rows: bool = True) -> Iterator[str]:
     if not is_model_name(name):
         yield "a model's name is lower case letters, digits, _ and -, at most 63, a letter first"
     if not isinstance(entry, dict):
         yield "expected a table"
         return
     yield from (f"unknown key {key!r}; known are {', '.join(_KEYS)}" for key in entry if key not in _KEYS)
-    yield from (f"{key} is missing" for key in _REQUIRED if key not in entry)
-    yield from _wrong_values(entry)
+    if needs_rows and ("dataset" in entry) == ("data" in entry):
+        yield "expected one of `dataset`, a table of scikit-learn's, and `data`, a path or URL"
+    if "data" in entry and "target" not in entry:
+        yield "target is missing: the column of `data` to predict"
+    if "dataset" in entry and "target" in entry:
+        yield "target: a `dataset` has its own"
+    for key, (fits, expected) in _VALUES.items():
+        if key in entry and not fits(entry[key]):
+            yield f"{key}: expected {expected}, got {entry[key]!r:.100}"
+    yield from _wrong_choices(entry)
 
 
-def _wrong_values(entry: Mapping[str, Any]) -> Iterator[str]:
+def _wrong_choices(entry: Mapping[str, Any]) -> Iterator[str]:
     algorithm, dataset = entry.get("algorithm"), entry.get("dataset")
     if algorithm is not None and str(algorithm) not in ALGORITHMS:
         yield f"no algorithm {algorithm!r}; known are {', '.join(ALGORITHMS)}"
     if dataset is not None and str(dataset) not in BUILT_IN:
         yield f"no dataset {dataset!r}; known are {', '.join(BUILT_IN)}"
-    if "test_size" in entry and not _is_share(entry["test_size"]):
-        yield f"test_size: expected a number between 0 and 1, got {entry['test_size']!r}"
-    if "seed" in entry and not _is_seed(entry["seed"]):
-        yield f"seed: expected a whole number from 0 to 2**32 - 1, got {entry['seed']!r}"
-    if entry.get("promote", IF_NOT_WORSE) not in POLICIES:
-        yield f"promote: expected one of {', '.join(POLICIES)}, got {entry['promote']!r}"
-    known = [metric for metrics in METRICS.values() for metric in metrics]
-    if "metric" in entry and entry["metric"] not in known:
-        yield f"metric: expected one of {', '.join(known)}, got {entry['metric']!r}"
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, dict):
         yield f"parameters: expected a table, got {parameters!r}"
+    elif parameters and algorithm is None:
+        yield "parameters: whose? name an algorithm"
     elif str(algorithm) in ALGORITHMS:
         yield from ALGORITHMS[str(algorithm)].problems(parameters)
 
@@ -112,3 +206,43 @@ def _is_share(value: object) -> bool:
 
 def _is_seed(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**32
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    )
+
+
+def _is_sign(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 1
+
+
+def _between(low: int, high: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _one_of(words: tuple[str, ...]) -> tuple[Callable[[object], bool], str]:
+    return lambda value: isinstance(value, str) and value in words, f"one of {', '.join(words)}"
+
+
+_VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "test_size": (_is_share, "a number between 0 and 1"),
+    "seed": (_is_seed, "a whole number from 0 to 2**32 - 1"),
+    "promote": _one_of(POLICIES),
+    "metric": _one_of(tuple(metric for metrics in METRICS.values() for metric in metrics)),
+    "task": _one_of((REGRESSION, CLASSIFICATION)),
+    "budget": (lambda value: seconds(value) is not None, "a time such as 90, 60s or 5m"),
+    "polynomial": (_between(2, 5), "a degree from 2 to 5"),
+    "splines": (_between(2, 50), "a number of knots from 2 to 50"),
+    "delimiter": (_is_sign, "one sign"),
+    "decimal": (_is_sign, "one sign"),
+    "thousands": (_is_sign, "one sign"),
+    **dict.fromkeys(("data", "target", "group", "time_column", "encoding"), (_is_word, "a text")),
+    **dict.fromkeys(_NAMES, (_are_names, "a list of columns' names")),
+}
+"""By key: what it may be, and that in words."""

@@ -1,0 +1,128 @@
+"""What a training shows on the terminal: decisions, warnings, candidates, a bar, and what came out."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mlapi.errors import listed
+from mlapi.terminal import stderr, stdout, table
+
+if TYPE_CHECKING:
+    from training.again import Comparison
+    from training.contest import Tried
+    from training.datasets import Table as Data
+    from training.preparation import Prepared
+    from training.recipes import Recipe
+    from training.search import Candidate
+    from training.workflow import Trained
+
+MOST_COLUMNS = 60
+"""Columns of a table that are listed one by one; the card has all."""
+
+
+class Display:
+    """A `training.progress.Progress`: is told what happens, one recipe after the other."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
+        self._task: TaskID | None = None
+        self._name = ""
+        self._summary = table("model", "version", "rows", "metrics on held-out rows", "seconds")
+        self._verdicts: list[str] = []
+
+    def __enter__(self) -> "Display":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What was published before one failed is told too."""
+        self._bar.stop()
+        if self._summary.row_count:
+            stdout.print(self._summary)
+        for line in self._verdicts:
+            _say(line)
+
+    def began(self, step: str) -> None:
+        self._show(step)
+
+    def understood(self, recipe: "Recipe", data: "Data", prepared: "Prepared") -> None:
+        self._name = recipe.name
+        if not recipe.dataset:
+            self._print(f"{data.source}: {len(data.target):,} rows; {prepared.target} is {prepared.story}.")
+            self._print(_decisions(prepared))
+        notes = [*data.notes, *(f"left out: {rows}" for rows in prepared.left_out)]
+        for line in (*notes, *(f"Warning: {warning}" for warning in prepared.warnings)):
+            self._print(f"{line[:1].upper()}{line[1:]}.")
+
+    def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
+        shown = table("algorithm", f"{metric}, cross-validated", "seconds", "")
+        for candidate in candidates:
+            score = f"{candidate.mean:.4g} ± {candidate.std:.2g}" if candidate.mean == candidate.mean else "-"
+            shown.add_row(candidate.algorithm, score, f"{candidate.seconds:.1f}", candidate.note or "")
+        self._print(shown)
+
+    def tried(self, trial: "Tried") -> None:
+        best = "" if trial.best_mean is None else f", best {trial.best_mean:.4g} ({trial.best_algorithm})"
+        self._show(f"{trial.done} of {trial.planned} tried{best}", trial.done, trial.planned)
+
+    def trained(self, trained: "Trained") -> None:
+        """A version is published."""
+        manifest, verdict = trained.manifest, trained.verdict
+        figures = [f"{name} {entry['value']:.4g}" for name, entry in manifest.metrics.items()]
+        rows = f"{manifest.data['training_rows']:,} + {manifest.data['test_rows']:,}"
+        self._summary.add_row(
+            manifest.name, str(manifest.version), rows, ", ".join(figures), f"{trained.seconds:.2f}"
+        )
+        if manifest.data.get("search"):
+            self._verdicts.append(f"{manifest.name}: {manifest.data['search']}.")
+        if verdict is not None:
+            told = "promoted" if verdict.promotes else "not promoted"
+            self._verdicts.append(f"{manifest.name}: version {manifest.version} is {told}: {verdict.reason}.")
+
+    def _show(self, words: str, done: float | None = None, planned: float | None = None) -> None:
+        if self._task is None:
+            self._task = self._bar.add_task("", total=None)
+        self._bar.update(
+            self._task, description=f"{self._name}: {words}", completed=done or 0, total=planned, refresh=True
+        )
+
+    def _print(self, what: "str | Table") -> None:
+        """Above the bar: two consoles on one terminal would write over each other."""
+        self._bar.stop()
+        if isinstance(what, str):
+            _say(what)
+        else:
+            stdout.print(what)
+        self._bar.start()
+
+
+def print_comparison(version: str, comparison: "Comparison") -> None:
+    """What training a version again gave."""
+    shown = table("metric", "then", "now")
+    for name, (then, now) in comparison.metrics.items():
+        shown.add_row(name, f"{then:.6g}", f"{now:.6g}")
+    stdout.print(shown)
+    for finding in comparison.findings:
+        _say(f"{version}: {finding}.")
+    if comparison.is_same:
+        rows = f"its {comparison.rows:,} held-out rows"
+        _say(f"{version}: trained again, it gives the same predictions for {rows}.")
+
+
+def _decisions(prepared: "Prepared") -> Table:
+    shown = table("column", "taken for", "")
+    for column in prepared.columns[:MOST_COLUMNS]:
+        shown.add_row(column.name, column.kind or "-", column.story)
+    rest = [column.name for column in prepared.columns[MOST_COLUMNS:]]
+    if rest:
+        shown.add_row("…", "", f"and {len(rest)} more: {listed(rest)}")
+    return shown
+
+
+def _say(line: str) -> None:
+    stdout.print(line, soft_wrap=True)

@@ -1,0 +1,96 @@
+"""A published version, trained once more from its own recipe; what comes out is compared, not published."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mlapi import golden
+from mlapi.errors import MlapiError, RecipeError
+from mlapi.manifest import differences
+from mlapi.model import Model
+from training import features
+from training.engine import Engine
+from training.fitting import Fitted, fit
+from training.progress import SILENT, Progress
+from training.recipes import make_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`findings` are what is not the same, in words; `metrics` by name: then and now."""
+
+    rows: int
+    findings: tuple[str, ...]
+    metrics: dict[str, tuple[float, float]]
+
+    @property
+    def is_same(self) -> bool:
+        return not self.findings
+
+
+def train_again(
+    model: Model, engine: Engine, progress: Progress = SILENT, *, frame: pd.DataFrame | None = None
+) -> Comparison:
+    """Train a version again and compare: the data, the signature, the predictions for the held-out rows.
+
+    The algorithm and its parameters are those that were found; the search is not made again, since what it
+    finds depends on the time that it has.
+
+    Raises:
+        RecipeError, DatasetError: There is no recipe, or its data is gone, or no longer suits it.
+    """
+    manifest = model.manifest
+    if not manifest.recipe:
+        raise RecipeError(
+            f"{manifest.name} version {manifest.version} was not trained here: there is no recipe"
+        )
+    given = {
+        **manifest.recipe,
+        "algorithm": manifest.algorithm,
+        "parameters": dict(manifest.parameters),
+        "task": manifest.task if "dataset" not in manifest.recipe else None,
+        "budget": None,
+    }
+    if frame is None and not {"dataset", "data"} & manifest.recipe.keys():
+        raise RecipeError(
+            f"{manifest.name} version {manifest.version} was trained on a DataFrame, which has to be given "
+            f"again: training.again.train_again(…, frame=…)"
+        )
+    result = fit(make_recipe(manifest.name, given), engine, progress, frame)
+    metrics = {
+        name: (entry["value"], result.assessment.figures[name]["value"])
+        for name, entry in manifest.metrics.items()
+        if name in result.assessment.figures
+    }
+    return Comparison(len(result.prepared.held_out.y), tuple(_findings(model, result)), metrics)
+
+
+def _findings(model: Model, result: Fitted) -> Iterator[str]:
+    manifest = model.manifest
+    if result.table.digest != manifest.data["sha256"]:
+        yield f"the data is another: {len(result.table.target):,} rows, and then {manifest.data['rows']:,}"
+    if result.prepared.signature != manifest.signature:
+        yield "the columns are taken for something else, or have other ranges or categories"
+    yield from differences(manifest)
+    yield from _predictions(model, result)
+
+
+def _predictions(model: Model, result: Fitted) -> Iterator[str]:
+    """How the two answer the held-out rows."""
+    held_out = result.prepared.held_out
+    try:
+        before = model.predict(features.batch(held_out.frame, model.signature)).values
+    except (KeyError, MlapiError) as error:
+        yield f"the version cannot answer the rows of today ({error})"
+        return
+    now = np.asarray(result.pipeline.predict(result.prepared.given(held_out)))
+    off, _ = golden.distance(now, before.tolist())
+    if off <= golden.TOLERANCE:
+        return
+    if before.dtype.kind == "f":
+        yield f"predictions are off by up to {off:.1e} of their size"
+    else:
+        others = int((now.astype(object) != before.astype(object)).sum())
+        yield f"{others:,} of {len(now):,} predictions are others"

@@ -1,0 +1,69 @@
+"""A training, told to `training.report` as the model card's account."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mlapi.manifest import Draft, environment
+from training import search
+from training.fitting import Fitted
+from training.recipes import Recipe
+from training.report import Account, Candidate, Column, report
+
+
+def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any]) -> bytes:
+    """The content of report.html; the example is a row as a client sends it."""
+    table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
+    target = prepared.signature.target
+    return report(
+        Account(
+            name=draft.name,
+            algorithm=draft.algorithm,
+            task=draft.task,
+            target=prepared.target,
+            trained_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            source=table.source,
+            sha256=draft.data["sha256"],
+            rows=len(table.target),
+            training_rows=len(prepared.seen.y),
+            test_rows=len(prepared.held_out.y),
+            split=_sentence(prepared.seen.rows.story),
+            seed=recipe.seed,
+            metrics=draft.metrics,
+            primary=fitted.metric,
+            intervals=_sentence(assessment.intervals),
+            answers=assessment.answers,
+            columns=[
+                Column(entry.name, entry.kind or "left out", _sentence(entry.story))
+                for entry in prepared.columns
+            ],
+            left_out=list(map(_sentence, prepared.left_out)),
+            warnings=list(map(_sentence, prepared.warnings)),
+            notes=list(map(_sentence, draft.data["notes"])),
+            parameters=draft.parameters,
+            search=choice.search and _sentence(choice.search),
+            candidates=[_candidate(entry) for entry in choice.candidates],
+            recipe=draft.recipe,
+            calibration=assessment.calibration,
+            importance=assessment.importance,
+            learning_curve=assessment.learning_curve,
+            example=example,
+            environment=environment(),
+            class_names=target.class_names,
+        )
+    )
+
+
+def _candidate(found: search.Candidate) -> Candidate:
+    return Candidate(
+        found.algorithm,
+        found.mean,
+        found.mean - found.std,
+        found.mean + found.std,
+        found.seconds,
+        found.note or "",
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,0 +1,124 @@
+"""What a reader of the metrics has to know before believing them: sentences, or none."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import r2_score
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mlapi.algorithms.declaration import CLASSIFICATION
+from mlapi.errors import listed, quoted
+from training.columns import Column
+
+LEAK = 0.97
+"""A column that alone explains so much of the target (1 is all of it) may be the target itself."""
+
+RARE = 0.1
+"""A class with a smaller part of the rows of the largest one makes accuracy a bad judge."""
+
+FEW = 50
+"""Rows to judge by, below which metrics are hardly better than guesses."""
+
+_LEAK_ROWS = 4_000
+_LEAK_CELLS = 400_000
+_LEAVES = 256
+
+
+def leaks(  # noqa: PLR0913
+    columns: Sequence[Column],
+    frame: pd.DataFrame,
+    y: NDArray[Any],
+    *,
+    task: str,
+    target: str,
+    seed: int,
+) -> Iterator[str]:
+    """Columns that alone almost predict the target, each by a small tree on one half that is asked the other.
+
+    The cost is bounded: at most 4,000 rows, fewer of a wide table.
+    """
+    most = min(_LEAK_ROWS, max(200, _LEAK_CELLS // len(columns)))
+    chosen = np.random.default_rng(seed).permutation(len(y))[:most]
+    half = len(chosen) // 2
+    for column in columns:
+        if column.treatment == "terms" or half < FEW:
+            continue
+        values = _as_numbers(frame[column.name].iloc[chosen]).reshape(-1, 1)
+        score = _alone(values, y[chosen], half, task, seed)
+        if score >= LEAK:
+            yield (
+                f"{column.name} alone almost predicts {target} ({score:.2f} of 1): it may be the answer in "
+                f"other words. If it is not known before the answer is, train with "
+                f"--drop {shlex.quote(column.name)}"
+            )
+
+
+def imbalance(y: NDArray[Any]) -> Iterator[str]:
+    """Classes that are rare beside the largest."""
+    classes, counts = np.unique(y, return_counts=True)
+    rare = counts < RARE * counts.max()
+    if rare.any():
+        words = [
+            f"{quoted(str(value))} {count:,}"
+            for value, count in zip(classes[rare].tolist(), counts[rare].tolist(), strict=True)
+        ]
+        yield (
+            f"classes are out of balance ({len(y):,} rows, of these: {listed(words)}): accuracy says little "
+            f"about the rare ones, recall and balanced accuracy more"
+        )
+
+
+def duplicates(seen: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[str]:
+    """Held-out rows that training saw as well."""
+    known = _digests(seen)
+    count = int(np.isin(_digests(held_out), known).sum())
+    if count:
+        yield (
+            f"{count:,} of {len(held_out):,} held-out rows have the same features as a row that was learnt "
+            f"from: the metrics favor what is learnt by heart"
+        )
+
+
+def sizes(features: int, seen: int, held_out: int) -> Iterator[str]:
+    """Too few rows to trust a figure."""
+    if held_out < FEW:
+        yield f"only {held_out} rows to judge by: the metrics are rough"
+    if features > seen:
+        yield f"{features:,} columns and only {seen:,} rows to learn from: much of it will be chance"
+
+
+def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, seed: int) -> float:
+    """How much of the target one column explains: 0 is guessing, 1 is all of it."""
+    is_classes = task == CLASSIFICATION
+    tree = (DecisionTreeClassifier if is_classes else DecisionTreeRegressor)(
+        max_leaf_nodes=_LEAVES, random_state=seed
+    )
+    predicted = tree.fit(values[:half], y[:half]).predict(values[half:])
+    truth = y[half:]
+    if not is_classes:
+        return float(r2_score(truth, predicted))
+    count = len(np.unique(truth))
+    if count < 2:
+        return 0.0
+    recalls = [float((predicted[truth == label] == label).mean()) for label in np.unique(truth)]
+    return (float(np.mean(recalls)) - 1 / count) / (1 - 1 / count)
+
+
+def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
+    """Numbers and moments as they are, words by their first appearance; NaN where blank."""
+    if column.dtype.kind in "fb":
+        return np.asarray(column, dtype=np.float64)
+    if column.dtype.kind == "M":
+        moments = column.to_numpy()
+        return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64))
+    codes, _ = pd.factorize(column, sort=False)
+    return np.where(codes < 0, np.nan, codes.astype(np.float64))
+
+
+def _digests(frame: pd.DataFrame) -> NDArray[np.uint64]:
+    digests: NDArray[np.uint64] = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return digests

@@ -1,0 +1,71 @@
+"""A recipe -> a fitted pipeline, and the account of how good it is. Publishes nothing."""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from mlapi.errors import RecipeError, reason
+from training import sources
+from training.assessment import Assessment, Fit, assess
+from training.choice import Choice, blueprint, choose
+from training.datasets import Table
+from training.engine import Engine, one_core
+from training.evaluate import METRICS, PRIMARY
+from training.preparation import Prepared, prepare
+from training.progress import Progress
+from training.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A pipeline that is fitted on the training rows, and all that led to it."""
+
+    table: Table
+    prepared: Prepared
+    choice: Choice
+    pipeline: Pipeline
+    assessment: Assessment
+    metric: str
+    """The one that decides."""
+
+
+def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame | None = None) -> Fitted:
+    """Read, decide, choose, fit and assess.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit its data.
+        OSError: The data cannot be reached.
+    """
+    progress.began("reading")
+    table = sources.load(recipe, frame)
+    prepared = prepare(recipe, table)
+    metric = _metric(recipe, prepared.task)
+    progress.understood(recipe, table, prepared)
+    progress.began("choosing")
+    choice = choose(recipe, prepared, metric, engine, progress)
+    progress.began("fitting")
+    build = partial(blueprint(recipe, prepared).pipeline, choice.algorithm, choice.parameters)
+    started = time.perf_counter()
+    try:
+        with one_core():
+            pipeline = build().fit(prepared.given(prepared.seen), prepared.seen.y)
+    except ValueError as error:  # parameters, each in its range, that do not go together
+        raise RecipeError(f"[{recipe.name}] cannot be fitted: {reason(error)}") from error
+    seconds = time.perf_counter() - started
+    progress.began("evaluating")
+    assessment = assess(Fit(prepared, pipeline, build, seconds), metric, engine)
+    if metric not in assessment.figures:
+        known = ", ".join(assessment.figures)
+        raise RecipeError(f"[{recipe.name}] metric: {metric} is not defined here; there are {known}")
+    return Fitted(table, prepared, choice, pipeline, assessment, metric)
+
+
+def _metric(recipe: Recipe, task: str) -> str:
+    metric = recipe.metric or PRIMARY[task]
+    if metric not in METRICS[task]:
+        known = ", ".join(METRICS[task])
+        raise RecipeError(f"[{recipe.name}] metric: there is no {metric} of a {task}; there are {known}")
+    return metric

@@ -1,0 +1,169 @@
+"""A recipe and its table -> rows to learn from, rows to judge by, and all that was decided about them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlapi import cells
+from mlapi.algorithms import ALGORITHMS
+from mlapi.algorithms.declaration import CLASSIFICATION
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.signature import Signature, Target
+from training import checks, features
+from training.columns import Column, NoCells, Told, Understood, plain, understand, words_of
+from training.datasets import Table
+from training.recipes import Recipe
+from training.sources import column
+from training.splits import Positions, Rows, hold_out
+from training.target import Goal, read_target
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows: their features as a server sees them, and what decides how they may be split again."""
+
+    frame: pd.DataFrame
+    y: NDArray[Any]
+    rows: Rows
+
+    def take(self, positions: Positions) -> "Part":
+        return Part(self.frame.iloc[positions], self.y[positions], self.rows.take(positions))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`columns` are all but the target: features, and what was left out. `left_out` are rows, in words."""
+
+    task: str
+    target: str
+    story: str
+    """What the target was taken for."""
+    signature: Signature
+    columns: tuple[Column, ...]
+    features: tuple[Column, ...]
+    seen: Part
+    held_out: Part
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def given(self, part: Part) -> Any:
+        """The rows as a pipeline of these features takes them."""
+        return features.rows(part.frame, self.features)
+
+
+def prepare(recipe: Recipe, table: Table) -> Prepared:
+    """Decide on the target, on every column, and on the split.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit the table; the message names the column and the
+            way out.
+    """
+    goal = read_target(
+        table.target, recipe.task or _only_task(recipe), decimal=table.decimal, thousands=recipe.thousands
+    )
+    _check_algorithm(recipe, goal)
+    kept, rows, left_out = _rows(recipe, table, goal)
+    understood = _understand(recipe, table, kept)
+    parts = hold_out(rows, recipe.test_size)
+    y = goal.values[kept[goal.known]]
+    seen, held_out = (Part(understood.frame, y, rows).take(positions) for positions in parts)
+    target = str(table.target.name)
+    ignored = [column.name for column in understood.columns if column.kind is None]
+    ignored += [recipe.group] if recipe.group else []
+    signature = Signature(
+        features.describe(understood.features, seen.frame),
+        _target(target, goal, table.class_names),
+        (*ignored, target),
+    )
+    return Prepared(
+        task=goal.task,
+        target=target,
+        story=goal.story,
+        signature=signature,
+        columns=understood.columns,
+        features=understood.features,
+        seen=seen,
+        held_out=held_out,
+        left_out=left_out,
+        warnings=(*understood.warnings, *_warnings(understood, goal.task, target, seen, held_out)),
+    )
+
+
+def _only_task(recipe: Recipe) -> str | None:
+    """The task that the algorithm decides, if it does but one."""
+    tasks = ALGORITHMS[recipe.algorithm].builders if recipe.algorithm else ()
+    return next(iter(tasks)) if len(tasks) == 1 and not recipe.dataset else None
+
+
+def _check_algorithm(recipe: Recipe, goal: Goal) -> None:
+    if recipe.algorithm is None:
+        return
+    tasks = ALGORITHMS[recipe.algorithm].builders
+    if goal.task not in tasks:
+        raise RecipeError(
+            f"{recipe.algorithm} does {' and '.join(tasks)}, but the target of {recipe.source} asks for "
+            f"{goal.task} ({goal.story})"
+        )
+
+
+def _rows(recipe: Recipe, table: Table, goal: Goal) -> tuple[NDArray[np.bool_], Rows, tuple[str, ...]]:
+    """Which rows are used, what they may be split by, and what was left out."""
+    kept, left_out, times, groups = goal.known, goal.left_out, None, None
+    if recipe.time_column:
+        moments = _times(recipe.time_column, column(table.features, recipe.time_column, table.source))
+        undated = kept & np.isnat(moments)
+        kept = kept & ~undated
+        if undated.any():
+            left_out = (*left_out, f"{undated.sum():,} rows whose {recipe.time_column} is blank")
+        times = moments[kept].astype(np.int64)
+    if recipe.group:
+        groups, _ = words_of(column(table.features, recipe.group, table.source))
+        groups = groups[kept]
+    classes = None if goal.codes is None else goal.codes[kept[goal.known]]
+    return kept, Rows(int(kept.sum()), recipe.seed, classes, groups, times), left_out
+
+
+def _understand(recipe: Recipe, table: Table, kept: NDArray[np.bool_]) -> Understood:
+    frame = table.features if kept.all() else table.features[kept]
+    told = recipe.told
+    if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
+        told = Told(numeric=tuple(map(str, frame.columns)))
+    if recipe.group:
+        frame = frame.drop(columns=recipe.group)
+    return understand(frame, told, decimal=table.decimal, thousands=recipe.thousands)
+
+
+def _times(name: str, given: pd.Series) -> NDArray[np.datetime64]:
+    try:
+        found = plain(given)
+    except NoCells as error:
+        raise DatasetError(f"time column {name!r} holds {error}, which is no time") from error
+    if found.dtype.kind in "iuf":
+        return np.asarray(found, dtype=np.float64).astype("datetime64[us]")  # any number that grows will do
+    if found.dtype.kind == "M":
+        return np.asarray(found, dtype="datetime64[us]")
+    codes, words = words_of(found)
+    times = cells.times(words.tolist())
+    if times is None:
+        raise DatasetError(f"time column {name!r} holds {words[0]!r:.60}, which is no date or time")
+    return np.append(times.values, np.datetime64("NaT"))[codes]
+
+
+def _target(name: str, goal: Goal, class_names: tuple[str, ...] | None) -> Target:
+    if goal.task != CLASSIFICATION:
+        return Target(name, "number")
+    return Target(name, "category", goal.classes, class_names)
+
+
+def _warnings(understood: Understood, task: str, target: str, seen: Part, held_out: Part) -> Iterator[str]:
+    yield from checks.leaks(
+        understood.features, seen.frame, seen.y, task=task, target=target, seed=seen.rows.seed
+    )
+    if task == CLASSIFICATION:
+        yield from checks.imbalance(np.concatenate([seen.y, held_out.y]))
+    yield from checks.duplicates(seen.frame, held_out.frame)
+    yield from checks.sizes(len(understood.features), len(seen.y), len(held_out.y))

@@ -1,0 +1,60 @@
+"""Where a recipe's rows come from: scikit-learn's own tables, somebody's file, or a frame that is at hand."""
+
+from difflib import get_close_matches
+from pathlib import PurePath
+
+import pandas as pd
+
+from mlapi.errors import DatasetError, RecipeError, listed
+from mlapi.tables import Told
+from training import datasets, files
+from training.columns import check_names
+from training.datasets import Table
+from training.recipes import Recipe
+
+
+def load(recipe: Recipe, frame: pd.DataFrame | None = None) -> Table:
+    """The recipe's table, its target apart.
+
+    Raises:
+        RecipeError: The recipe names no rows, and no frame is given.
+        DatasetError: The table cannot be read, or has no such target.
+        OSError: It cannot be reached.
+    """
+    if frame is not None:
+        return _with_target(recipe, "a DataFrame", files.Read(frame))
+    if recipe.dataset:
+        return datasets.load(recipe.dataset)
+    if recipe.data is None:
+        raise RecipeError(f"[{recipe.name}] names neither `data` nor a `dataset`")
+    told = Told(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
+    name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
+    return _with_target(recipe, name, files.read(recipe.data, told))
+
+
+def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
+    """
+    Raises:
+        DatasetError: There is none of this name; the message has the nearest one.
+    """
+    if name in frame:
+        return frame[name]
+    names = list(map(str, frame.columns))
+    near = get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
+    hint = f", did you mean {near[0]!r}?" if near else f"; there are {listed(names)}"
+    raise DatasetError(f"{source} has no column {name!r}{hint}")
+
+
+def _with_target(recipe: Recipe, source: str, read: files.Read) -> Table:
+    frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1)
+    check_names(list(frame.columns))
+    if recipe.target is None:
+        raise RecipeError(f"[{recipe.name}] target is missing: the column to predict")
+    target = column(frame, recipe.target, source)
+    return Table(
+        source,
+        frame.drop(columns=recipe.target).reset_index(drop=True),
+        target.reset_index(drop=True),
+        notes=read.notes,
+        decimal=recipe.decimal or read.decimal,
+    )
