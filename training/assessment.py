@@ -84,7 +84,7 @@ class _Intervals:
 def _by_resampling(answers: Answers, seed: int) -> _Intervals:
     found = intervals_by_bootstrap(answers, seed)
     return _Intervals(
-        "95 % intervals from resampled answers to the held-out rows; they know nothing of other training rows",
+        "95 % intervals from resampled answers to the held-out rows; other training rows would vary more",
         {name: (entry.low, entry.high) for name, entry in found.items()},
         {},
     )
@@ -102,8 +102,8 @@ def _by_folds(fit: Fit, learnt: curves.Rows, engine: Engine) -> _Intervals | Non
     training_rows, test_rows = np.mean([(len(train), len(test)) for train, test in parts], axis=0)
     found = intervals_by_folds(scores, training_rows=training_rows, test_rows=test_rows)
     return _Intervals(
-        f"95 % intervals from a cross-validation of the training rows in {len(parts)} folds, corrected for the "
-        f"rows that folds share (Nadeau and Bengio 2003)",
+        f"95 % intervals from a cross-validation of the training rows in {len(parts)} folds, corrected for "
+        f"the rows that folds share (Nadeau and Bengio 2003)",
         {name: (entry.low, entry.high) for name, entry in found.items()},
         {name: entry.mean for name, entry in found.items()},
     )

@@ -110,8 +110,8 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
     rare = counts < FEWEST_OF_A_CLASS
     if len(classes) > max(2, len(labels) / 2) or (~rare).sum() > MOST_CLASSES:
         raise DatasetError(
-            f"target {name!r} has {len(classes):,} different classes in {len(labels):,} rows, too many to learn; "
-            f"is it a name? If they are numbers: --task regression"
+            f"target {name!r} has {len(classes):,} different classes in {len(labels):,} rows, too many to "
+            f"learn; is it a name? If they are numbers: --task regression"
         )
     if rare.any():
         words = ", ".join(_shown(value) for value in classes[rare][:3].tolist())
