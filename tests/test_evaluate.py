@@ -19,6 +19,7 @@ from sklearn.svm import LinearSVC
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from training.answers import Answers, answers_of, guesses
 from training.evaluate import METRICS, evaluate, figures, is_worse, measure, weighted
+from training.intervals import intervals_by_bootstrap
 
 WORDS = {
     "two words": np.array(["no", "yes"], dtype=object),
@@ -89,6 +90,13 @@ def test_a_target_that_does_not_vary_has_the_r2_of_scikit_learn(predicted: list[
     found = measure(Answers(np.array([2.0, 2.0]), np.array(predicted)))
 
     assert found["r2"] == metrics.r2_score([2.0, 2.0], predicted)
+
+
+def test_values_without_squares_have_the_metrics_that_are_left() -> None:
+    answers = Answers(np.array([1e300, -1e300]), np.array([1.0, 2.0]))
+
+    assert measure(answers) == {"mae": 1e300}
+    assert set(intervals_by_bootstrap(answers, 0, 50)) >= {"mae"}
 
 
 def test_a_class_without_held_out_rows_has_no_roc_auc_and_no_share_in_the_others() -> None:

@@ -17,7 +17,7 @@ from training import plots
 from training.answers import Answers
 from training.calibration import Calibration, Spread, calibration_of
 from training.curves import Importance, LearningCurve
-from training.plots import Plot, label
+from training.drawing import Plot, label
 
 HOSTILE = [
     *("$x_1$", "a $ b", "50 %", "a_b^{c", "<b>&amp;</b>", "line\nbreak", "nul\0bell\7", "x" * 200, "", " "),
@@ -123,6 +123,12 @@ def test_many_points_are_drawn_as_a_sample_which_the_title_tells() -> None:
 
     assert drawn[0].title == "Predicted against actual (1,500 of 50,000 rows)"
     assert all(len(plot.uri) < 100_000 for plot in drawn)
+
+
+def test_values_beyond_what_axes_can_hold_are_not_drawn() -> None:
+    answers = Answers(np.array([1e300, -1e300]), np.array([0.0, 1.0]))
+
+    assert list(plots.of_values(answers, Spread(1.0, 1.0, 0.0), "y")) == []
 
 
 def test_alternative_texts_tell_the_figures() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.answers import Answers
+from training.evaluate import unbounded
 
 BINS = 10
 
@@ -33,6 +34,7 @@ class Spread:
     bias: float
 
 
+@unbounded
 def calibration_of(answers: Answers, bins: int = BINS) -> Calibration | Spread | None:
     """None for classes without probabilities. Bins hold about equally many rows; equal values share one."""
     if not answers.classes:

@@ -96,20 +96,28 @@ def figures(
     }
 
 
+unbounded = np.errstate(over="ignore", invalid="ignore")
+"""For values like 1e300, whose squares are infinite: what is made of them is left out in the end."""
+
+
+@unbounded
 def _of_values(answers: Answers) -> Weighted:
     truth = answers.truth - answers.truth.mean()  # else a large mean takes R²'s digits
     error = answers.predicted - answers.truth
     columns = (truth, truth**2, error**2, np.abs(error))
 
+    @unbounded
     def found(weights: Weights) -> dict[str, float]:
         mean, square, squared_error, off = (_mean(column, weights) for column in columns)
-        return {"r2": _r2(square - mean**2, squared_error), "rmse": np.sqrt(squared_error), "mae": off}
+        return {"r2": _r2(square - mean * mean, squared_error), "rmse": np.sqrt(squared_error), "mae": off}
 
     return found
 
 
 def _r2(variance: float, squared_error: float) -> float:
     """Of a target that does not vary, 1 where it is hit and else 0, as scikit-learn has it."""
+    if not np.isfinite(variance + squared_error):
+        return np.nan
     if variance > 0:
         return 1 - squared_error / variance
     return 0.0 if squared_error else 1.0

@@ -1,17 +1,10 @@
 """The model card's pictures: what was measured -> SVG in data: URIs, each with its figures in words.
 
-Drawn with matplotlib's objects: no pyplot, no display, none of its user's own settings. Knows nothing of the
-page.
+Knows nothing of the page, and of matplotlib only its axes (`training.drawing` keeps the rest).
 """
 
-import base64
-import io
-import logging
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +12,16 @@ from numpy.typing import NDArray
 from training.answers import Answers
 from training.calibration import Calibration, Spread
 from training.curves import Importance, LearningCurve
+from training.drawing import NARROW, WIDE, Plot, label, plot
 from training.evaluate import LOWER_IS_BETTER
 from training.ranking import Curve, curve, sides
 
 # Okabe and Ito, "Color Universal Design" (2008): the color-blind tell them apart; in print, styles do.
 BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#767676"
 LINES = ((BLUE, "-"), (ORANGE, "--"), ("#009e73", "-."), ("#cc79a7", ":"), ("#000000", (0, (5, 1, 1, 1))))
+
+MOST_DRAWN = 1e300
+"""A value; for larger ones matplotlib fails to place the ticks."""
 
 MOST_POINTS = 1_500
 MOST_RANKED = 20_000
@@ -36,40 +33,11 @@ MOST_LETTERS = 36
 
 UPRIGHT: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
 
-LONGEST_LABEL = 24
-
-NARROW, WIDE = (4.2, 3.3), (7.2, 6.6)
-
-STYLE: dict[Any, Any] = {
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so that sizes are the same everywhere
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.edgecolor": "none",
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",  # the browser's text: every script, right to left too, in a fraction of the bytes
-    "svg.hashsalt": "mlapi",  # the same figures, the same bytes
-    "text.parse_math": False,  # a column may be called "$x_1$"
-    "savefig.dpi": 144,  # of points and images
-}
-
-_drawing = threading.Lock()
-
-Draw = Callable[[Any], str]
-"""Draws on axes, and says in words what it drew."""
-
-
-class Plot(NamedTuple):
-    """`alt` says what the picture shows to those who do not see it."""
-
-    title: str
-    uri: str
-    alt: str
-    is_wide: bool = False
-
 
 def of_values(answers: Answers, spread: Spread, target: str) -> Iterator[Plot]:
-    """Predicted against actual values, and residuals."""
+    """Predicted against actual values, and residuals; nothing beyond what axes can hold."""
+    if not max(np.abs(answers.truth).max(), np.abs(answers.predicted).max()) < MOST_DRAWN:
+        return
     some, title = _some(answers, MOST_POINTS)
     off = (
         f"Half of the predictions are at most {spread.half:.3g} off, nine tenths at most {spread.most:.3g}; "
@@ -95,8 +63,8 @@ def of_values(answers: Answers, spread: Spread, target: str) -> Iterator[Plot]:
         axes.legend()
         return off
 
-    yield _plot(f"Predicted against actual{title}", against_actual)
-    yield _plot(f"Residuals{title}", residuals)
+    yield plot(f"Predicted against actual{title}", against_actual)
+    yield plot(f"Residuals{title}", residuals)
 
 
 def of_classes(answers: Answers, names: Sequence[str], target: str) -> Iterator[Plot]:
@@ -107,8 +75,8 @@ def of_classes(answers: Answers, names: Sequence[str], target: str) -> Iterator[
     if not ranked:
         return
     against = f" of {_second(names, target)}" if len(names) == 2 else ", each class against the others"
-    yield _plot(f"ROC curve{against}{title}", lambda axes: _roc(axes, ranked, names))
-    yield _plot(f"Precision and recall{against}{title}", lambda axes: _precision(axes, ranked, names))
+    yield plot(f"ROC curve{against}{title}", lambda axes: _roc(axes, ranked, names))
+    yield plot(f"Precision and recall{against}{title}", lambda axes: _precision(axes, ranked, names))
 
 
 def of_calibration(calibration: Calibration, names: Sequence[str], target: str) -> Plot:
@@ -130,7 +98,7 @@ def of_calibration(calibration: Calibration, names: Sequence[str], target: str) 
             f"{calibration.error:.1%} on average (expected calibration error)."
         )
 
-    return _plot("Calibration", draw)
+    return plot("Calibration", draw)
 
 
 def of_importance(importance: Importance) -> Plot:
@@ -149,7 +117,7 @@ def of_importance(importance: Importance) -> Plot:
         return "; ".join(f"{label(name)}: {mean:.3g}" for name, mean, _ in shown[:5]) + "."
 
     of = "" if len(shown) == len(importance.columns) else f" (the first {len(shown)})"
-    return _plot(f"Permutation importance{of}", draw, size=(NARROW[0], max(2.2, 0.9 + 0.21 * len(shown))))
+    return plot(f"Permutation importance{of}", draw, size=(NARROW[0], max(2.2, 0.9 + 0.21 * len(shown))))
 
 
 def of_learning(learned: LearningCurve) -> Plot:
@@ -166,20 +134,13 @@ def of_learning(learned: LearningCurve) -> Plot:
             f"{last:.3g} after {learned.sizes[-1]:,}."
         )
 
-    return _plot("Learning curve", draw)
+    return plot("Learning curve", draw)
 
 
 def confusion(answers: Answers) -> NDArray[np.intp]:
     """How many rows of each class (down) were taken for each (across)."""
     size = len(answers.classes)
     return np.bincount(answers.truth * size + answers.predicted, minlength=size**2).reshape(size, size)
-
-
-def label(text: object) -> str:
-    """Short, of one line, and without characters that XML refuses."""
-    whole = "".join(letter if letter.isprintable() else " " for letter in str(text)).strip() or "(blank)"
-    half = LONGEST_LABEL // 2
-    return whole if len(whole) <= LONGEST_LABEL else f"{whole[:half]}…{whole[1 - half :]}"
 
 
 def _second(names: Sequence[str], target: str) -> str:
@@ -207,7 +168,7 @@ def _confusion(counts: NDArray[np.intp], names: Sequence[str]) -> Plot:
                 )
         return f"{np.trace(counts):,} of {counts.sum():,} rows are on the diagonal, where both agree."
 
-    return _plot(
+    return plot(
         "Confusion matrix, colored by share of the actual class",
         draw,
         size=NARROW if size <= FEW_CLASSES else WIDE,
@@ -263,7 +224,7 @@ def _named_lines(
         axes.plot(*_thinned(x, y), color=GRAY, linewidth=0.6, alpha=0.6, rasterized=True)
     said = []
     for (side, x, y, value), (color, style) in zip(lines, LINES, strict=False):
-        said.append(f"{value:.3f} {label(names[side])}")
+        said.append(f"{value:.3f} for {label(names[side])}")
         axes.plot(*_thinned(x, y), color=color, linestyle=style, label=said[-1])
     axes.legend(title=figure if len(lines) <= len(LINES) else f"{figure}, the lowest", loc=corner)
     return f"{figure} by class, the lowest first: {'; '.join(said)}."
@@ -288,37 +249,3 @@ def _some(answers: Answers, most: int) -> tuple[Answers, str]:
 def _points(axes: Any, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
     """Many points as an image: as shapes each would take a hundred bytes."""
     axes.scatter(x, y, s=9, color=BLUE, alpha=0.5, linewidths=0, rasterized=len(x) > 100)
-
-
-def _plot(title: str, draw: Draw, size: tuple[float, float] = NARROW) -> Plot:
-    svg = io.BytesIO()
-    with _matplotlib() as figure_of:
-        figure = figure_of(figsize=size, layout="constrained")
-        alt = draw(figure.add_subplot())
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    uri = f"data:image/svg+xml;base64,{base64.b64encode(svg.getvalue()).decode()}"
-    return Plot(title, uri, f"{title}: {alt}", is_wide=size == WIDE)
-
-
-@contextmanager
-def _matplotlib() -> Iterator[Callable[..., Any]]:
-    """Its Figure, drawn with our settings; one thread at a time, for its settings are the process's.
-
-    It tells of a home that it cannot write, of a cache of fonts, of letters that its font lacks (the
-    browser's has them): nothing that whoever trains a model could mend.
-    """
-    logger = logging.getLogger("matplotlib")
-    with _drawing, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        level = logger.level
-        logger.setLevel(logging.ERROR)
-        try:
-            import matplotlib as mpl  # noqa: PLC0415 - 0.3 s, and only a model card needs it
-            from matplotlib.figure import Figure  # noqa: PLC0415
-
-            with mpl.rc_context():
-                mpl.rcdefaults()
-                mpl.rcParams.update(STYLE)
-                yield Figure
-        finally:
-            logger.setLevel(level)

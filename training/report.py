@@ -19,8 +19,8 @@ from training import plots
 from training.answers import Answers
 from training.calibration import Calibration, Spread
 from training.curves import Importance, LearningCurve
+from training.drawing import Plot
 from training.evaluate import OF_PROBABILITIES, is_worse
-from training.plots import Plot
 
 MEANINGS = {
     "accuracy": "share of rows whose class is right",
