@@ -112,6 +112,11 @@ def account(request: pytest.FixtureRequest) -> Account:
     return account_of(request.param)
 
 
+@pytest.fixture(scope="module")
+def content(account: Account) -> bytes:
+    return report(account)
+
+
 def bare(task: str = REGRESSION, **changes: Any) -> Account:
     """What every account has, and nothing else."""
     given: dict[str, Any] = {
@@ -123,8 +128,8 @@ def bare(task: str = REGRESSION, **changes: Any) -> Account:
     return Account(**(given | changes))
 
 
-def test_the_page_needs_nothing_but_itself(account: Account) -> None:
-    page = Page(report(account))
+def test_the_page_needs_nothing_but_itself(content: bytes) -> None:
+    page = Page(content)
 
     policy = page.all("meta")[1]
     assert policy["http-equiv"] == "Content-Security-Policy"
@@ -137,17 +142,17 @@ def test_the_page_needs_nothing_but_itself(account: Account) -> None:
             name for name in attributes if name.startswith("on") or name in ("href", "srcset", "action")
         ]
     assert all((image["src"] or "").startswith("data:image/") for image in page.all("img"))
-    [style] = re.findall("<style>(.*?)</style>", report(account).decode(), re.DOTALL)
+    [style] = re.findall("<style>(.*?)</style>", content.decode(), re.DOTALL)
     assert "url(" not in style
     assert "@import" not in style
 
 
-def test_the_page_is_small(account: Account) -> None:
-    assert len(report(account)) < 500_000
+def test_the_page_is_small(content: bytes) -> None:
+    assert len(content) < 500_000
 
 
-def test_the_page_tells_all_that_the_account_has(account: Account) -> None:
-    text = " ".join(Page(report(account)).text.split())
+def test_the_page_tells_all_that_the_account_has(account: Account, content: bytes) -> None:
+    text = " ".join(Page(content).text.split())
 
     for words in (
         *(*account.left_out, *account.warnings, *account.notes, account.split, account.intervals),
@@ -161,8 +166,8 @@ def test_the_page_tells_all_that_the_account_has(account: Account) -> None:
         assert str(words) in text
 
 
-def test_pictures_and_tables_can_be_heard(account: Account) -> None:
-    page = Page(report(account))
+def test_pictures_and_tables_can_be_heard(content: bytes) -> None:
+    page = Page(content)
 
     assert all(len(image["alt"] or "") > 30 for image in page.all("img"))
     assert len(page.all("caption")) == len(page.all("table"))
@@ -170,18 +175,16 @@ def test_pictures_and_tables_can_be_heard(account: Account) -> None:
     assert len(page.all("h1")) == 1
 
 
-@pytest.mark.parametrize(
-    ("case", "titles"),
-    [
-        ("regression", ["Predicted against actual", "Residuals"]),
-        ("two classes", ["Confusion matrix", "ROC curve", "Precision and recall", "Calibration"]),
-        ("three classes", ["Confusion matrix", "ROC curve", "Precision and recall", "Calibration"]),
-    ],
-)
-def test_each_task_has_its_pictures(case: str, titles: list[str]) -> None:
-    alternatives = [image["alt"] or "" for image in Page(report(account_of(case))).all("img")]
+TITLES = {
+    REGRESSION: ("Predicted against actual", "Residuals"),
+    CLASSIFICATION: ("Confusion matrix", "ROC curve", "Precision and recall", "Calibration"),
+}
 
-    expected = [*titles, "Permutation importance", "Learning curve"]
+
+def test_each_task_has_its_pictures(account: Account, content: bytes) -> None:
+    alternatives = [image["alt"] or "" for image in Page(content).all("img")]
+
+    expected = [*TITLES[account.task], "Permutation importance", "Learning curve"]
     assert [
         title for title, alt in zip(expected, alternatives, strict=True) if not alt.startswith(title)
     ] == []
