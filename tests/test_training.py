@@ -21,8 +21,8 @@ from mlapi.artifact import read_manifest
 from mlapi.errors import RecipeError
 from tests.conftest import changes_in, trusting
 from training import datasets as tables
-from training.recipes import Recipe, load_recipes, select
 from training.progress import STEPS, Silent
+from training.recipes import Recipe, load_recipes, select
 from training.workflow import train
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from training.contest import SMALL_S
 from training.curves import Importance, LearningCurve
 from training.engine import Engine, one_core
 from training.evaluate import evaluate, figures, measure
-from training.intervals import intervals_by_bootstrap, intervals_by_folds
+from training.intervals import BY_BOOTSTRAP, BY_FOLDS, intervals_by_bootstrap, intervals_by_folds
 from training.preparation import Prepared
 from training.splits import Positions, folds
 
@@ -23,7 +23,7 @@ MOST_FOR_FOLDS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`figures` are the metrics as a manifest has them; `intervals` says how their intervals were made."""
+    """`figures` are the metrics as a manifest has them; `intervals` says how theirs were made, in sentences."""
 
     figures: Mapping[str, Mapping[str, Any]]
     intervals: str
@@ -84,7 +84,7 @@ class _Intervals:
 def _by_resampling(answers: Answers, seed: int) -> _Intervals:
     found = intervals_by_bootstrap(answers, seed)
     return _Intervals(
-        "95 % intervals from resampled answers to the held-out rows; other training rows would vary more",
+        BY_BOOTSTRAP,
         {name: (entry.low, entry.high) for name, entry in found.items()},
         {},
     )
@@ -102,8 +102,7 @@ def _by_folds(fit: Fit, learnt: curves.Rows, engine: Engine) -> _Intervals | Non
     training_rows, test_rows = np.mean([(len(train), len(test)) for train, test in parts], axis=0)
     found = intervals_by_folds(scores, training_rows=training_rows, test_rows=test_rows)
     return _Intervals(
-        f"95 % intervals from a cross-validation of the training rows in {len(parts)} folds, corrected for "
-        f"the rows that folds share (Nadeau and Bengio 2003)",
+        BY_FOLDS,
         {name: (entry.low, entry.high) for name, entry in found.items()},
         {name: entry.mean for name, entry in found.items()},
     )

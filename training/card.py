@@ -31,7 +31,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any
             seed=recipe.seed,
             metrics=draft.metrics,
             primary=fitted.metric,
-            intervals=_sentence(assessment.intervals),
+            intervals=assessment.intervals,
             answers=assessment.answers,
             columns=[
                 Column(entry.name, entry.kind or "left out", _sentence(entry.story))

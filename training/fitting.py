@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from mlapi.errors import RecipeError, reason
+from mlapi.errors import DatasetError, RecipeError, reason
 from training import sources
 from training.assessment import Assessment, Fit, assess
 from training.choice import Choice, blueprint, choose
@@ -36,9 +36,16 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame 
     """Read, decide, choose, fit and assess.
 
     Raises:
-        RecipeError, DatasetError: The recipe does not suit its data.
+        RecipeError, DatasetError: The recipe does not suit its data; the message begins with the recipe's name.
         OSError: The data cannot be reached.
     """
+    try:
+        return _fit(recipe, engine, progress, frame)
+    except (RecipeError, DatasetError) as error:
+        raise type(error)(f"[{recipe.name}] {error}") from error
+
+
+def _fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame | None) -> Fitted:
     progress.began("reading")
     table = sources.load(recipe, frame)
     prepared = prepare(recipe, table)
@@ -53,13 +60,13 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame 
         with one_core():
             pipeline = build().fit(prepared.given(prepared.seen), prepared.seen.y)
     except ValueError as error:  # parameters, each in its range, that do not go together
-        raise RecipeError(f"[{recipe.name}] cannot be fitted: {reason(error)}") from error
+        raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started
     progress.began("evaluating")
     assessment = assess(Fit(prepared, pipeline, build, seconds), metric, engine)
     if metric not in assessment.figures:
         known = ", ".join(assessment.figures)
-        raise RecipeError(f"[{recipe.name}] metric: {metric} is not defined here; there are {known}")
+        raise RecipeError(f"metric: {metric} is not defined here; there are {known}")
     return Fitted(table, prepared, choice, pipeline, assessment, metric)
 
 
@@ -67,5 +74,5 @@ def _metric(recipe: Recipe, task: str) -> str:
     metric = recipe.metric or PRIMARY[task]
     if metric not in METRICS[task]:
         known = ", ".join(METRICS[task])
-        raise RecipeError(f"[{recipe.name}] metric: there is no {metric} of a {task}; there are {known}")
+        raise RecipeError(f"metric: there is no {metric} of a {task}; there are {known}")
     return metric

@@ -26,7 +26,7 @@ def load(recipe: Recipe, frame: pd.DataFrame | None = None) -> Table:
     if recipe.dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:
-        raise RecipeError(f"[{recipe.name}] names neither `data` nor a `dataset`")
+        raise RecipeError("names neither `data` nor a `dataset`")
     told = Told(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
     name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
     return _with_target(recipe, name, files.read(recipe.data, told))
@@ -49,7 +49,7 @@ def _with_target(recipe: Recipe, source: str, read: files.Read) -> Table:
     frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1)
     check_names(list(frame.columns))
     if recipe.target is None:
-        raise RecipeError(f"[{recipe.name}] target is missing: the column to predict")
+        raise RecipeError("target is missing: the column to predict")
     target = column(frame, recipe.target, source)
     return Table(
         source,

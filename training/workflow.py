@@ -95,7 +95,7 @@ def _golden(recipe: Recipe, fitted: Fitted) -> Golden:
     try:
         return golden(fitted.pipeline, prepared.given(chosen), chosen.frame, prepared.signature)
     except Unanswerable as error:
-        raise RecipeError(f"[{recipe.name}] the fitted estimator fails on its own rows: {error}") from error
+        raise RecipeError(f"the fitted estimator fails on its own rows: {error}") from error
 
 
 def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
