@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 from sklearn import datasets
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import BayesianRidge, LogisticRegression
 
 from mlapi import cli
 from tests.conftest import STATE
@@ -318,16 +318,18 @@ def test_register_publishes_a_fitted_estimator(run: Run, tmp_path: Path) -> None
 
 def test_register_names_what_it_would_import_and_waits_until_it_is_allowed(run: Run, tmp_path: Path) -> None:
     iris = datasets.load_iris(as_frame=True)
-    joblib.dump(Ridge().fit(iris.data, iris.target), tmp_path / "own.joblib")
+    joblib.dump(BayesianRidge().fit(iris.data, iris.target), tmp_path / "own.joblib")
     iris.data.head().to_csv(tmp_path / "X.csv", index=False)
     words = ["register", "flowers", "own.joblib", "--sample", "X.csv"]
 
     refused = run(*words, status=1)
 
-    assert_one_line(refused, "names classes that are not allowed: sklearn.linear_model._ridge.Ridge. ")
+    assert_one_line(
+        refused, "names classes that are not allowed: sklearn.linear_model._bayes.BayesianRidge. "
+    )
     (line,) = re.findall("allowed_classes = .*", refused.stderr)
     (tmp_path / "config" / "mlapi.toml").write_text(line)
-    assert "flowers version 1: ridge, regression" in run(*words).stdout
+    assert "flowers version 1: bayesian_ridge, regression" in run(*words).stdout
     assert "ok" in run("verify").stdout
 
 
