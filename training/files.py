@@ -75,7 +75,7 @@ def _content(source: str, name: str) -> bytes:
     try:
         raw = remote.fetch(source) if "://" in source else Path(source).read_bytes()
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, name) from error
+        raise OSError(error.errno, error.strerror or str(error), name) from error
     if not raw:
         raise DatasetError(f"{name} is empty")
     with tables.readable(name):
