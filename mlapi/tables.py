@@ -64,7 +64,7 @@ class Told:
             raise DatasetError(f'"{self.decimal}" cannot be both the decimal sign and between thousands')
         if self.encoding is not None:
             try:
-                codecs.lookup(self.encoding)
+                " ".encode(self.encoding)
             except LookupError as error:
                 raise DatasetError(f"there is no encoding {quoted(self.encoding)}") from error
 

@@ -112,6 +112,7 @@ def test_what_is_told_is_not_looked_for(file: Path) -> None:
     [
         ({"delimiter": ";;"}, "the delimiter is one character"),
         ({"encoding": "klingon"}, 'there is no encoding "klingon"'),
+        ({"encoding": "rot13"}, 'there is no encoding "rot13"'),
         ({"decimal": "x"}, "the decimal sign is"),
         ({"thousands": "x"}, "thousands are set apart by"),
         ({"decimal": ",", "thousands": ","}, "cannot be both"),
@@ -125,6 +126,12 @@ def test_nonsense_that_is_told_is_refused(told: dict[str, str], words: str) -> N
 def test_an_encoding_that_does_not_fit_is_refused(file: Path) -> None:
     with pytest.raises(DatasetError, match="is not in the encoding ascii"):
         read_bytes(file, "a,b\nZürich,1\n", encoding="ascii")
+    with pytest.raises(DatasetError, match="is not in the encoding utf-8"):
+        read_bytes(file, b"a,b\n\xe9,1\n", encoding="utf-8")
+
+
+def test_a_mark_is_no_part_of_a_name_where_the_encoding_is_told(file: Path) -> None:
+    assert cells(read_bytes(file, "\ufeff" + TABLE, encoding="utf-8")) == PEOPLE
 
 
 @pytest.mark.parametrize("word", ["NA", "n/a", "null", "None", "nan", "-", "?", " "])

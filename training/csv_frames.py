@@ -48,7 +48,7 @@ def parse(name: str, content: bytes, told: Told) -> tuple[pd.DataFrame, str, tup
 def _as_utf_8(name: str, content: bytes, told: Told) -> tuple[bytes, str]:
     """The content in UTF-8 without a mark, and what it was in."""
     encoding = told.encoding or tables.encoding_of(name, (content,))
-    if encoding != "utf-8":
+    if told.encoding or encoding != "utf-8":
         with tables.readable(name):
             content = content.decode(encoding).removeprefix("\ufeff").encode()
     place = content.find(b"\0")
