@@ -59,8 +59,13 @@ def _finite(value: float) -> float | None:
 
 def _of_values(column: NDArray[Any]) -> dict[str, Any]:
     blank = column != column  # noqa: PLR0124 - NaN and NaT are the values that differ from themselves
-    known = column[~blank]
-    words = known.tolist() if known.dtype == object else known.astype(str).tolist()
-    counts = Counter(map(str, words))  # several times quicker than sorting a million words
+    counts = _counts(column[~blank])
     common = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:MOST_COMMON]
     return {"missing": int(blank.sum()), "distinct": len(counts), "counts": dict(common)}
+
+
+def _counts(known: NDArray[Any]) -> Mapping[str, int]:
+    if known.dtype == object:
+        return Counter(map(str, known.tolist()))  # several times quicker than sorting a million words
+    values, counts = np.unique(known, return_counts=True)
+    return dict(zip(values.astype(str).tolist(), counts.tolist(), strict=True))

@@ -82,7 +82,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
     assert first["categories"] is None
     assert version["signature"]["target"]["classes"] == [0, 1]
     assert version["signature"]["ignored"] == ["target"]
-    assert version["metrics"]["accuracy"] >= 0.95
+    assert version["metrics"]["accuracy"]["value"] >= 0.95
     assert version["artifact"]["signed_by"] == KEY.public.id
     assert version["artifact"]["bytes"] > 0
     assert len(version["artifact"]["sha256"]) == 64

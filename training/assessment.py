@@ -23,7 +23,7 @@ MOST_FOR_FOLDS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`figures` are the metrics as a manifest has them; `intervals` says how theirs were made, in sentences."""
+    """`figures` are the metrics as a manifest has them; `intervals` says how theirs were made."""
 
     figures: Mapping[str, Mapping[str, Any]]
     intervals: str

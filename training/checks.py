@@ -74,8 +74,7 @@ def imbalance(y: NDArray[Any]) -> Iterator[str]:
 
 def duplicates(seen: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[str]:
     """Held-out rows that training saw as well."""
-    known = _digests(seen)
-    count = int(np.isin(_digests(held_out), known).sum())
+    count = int(_digests(held_out).isin(_digests(seen)).sum())
     if count:
         yield (
             f"{count:,} of {len(held_out):,} held-out rows have the same features as a row that was learnt "
@@ -119,6 +118,5 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
     return np.where(codes < 0, np.nan, codes.astype(np.float64))
 
 
-def _digests(frame: pd.DataFrame) -> NDArray[np.uint64]:
-    digests: NDArray[np.uint64] = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return digests
+def _digests(frame: pd.DataFrame) -> pd.Series:
+    return pd.util.hash_pandas_object(frame, index=False)

@@ -96,7 +96,7 @@ class _Finding:
     story: str
     kind: Kind | None = None
     treatment: Treatment | None = None
-    values: NDArray[Any] | None = None
+    values: NDArray[Any] | pd.Series | None = None
     format: str | None = None
     warning: str | None = None
 
@@ -226,6 +226,13 @@ class _Look:
         """How many cells are not blank."""
         return int((self.codes >= 0).sum())
 
+    @property
+    def cells(self) -> NDArray[Any] | pd.Series:
+        """Its words, NaN where blank; as they are where no word stands for a blank."""
+        if isinstance(self.column.dtype, pd.StringDtype) and self.known == self.column.count():
+            return self.column.reset_index(drop=True)
+        return self.spread(np.array(list(map(str, self.words)), dtype=object), np.nan)
+
     def spread(self, values: NDArray[Any], blank: Any) -> NDArray[Any]:
         """A value for each word -> a value for each row."""
         return np.append(values, np.array([blank], dtype=values.dtype))[self.codes]
@@ -343,8 +350,7 @@ def _words(look: _Look) -> _Finding:
 
 
 def _texts(look: _Look) -> _Finding:
-    words = np.array([str(word) for word in look.words], dtype=object)
-    return _Finding("text, by the words in it", "text", "terms", look.spread(words, np.nan))
+    return _Finding("text, by the words in it", "text", "terms", look.cells)
 
 
 def _categories(look: _Look) -> _Finding:
@@ -358,7 +364,7 @@ def _categories(look: _Look) -> _Finding:
         raise DatasetError(f"column {look.name!r} holds fractions, which are no categories")
     kind = "category" if count <= MOST_LISTED else "text"
     rest = "" if count <= MOST_LISTED else ": too many to list, the frequent ones count"
-    return _Finding(f"{count:,} categories{rest}", kind, "one_hot", look.spread(look.words, np.nan))
+    return _Finding(f"{count:,} categories{rest}", kind, "one_hot", look.cells)
 
 
 def _told_numeric(look: _Look) -> _Finding:

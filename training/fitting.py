@@ -36,7 +36,7 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame 
     """Read, decide, choose, fit and assess.
 
     Raises:
-        RecipeError, DatasetError: The recipe does not suit its data; the message begins with the recipe's name.
+        RecipeError, DatasetError: The recipe does not suit its data; the message begins with its name.
         OSError: The data cannot be reached.
     """
     try:
