@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from mlapi import errors
 from mlapi.errors import MlapiError
 from mlapi.settings import Settings, settings_rows
+from tests.customers import write_customers
 from tests.server import ROOT, Server, running
 
 README = (ROOT / "README.md").read_text()
@@ -73,6 +75,7 @@ def test_the_commands_do_what_the_readme_shows(served: tuple[Server, Path]) -> N
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt-get install curl")
     assert COMMANDS[0] == ("make serve", ""), "the fixture has run it"
+    write_customers(served[1])
     (python,) = [block for language, block in BLOCKS if language == "python"]
     subprocess.run([sys.executable, "-c", python], cwd=served[1], check=True, timeout=60)
     (settings,) = [block for language, block in BLOCKS if block.startswith("# config/mlapi.toml")]
@@ -80,6 +83,11 @@ def test_the_commands_do_what_the_readme_shows(served: tuple[Server, Path]) -> N
 
     for command, shown in COMMANDS[1:]:
         output = run(command, served)
+        for _ in range(50):  # "running servers follow within seconds"
+            if "model-not-found" not in output:
+                break
+            time.sleep(0.1)
+            output = run(command, served)
         if shown.startswith("{"):
             assert same(json.loads(output), json.loads(shown)), f"{command}\n{output}"
         elif shown:

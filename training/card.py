@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlapi.manifest import Draft, environment
-from training import search
+from training import columns, search
 from training.fitting import Fitted
 from training.recipes import Recipe
 from training.report import Account, Candidate, Column, report
@@ -33,10 +33,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any
             primary=fitted.metric,
             intervals=assessment.intervals,
             answers=assessment.answers,
-            columns=[
-                Column(entry.name, entry.kind or "left out", _sentence(entry.story))
-                for entry in prepared.columns
-            ],
+            columns=[_column(entry) for entry in prepared.columns],
             left_out=list(map(_sentence, prepared.left_out)),
             warnings=list(map(_sentence, prepared.warnings)),
             notes=list(map(_sentence, draft.data["notes"])),
@@ -52,6 +49,11 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any
             class_names=target.class_names,
         )
     )
+
+
+def _column(found: columns.Column) -> Column:
+    told = f"{found.story}: {found.done}" if found.done else found.story
+    return Column(found.name, found.kind or "left out", _sentence(told))
 
 
 def _candidate(found: search.Candidate) -> Candidate:

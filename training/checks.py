@@ -51,8 +51,8 @@ def leaks(  # noqa: PLR0913
         score = _alone(values, y[chosen], half, task, seed)
         if score >= LEAK:
             yield (
-                f"{column.name} alone almost predicts {target} ({score:.2f} of 1): it may be the answer in "
-                f"other words. If it is not known before the answer is, train with "
+                f"{quoted(column.name)} alone almost predicts {quoted(target)} ({score:.2f} of 1): it may be "
+                f"the answer in other words. If it is not known before the answer is, train with "
                 f"--drop {shlex.quote(column.name)}"
             )
 

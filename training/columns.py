@@ -41,6 +41,16 @@ _EXACT = 2**53
 """Whole numbers beyond it lose digits as float64."""
 
 
+_DONE: Mapping[Treatment, tuple[str, str]] = {
+    "number": ("scaled", "a blank gets the median, and a mark"),
+    "flag": ("1 and 0", "a blank gets the more frequent one, and a mark"),
+    "one_hot": ("a column for each category, one for all rare ones", "blank is one of them"),
+    "calendar": ("parts of the calendar, and the age in days", "a blank gets the median, and a mark"),
+    "terms": ("a column for each word, weighed by how rare it is (TF-IDF)", "a blank has no words"),
+}
+"""By treatment: what is done, and what with blanks (`training.features` does it)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """Names of columns whose kind the user has decided."""
@@ -72,8 +82,20 @@ class Column:
     kind: Kind | None
     story: str
     treatment: Treatment | None = None
-    nullable: bool = False
+    blanks: int = 0
     format: str | None = None
+
+    @property
+    def nullable(self) -> bool:
+        return self.blanks > 0
+
+    @property
+    def done(self) -> str:
+        """What is done with it before the estimator sees it; empty if it is left out."""
+        if self.treatment is None:
+            return ""
+        plainly, with_blanks = _DONE[self.treatment]
+        return f"{plainly}; {with_blanks}" if self.nullable else plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +143,9 @@ def understand(
         warnings += [f"column {name!r} {found.warning}"] if found.warning else []
         if found.values is not None:
             values[name] = found.values
-        nullable = found.values is not None and bool(pd.isna(found.values).any())
-        columns.append(Column(name, found.kind, found.story, found.treatment, nullable, found.format))
+        blanks = 0 if found.values is None else int(pd.isna(found.values).sum())
+        story = f"{found.story}; {blanks:,} blank" if blanks else found.story
+        columns.append(Column(name, found.kind, story, found.treatment, blanks, found.format))
     if not values:
         why = "; ".join(f"{column.name}: {column.story}" for column in columns[:3])
         raise DatasetError(f"no column is left to learn from ({why or 'there is none beside the target'})")

@@ -68,4 +68,6 @@ def _cell(feature: Feature, value: Any) -> Any:
         return value.isoformat()
     if feature.categories:  # of their own type: a column with blanks holds 1.0 for 1
         return next((category for category in feature.categories if category == value), value)
+    if feature.kind == "integer":
+        return int(value)
     return value.item() if isinstance(value, np.generic) else value

@@ -126,7 +126,8 @@ def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
         "split": prepared.seen.rows.story,
         "left_out": list(prepared.left_out),
         "columns": [
-            {"name": column.name, "kind": column.kind, "story": column.story} for column in prepared.columns
+            {"name": column.name, "kind": column.kind, "story": column.story, "done": column.done}
+            for column in prepared.columns
         ],
         "warnings": list(prepared.warnings),
         "notes": [*table.notes, *choice.notes],
