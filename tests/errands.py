@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_info
 from training.engine import one_core
 
 
-def look_around(rows: Any) -> dict[str, Any]:
+def look_around(rows: Any, _: int) -> dict[str, Any]:
     """What a call sees where it runs."""
     with one_core():
         pools = {pool["num_threads"] for pool in threadpool_info()}
@@ -23,5 +23,5 @@ def look_around(rows: Any) -> dict[str, Any]:
     }
 
 
-def die(_: Any) -> None:
+def die(_: Any, __: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,10 +1,6 @@
-"""A small search that its tests share, and a process of its own for Ctrl-C: `python -m tests.searching`.
-
-The process tells each trial that is done on a line, and at last what was found, as JSON.
-"""
+"""A small search that its tests share, and a long one for a process of its own, which Ctrl-C is sent to."""
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -48,7 +44,8 @@ def _tell(tried: Tried) -> None:
     print(tried.done, flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Tell each trial that is done on a line, and at last what was found, as JSON."""
     with engine(None) as here:
-        found = tune(large(times=int(sys.argv[1])), here, SVM, {}, trials=1000, progress=_tell)
+        found = tune(large(times=8), here, SVM, {}, trials=1000, progress=_tell)
     print(json.dumps([found.stopped, found.trials_done, found.mean, dict(found.parameters)]), flush=True)

@@ -140,8 +140,9 @@ def test_only_one_room_pickles_and_unpickles_and_one_only_looks(path: Path) -> N
     packages = {module.split(".")[0] for module in imports(path)}
 
     assert not packages & {"cloudpickle", "dill", "shelve", "marshal"}
-    if path.name == "engine.py":  # joblib also runs things in parallel
-        assert not calls(path, "joblib.dump", "joblib.load")
+    if (
+        path.name == "engine.py"
+    ):  # joblib runs things in parallel, in processes that read what it has just written
         assert "pickle" not in packages
     elif path.name not in ("pickling.py", "inventory.py"):
         assert not packages & {"joblib", "pickle"}

@@ -71,7 +71,7 @@ def seen() -> list[dict[str, Any]]:
     """What four calls see in the processes of an engine that is left by then."""
     rows = np.ones((1000, 1000))
     with engine(None) as here:
-        return list(here.run(look_around, [(rows,)] * 4))
+        return list(here.run(look_around, rows, range(4)))
 
 
 def test_work_goes_to_other_processes_of_this_machine(seen: list[dict[str, Any]]) -> None:
@@ -89,7 +89,7 @@ def test_a_fit_has_one_thread(seen: list[dict[str, Any]]) -> None:
 
 def test_processes_never_see_ctrl_c_and_this_one_does(seen: list[dict[str, Any]]) -> None:
     assert not any(call["sees Ctrl-C"] for call in seen)
-    assert look_around(1)["sees Ctrl-C"]
+    assert look_around(1, 0)["sees Ctrl-C"]
 
 
 def test_processes_are_gone_after_the_work(seen: list[dict[str, Any]]) -> None:
@@ -100,7 +100,7 @@ def test_processes_are_gone_after_the_work(seen: list[dict[str, Any]]) -> None:
 
 def test_what_is_small_stays_in_this_process() -> None:
     with engine(None) as here:
-        found = [call["pid"] for call in here.run(look_around, [(1,), (2,)], here=True)]
+        found = [call["pid"] for call in here.run(look_around, 1, range(2), here=True)]
 
     assert found == [os.getpid()] * 2
 
@@ -118,7 +118,7 @@ def test_warnings_of_a_fit_reach_nobody() -> None:
 
 def test_a_process_that_the_system_kills_is_told_in_one_line() -> None:
     with engine(None) as here, pytest.raises(RecipeError, match="killed a process") as told:
-        list(here.run(die, [(0,), (1,)]))
+        list(here.run(die, None, range(2)))
 
     assert "\n" not in str(told.value)
 
@@ -193,22 +193,22 @@ def test_a_cluster_finds_what_this_machine_finds(cluster: str) -> None:
 
 def test_a_cluster_really_fits_elsewhere(cluster: str) -> None:
     with engine(cluster) as there:
-        pids = {call["pid"] for call in there.run(look_around, ((number,) for number in range(20)))}
+        pids = {call["pid"] for call in there.run(look_around, 1, range(20))}
 
     assert os.getpid() not in pids
     assert pids
 
 
 def test_a_cluster_that_fails_is_told_in_one_line(cluster: str) -> None:
-    with engine(cluster) as there, pytest.raises(RecipeError, match="the Dask cluster failed: ZeroDivision"):
-        list(there.run(divmod, [(1, 0)]))
+    with engine(cluster) as there, pytest.raises(RecipeError, match="or cannot run a fit: ZeroDivision"):
+        list(there.run(divmod, 1, [0]))
 
 
 def test_a_cluster_leaves_no_thread_behind(cluster: str) -> None:
     before = set(threading.enumerate())
 
     with engine(cluster) as there:
-        list(there.run(look_around, [(1,)]))
+        list(there.run(look_around, 1, [0]))
 
     deadline = time.monotonic() + 5
     while [new for new in set(threading.enumerate()) - before if "IO loop" in new.name]:

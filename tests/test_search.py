@@ -254,12 +254,17 @@ def test_a_budget_is_kept_by_processes_too() -> None:
 class Search:
     """A search in a process group of its own, as a terminal has it."""
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.searching", str(rows)],
+            [sys.executable, "-c", "from tests.searching import main; main()"],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "JOBLIB_TEMP_FOLDER": str(folder)},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "TMPDIR": str(folder),
+                "JOBLIB_TEMP_FOLDER": str(folder),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -295,7 +300,7 @@ class Search:
 def search(tmp_path: Path) -> Iterator[Search]:
     if not Path("/proc").exists():
         pytest.skip("looks at processes in /proc: Linux only")
-    with closing(Search(tmp_path, rows=8)) as running:
+    with closing(Search(tmp_path)) as running:
         yield running
 
 

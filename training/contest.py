@@ -7,7 +7,7 @@ business of `training.search`; nothing is printed here.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -44,8 +44,9 @@ class Contest:
     """What is fitted on what, and judged by which metric.
 
     X is a DataFrame or a float64 matrix, `folds` are positions to fit on and to score on. `build` makes an
-    unfitted pipeline of an algorithm's name and parameters, and can be pickled. `rows` is how many the fit
-    will have that is made of the result: only parameters that so many allow are tried.
+    unfitted pipeline of an algorithm's name and parameters; other processes import it, so it is no lambda.
+    `rows` is how many the fit will have that is made of the result: only parameters that so many allow are
+    tried.
     """
 
     task: str
@@ -161,7 +162,7 @@ def play(board: Board, engine: Engine, *, deadline: float, small: bool, progress
     here = not engine.is_remote and (engine.workers == 1 or small)
     progress(board.tried())
     try:
-        with closing(engine.run(_fit, _calls(board, engine, deadline), here=here)) as fits:
+        with closing(engine.run(_fit, board.contest, _jobs(board, engine, deadline), here=here)) as fits:
             for fit in fits:
                 if fit is not None:
                     board.add(fit)
@@ -173,31 +174,29 @@ def play(board: Board, engine: Engine, *, deadline: float, small: bool, progress
     return "done" if board.done == len(board.trials) else "budget"
 
 
-def _calls(board: Board, engine: Engine, deadline: float) -> Iterator[tuple[Any, ...]]:
+def _jobs(board: Board, engine: Engine, deadline: float) -> Iterator[_Job]:
     """Each trial's folds in turn, until time is over; what joblib asks for ahead expires.
 
     Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
     """
-    contest = board.contest
     for number, trial in enumerate(board.trials):
-        for fold, (train, test) in enumerate(contest.folds):
+        for fold in range(len(board.contest.folds)):
             needed = all(map(board.failure, range(number)))
             if not needed and time.monotonic() > deadline:
                 return
             if board.failure(number):
                 break
             expires = None if needed or engine.is_remote else deadline
-            job = _job(contest, trial, number, fold, expires=expires)
-            yield (job, contest.build, contest.metric, contest.X, contest.y, train, test)
+            yield _job(board.contest, trial, number, fold, expires=expires)
 
 
 def probe(contest: Contest, trial: Trial) -> float:
     """About how many seconds all folds of a trial take, by a few of their rows."""
     train, test = contest.folds[0]
     few = train[:: max(1, len(train) // PROBE_ROWS)][:PROBE_ROWS]
+    small = replace(contest, folds=[(few, test[:PROBE_ROWS])])
     job = _job(contest, trial, 0, 0, expires=None)
-    shares = (contest.build, contest.metric, contest.X, contest.y, few, test[:PROBE_ROWS])
-    quickest = min(fit.seconds for _ in range(2) if (fit := _fit(job, *shares)))  # the first one warms up
+    quickest = min(fit.seconds for _ in range(2) if (fit := _fit(small, job)))  # the first one warms up
     return quickest * len(train) / len(few) * len(contest.folds)
 
 
@@ -206,26 +205,20 @@ def _job(contest: Contest, trial: Trial, number: int, fold: int, *, expires: flo
     return _Job(number, fold, trial.algorithm.name, {**trial.parameters, **cheaper}, expires)
 
 
-def _fit(  # noqa: PLR0913, PLR0917 - arguments of their own are mapped, or scattered, once for all jobs
-    job: _Job,
-    build: Build,
-    metric: str,
-    X: Any,
-    y: NDArray[Any],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-) -> Fit | None:
+def _fit(contest: Contest, job: _Job) -> Fit | None:
     """One fit and its score; None where time was over before it began."""
     if job.expires is not None and time.monotonic() > job.expires:  # one clock for a machine's processes
         return None
     started = time.perf_counter()
     failure = None
+    X, y, (train, test) = contest.X, contest.y, contest.folds[job.fold]
     try:
-        pipeline = build(job.algorithm, job.parameters)
+        pipeline = contest.build(job.algorithm, job.parameters)
         with one_core():
-            found = score(metric, pipeline.fit(_rows(X, train), y[train]), _rows(X, test), y[test])
+            fitted = pipeline.fit(_rows(X, train), y[train])
+            found = score(contest.metric, fitted, _rows(X, test), y[test])
         if not np.isfinite(found):
-            failure = f"its {metric} is {found}"
+            failure = f"its {contest.metric} is {found}"
     except Exception as error:  # whatever an estimator makes of these rows, the others go on
         found, failure = float("nan"), reason(error)
     return Fit(job.trial, job.fold, found, time.perf_counter() - started, failure)

@@ -4,13 +4,17 @@ Everything goes through joblib's backends, so that scikit-learn's own parallel w
 threads and signals; knows nothing of models or of what is searched for.
 """
 
+import logging
 import signal
 import socket
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import resource_tracker
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,30 +33,36 @@ SCHEDULER_WAIT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`workers` is how many fits run at once; `is_remote` says that they may run on other machines."""
+    """`workers` is how many calls run at once; `cluster` is the Dask client of those on other machines."""
 
     workers: int
-    is_remote: bool = False
+    cluster: Any = None
+
+    @property
+    def is_remote(self) -> bool:
+        return self.cluster is not None
 
     def run(
-        self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], *, here: bool = False
+        self, function: Callable[[Any, Any], Any], shared: Any, calls: Iterable[Any], *, here: bool = False
     ) -> Generator[Any, None, None]:
-        """The function's results, in the order in which they come; `here` keeps the work in this process.
+        """`function(shared, call)` of each call, in the order in which they end; `here` is in this process.
 
-        Calls are asked for as there is room, at most `workers` ahead of those that run. To stop early, close
-        the iterator: what still runs on this machine is killed.
+        What is shared is brought to each process once, and has to be picklable. Calls are asked for as there
+        is room, at most `workers` ahead of those that run. To stop early, close the iterator: what still runs
+        on this machine is killed.
 
         Raises:
             RecipeError: A process was killed, or a cluster went away.
         """
         if here:
-            yield from (function(*call) for call in calls)
+            yield from (function(shared, call) for call in calls)
             return
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
-        with _interrupts_blocked():
-            results = parallel(joblib.delayed(function)(*call) for call in calls)
         try:
-            yield from results
+            with self._shared(shared) as place:
+                with _interrupts_blocked():
+                    results = parallel(joblib.delayed(_call)(function, place, call) for call in calls)
+                yield from results
         except TerminatedWorkerError as error:
             raise RecipeError(
                 "the system killed a process that was fitting, most likely for want of memory: "
@@ -61,7 +71,25 @@ class Engine:
         except Exception as error:
             if not self.is_remote:
                 raise
-            raise RecipeError(f"the Dask cluster failed: {reason(error)}") from error
+            raise RecipeError(
+                f"the Dask cluster lost its scheduler or workers, or cannot run a fit: {reason(error)}"
+            ) from error
+
+    @contextmanager
+    def _shared(self, shared: Any) -> Iterator[Any]:
+        """What a call is given for it: a file, or Dask's name for copies that lie with all workers.
+
+        It must not travel with each call: where Ctrl-C kills a process that is being sent more than a pipe
+        holds (64 KiB), loky waits for ever. joblib's own files would do, but Ctrl-C leaves some of them, and
+        the terminal is told.
+        """
+        if self.cluster is not None:
+            yield self.cluster.scatter(shared, broadcast=True, hash=False)
+            return
+        with TemporaryDirectory(prefix="mlapi-") as folder:
+            place = Path(folder) / "shared"
+            joblib.dump(shared, place)
+            yield place
 
 
 @contextmanager
@@ -98,17 +126,32 @@ def one_core() -> Iterator[None]:
 @contextmanager
 def _this_machine() -> Iterator[Engine]:
     cores = joblib.cpu_count()
-    with (
-        warnings.catch_warnings(),
-        joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1),
-    ):
-        # loky tells when it replaces a process that has grown, and joblib when Ctrl-C leaves fits undone.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-        warnings.filterwarnings("ignore", ".*tasks which were still being processed", UserWarning)
+    with _silence(), joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
         try:
             yield Engine(cores)
         finally:  # else they would keep their memory for five minutes
-            get_reusable_executor().shutdown(wait=True)
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What loky and joblib tell the terminal of a process that has grown and is replaced, and of Ctrl-C.
+
+    A fit that ends while the others are killed asks for the next one in vain, in a thread that logs this.
+    """
+    callbacks = logging.getLogger("concurrent.futures")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+        warnings.filterwarnings("ignore", r"\d+ tasks (have been|which were) ", UserWarning)
+        callbacks.addFilter(_nothing)
+        try:
+            yield
+        finally:
+            callbacks.removeFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
 
 
 @contextmanager
@@ -124,6 +167,16 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _call(function: Callable[[Any, Any], Any], place: Any, call: Any) -> Any:
+    return function(_read(place) if isinstance(place, Path) else place, call)
+
+
+@lru_cache(maxsize=1)
+def _read(place: Path) -> Any:
+    """What this machine's own process wrote a moment ago; arrays are mapped, and share their memory."""
+    return joblib.load(place, mmap_mode="r")
 
 
 def _address(url: str) -> tuple[str, int]:
@@ -159,7 +212,7 @@ def _cluster(host: str, port: int) -> Iterator[Engine]:
     with client:
         workers = _workers(client, where)
         with joblib.parallel_config("dask", client=client):
-            yield Engine(workers, is_remote=True)
+            yield Engine(workers, client)
 
 
 def _listen_to(host: str, port: int) -> None:
