@@ -95,8 +95,8 @@ def _by_folds(fit: Fit, learnt: curves.Rows, engine: Engine) -> _Intervals | Non
     seen = fit.prepared.seen
     many = len(seen.y) + len(fit.prepared.held_out.y) > MOST_FOR_FOLDS
     parts = [] if many else folds(seen.rows)
-    calls = ((fit.prepared.task, fit.build, learnt, *part) for part in parts)
-    scores = list(engine.run(_score_fold, calls, here=fit.seconds * len(parts) < SMALL_S))
+    shared = (fit.prepared.task, fit.build, learnt)
+    scores = list(engine.run(_score_fold, shared, parts, here=fit.seconds * len(parts) < SMALL_S))
     if len(scores) < 2 or not all(scores):
         return None
     training_rows, test_rows = np.mean([(len(train), len(test)) for train, test in parts], axis=0)
@@ -109,12 +109,13 @@ def _by_folds(fit: Fit, learnt: curves.Rows, engine: Engine) -> _Intervals | Non
 
 
 def _score_fold(
-    task: str, build: Callable[[], Any], rows: curves.Rows, learnt: Positions, judged: Positions
+    shared: tuple[str, Callable[[], Any], curves.Rows], part: tuple[Positions, Positions]
 ) -> dict[str, float]:
     """Every metric of one fold; none where it cannot be fitted, which leaves the intervals to resampling."""
-    part, rest = rows.take(learnt), rows.take(judged)
+    task, build, rows = shared
+    learnt, judged = map(rows.take, part)
     try:
         with one_core():
-            return evaluate(task, build().fit(*part), *rest)
+            return evaluate(task, build().fit(*learnt), *judged)
     except ValueError:
         return {}
