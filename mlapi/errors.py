@@ -237,6 +237,11 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(shown[:SHOWN]) + (f" and {rest} more" if rest > 0 else "") or "none"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: "1 row", "2,000 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def quoted(text: str, limit: int = 40) -> str:
     """The caller's own word, shortened, safe to print and to encode."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"

@@ -21,7 +21,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from mlapi.errors import RecipeError, reason
+from mlapi.errors import RecipeError, counted
 
 Positions: TypeAlias = NDArray[np.intp]
 Folds: TypeAlias = list[tuple[Positions, Positions]]
@@ -66,16 +66,14 @@ def hold_out(rows: Rows, share: float) -> tuple[Positions, Positions]:
     """
     try:
         seen, held_out = _divide(rows, share)
-    except ValueError as error:  # too few rows on one side, which scikit-learn explains
-        raise RecipeError(f"test_size {share}: {reason(error)}") from error
+    except ValueError as error:  # a side would have no row, or none of some class
+        raise RecipeError(_too_few(rows, share)) from error
     if min(len(held_out), len(seen)) < FEWEST_HELD_OUT:
-        raise RecipeError(
-            f"test_size {share} holds out {len(held_out)} of {rows.count} rows; metrics need at least "
-            f"{FEWEST_HELD_OUT}"
-        )
+        raise RecipeError(_too_few(rows, share))
     if rows.classes is not None and not _vary(rows.classes[seen]):
         raise RecipeError(
-            "the rows to learn from have one class only; another split, or more data, is needed"
+            f"the rows to learn from would have one class only; more rows, or another split, are needed ("
+            f"{rows.story})"
         )
     return seen, held_out
 
@@ -106,19 +104,29 @@ def sample(rows: Rows, most: int) -> Positions:
     return np.sort(chosen)
 
 
+def _too_few(rows: Rows, share: float) -> str:
+    classes = 0 if rows.classes is None else len(np.unique(rows.classes))
+    needed = f"one of each of the {classes} classes" if classes >= FEWEST_HELD_OUT else FEWEST_HELD_OUT
+    return (
+        f"test_size {share} of {counted(rows.count, 'row')} leaves too few on one side: to learn from and to "
+        f"judge by, at least {needed} are needed each; change it, or bring more rows"
+    )
+
+
 def _divide(rows: Rows, share: float) -> tuple[Positions, Positions]:
     positions = np.arange(rows.count)
     if rows.times is not None:
-        in_order = np.argsort(rows.times, kind="stable")
-        held_out = max(1, round(share * len(positions)))
-        return in_order[:-held_out], in_order[-held_out:]
+        return _divide_by_time(rows.times, share)
     if rows.groups is None:
         seen, held_out = train_test_split(
             positions, test_size=share, random_state=rows.seed, stratify=rows.classes
         )
         return seen, held_out
+    groups = len(np.unique(rows.groups))
+    if groups < 2:
+        raise RecipeError("all rows are of one group; at least two groups are needed")
     if rows.classes is not None:
-        parts = max(2, round(1 / share))
+        parts = min(max(2, round(1 / share)), groups, int(np.bincount(rows.classes).max()))
         splitter: Any = StratifiedGroupKFold(parts, shuffle=True, random_state=rows.seed)
     else:
         splitter = GroupShuffleSplit(1, test_size=share, random_state=rows.seed)
@@ -126,6 +134,16 @@ def _divide(rows: Rows, share: float) -> tuple[Positions, Positions]:
         warnings.simplefilter("ignore")  # of rare classes, as above
         seen, held_out = next(iter(splitter.split(positions, rows.classes, rows.groups)))
     return seen, held_out
+
+
+def _divide_by_time(times: NDArray[np.int64], share: float) -> tuple[Positions, Positions]:
+    """The cut lies between two moments: rows of one moment stay on one side, whatever the share."""
+    in_order = np.argsort(times, kind="stable")
+    cuts = np.flatnonzero(np.diff(times[in_order])) + 1
+    if not len(cuts):
+        raise RecipeError("all rows have one time; at least two are needed to judge by newer ones")
+    cut = cuts[np.abs(cuts - (1 - share) * len(times)).argmin()]
+    return in_order[:cut], in_order[cut:]
 
 
 def _most_folds(rows: Rows) -> int:
@@ -141,9 +159,7 @@ def _splitter(rows: Rows, count: int) -> Iterator[tuple[Positions, Positions]]:
     positions = np.arange(rows.count)
     if rows.times is not None:
         in_order = np.argsort(rows.times, kind="stable")
-        return (
-            (in_order[seen], in_order[judged]) for seen, judged in TimeSeriesSplit(count).split(positions)
-        )
+        return _older(rows.times[in_order], in_order, TimeSeriesSplit(count).split(positions))
     chance: dict[str, Any] = {"shuffle": True, "random_state": rows.seed}
     is_classes = rows.classes is not None
     if rows.groups is not None:
@@ -152,6 +168,16 @@ def _splitter(rows: Rows, count: int) -> Iterator[tuple[Positions, Positions]]:
         splitter = StratifiedKFold(count, **chance) if is_classes else KFold(count, **chance)
     found: Iterator[tuple[Positions, Positions]] = splitter.split(positions, rows.classes, rows.groups)
     return found
+
+
+def _older(
+    times: NDArray[np.int64], in_order: Positions, found: Iterator[tuple[Positions, Positions]]
+) -> Iterator[tuple[Positions, Positions]]:
+    """Without the rows to learn from that are as new as one to judge by."""
+    for seen, judged in found:
+        older = seen[times[seen] < times[judged[0]]]
+        if len(older):
+            yield in_order[older], in_order[judged]
 
 
 def _usable(
