@@ -11,7 +11,7 @@ from pandas.api import types
 
 from mlapi import cells
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.errors import DatasetError, quoted
+from mlapi.errors import DatasetError, counted, listed, quoted
 from training.columns import NoCells, plain, words_of
 
 MOST_WHOLE_CLASSES = 20
@@ -99,7 +99,7 @@ def _values(name: str, numbers: NDArray[np.float64]) -> Goal:
     left_out = [*_blank(name, int(np.isnan(numbers).sum()))]
     infinite = int(np.isinf(numbers).sum())
     if infinite:
-        left_out.append(f"{infinite:,} rows whose {name} is infinite")
+        left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite")
     return Goal(REGRESSION, values, known, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out))
 
 
@@ -111,18 +111,19 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
     if len(classes) > max(2, len(labels) / 2) or (~rare).sum() > MOST_CLASSES:
         raise DatasetError(
             f"target {name!r} has {len(classes):,} different classes in {len(labels):,} rows, too many to "
-            f"learn; is it a name? If they are numbers: --task regression"
+            f"learn ({_sort(classes)})"
         )
     if rare.any():
-        words = ", ".join(_shown(value) for value in classes[rare][:3].tolist())
-        left_out.append(f"{int(rare.sum())} rows whose class has no other row ({words})")
+        words = listed(_shown(value) for value in classes[rare].tolist())
+        left_out.append(f"{counted(int(rare.sum()), 'row')} whose class has no other row ({words})")
         keep = ~rare[codes]
         known[np.flatnonzero(known)[~keep]] = False
         labels, classes, codes = labels[keep], classes[~rare], (np.cumsum(~rare) - 1)[codes[keep]]
     if len(classes) < 2:
         what = f"one class, {_shown(classes[0].item())}" if len(classes) else "no class"
+        but = f" (left out: {'; '.join(left_out)})" if left_out else ""
         raise DatasetError(
-            f"target {name!r} has {what}; at least two are needed, with {FEWEST_OF_A_CLASS} rows each"
+            f"target {name!r} has {what}{but}; at least two are needed, with {FEWEST_OF_A_CLASS} rows each"
         )
     shown = ", ".join(_shown(value) for value in classes[:_SHOWN].tolist())
     more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
@@ -136,6 +137,8 @@ def _labels(
     name: str, column: pd.Series, numbers: NDArray[np.float64] | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The labels of the rows that have one, in their own type, and which rows these are."""
+    if types.is_integer_dtype(column.dtype):  # exact, however long
+        return column.to_numpy(), np.ones(len(column), dtype=bool)
     if numbers is not None:
         known = np.isfinite(numbers)
         if not _are_whole(numbers[known]):
@@ -152,7 +155,16 @@ def _labels(
 
 def _blank(name: str, count: int) -> Iterator[str]:
     if count:
-        yield f"{count:,} rows whose {name} is blank"
+        yield f"{counted(count, 'row')} whose {name} is blank"
+
+
+def _sort(classes: NDArray[Any]) -> str:
+    """What so many different ones may be, and the way out."""
+    if classes.dtype.kind != "U":
+        return "if they are values: --task regression"
+    if cells.times(classes.tolist()) is not None:
+        return "they are dates; make a number of them"
+    return "are they names, or sentences?"
 
 
 def _are_whole(numbers: NDArray[np.float64]) -> bool:
