@@ -67,6 +67,8 @@ def train(
         raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
     if options and not names and not {"data", "target"} <= options.keys():
         raise click.UsageError("Expected --data and --target, or the names of recipes.")
+    if names and "data" in options:
+        raise click.UsageError("--data is one table of your own: leave the recipes' names out.")
     from training.engine import engine as engine_at
 
     with engine_at(engine) as running:

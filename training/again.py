@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlapi import golden
+from mlapi.algorithms import ALGORITHMS
 from mlapi.errors import MlapiError, RecipeError
-from mlapi.manifest import differences
+from mlapi.manifest import Manifest, differences
 from mlapi.model import Model
 from training import features
 from training.engine import Engine
@@ -49,7 +51,7 @@ def train_again(
     given = {
         **manifest.recipe,
         "algorithm": manifest.algorithm,
-        "parameters": dict(manifest.parameters),
+        "parameters": _parameters(manifest),
         "task": manifest.task if "dataset" not in manifest.recipe else None,
         "budget": None,
     }
@@ -65,6 +67,12 @@ def train_again(
         if name in result.assessment.figures
     }
     return Comparison(len(result.prepared.held_out.y), tuple(_findings(model, result)), metrics)
+
+
+def _parameters(manifest: Manifest) -> dict[str, Any]:
+    """Those that the task has: a manifest lists the defaults of the others too."""
+    known = ALGORITHMS[manifest.algorithm].parameters
+    return {name: value for name, value in manifest.parameters.items() if manifest.task in known[name].tasks}
 
 
 def _findings(model: Model, result: Fitted) -> Iterator[str]:

@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlapi.algorithms.declaration import CLASSIFICATION
-from mlapi.errors import listed, quoted
+from mlapi.errors import counted, listed, quoted
 from training.columns import Column
 
 LEAK = 0.97
@@ -70,6 +70,13 @@ def imbalance(y: NDArray[Any]) -> Iterator[str]:
             f"classes are out of balance ({len(y):,} rows, of these: {listed(words)}): accuracy says little "
             f"about the rare ones, recall and balanced accuracy more"
         )
+
+
+def ungrouped(*groups: NDArray[np.intp] | None) -> Iterator[str]:
+    """Rows whose group is blank."""
+    count = sum(int((part < 0).sum()) for part in groups if part is not None)
+    if count:
+        yield f"{counted(count, 'row')} without a group: they are taken for one group"
 
 
 def duplicates(seen: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[str]:

@@ -5,10 +5,12 @@ and a sentence on every decision. Looks at features only, never at the target: w
 decide what it is predicted from.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from functools import cached_property
+from difflib import get_close_matches
+from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi import cells
-from mlapi.errors import DatasetError, listed, quoted
+from mlapi.errors import DatasetError, counted, listed, quoted
 from mlapi.signature import Kind
 
 Treatment: TypeAlias = Literal["number", "flag", "one_hot", "calendar", "terms"]
@@ -40,6 +42,11 @@ _FLAG_WORDS = 6
 _EXACT = 2**53
 """Whole numbers beyond it lose digits as float64."""
 
+_LARGEST = 1e150
+"""Numbers beyond it have squares that are infinite, or sums of squares: nothing can be scaled by them."""
+
+_LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--categorical keeps them)"
+
 
 _DONE: Mapping[Treatment, tuple[str, str]] = {
     "number": ("scaled", "a blank gets the median, and a mark"),
@@ -61,17 +68,20 @@ class Told:
     text: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
 
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        return tuple(name for entry in fields(self) for name in getattr(self, entry.name))
+
     def check(self, names: list[str]) -> None:
         """
         Raises:
             DatasetError: A name is no column's, or stands in two places.
         """
-        mentioned = [name for entry in fields(self) for name in getattr(self, entry.name)]
-        for name in mentioned:
+        for name in self.mentioned:
             if name not in names:
-                raise DatasetError(f"there is no column {name!r}; there are {listed(names)}")
-            if mentioned.count(name) > 1:
-                raise DatasetError(f"column {name!r} is told twice what it is")
+                raise DatasetError(f"there is no column {name!r}{nearest(name, names)}")
+            if self.mentioned.count(name) > 1:
+                raise DatasetError(f"column {name!r} is told twice what it is; once will do")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,25 @@ class Understood:
     def features(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.kind is not None)
 
+    def where_known(self, rows: NDArray[np.intp]) -> "Understood":
+        """Without the features that are blank in all of these rows, from which nothing can be learnt.
+
+        Raises:
+            DatasetError: None is left.
+        """
+        nullable = [column.name for column in self.features if column.nullable]
+        blank = [name for name in nullable if self.frame[name].iloc[rows].isna().all()]
+        if not blank:
+            return self
+        columns = tuple(
+            Column(column.name, None, "left out: blank in all rows to learn from")
+            if column.name in blank
+            else column
+            for column in self.columns
+        )
+        _check_left(columns)
+        return replace(self, frame=self.frame.drop(columns=blank), columns=columns)
+
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
@@ -146,9 +175,7 @@ def understand(
         blanks = 0 if found.values is None else int(pd.isna(found.values).sum())
         story = f"{found.story}; {blanks:,} blank" if blanks else found.story
         columns.append(Column(name, found.kind, story, found.treatment, blanks, found.format))
-    if not values:
-        why = "; ".join(f"{column.name}: {column.story}" for column in columns[:3])
-        raise DatasetError(f"no column is left to learn from ({why or 'there is none beside the target'})")
+    _check_left(columns)
     return Understood(pd.DataFrame(values, copy=False), tuple(columns), tuple(warnings))
 
 
@@ -162,12 +189,30 @@ def check_names(names: list[str]) -> None:
         raise DatasetError(f"two columns are called {twice[0]!r}; rename one")
 
 
+def nearest(name: str, names: list[str]) -> str:
+    """What a message adds that says that there is no such name."""
+    near = get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
+    return f", did you mean {near[0]!r}?" if near else f"; there are {listed(names)}"
+
+
+def a_stranger(words: Sequence[str], read: Callable[[list[str]], object]) -> str:
+    """A word that cannot be read, if it is not far; where each can be, but all together cannot, the first."""
+    return next((word for word in words[:_SAMPLE] if read([word]) is None), words[0])
+
+
+def _check_left(columns: Sequence[Column]) -> None:
+    if any(column.kind for column in columns):
+        return
+    why = "; ".join(f"{column.name}: {column.story}" for column in columns[:3])
+    raise DatasetError(f"no column is left to learn from ({why or 'there is none but the target'})")
+
+
 class NoCells(Exception):
     """A column holds what is no cell of a table; the message says what."""
 
 
 def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each sort
-    """A column of one of these sorts: float64, int64, bool, datetime64 without a zone, words or objects.
+    """A column of one of these sorts: float64, (u)int64, bool, datetime64 without a zone, words or objects.
 
     Raises:
         NoCells: It holds lists, bytes or the like.
@@ -190,7 +235,8 @@ def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each so
         return column.astype(object if has_blanks else bool)
     if types.is_numeric_dtype(dtype):
         is_whole = types.is_integer_dtype(dtype) and not has_blanks
-        return column.astype(np.int64 if is_whole else np.float64)
+        whole = np.uint64 if types.is_unsigned_integer_dtype(dtype) else np.int64
+        return column.astype(whole if is_whole else np.float64)
     return _plain_objects(column.astype(object))
 
 
@@ -286,17 +332,15 @@ def _numbers(
     values: NDArray[Any], how: str = "", *, is_told: bool = False, is_plain: bool = False
 ) -> _Finding:
     """Numbers as they are, unless they only count the rows: which plain whole ones may."""
-    is_written_whole = values.dtype.kind == "i"
-    if is_written_whole and np.abs(values).max() > _EXACT:
-        return _Finding(
-            "left out: numbers of more digits than can be computed with (--categorical keeps them)"
-        )
+    is_written_whole = values.dtype.kind in "iu"
+    if is_written_whole and max(int(values.max()), -int(values.min())) > _EXACT:
+        return _Finding(_LONG_NUMBERS)
     numbers = values.astype(np.float64)
-    infinite = np.isinf(numbers)
+    infinite = np.abs(numbers) > _LARGEST
     numbers[infinite] = np.nan
     present = numbers[~np.isnan(numbers)]
     if not present.size:
-        return _Finding("left out: not one finite number")
+        return _Finding(f"left out: no number but infinite ones, or beyond {_LARGEST:g}")
     low, high = float(present.min()), float(present.max())
     if low == high and len(present) == len(numbers) and not is_told:
         return _Finding(f"left out: {low:g} in every row")
@@ -305,9 +349,10 @@ def _numbers(
     )
     if is_plain and is_whole and _counts_rows(present, low, high):
         return _Finding("left out: whole numbers that only count the rows (--numeric keeps them)")
-    warning = (
-        f"holds {infinite.sum()} infinite values, which are taken for blanks" if infinite.any() else None
-    )
+    warning = None
+    if infinite.any():
+        count = counted(int(infinite.sum()), "cell")
+        warning = f"has {count} infinite or beyond {_LARGEST:g}, which are taken for blank"
     kind: Kind = "integer" if is_whole else "number"
     words = "whole numbers" if is_whole else "numbers"
     return _Finding(f"{words}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
@@ -334,7 +379,7 @@ def _moments(values: NDArray[Any], form: str | None, how: str) -> _Finding:
     moments = values.astype("datetime64[us]")
     known = moments[~np.isnat(moments)]
     if len(known) == len(moments) and (known == known[0]).all():
-        return _Finding(f"left out: {known[0]} in every row")
+        return _Finding(f"left out: {_day(known[0])} in every row")
     story = f"dates and times{how}, {_day(known.min())} to {_day(known.max())}"
     return _Finding(story, "datetime", "calendar", moments, form)
 
@@ -373,6 +418,8 @@ def _words(look: _Look) -> _Finding:
 
 
 def _texts(look: _Look) -> _Finding:
+    if not any(map(re.compile(r"\w").search, map(str, look.words))):
+        return _Finding("left out: texts without a letter or a digit")
     return _Finding("text, by the words in it", "text", "terms", look.cells)
 
 
@@ -384,7 +431,9 @@ def _categories(look: _Look) -> _Finding:
         kind: Kind = "category" if count <= MOST_LISTED else "integer"
         return _Finding(f"{count:,} categories, whole numbers", kind, "one_hot", values)
     if not sorts <= {str}:
-        raise DatasetError(f"column {look.name!r} holds fractions, which are no categories")
+        raise DatasetError(
+            f"column {look.name!r} is told to be categorical, but holds {_some(look.words)}; leave that out"
+        )
     kind = "category" if count <= MOST_LISTED else "text"
     rest = "" if count <= MOST_LISTED else ": too many to list, the frequent ones count"
     return _Finding(f"{count:,} categories{rest}", kind, "one_hot", look.cells)
@@ -393,31 +442,46 @@ def _categories(look: _Look) -> _Finding:
 def _told_numeric(look: _Look) -> _Finding:
     if types.is_numeric_dtype(look.column.dtype):
         return _numbers(look.column.to_numpy(), ", as told", is_told=True)
-    numbers = cells.numbers(look.words.tolist(), decimal=look.decimal, thousands=look.thousands)
+    read = partial(cells.numbers, decimal=look.decimal, thousands=look.thousands)
+    words = [str(word) for word in look.words]
+    numbers = read(words)
     if numbers is None:
-        raise DatasetError(f"column {look.name!r} is told to be numeric, but holds {_some(look.words)}")
+        odd = quoted(a_stranger(words, read))
+        raise DatasetError(f"column {look.name!r} is told to be numeric, but holds {odd}; leave that out")
     return _numbers(look.spread(numbers.values, np.nan), ", as told", is_told=True)
 
 
 def _told_datetime(look: _Look) -> _Finding:
     if types.is_datetime64_any_dtype(look.column.dtype):
         return _moments(look.column.to_numpy(), None, ", as told")
-    words = np.array([str(word) for word in look.words], dtype=object)
-    times = cells.times(words.tolist())
+    words = [str(word) for word in look.words]
+    times = cells.times(words)
     if times is None:
-        raise DatasetError(f"column {look.name!r} is told to be a date, but holds {_some(look.words)}")
+        odd = quoted(a_stranger(words, cells.times))
+        raise DatasetError(f"column {look.name!r} is told to be a date, but holds {odd}; leave that out")
     return _moments(look.spread(times.values, np.datetime64("NaT")), times.form, ", as told")
+
+
+def _told_categorical(look: _Look) -> _Finding:
+    """Long whole numbers as words, which keep their digits; flags are categories as they are."""
+    if types.is_bool_dtype(look.column.dtype):
+        return _flags(look)
+    if types.is_integer_dtype(look.given.dtype) and look.given.abs().max() > _EXACT:
+        return _categories(replace(look, given=look.given.astype("string").astype(object)))
+    return _categories(look)
 
 
 def _told_text(look: _Look) -> _Finding:
     if not set(map(type, look.words)) <= {str}:
-        raise DatasetError(f"column {look.name!r} is told to be text, but holds {_some(look.words)}")
+        raise DatasetError(
+            f"column {look.name!r} is told to be text, but holds {_some(look.words)}; leave that out"
+        )
     return _texts(look)
 
 
 _TOLD: Mapping[str, Callable[[_Look], _Finding]] = {
     "numeric": _told_numeric,
-    "categorical": _categories,
+    "categorical": _told_categorical,
     "datetime": _told_datetime,
     "text": _told_text,
 }

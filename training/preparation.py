@@ -1,7 +1,7 @@
 """A recipe and its table -> rows to learn from, rows to judge by, and all that was decided about them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from mlapi import cells
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION
-from mlapi.errors import DatasetError, RecipeError
+from mlapi.errors import DatasetError, RecipeError, counted, quoted
 from mlapi.signature import Signature, Target
 from training import checks, features
-from training.columns import Column, NoCells, Told, Understood, plain, understand, words_of
+from training.columns import Column, NoCells, Told, Understood, a_stranger, plain, understand, words_of
 from training.datasets import Table
 from training.recipes import Recipe
 from training.sources import column
@@ -62,6 +62,7 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
         RecipeError, DatasetError: The recipe does not suit the table; the message names the column and the
             way out.
     """
+    _check_mentions(recipe, str(table.target.name))
     goal = read_target(
         table.target, recipe.task or _only_task(recipe), decimal=table.decimal, thousands=recipe.thousands
     )
@@ -69,6 +70,7 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
     kept, rows, left_out = _rows(recipe, table, goal)
     understood = _understand(recipe, table, kept)
     parts = hold_out(rows, recipe.test_size)
+    understood = understood.where_known(parts[0])
     y = goal.values[kept[goal.known]]
     seen, held_out = (Part(understood.frame, y, rows).take(positions) for positions in parts)
     target = str(table.target.name)
@@ -93,6 +95,15 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
     )
 
 
+def _check_mentions(recipe: Recipe, target: str) -> None:
+    told = recipe.told
+    mentioned = (*told.mentioned, *filter(None, (recipe.group, recipe.time_column)))
+    if target in mentioned:
+        raise RecipeError(f"{target!r} is the target; it cannot be told to be anything else")
+    if recipe.group in told.mentioned and recipe.group not in told.drop:
+        raise RecipeError(f"{recipe.group!r} is the group, which is no feature; it cannot be told to be one")
+
+
 def _only_task(recipe: Recipe) -> str | None:
     """The task that the algorithm decides, if it does but one."""
     tasks = ALGORITHMS[recipe.algorithm].builders if recipe.algorithm else ()
@@ -102,24 +113,28 @@ def _only_task(recipe: Recipe) -> str | None:
 def _check_algorithm(recipe: Recipe, goal: Goal) -> None:
     if recipe.algorithm is None:
         return
-    tasks = ALGORITHMS[recipe.algorithm].builders
-    if goal.task not in tasks:
+    algorithm = ALGORITHMS[recipe.algorithm]
+    if goal.task not in algorithm.builders:
         raise RecipeError(
-            f"{recipe.algorithm} does {' and '.join(tasks)}, but the target of {recipe.source} asks for "
-            f"{goal.task} ({goal.story})"
+            f"{recipe.algorithm} does {' and '.join(algorithm.builders)}, but the target of {recipe.source} "
+            f"asks for {goal.task} ({goal.story})"
         )
+    problems = list(algorithm.problems(recipe.parameters, goal.task))
+    if problems:
+        raise RecipeError("; ".join(problems))
 
 
 def _rows(recipe: Recipe, table: Table, goal: Goal) -> tuple[NDArray[np.bool_], Rows, tuple[str, ...]]:
     """Which rows are used, what they may be split by, and what was left out."""
     kept, left_out, times, groups = goal.known, goal.left_out, None, None
     if recipe.time_column:
-        moments = _times(recipe.time_column, column(table.features, recipe.time_column, table.source))
-        undated = kept & np.isnat(moments)
+        order = _order(recipe.time_column, column(table.features, recipe.time_column, table.source))
+        undated = kept & (order < 0)
         kept = kept & ~undated
         if undated.any():
-            left_out = (*left_out, f"{undated.sum():,} rows whose {recipe.time_column} is blank")
-        times = moments[kept].astype(np.int64)
+            count = counted(int(undated.sum()), "row")
+            left_out = (*left_out, f"{count} whose {recipe.time_column} is blank")
+        times = order[kept]
     if recipe.group:
         groups, _ = words_of(column(table.features, recipe.group, table.source))
         groups = groups[kept]
@@ -134,23 +149,30 @@ def _understand(recipe: Recipe, table: Table, kept: NDArray[np.bool_]) -> Unders
         told = Told(numeric=tuple(map(str, frame.columns)))
     if recipe.group:
         frame = frame.drop(columns=recipe.group)
+        told = replace(told, drop=tuple(name for name in told.drop if name != recipe.group))
     return understand(frame, told, decimal=table.decimal, thousands=recipe.thousands)
 
 
-def _times(name: str, given: pd.Series) -> NDArray[np.datetime64]:
+def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
+    """Each row's place among the different times (or numbers: any that grow will do), -1 where blank."""
     try:
         found = plain(given)
     except NoCells as error:
         raise DatasetError(f"time column {name!r} holds {error}, which is no time") from error
-    if found.dtype.kind in "iuf":
-        return np.asarray(found, dtype=np.float64).astype("datetime64[us]")  # any number that grows will do
-    if found.dtype.kind == "M":
-        return np.asarray(found, dtype="datetime64[us]")
-    codes, words = words_of(found)
-    times = cells.times(words.tolist())
-    if times is None:
-        raise DatasetError(f"time column {name!r} holds {words[0]!r:.60}, which is no date or time")
-    return np.append(times.values, np.datetime64("NaT"))[codes]
+    if found.dtype.kind not in "iufM":
+        codes, words = words_of(found)
+        texts = [str(word) for word in words]
+        times = cells.times(texts)
+        if times is None:
+            odd = quoted(a_stranger(texts, cells.times))
+            raise DatasetError(
+                f"time column {name!r} holds {odd}, which is no date or time as the others are"
+            )
+        found = pd.Series(np.append(times.values, np.datetime64("NaT"))[codes])
+    order, different = pd.factorize(found, sort=True)
+    if not len(different):
+        raise DatasetError(f"time column {name!r} is blank from top to bottom")
+    return np.asarray(order, dtype=np.int64)
 
 
 def _target(name: str, goal: Goal, class_names: tuple[str, ...] | None) -> Target:
@@ -165,5 +187,6 @@ def _warnings(understood: Understood, task: str, target: str, seen: Part, held_o
     )
     if task == CLASSIFICATION:
         yield from checks.imbalance(np.concatenate([seen.y, held_out.y]))
+    yield from checks.ungrouped(seen.rows.groups, held_out.rows.groups)
     yield from checks.duplicates(seen.frame, held_out.frame)
     yield from checks.sizes(len(understood.features), len(seen.y), len(held_out.y))

@@ -187,6 +187,8 @@ def _problems(name: str, entry: object, *, needs_rows: bool = True) -> Iterator[
 
 def _wrong_choices(entry: Mapping[str, Any]) -> Iterator[str]:
     algorithm, dataset = entry.get("algorithm"), entry.get("dataset")
+    if {"group", "time_column"} <= entry.keys():
+        yield "group, time_column: either decides which rows are held out; leave one of them out"
     if algorithm is not None and str(algorithm) not in ALGORITHMS:
         yield f"no algorithm {algorithm!r}; known are {', '.join(ALGORITHMS)}"
     if dataset is not None and str(dataset) not in BUILT_IN:

@@ -1,14 +1,13 @@
 """Where a recipe's rows come from: scikit-learn's own tables, somebody's file, or a frame that is at hand."""
 
-from difflib import get_close_matches
 from pathlib import PurePath
 
 import pandas as pd
 
-from mlapi.errors import DatasetError, RecipeError, listed
+from mlapi.errors import DatasetError, RecipeError
 from mlapi.tables import Told
 from training import datasets, files
-from training.columns import check_names
+from training.columns import check_names, nearest
 from training.datasets import Table
 from training.recipes import Recipe
 
@@ -40,9 +39,7 @@ def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
     if name in frame:
         return frame[name]
     names = list(map(str, frame.columns))
-    near = get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
-    hint = f", did you mean {near[0]!r}?" if near else f"; there are {listed(names)}"
-    raise DatasetError(f"{source} has no column {name!r}{hint}")
+    raise DatasetError(f"{source} has no column {name!r}{nearest(name, names)}")
 
 
 def _with_target(recipe: Recipe, source: str, read: files.Read) -> Table:
