@@ -1,6 +1,7 @@
 """What a model, a version and an alias may be called. Nothing that fails here ever reaches a path."""
 
 import re
+from unicodedata import normalize
 
 LATEST = "latest"
 """Reserved: always the highest version that serves, so no alias may have this name."""
@@ -27,5 +28,6 @@ def parse_version(text: str) -> int | None:
 
 def as_model_name(words: str) -> str:
     """The words as a model may be called: "Median Price ($)" is median_price."""
-    name = re.sub(r"[^a-z0-9_-]+", "_", words.lower()).strip("_-").lstrip("0123456789_-")
+    plain = normalize("NFKD", words).encode("ascii", "ignore").decode()  # "Größe" would be gr_e
+    name = re.sub(r"[^a-z0-9_-]+", "_", plain.lower()).strip("_-").lstrip("0123456789_-")
     return name[:63] or "model"

@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 _DAY_US = 24 * 3600 * 1_000_000
 
+_BLANK = "_blank_"
+
 _CYCLES = {"month": 12, "weekday": 7, "hour": 24}
 """Parts whose last value is next to the first one: a linear model sees that in their sine and cosine."""
 
@@ -36,14 +38,17 @@ class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
 
 
 class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """One column of texts, blanks as empty ones: what a vectorizer takes."""
+    """One column of texts, what a vectorizer takes; a blank one is a word of its own.
+
+    So a vectorizer finds a word also where few rows have a text, and a fold none of them.
+    """
 
     def fit(self, X: Any, y: Any = None) -> "Texts":
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
-        texts = np.asarray(X, dtype=object)
-        return np.where(pd.isna(texts), "", texts)
+        texts = [_BLANK if text != text or not text.strip() else text for text in X]  # noqa: PLR0124 - NaN
+        return np.array(texts, dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mlapi.errors import listed
+from mlapi.errors import listed, quoted
 from mlapi.terminal import stderr, stdout, table
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def print_comparison(version: str, comparison: "Comparison") -> None:
 def _decisions(prepared: "Prepared") -> Table:
     shown = table("column", "taken for", "")
     for column in prepared.columns[:MOST_COLUMNS]:
-        shown.add_row(column.name, column.kind or "-", column.story)
+        shown.add_row(quoted(column.name)[1:-1], column.kind or "-", column.story)
     rest = [column.name for column in prepared.columns[MOST_COLUMNS:]]
     if rest:
         shown.add_row("…", "", f"and {len(rest)} more: {listed(rest)}")
