@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from scipy.stats import loguniform, randint
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -70,6 +70,20 @@ def test_the_best_has_the_least_where_less_is_better() -> None:
 
     means = [candidate.mean for candidate in found.candidates]
     assert means == sorted(means)
+
+
+def test_of_equals_the_one_that_is_declared_first_wins_however_quick_the_others_are() -> None:
+    names = ["decision_tree", "logistic_regression", "svm"]
+    X, y = np.repeat(np.eye(2), 30, axis=0), np.repeat([0, 1], 30)
+    folds = list(StratifiedKFold(3).split(X, y))
+
+    for order in (names, names[::-1]):
+        algorithms = {name: ALGORITHMS[name] for name in order}
+        found = compare(contest(X=X, y=y, folds=folds), HERE, algorithms=algorithms)
+
+        assert [(entry.algorithm, entry.mean) for entry in found.candidates] == [
+            (name, 1.0) for name in order
+        ]
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
@@ -166,6 +180,16 @@ def test_a_given_value_leaves_the_spaces_that_go_with_it() -> None:
 
     assert "gamma" not in found.parameters
     assert found.trials_done == 3
+
+
+def test_what_is_for_the_other_task_only_is_not_searched() -> None:
+    tried: list[Tried] = []
+
+    found = tune(contest(), HERE, ALGORITHMS["svm"], {}, trials=6, progress=tried.append)
+
+    assert found.trials_done == 6
+    assert not {"epsilon", "scale_target"} & set(found.parameters)
+    assert list(ALGORITHMS["svm"].problems(found.parameters, CLASSIFICATION)) == []
 
 
 def test_an_algorithm_without_a_space_has_one_trial() -> None:

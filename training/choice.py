@@ -39,6 +39,8 @@ class Choice:
 def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, progress: Progress) -> Choice:
     """Compare the algorithms if the recipe names none, and tune the best one, both within its budget.
 
+    Ctrl-C ends both, with the best so far.
+
     Raises:
         RecipeError: Nothing can be fitted.
     """
@@ -47,7 +49,7 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
         contest = _contest(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
         compared = search.compare(contest, engine, budget_s=_COMPARING * budget_s, progress=progress.tried)
         progress.compared(compared.candidates, metric)
-        budget_s -= compared.seconds
+        budget_s = 0.0 if compared.stopped == "interrupt" else budget_s - compared.seconds
         notes += _sampled(contest, prepared, "compared")
         choice = Choice(compared.candidates[0].algorithm, {}, compared.candidates)
     else:

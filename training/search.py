@@ -5,7 +5,6 @@ fold (`training.contest`). Nothing is printed here: whoever shows progress is ca
 """
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cmp_to_key
@@ -13,7 +12,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import ParameterSampler
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import Algorithm, Parameters
@@ -28,9 +26,6 @@ MOST_SEARCHED_ROWS = 100_000
 
 TRIALS = 60
 """With so many random draws, one lies among the best 5 % of the space with a probability of 95 %."""
-
-MOST_TRIALS = 1000
-"""So many are drawn, of which the first are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,7 @@ def compare(
     board = Board(contest, sorted(able, key=lambda trial: costs[trial.algorithm.name]))
     small = sum(costs.values()) < SMALL_S
     stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
-    candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric))
+    candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric, list(algorithms)))
     if np.isnan(candidates[0].mean):
         reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
         raise RecipeError(f"no algorithm can be fitted on these rows: {reasons}")
@@ -150,36 +145,12 @@ def _end(started: float, budget_s: float | None) -> float:
 def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: int, count: int) -> list[Trial]:
     """The defaults, then random draws, none of them twice."""
     found: dict[str, Trial] = {}
-    for drawn in chain([{}], _sample(algorithm, given, seed)):
+    for drawn in chain([{}], algorithm.candidates(contest.task, given, seed=seed)):
         trial = contest.trial(algorithm, {**drawn, **given})
         found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
         if len(found) == count:
             break
     return list(found.values())
-
-
-def _sample(algorithm: Algorithm, given: Parameters, seed: int) -> Iterator[dict[str, Any]]:
-    """Always as many draws are asked for: those from lists alone would be others if fewer were."""
-    spaces = _spaces(algorithm, given)
-    if not spaces:
-        return
-    with warnings.catch_warnings(action="ignore"):  # of lists with fewer combinations, which give them all
-        draws = list(ParameterSampler(spaces, MOST_TRIALS, random_state=seed))
-    for draw in draws:
-        yield {name: value.item() if isinstance(value, np.generic) else value for name, value in draw.items()}
-
-
-def _spaces(algorithm: Algorithm, given: Parameters) -> list[Mapping[str, Any]]:
-    """What is left to search where some is given: only spaces that go with it, if there are such."""
-    fitting = [space for space in algorithm.search if _goes_with(space, given)] or algorithm.search
-    free = ({name: space[name] for name in space if name not in given} for space in fitting)
-    return [space for space in free if space]
-
-
-def _goes_with(space: Mapping[str, Any], given: Parameters) -> bool:
-    return all(
-        given[name] in values for name, values in space.items() if name in given and isinstance(values, list)
-    )
 
 
 def _candidates(board: Board, stopped: Stopped) -> Iterator[Candidate]:
@@ -192,10 +163,18 @@ def _candidates(board: Board, stopped: Stopped) -> Iterator[Candidate]:
         yield Candidate(trial.algorithm.name, mean, std, board.seconds(number), note)
 
 
-def _rank(metric: str) -> Callable[[Candidate], Any]:
-    """A key to sort by: the best first, and those without a score last."""
+def _rank(metric: str, names: list[str]) -> Callable[[Candidate], Any]:
+    """A key to sort by: the best first, and those without a score last.
+
+    Of equals the one that is declared first, which is the simpler one: what a machine happened to be quick
+    at must not decide what is published.
+    """
 
     def order(one: float, other: float) -> int:
         return is_worse(metric, one, other) - is_worse(metric, other, one)
 
-    return lambda candidate: (np.isnan(candidate.mean), cmp_to_key(order)(candidate.mean))
+    return lambda candidate: (
+        np.isnan(candidate.mean),
+        cmp_to_key(order)(candidate.mean),
+        names.index(candidate.algorithm),
+    )

@@ -1,8 +1,10 @@
 """How an algorithm is declared: what it builds for each task, and the parameters that it takes."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +17,10 @@ Build: TypeAlias = Callable[..., Any]
 
 Parameters: TypeAlias = Mapping[str, Any]
 AtScale: TypeAlias = Callable[[Parameters, int], tuple[Parameters, str | None]]
+
+
+MOST_DRAWS = 1000
+"""So many candidates are drawn, of which a search tries the first."""
 
 
 def _unchanged(parameters: Parameters, _: int) -> tuple[Parameters, str | None]:
@@ -123,21 +129,41 @@ class Algorithm:
         chance = {"random_state": seed} if self.seeded else {}
         return self.builders[task](**taken, **chance)
 
-    def candidates(self, task: str, count: int, *, seed: int = 0) -> list[dict[str, Any]]:
-        """At most so many different draws from `search`, each value a plain one within its range."""
-        spaces = [
-            {name: values for name, values in space.items() if task in self.parameters[name].tasks}
-            for space in self.search
-        ]
-        found: list[dict[str, Any]] = []
-        for drawn in ParameterSampler(spaces, count, random_state=seed) if spaces else ():
-            plain = {name: _plain(value) for name, value in drawn.items()}
-            found += [plain] if plain not in found else []
-        return found
+    def candidates(
+        self, task: str, given: Parameters = MappingProxyType({}), *, seed: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """Draws from `search`, each value a plain one within its range; what is given is not drawn.
+
+        Always as many are drawn: those from lists alone would be others if fewer were.
+        """
+        spaces = list(self._free(task, given))
+        if not spaces:
+            return
+        with warnings.catch_warnings(action="ignore"):  # of lists with few combinations, all drawn then
+            draws = list(ParameterSampler(spaces, MOST_DRAWS, random_state=seed))
+        for drawn in draws:
+            yield {name: _plain(value) for name, value in drawn.items()}
+
+    def _free(self, task: str, given: Parameters) -> Iterator[Mapping[str, Any]]:
+        """What is left to search where some is given: only spaces that go with it, if there are such."""
+        for space in [space for space in self.search if _goes_with(space, given)] or self.search:
+            free = {
+                name: values
+                for name, values in space.items()
+                if name not in given and task in self.parameters[name].tasks
+            }
+            if free:
+                yield free
 
     def _typed(self, name: str, value: Any) -> Any:
         """A whole number for a share is one: scikit-learn takes `max_features=1` for a count."""
         return float(value) if self.parameters[name].kind is float and type(value) is int else value
+
+
+def _goes_with(space: Mapping[str, Any], given: Parameters) -> bool:
+    return all(
+        given[name] in values for name, values in space.items() if name in given and isinstance(values, list)
+    )
 
 
 def _plain(value: Any) -> Any:
