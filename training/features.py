@@ -23,7 +23,8 @@ from mlapi.algorithms.declaration import Parameters
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.preprocessing import CalendarParts, Flags, Splines, Texts
 from mlapi.signature import Batch, Feature, Kind, Scalar, Signature
-from training.columns import Column, Treatment, check_names
+from training.columns import Column, check_names
+from training.kinds import Treatment
 
 MOST_CATEGORIES = 100
 """One-hot columns that one column of words becomes at most; rarer words share one."""

@@ -14,9 +14,11 @@ from mlapi.algorithms.declaration import CLASSIFICATION
 from mlapi.errors import DatasetError, RecipeError, counted, quoted
 from mlapi.signature import Signature, Target
 from training import checks, features
-from training.columns import Column, NoCells, Told, Understood, a_stranger, plain, understand, words_of
+from training.columns import Column, Told, Understood, understand
 from training.datasets import Table
+from training.kinds import a_stranger
 from training.recipes import Recipe
+from training.series import NoCells, plain, words_of
 from training.sources import column
 from training.splits import Positions, Rows, hold_out
 from training.target import Goal, read_target
