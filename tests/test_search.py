@@ -25,7 +25,7 @@ from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Parameters
 from mlapi.errors import RecipeError
 from tests.searching import SVM, build, contest, large
 from training import search as search_room
-from training.contest import Contest, Tried
+from training.contest import Board, Contest, Fit, Tried
 from training.engine import Engine, engine
 from training.search import compare, tune
 
@@ -51,6 +51,10 @@ class Failing:
 def seen_parameters(name: str, parameters: Mapping[str, Any]) -> Pipeline:
     """Fails with what it was asked for."""
     raise ValueError(f"{sorted(parameters.items())}")
+
+
+def build_value(name: str, parameters: Parameters) -> Pipeline:
+    return make_pipeline(StandardScaler(), ALGORITHMS[name].build(REGRESSION, parameters))
 
 
 def test_a_comparison_scores_what_does_the_task_best_first() -> None:
@@ -111,6 +115,49 @@ def test_a_comparison_without_time_has_still_tried_one() -> None:
     assert not np.isnan(found.candidates[0].mean)
     assert found.candidates[-1].note == "not compared: time was over after 0 of 3 folds"
     assert found.stopped == "budget"
+
+
+def test_where_time_is_short_for_all_of_them_they_are_compared_on_fewer_rows() -> None:
+    folds = [(np.arange(40_000), np.arange(40_000, 50_000))]
+
+    [(train, test)] = contest(folds=folds).sample(0.1).folds
+
+    assert (len(train), len(test)) == (4_000, 1_000)
+    assert (np.diff(train) > 0).all()
+    assert set(train) < set(range(40_000))
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "left_s", "share"),
+    [(50_000, 50, 5, 0.1), (50_000, 5, 9, 1), (50_000, 50, 0, 0.04), (500, 50, 0, 1)],
+)
+def test_fewer_rows_are_compared_only_where_that_saves_time_and_not_too_few(
+    rows: int, seconds: float, left_s: float, share: float
+) -> None:
+    found = search_room._affordable(rows, seconds, time.monotonic() + left_s)
+
+    assert found == pytest.approx(share, rel=0.05)
+
+
+def test_most_of_the_folds_are_a_score_and_few_are_none() -> None:
+    board = Board(contest(), [contest().trial(SVM, {})])
+
+    board.add(Fit(0, 0, 0.5, 1.0, None))
+    assert np.isnan(board.mean_and_std(0)[0])
+
+    board.add(Fit(0, 2, 0.7, 1.0, None))
+    assert board.mean_and_std(0)[0] == pytest.approx(0.6)
+    assert board.best is None, "until all folds are done"
+
+
+def test_a_comparison_begins_with_what_suits_any_table() -> None:
+    """Plain least squares learns a wide table by heart, and SVR's defaults are for a target of about 1."""
+    with pytest.raises(RecipeError) as told:
+        compare(contest(task=REGRESSION, build=seen_parameters), HERE)
+
+    assert "linear_regression: ValueError: [('penalty', 'ridge')]" in str(told.value)
+    assert "svm: ValueError: [('scale_target', True)]" in str(told.value)
+    assert ALGORITHMS["svm"].start_for(CLASSIFICATION) == {}
 
 
 def test_a_search_without_time_tries_the_defaults() -> None:
@@ -372,10 +419,6 @@ def test_folds_may_be_of_any_kind() -> None:
 
 def test_regression_is_compared_by_r2() -> None:
     X, y = load_diabetes(return_X_y=True)
-
-    def build_value(name: str, parameters: Parameters) -> Pipeline:
-        return make_pipeline(StandardScaler(), ALGORITHMS[name].build(REGRESSION, parameters))
-
     folds = list(KFold(3, shuffle=True, random_state=0).split(X))
     found = compare(Contest(REGRESSION, X, y, folds, "r2", build_value, len(y)), HERE)
 

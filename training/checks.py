@@ -17,6 +17,9 @@ from training.columns import Column
 LEAK = 0.97
 """A column that alone explains so much of the target (1 is all of it) may be the target itself."""
 
+ALIKE = 0.8
+"""Neighbors in time that are so much alike (1 is the same) answer for each other."""
+
 RARE = 0.1
 """A class with a smaller part of the rows of the largest one makes accuracy a bad judge."""
 
@@ -28,7 +31,7 @@ _LEAK_CELLS = 400_000
 _LEAVES = 256
 
 
-def leaks(  # noqa: PLR0913
+def leaks(  # noqa: PLR0913 - what a column is held against
     columns: Sequence[Column],
     frame: pd.DataFrame,
     y: NDArray[Any],
@@ -41,7 +44,7 @@ def leaks(  # noqa: PLR0913
 
     The cost is bounded: at most 4,000 rows, fewer of a wide table.
     """
-    most = min(_LEAK_ROWS, max(200, _LEAK_CELLS // len(columns)))
+    most = min(_LEAK_ROWS, max(200, _LEAK_CELLS // max(1, len(columns))))
     chosen = np.random.default_rng(seed).permutation(len(y))[:most]
     half = len(chosen) // 2
     for column in columns:
@@ -54,6 +57,30 @@ def leaks(  # noqa: PLR0913
                 f"{quoted(column.name)} alone almost predicts {quoted(target)} ({score:.2f} of 1): it may be "
                 f"the answer in other words. If it is not known before the answer is, train with "
                 f"--drop {shlex.quote(column.name)}"
+            )
+
+
+def times(
+    columns: Sequence[Column], frame: pd.DataFrame, y: NDArray[Any], *, task: str, target: str
+) -> Iterator[tuple[str, str]]:
+    """Columns of moments, each with a sentence, by whose order neighbors are alike.
+
+    A row that is held out at random is then easy to guess from the rows before and after it.
+    """
+    codes = y.astype(np.float64) if task != CLASSIFICATION else np.unique(y, return_inverse=True)[1]
+    for column in columns:
+        if column.treatment != "calendar" or len(y) < FEW:
+            continue
+        moments = frame[column.name].to_numpy()
+        order = np.argsort(moments, kind="stable")[: len(moments) - int(np.isnat(moments).sum())]
+        alike = _likeness(codes[order], task)
+        if alike >= ALIKE:
+            option = shlex.quote(column.name)
+            yield (
+                column.name,
+                f"rows that are near in {column.name} are alike in {target} ({alike:.2f} of 1), and rows "
+                f"among them are held out: if later ones are to be predicted from earlier ones, judge by "
+                f"--time-column {option}; if it is not known before the answer is, --drop {option}",
             )
 
 
@@ -95,6 +122,18 @@ def sizes(features: int, seen: int, held_out: int) -> Iterator[str]:
         yield f"only {held_out} rows to judge by: the metrics are rough"
     if features > seen:
         yield f"{features:,} columns and only {seen:,} rows to learn from: much of it will be chance"
+
+
+def _likeness(y: NDArray[Any], task: str) -> float:
+    """Of neighbors: the correlation of values, or how much oftener than by chance classes are the same."""
+    if len(y) < FEW or (y == y[0]).all():
+        return 0.0
+    if task != CLASSIFICATION:
+        middle = y - y.mean()
+        return float((middle[:-1] * middle[1:]).sum() / (middle**2).sum())
+    shares = np.bincount(y) / len(y)
+    chance = float((shares**2).sum())
+    return (float((y[:-1] == y[1:]).mean()) - chance) / (1 - chance)
 
 
 def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, seed: int) -> float:

@@ -50,8 +50,9 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
         compared = search.compare(contest, engine, budget_s=_COMPARING * budget_s, progress=progress.tried)
         progress.compared(compared.candidates, metric)
         budget_s = 0.0 if compared.stopped == "interrupt" else budget_s - compared.seconds
-        notes += _sampled(contest, prepared, "compared")
-        choice = Choice(compared.candidates[0].algorithm, {}, compared.candidates)
+        notes += _sampled(compared.rows, prepared, "compared")
+        best = ALGORITHMS[compared.candidates[0].algorithm]
+        choice = Choice(best.name, best.start_for(prepared.task), compared.candidates)
     else:
         choice = Choice(recipe.algorithm, recipe.parameters)
     algorithm = ALGORITHMS[choice.algorithm]
@@ -66,7 +67,7 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
             budget_s=budget_s,
             progress=progress.tried,
         )
-        notes += _sampled(contest, prepared, "tuned")
+        notes += _sampled(len(contest.y), prepared, "tuned")
         choice = replace(choice, parameters=tuned.parameters, search=_story(tuned, metric))
     parameters, note = algorithm.at_scale(choice.parameters, len(prepared.seen.y))
     return replace(choice, parameters=parameters, notes=(*notes, *([note] if note else [])))
@@ -87,10 +88,10 @@ def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> Cont
     return Contest(prepared.task, prepared.given(part), part.y, parts, metric, build, len(seen.y))
 
 
-def _sampled(contest: Contest, prepared: Prepared, what: str) -> list[str]:
-    if len(contest.y) == len(prepared.seen.y):
+def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:
+    if rows == len(prepared.seen.y):
         return []
-    return [f"{what} on a sample of {len(contest.y):,} of the {len(prepared.seen.y):,} training rows"]
+    return [f"{what} on a sample of {rows:,} of the {len(prepared.seen.y):,} training rows"]
 
 
 def _story(tuned: Tuned, metric: str) -> str:

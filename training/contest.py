@@ -60,6 +60,18 @@ class Contest:
     def trial(self, algorithm: Algorithm, parameters: Parameters) -> Trial:
         return Trial(algorithm, *algorithm.at_scale(parameters, self.rows))
 
+    def sample(self, share: float) -> "Contest":
+        """The same with a share of each fold's rows, drawn at random, in their order."""
+        random = np.random.default_rng(0)
+
+        def some(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+            few: NDArray[np.int64] = rows[
+                np.sort(random.permutation(len(rows))[: max(2, round(share * len(rows)))])
+            ]
+            return few
+
+        return replace(self, folds=[(some(train), some(test)) for train, test in self.folds])
+
 
 @dataclass(frozen=True, slots=True)
 class Tried:
@@ -125,7 +137,8 @@ class Board:
         return next((fit.failure for _, fit in sorted(self.fits[trial].items()) if fit.failure), None)
 
     def mean_and_std(self, trial: int) -> tuple[float, float]:
-        if not self.is_settled(trial) or self.failure(trial):
+        """Over the folds; NaN if one failed, or most were not done."""
+        if self.failure(trial) or 2 * len(self.fits[trial]) <= len(self.contest.folds):
             return float("nan"), float("nan")
         scores = np.array([fit.score for _, fit in sorted(self.fits[trial].items())])
         return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0

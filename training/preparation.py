@@ -184,9 +184,12 @@ def _target(name: str, goal: Goal, class_names: tuple[str, ...] | None) -> Targe
 
 
 def _warnings(understood: Understood, task: str, target: str, seen: Part, held_out: Part) -> Iterator[str]:
-    yield from checks.leaks(
-        understood.features, seen.frame, seen.y, task=task, target=target, seed=seen.rows.seed
-    )
+    given: dict[str, Any] = {"task": task, "target": target}
+    in_time = dict(checks.times(understood.features, seen.frame, seen.y, **given))
+    if seen.rows.times is None:
+        yield from in_time.values()
+    rest = [column for column in understood.features if column.name not in in_time]
+    yield from checks.leaks(rest, seen.frame, seen.y, **given, seed=seen.rows.seed)
     if task == CLASSIFICATION:
         yield from checks.imbalance(np.concatenate([seen.y, held_out.y]))
     yield from checks.ungrouped(seen.rows.groups, held_out.rows.groups)

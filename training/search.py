@@ -24,6 +24,9 @@ MOST_COMPARED_ROWS = 10_000
 MOST_SEARCHED_ROWS = 100_000
 """More rows than these are sampled before they come here."""
 
+FEWEST_COMPARED_ROWS = 2_000
+"""Where time is short for so many algorithms, they are compared on fewer rows, but on these at least."""
+
 TRIALS = 60
 """With so many random draws, one lies among the best 5 % of the space with a probability of 95 %."""
 
@@ -41,9 +44,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The candidates, best first, of which the first has a score."""
+    """The candidates, best first, of which the first has a score; `rows` is how many they had."""
 
     candidates: tuple[Candidate, ...]
+    rows: int
     stopped: Stopped
     seconds: float
 
@@ -76,23 +80,35 @@ def compare(
     progress: Progress = lambda tried: None,
     algorithms: Mapping[str, Algorithm] = ALGORITHMS,
 ) -> Compared:
-    """Score every algorithm that does the task, with its defaults: the cheapest first, and one at any rate.
+    """Score every algorithm that does the task, as it starts: the cheapest first, and one at any rate.
+
+    If time seems too short for all of them, on fewer rows: a good algorithm that is slow should not lose for
+    want of time.
 
     Raises:
         RecipeError: None of them can be fitted.
         KeyboardInterrupt: Ctrl-C before the first had a score; later, what has one is kept.
     """
     started = time.monotonic()
-    able = [contest.trial(entry, {}) for entry in algorithms.values() if contest.task in entry.builders]
+    task = contest.task
+    able = [
+        contest.trial(entry, entry.start_for(task)) for entry in algorithms.values() if task in entry.builders
+    ]
     costs = {trial.algorithm.name: probe(contest, trial) for trial in able}
-    board = Board(contest, sorted(able, key=lambda trial: costs[trial.algorithm.name]))
-    small = sum(costs.values()) < SMALL_S
+    share = 1.0
+    if budget_s is not None:
+        share = _affordable(len(contest.y), sum(costs.values()) / engine.workers, _end(started, budget_s))
+    board = Board(
+        contest if share == 1 else contest.sample(share),
+        sorted(able, key=lambda trial: costs[trial.algorithm.name]),
+    )
+    small = share * sum(costs.values()) < SMALL_S
     stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
     candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric, list(algorithms)))
     if np.isnan(candidates[0].mean):
         reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
         raise RecipeError(f"no algorithm can be fitted on these rows: {reasons}")
-    return Compared(tuple(candidates), stopped, time.monotonic() - started)
+    return Compared(tuple(candidates), round(share * len(contest.y)), stopped, time.monotonic() - started)
 
 
 def tune(  # noqa: PLR0913 - each a choice of its own
@@ -109,7 +125,7 @@ def tune(  # noqa: PLR0913 - each a choice of its own
     """Search at random for better parameters than the defaults; those that are given stay as they are.
 
     The result depends on the seed and on how many trials were done, not on the engine nor on the order in
-    which they end. Trial 0 are the defaults, and always done.
+    which they end. Trial 0 is what the algorithm starts with, and always done.
 
     Raises:
         RecipeError: No trial can be fitted.
@@ -142,10 +158,17 @@ def _end(started: float, budget_s: float | None) -> float:
     return float("inf") if budget_s is None else started + budget_s
 
 
+def _affordable(rows: int, seconds: float, deadline: float) -> float:
+    """The share of the rows with which work of so many seconds is done in time, not too small a one."""
+    left_s = max(0.0, deadline - time.monotonic())
+    return 1.0 if seconds <= left_s else max(left_s / seconds, min(1.0, FEWEST_COMPARED_ROWS / rows))
+
+
 def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: int, count: int) -> list[Trial]:
-    """The defaults, then random draws, none of them twice."""
+    """What the algorithm starts with, the defaults, then random draws, none of them twice."""
     found: dict[str, Trial] = {}
-    for drawn in chain([{}], algorithm.candidates(contest.task, given, seed=seed)):
+    known = [algorithm.start_for(contest.task), {}]
+    for drawn in chain(known, algorithm.candidates(contest.task, given, seed=seed)):
         trial = contest.trial(algorithm, {**drawn, **given})
         found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
         if len(found) == count:
@@ -159,7 +182,8 @@ def _candidates(board: Board, stopped: Stopped) -> Iterator[Candidate]:
         note = board.failure(number) or trial.note
         if not board.is_settled(number):
             why = "Ctrl-C came" if stopped == "interrupt" else "time was over"
-            note = f"not compared: {why} after {len(board.fits[number])} of {len(board.contest.folds)} folds"
+            what = "not compared: " if np.isnan(mean) else ""
+            note = f"{what}{why} after {len(board.fits[number])} of {len(board.contest.folds)} folds"
         yield Candidate(trial.algorithm.name, mean, std, board.seconds(number), note)
 
 

@@ -86,6 +86,7 @@ class Algorithm:
 
     What training makes of it: `search` are distributions by parameter (scipy.stats, or lists), one mapping or
     several as `sklearn.model_selection.ParameterSampler` takes them, each with one distribution at least;
+    `start` are parameters to begin with where nobody told any, if the defaults suit few tables;
     `quick` are parameters that leave the predictions as they are but cost less, where a fit is only scored.
     `at_scale` takes the parameters and a number of rows, and gives those that can be fitted on so many, with
     a sentence where they differ. `dense` says that the estimator takes no sparse matrix, `seeded` that its
@@ -98,6 +99,7 @@ class Algorithm:
     recognises: tuple[type, ...]
     classes: tuple[str, ...]
     search: tuple[Mapping[str, Any], ...] = ()
+    start: Parameters = field(default_factory=dict)
     quick: Parameters = field(default_factory=dict)
     at_scale: AtScale = _unchanged
     dense: bool = False
@@ -128,6 +130,10 @@ class Algorithm:
         taken = {name: value for name, value in given if task in self.parameters[name].tasks}
         chance = {"random_state": seed} if self.seeded else {}
         return self.builders[task](**taken, **chance)
+
+    def start_for(self, task: str) -> dict[str, Any]:
+        """The parameters of `start` that this task has."""
+        return {name: value for name, value in self.start.items() if task in self.parameters[name].tasks}
 
     def candidates(
         self, task: str, given: Parameters = MappingProxyType({}), *, seed: int = 0

@@ -235,6 +235,8 @@ ALGORITHM = Algorithm(
             "scale_target": [True],
         },
     ),
+    # SVR's C = 1 and epsilon = 0.1 are for a target that is about 1: of prices it would answer the median.
+    start={"scale_target": True},
     quick={"probabilities": False},
     at_scale=at_scale,
     seeded=True,
