@@ -86,7 +86,7 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "year": moments.year,
             "month": moments.month,
             "day": moments.day,
-            "weekday": moments.weekday,
+            "weekday": moments.day_of_week,
             "hour": moments.hour + moments.minute / 60,
             "age_days": (self.newest_us_[place] - _microseconds(column)) / _DAY_US,
         }
