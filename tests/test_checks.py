@@ -1,4 +1,4 @@
-"""Warnings: each where it is true, and not where it is not."""
+"""What has to be known before metrics are believed."""
 
 from typing import Any
 
@@ -6,64 +6,70 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training import datasets
-from training.preparation import prepare
-from training.recipes import Recipe
+from training import checks
+from training.columns import Told, understand
 
 RANDOM = np.random.default_rng(0)
-DAYS = pd.Series(pd.date_range("2020-01-01", periods=600))
-WALK = np.cumsum(RANDOM.normal(size=600))
-UP = np.median(WALK) < WALK
-NOISE = RANDOM.normal(size=600)
+ROWS = 1_000
+NUMBER = RANDOM.normal(size=ROWS)
+CLASSES = np.where(NUMBER + RANDOM.normal(size=ROWS) > 0, "yes", "no")
+VALUES = NUMBER * 3 + RANDOM.normal(size=ROWS)
 
 
-def warnings_of(features: dict[str, Any], target: Any, **recipe: Any) -> list[str]:
-    given = Recipe("r", target="y", **recipe)
-    table = datasets.Table("a table", pd.DataFrame(features), pd.Series(target, name="y"))
-    return [words for words in prepare(given, table).warnings if "same features" not in words]
-
-
-@pytest.mark.parametrize("target", [WALK, UP], ids=[REGRESSION, CLASSIFICATION])
-def test_rows_that_are_alike_in_time_are_said_to_be_once(target: Any) -> None:
-    [told] = warnings_of({"day": DAYS, "noise": NOISE}, target)
-
-    assert "rows that are near in day are alike in y" in told
-    assert "--time-column day" in told
-    assert "--drop day" in told
-
-
-def test_who_judges_by_time_needs_no_such_warning() -> None:
-    assert warnings_of({"day": DAYS, "noise": NOISE}, WALK, time_column="day") == []
-
-
-def test_dates_that_say_nothing_of_the_target_are_no_alarm() -> None:
-    other = NOISE + RANDOM.normal(size=600)
-
-    assert warnings_of({"day": DAYS, "noise": NOISE}, other) == []
-    assert warnings_of({"day": DAYS, "noise": NOISE}, other > 0) == []
+def leaks(y: Any, rows: int = ROWS, **columns: Any) -> list[str]:
+    found = understand(pd.DataFrame({"number": NUMBER, **columns})[:rows], Told())
+    task = "classification" if y.dtype.kind in "Ub" else "regression"
+    return list(checks.leaks(found.features, found.frame, y[:rows], task=task, target="y", seed=0))
 
 
 @pytest.mark.parametrize(
-    ("disguise", "target"),
+    ("y", "leak"),
     [
-        (WALK * 2, WALK),
-        (DAYS[0] + pd.to_timedelta(WALK, unit="D"), WALK),
-        (np.where(UP, "yes", "no"), UP),
-        (np.where(UP, 7.5, RANDOM.normal(size=600)), UP),
+        (CLASSES, np.where(CLASSES == "yes", "survived", "died")),
+        (CLASSES, np.where(CLASSES == "yes", 7.5, 3.25)),
+        (CLASSES, CLASSES == "yes"),
+        (CLASSES, pd.Series(np.where(CLASSES == "yes", "positive", None), dtype=object)),
+        (CLASSES, np.where(CLASSES == "yes", np.datetime64("2024-01-01"), np.datetime64("2025-01-01"))),
+        (VALUES, VALUES * 0.4536),
+        (VALUES, np.exp(VALUES)),
     ],
-    ids=["numbers", "dates", "words", "one number"],
 )
-def test_the_target_in_other_words_is_caught(disguise: Any, target: Any) -> None:
-    order = RANDOM.permutation(600)
+def test_the_target_in_other_words_is_named_with_the_way_out(y: Any, leak: Any) -> None:
+    [warning] = leaks(y, **{"the answer": leak})
 
-    [told] = warnings_of({"other": pd.Series(disguise).to_numpy()[order], "noise": NOISE}, target[order])
-
-    assert told.startswith(("other alone almost predicts y", "rows that are near in other are alike in y"))
-    assert told.endswith("--drop other")
+    assert warning.startswith('"the answer" alone almost predicts "y" (')
+    assert warning.endswith("--drop 'the answer'")
 
 
-def test_a_strong_feature_that_does_not_say_all_is_no_alarm() -> None:
-    strong = WALK + RANDOM.normal(size=600) * WALK.std() * 0.35
+@pytest.mark.parametrize("y", [CLASSES, VALUES])
+def test_a_good_feature_is_no_leak_and_few_rows_prove_none(y: Any) -> None:
+    assert leaks(y) == []
+    assert leaks(y, rows=80, copy=y) == []
 
-    assert warnings_of({"strong": strong, "noise": NOISE}, WALK) == []
+
+def test_classes_that_are_rare_are_counted() -> None:
+    [warning] = checks.imbalance(np.array(["a"] * 95 + ["b"] * 5))
+
+    assert '"b" 5' in warning
+    assert not list(checks.imbalance(np.array(["a"] * 90 + ["b"] * 10)))
+
+
+def test_held_out_rows_that_were_learnt_from_are_counted() -> None:
+    frame = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": ["x", None, "z"]})
+
+    [warning] = checks.duplicates(frame, frame.iloc[[0, 1]])
+
+    assert "2 of 2 held-out rows" in warning
+    assert not list(checks.duplicates(frame.iloc[:1], frame.iloc[1:]))
+
+
+def test_small_tables_and_wide_ones_are_said() -> None:
+    assert not list(checks.sizes(features=5, seen=100, held_out=50))
+    assert len(list(checks.sizes(features=500, seen=100, held_out=10))) == 2
+
+
+def test_rows_without_a_group_are_counted_on_both_sides() -> None:
+    assert list(checks.ungrouped(np.array([-1, 2]), np.array([-1]))) == [
+        "2 rows without a group: they are taken for one group"
+    ]
+    assert not list(checks.ungrouped(None, None))

@@ -240,7 +240,12 @@ def test_what_is_for_the_other_task_only_is_not_searched() -> None:
 
 
 def test_an_algorithm_without_a_space_has_one_trial() -> None:
-    assert tune(contest(), HERE, ALGORITHMS["logistic_regression"], {"C": 0.5}).parameters == {"C": 0.5}
+    algorithm = replace(ALGORITHMS["logistic_regression"], search=())
+
+    found = tune(contest(), HERE, algorithm, {"C": 0.5})
+
+    assert found.parameters == {"C": 0.5}
+    assert (found.trials_done, found.trials_planned) == (1, 1)
 
 
 def test_trials_that_fail_lose_and_are_counted() -> None:
