@@ -4,6 +4,9 @@ state/audit.jsonl holds `time`, `who`, `what`, `model`, `from` and `to`. It lies
 not with the models, so that who may write models cannot rewrite their history.
 """
 
+import getpass
+import os
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,3 +50,12 @@ class Audit:
         """
         disk.make_folder(self.state_dir, mode=0o700)
         disk.append(self.state_dir / FILE, b"")
+
+
+def who() -> str:
+    """Whoever runs this process, and where."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

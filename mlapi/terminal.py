@@ -1,8 +1,5 @@
 """What the commands share: where they print, tables, one line for a mistake, and their registry."""
 
-import getpass
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -62,17 +59,10 @@ def registry_of(settings: Settings, *, eager: bool) -> "Registry":
 
 
 def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
+    from mlapi.audit import who
     from mlapi.changes import open_changes
 
-    return open_changes(settings, _who(), eager=eager)
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+    return open_changes(settings, who(), eager=eager)
 
 
 def table(*columns: str) -> Table:
