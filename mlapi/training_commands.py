@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlapi.names import PRODUCTION, as_model_name
-from mlapi.settings import load_settings
+from mlapi.settings import Settings, load_settings
 from mlapi.terminal import changes_of, registry_of, stdout
 from mlapi.training_display import Display, print_comparison
 
@@ -81,7 +81,7 @@ def train(
             recipes = [
                 recipe for recipe in recipes if not _has_version(changes.registry.snapshot, recipe.name)
             ]
-        _train(recipes, changes, running, breaking)
+        _train(recipes, changes, running, breaking, settings)
         _tell_unpromoted(changes.registry.snapshot)
 
 
@@ -126,12 +126,17 @@ def _has_version(snapshot: "Snapshot", name: str) -> bool:
     return name in snapshot.models and snapshot.models[name].latest is not None
 
 
-def _train(recipes: "list[Recipe]", changes: "Changes", engine: "Engine", breaking: bool) -> None:
+def _train(
+    recipes: "list[Recipe]", changes: "Changes", engine: "Engine", breaking: bool, settings: Settings
+) -> None:
+    from mlapi.manifest import REPORT
     from training.workflow import train
 
     with Display() as display:
         for recipe in recipes:
-            display.trained(train(recipe, changes, display, engine=engine, allow_breaking=breaking))
+            trained = train(recipe, changes, display, engine=engine, allow_breaking=breaking)
+            made = trained.manifest
+            display.trained(trained, f"{settings.models_dir}/{made.name}/{made.version}/{REPORT}")
 
 
 def _train_again(which: str, registry: "Registry", engine: "Engine") -> None:

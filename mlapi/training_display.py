@@ -1,5 +1,6 @@
 """What a training shows on the terminal: decisions, warnings, candidates, a bar, and what came out."""
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from mlapi.errors import listed, quoted
 from mlapi.terminal import stderr, stdout, table
 
 if TYPE_CHECKING:
+    from mlapi.manifest import Manifest
     from training.again import Comparison
     from training.contest import Tried
     from training.datasets import Table as Data
@@ -68,18 +70,17 @@ class Display:
 
     def tried(self, trial: "Tried") -> None:
         best = "" if trial.best_mean is None else f", best {trial.best_mean:.4g} ({trial.best_algorithm})"
-        self._show(f"{trial.done} of {trial.planned} tried{best}", trial.done, trial.planned)
+        stop = "; Ctrl-C keeps it" if best else ""
+        self._show(f"{trial.done} of {trial.planned} tried{best}{stop}", trial.done, trial.planned)
 
-    def trained(self, trained: "Trained") -> None:
-        """A version is published."""
+    def trained(self, trained: "Trained", card: str | None = None) -> None:
+        """A version is published; `card` is where its model card lies."""
         manifest, verdict = trained.manifest, trained.verdict
-        figures = [f"{name} {entry['value']:.4g}" for name, entry in manifest.metrics.items()]
-        rows = f"{manifest.data['training_rows']:,} + {manifest.data['test_rows']:,}"
-        self._summary.add_row(
-            manifest.name, str(manifest.version), rows, ", ".join(figures), f"{trained.seconds:.2f}"
-        )
-        if manifest.data.get("search"):
-            self._verdicts.append(f"{manifest.name}: {manifest.data['search']}.")
+        if manifest.recipe.get("dataset"):
+            self._summary.add_row(*_row(trained))
+        else:
+            self._print(_figures(manifest))
+            self._verdicts += _account(trained, card)
         if verdict is not None:
             told = "promoted" if verdict.promotes else "not promoted"
             self._verdicts.append(f"{manifest.name}: version {manifest.version} is {told}: {verdict.reason}.")
@@ -87,8 +88,9 @@ class Display:
     def _show(self, words: str, done: float | None = None, planned: float | None = None) -> None:
         if self._task is None:
             self._task = self._bar.add_task("", total=None)
+        whose = f"{self._name}: " if self._name else ""
         self._bar.update(
-            self._task, description=f"{self._name}: {words}", completed=done or 0, total=planned, refresh=True
+            self._task, description=whose + words, completed=done or 0, total=planned, refresh=True
         )
 
     def _print(self, what: "str | Table") -> None:
@@ -112,6 +114,39 @@ def print_comparison(version: str, comparison: "Comparison") -> None:
     if comparison.is_same:
         rows = f"its {comparison.rows:,} held-out rows"
         _say(f"{version}: trained again, it gives the same predictions for {rows}.")
+
+
+def _row(trained: "Trained") -> tuple[str, ...]:
+    manifest = trained.manifest
+    figures = [f"{name} {entry['value']:.4g}" for name, entry in manifest.metrics.items()]
+    rows = f"{manifest.data['training_rows']:,} + {manifest.data['test_rows']:,}"
+    return manifest.name, str(manifest.version), rows, ", ".join(figures), f"{trained.seconds:.2f}"
+
+
+def _figures(manifest: "Manifest") -> Table:
+    """Each metric on rows that training did not see, as sure as it is, beside guessing."""
+    shown = table("metric", "held-out", "95 % interval", "cross-validated", "guessing")
+    for name, entry in manifest.metrics.items():
+        low, high = entry.get("interval", (None, None))
+        interval = "-" if low is None else f"{low:.4g} to {high:.4g}"
+        others = (f"{entry[key]:.4g}" if key in entry else "-" for key in ("cross_validated", "baseline"))
+        shown.add_row(name, f"{entry['value']:.4g}", interval, *others)
+    return shown
+
+
+def _account(trained: "Trained", card: str | None) -> Iterator[str]:
+    """What was made of a table, in sentences."""
+    manifest = trained.manifest
+    data, which = manifest.data, f"{manifest.name} version {manifest.version}"
+    yield (
+        f"{which}: {manifest.algorithm}, learnt from {data['training_rows']:,} rows and judged by "
+        f"{data['test_rows']:,}, in {trained.seconds:.0f} s."
+    )
+    for said in (data["search"], *data["notes"]):
+        if said:
+            yield f"{which}: {said.rstrip('.')}."
+    if card:
+        yield f"{which}: {card} shows it all."
 
 
 def _decisions(prepared: "Prepared") -> Table:
