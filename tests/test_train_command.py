@@ -136,6 +136,22 @@ def test_a_recipe_is_trained_by_its_name_and_what_is_told_now_wins(run: Run, fol
     assert recipe_of(folder, "price", 2) == {**recipe_of(folder, "price"), "drop": ["town"], "seed": 5}
 
 
+@pytest.mark.parametrize("target", ["price", "town"])
+def test_a_group_is_on_one_side_and_no_feature_and_the_share_is_kept(
+    folder: Path, homes: pd.DataFrame, target: str
+) -> None:
+    sizes = [120, 60, 30, 20, 10]
+    homes["street"] = np.repeat(["Long Street", "b", "c", "d", "e"], sizes)
+    algorithm = "linear_regression" if target == "price" else "logistic_regression"
+
+    manifest = training.train(homes, target=target, group="street", algorithm=algorithm).manifest
+
+    assert 40 <= manifest.data["test_rows"] <= 80
+    assert manifest.data["columns"][-1]["story"] == "left out: it says which rows are a group"
+    assert "street" not in manifest.signature.names
+    assert "street" in manifest.signature.ignored
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

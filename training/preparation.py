@@ -76,8 +76,10 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
     y = goal.values[kept[goal.known]]
     seen, held_out = (Part(understood.frame, y, rows).take(positions) for positions in parts)
     target = str(table.target.name)
-    ignored = [column.name for column in understood.columns if column.kind is None]
-    ignored += [recipe.group] if recipe.group else []
+    columns = understood.columns
+    if recipe.group:
+        columns = (*columns, Column(recipe.group, None, "left out: it says which rows are a group"))
+    ignored = [column.name for column in columns if column.kind is None]
     signature = Signature(
         features.describe(understood.features, seen.frame),
         _target(target, goal, table.class_names),
@@ -88,7 +90,7 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
         target=target,
         story=goal.story,
         signature=signature,
-        columns=understood.columns,
+        columns=columns,
         features=understood.features,
         seen=seen,
         held_out=held_out,

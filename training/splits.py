@@ -28,6 +28,9 @@ Folds: TypeAlias = list[tuple[Positions, Positions]]
 
 FOLDS = 5
 
+_GROUPINGS = 20
+"""So many choices of groups, of which the one is taken that holds out the share best."""
+
 FEWEST_HELD_OUT = 2
 """R² of a single row is not defined."""
 
@@ -129,10 +132,12 @@ def _divide(rows: Rows, share: float) -> tuple[Positions, Positions]:
         parts = min(max(2, round(1 / share)), groups, int(np.bincount(rows.classes).max()))
         splitter: Any = StratifiedGroupKFold(parts, shuffle=True, random_state=rows.seed)
     else:
-        splitter = GroupShuffleSplit(1, test_size=share, random_state=rows.seed)
+        splitter = GroupShuffleSplit(_GROUPINGS, test_size=share, random_state=rows.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rare classes, as above
-        seen, held_out = next(iter(splitter.split(positions, rows.classes, rows.groups)))
+        found = list(splitter.split(positions, rows.classes, rows.groups))
+    # Groups differ in size: three of four rows may be in the first one.
+    seen, held_out = min(found, key=lambda parts: abs(len(parts[1]) - share * rows.count))
     return seen, held_out
 
 
