@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from mlapi import pickling
 from mlapi.app import create_app
@@ -50,6 +51,8 @@ atexit.register(
 )  # also where a test starts a process that imports this
 
 KEY = local_key(STATE)
+
+threadpool_limits(1)  # threads of arithmetic that share a core wait for each other: boosting takes many times longer
 
 
 @pytest.fixture(autouse=True)
