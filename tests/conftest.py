@@ -52,7 +52,9 @@ atexit.register(
 
 KEY = local_key(STATE)
 
-threadpool_limits(1)  # threads of arithmetic that share a core wait for each other: boosting takes many times longer
+threadpool_limits(
+    1
+)  # threads of arithmetic that share a core wait for each other: boosting takes many times longer
 
 
 @pytest.fixture(autouse=True)
