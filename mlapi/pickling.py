@@ -36,6 +36,7 @@ from mlapi.numpy_pickles import (
     reconstructor,
     scalar,
 )
+from mlapi.sparse_pickles import MATRIX, check_matrix
 from mlapi.tree_pickles import check_nodes, tree
 
 BASE = frozenset(
@@ -193,7 +194,8 @@ class _Restricted:
         super().load_reduce()  # type: ignore[misc]
 
     def load_newobj(self) -> None:
-        self._check_call(self.stack[-2])
+        if _name(self.stack[-2]) != MATRIX or self.stack[-1] != ():  # one without content is filled by BUILD
+            self._check_call(self.stack[-2])
         super().load_newobj()  # type: ignore[misc]
 
     def load_newobj_ex(self) -> None:
@@ -208,6 +210,8 @@ class _Restricted:
     def _check_call(function: Any) -> None:
         if any(function is kind for kind in _NEVER_CALLED):
             raise NotAllowed(f"it calls numpy's {function.__name__} itself")
+        if _name(function) == MATRIX:
+            raise NotAllowed("it makes a sparse matrix, which would not be checked")
 
     def load_build(self) -> None:
         state, inst = self.stack[-1], self.stack[-2]
@@ -218,8 +222,10 @@ class _Restricted:
             raise NotAllowed("it alters a class")
         if isinstance(inst, np.ndarray) and not (inst.size == 0 and isinstance(state[2], np.dtype)):
             raise NotAllowed("it alters an array")
-        if f"{type(inst).__module__}.{type(inst).__name__}" == _TREE:
+        if _name(type(inst)) == _TREE:
             check_nodes(inst.n_features, state)
+        if _name(type(inst)) == MATRIX:
+            check_matrix(state)
         super().load_build()  # type: ignore[misc]
 
     def persistent_load(self, _: Any) -> Any:
@@ -227,6 +233,10 @@ class _Restricted:
 
     def get_extension(self, _: Any) -> Any:
         raise NotAllowed("it refers to copyreg's extension registry")
+
+
+def _name(kind: Any) -> str:
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
 
 
 _LIMITED: Mapping[int, Callable[[Any], None]] = {

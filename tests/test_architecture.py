@@ -16,7 +16,7 @@ FLOORS = {
     1: {
         *("algorithms", "aliases", "artifact", "audit", "bucket", "cells", "changes", "copies", "golden"),
         *("inspection", "inventory", "manifest", "mirror", "model", "numpy_pickles", "pickling"),
-        *("preprocessing", "publication", "registry", "rows", "tree_pickles"),
+        *("preprocessing", "publication", "registry", "rows", "sparse_pickles", "tree_pickles"),
         *("snapshot", "store", "tables", "trust"),
     },
     2: {"formats", "schemas"},

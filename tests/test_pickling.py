@@ -14,6 +14,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -23,7 +24,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mlapi import pickling
-from mlapi.algorithms import CLASSES
+from mlapi.algorithms import ALGORITHMS, CLASSES
 from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.errors import BrokenArtifact
 from mlapi.inventory import names_in
@@ -378,3 +379,53 @@ def test_a_tree_that_leads_out_of_itself_is_refused(changes: dict[str, Any]) -> 
     assert pickling.load(spoilt(), names_in(content)).node_count > 3
     with pytest.raises(BrokenArtifact, match="it has a tree"):
         pickling.load(content, names_in(content))
+
+
+def of_words(rows: int) -> SVC:
+    """A machine that keeps its vectors in sparse matrices."""
+    words = sparse.random(rows, 40, 0.3, "csr", random_state=0)
+    return SVC(kernel="rbf").fit(words, np.arange(rows) % 2)
+
+
+@pytest.mark.parametrize("rows", [30, 3000], ids=["small", "in the file's own bytes"])
+def test_a_machine_of_sparse_rows_answers_as_it_did(rows: int) -> None:
+    fitted = of_words(rows)
+    asked = sparse.random(50, 40, 0.3, "csr", random_state=1)
+
+    loaded = pickling.load(dumped(fitted), ALGORITHMS["svm"].classes)
+
+    np.testing.assert_array_equal(loaded.decision_function(asked), fitted.decision_function(asked))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"indices": np.full(2, 99, dtype=np.int32)},
+        {"indices": np.full(2, -1, dtype=np.int32)},
+        {"indptr": np.array([0, 2, 900], dtype=np.int32)},
+        {"indptr": np.array([0, 2, 1], dtype=np.int32)},
+        {"indptr": np.array([1, 1, 2], dtype=np.int32)},
+        {"indptr": np.array([0, 2], dtype=np.int32)},
+        {"data": np.ones(1)},
+        {"data": np.array(["a", "b"], dtype=object)},
+        {"_shape": (2, 1)},
+        {"toarray": "a method no more"},
+    ],
+)
+def test_a_sparse_matrix_that_leads_out_of_itself_is_refused(changes: dict[str, Any]) -> None:
+    matrix = sparse.csr_matrix(np.eye(2))
+    matrix.__dict__.update(changes)
+
+    with pytest.raises(BrokenArtifact, match="sparse matrix"):
+        pickling.load(dumped(matrix), ["scipy.sparse._csr.csr_matrix"])
+
+
+def test_a_sparse_matrix_is_not_made_by_a_call() -> None:
+    """Its constructor takes any places on trust."""
+
+    class Made:
+        def __reduce__(self) -> Any:
+            return sparse.csr_matrix, ((2, 2),)
+
+    with pytest.raises(BrokenArtifact, match="which would not be checked"):
+        pickling.load(dumped(Made()), ["scipy.sparse._csr.csr_matrix"])

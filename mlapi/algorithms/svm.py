@@ -207,6 +207,7 @@ ALGORITHM = Algorithm(
     classes=(
         "mlapi.algorithms.kernels.KernelColumns",
         "mlapi.algorithms.svm.CalibratedSVC",
+        "scipy.sparse._csr.csr_matrix",
         "sklearn.calibration.CalibratedClassifierCV",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
