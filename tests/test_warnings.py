@@ -28,7 +28,7 @@ def warnings_of(features: dict[str, Any], target: Any, **recipe: Any) -> list[st
 def test_rows_that_are_alike_in_time_are_said_to_be_once(target: Any) -> None:
     [told] = warnings_of({"day": DAYS, "noise": NOISE}, target)
 
-    assert "rows that are near in day are alike in y" in told
+    assert 'rows that are near in "day" are alike in "y"' in told
     assert "--time-column day" in told
     assert "--drop day" in told
 
@@ -59,7 +59,9 @@ def test_the_target_in_other_words_is_caught(disguise: Any, target: Any) -> None
 
     [told] = warnings_of({"other": pd.Series(disguise).to_numpy()[order], "noise": NOISE}, target[order])
 
-    assert told.startswith(('"other" alone almost predicts "y"', "rows that are near in other are alike"))
+    assert told.startswith(
+        ('"other" alone almost predicts "y"', 'rows that are near in "other" are alike in "y"')
+    )
     assert told.endswith("--drop other")
 
 

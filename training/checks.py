@@ -78,9 +78,9 @@ def times(
             option = shlex.quote(column.name)
             yield (
                 column.name,
-                f"rows that are near in {column.name} are alike in {target} ({alike:.2f} of 1), and rows "
-                f"among them are held out: if later ones are to be predicted from earlier ones, judge by "
-                f"--time-column {option}; if it is not known before the answer is, --drop {option}",
+                f"rows that are near in {quoted(column.name)} are alike in {quoted(target)} ({alike:.2f} of "
+                f"1), and rows among them are held out: if later ones are to be predicted from earlier ones, "
+                f"judge by --time-column {option}; if it is not known before the answer is, --drop {option}",
             )
 
 
