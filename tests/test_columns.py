@@ -52,6 +52,8 @@ def repeated(*cells: Any) -> list[Any]:
         (repeated("red", " ", "blue"), "category", True),
         (repeated("t", "f"), "category", False),
         (pd.Categorical(WORDS), "category", False),
+        (pd.array(repeated("red", None, "blue"), dtype="string"), "category", True),
+        (pd.array([*SENTENCES[1:], None], dtype="string"), "text", True),
         (repeated("x", 1, 2.5), "category", False),
         (repeated(1, "n/a"), "integer", True),
         (SENTENCES, "text", False),
@@ -70,6 +72,7 @@ def test_cells_decide_on_the_kind(cells: Any, kind: str, nullable: bool) -> None
 
     assert (column.kind, column.nullable) == (kind, nullable), column.story
     assert understood.frame["c"].isna().any() == nullable
+    assert not any(cell is pd.NA for cell in understood.frame["c"])
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,11 @@ def test_the_digest_does_not_depend_on_how_words_are_stored() -> None:
     assert digest_of(pd.Series(["a", None, "b", "c"])) not in digests
 
 
+@pytest.mark.parametrize("cells", [[1, 2, 1], [1, None, 2], [True, None], [0.5, None]])
+def test_the_digest_of_categories_is_that_of_their_values(cells: list[Any]) -> None:
+    assert digest_of(pd.Series(pd.Categorical(cells))) == digest_of(pd.Series(cells))
+
+
 def test_the_digest_tells_cells_apart_that_are_equal_in_python() -> None:
     columns = [[True, "x"], [1, "x"], ["1", "x"], [1.0, "x"], [None, "x"], ["a\0b", "x"], [["a"], "x"]]
 

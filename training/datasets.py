@@ -74,7 +74,7 @@ def _cells(column: pd.Series) -> tuple[str, Sequence[bytes]]:
     a tenth of the time of writing all of them out.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        column = column.astype(object).infer_objects()
     if isinstance(column.dtype, np.dtype) and column.dtype.kind != "O":
         values = column.to_numpy("datetime64[us]" if column.dtype.kind == "M" else None)
         return str(values.dtype), [np.ascontiguousarray(values).tobytes()]

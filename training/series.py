@@ -21,7 +21,7 @@ def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each so
     """
     dtype = column.dtype
     if isinstance(dtype, pd.StringDtype):
-        return column
+        return column if dtype.na_value is not pd.NA else column.astype(object).where(column.notna(), np.nan)
     if isinstance(dtype, pd.CategoricalDtype):
         return plain(column.astype(object if column.isna().any() else dtype.categories.dtype))
     if isinstance(dtype, pd.PeriodDtype):
