@@ -82,6 +82,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted() -> None:
         (list(range(60)), {"task": "classification"}, "if they are values: --task regression"),
         (pd.date_range("2024-01-01", periods=9), {}, "holds dates"),
         ([1.5, 2.5] * 9, {"task": "classification"}, "use --task regression"),
+        ([1e20, 2e20] * 9, {}, "numbers of too many digits, which are no classes"),
         (["a", "b"] * 9, {"task": "regression"}, 'holds "a", and a regression needs numbers'),
         ([[1]] * 9, {}, "type list"),
         ([b"x"] * 9, {}, "type bytes"),

@@ -19,6 +19,9 @@ MOST_WHOLE_CLASSES = 20
 
 MOST_CLASSES = 1_000
 
+_TOO_LARGE = 2.0**63
+"""Beyond 64 bits: labels that differ would become one."""
+
 _SHOWN = 5
 
 FEWEST_OF_A_CLASS = 2
@@ -141,10 +144,10 @@ def _labels(
         return column.to_numpy(), np.ones(len(column), dtype=bool)
     if numbers is not None:
         known = np.isfinite(numbers)
-        if not _are_whole(numbers[known]):
-            raise DatasetError(
-                f"target {name!r} holds fractions, which are no classes; use --task regression"
-            )
+        is_large = np.abs(numbers[known]).max(initial=0) >= _TOO_LARGE
+        if is_large or not _are_whole(numbers[known]):
+            what = "numbers of too many digits" if is_large else "fractions"
+            raise DatasetError(f"target {name!r} holds {what}, which are no classes; use --task regression")
         return numbers[known].astype(np.int64), known
     codes, words = words_of(column)
     known = codes >= 0
