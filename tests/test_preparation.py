@@ -110,3 +110,21 @@ def test_values_of_many_types_in_one_column_are_words() -> None:
     assert by_name["mixed"].kind == "category"
     assert by_name["mixed"].nullable
     assert set(by_name["mixed"].categories or ()) == {"1", "a", "2.5", "True"}
+
+
+def test_the_signature_has_the_classes_that_can_be_answered() -> None:
+    """The newest rows are of a class that came later."""
+    frame = FRAME.assign(y=["a"] * 15 + ["b"] * 15 + ["c"] * 10)
+
+    found = prepared(frame, time_column="when")
+
+    assert found.signature.target.classes == ("a", "b")
+    assert set(found.held_out.y) == {"c"}
+
+
+@pytest.mark.parametrize(
+    ("group", "sort"), [([[row % 9] for row in range(ROWS)], "list"), ([{"a": 1}] * ROWS, "dict")]
+)
+def test_a_group_that_cannot_be_compared_is_refused_by_name(group: Any, sort: str) -> None:
+    with pytest.raises(DatasetError, match=f"group 'site' holds values of type {sort}"):
+        prepared(FRAME.assign(site=group), group="site")

@@ -82,7 +82,7 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
     ignored = [column.name for column in columns if column.kind is None]
     signature = Signature(
         features.describe(understood.features, seen.frame),
-        _target(target, goal, table.class_names),
+        _target(target, goal, seen, table.class_names),
         (*ignored, target),
     )
     return Prepared(
@@ -140,8 +140,7 @@ def _rows(recipe: Recipe, table: Table, goal: Goal) -> tuple[NDArray[np.bool_], 
             left_out = (*left_out, f"{count} whose {recipe.time_column} is blank")
         times = order[kept]
     if recipe.group:
-        groups, _ = words_of(column(table.features, recipe.group, table.source))
-        groups = groups[kept]
+        groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[kept]
     classes = None if goal.codes is None else goal.codes[kept[goal.known]]
     return kept, Rows(int(kept.sum()), recipe.seed, classes, groups, times), left_out
 
@@ -155,6 +154,14 @@ def _understand(recipe: Recipe, table: Table, kept: NDArray[np.bool_]) -> Unders
         frame = frame.drop(columns=recipe.group)
         told = replace(told, drop=tuple(name for name in told.drop if name != recipe.group))
     return understand(frame, told, decimal=table.decimal, thousands=recipe.thousands)
+
+
+def _groups(name: str, given: pd.Series) -> NDArray[np.intp]:
+    """Each row's group as a number, -1 where blank."""
+    try:
+        return words_of(plain(given))[0]
+    except NoCells as error:
+        raise DatasetError(f"group {name!r} holds {error}, which cannot be compared") from error
 
 
 def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
@@ -179,10 +186,12 @@ def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
     return np.asarray(order, dtype=np.int64)
 
 
-def _target(name: str, goal: Goal, class_names: tuple[str, ...] | None) -> Target:
-    if goal.task != CLASSIFICATION:
+def _target(name: str, goal: Goal, seen: Part, class_names: tuple[str, ...] | None) -> Target:
+    """Its classes are those that can be answered: a split by time or group may leave one without a row."""
+    if seen.rows.classes is None:
         return Target(name, "number")
-    return Target(name, "category", goal.classes, class_names)
+    classes = tuple(goal.classes[code] for code in np.unique(seen.rows.classes))
+    return Target(name, "category", classes, class_names)
 
 
 def _warnings(understood: Understood, task: str, target: str, seen: Part, held_out: Part) -> Iterator[str]:
