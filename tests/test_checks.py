@@ -47,6 +47,16 @@ def test_a_good_feature_is_no_leak_and_few_rows_prove_none(y: Any) -> None:
     assert leaks(y, rows=80, copy=y) == []
 
 
+def test_classes_of_a_few_rows_hide_no_leak() -> None:
+    classes = CLASSES.astype("U8")
+    classes[:20] = [f"rare {number // 2}" for number in range(20)]
+    classes = RANDOM.permutation(classes)
+
+    [warning] = leaks(classes, code=np.char.upper(classes))
+
+    assert warning.startswith('"code" alone almost predicts "y"')
+
+
 def test_classes_that_are_rare_are_counted() -> None:
     [warning] = checks.imbalance(np.array(["a"] * 95 + ["b"] * 5))
 

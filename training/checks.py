@@ -146,11 +146,11 @@ def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, s
     truth = y[half:]
     if not is_classes:
         return float(r2_score(truth, predicted))
-    count = len(np.unique(truth))
-    if count < 2:
+    known = np.intersect1d(y[:half], truth)  # a rare class may lie in one half only: it says nothing
+    if len(known) < 2:
         return 0.0
-    recalls = [float((predicted[truth == label] == label).mean()) for label in np.unique(truth)]
-    return (float(np.mean(recalls)) - 1 / count) / (1 - 1 / count)
+    recalls = [float((predicted[truth == label] == label).mean()) for label in known]
+    return (float(np.mean(recalls)) - 1 / len(known)) / (1 - 1 / len(known))
 
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
