@@ -40,7 +40,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any
             parameters=draft.parameters,
             search=choice.search and _sentence(choice.search),
             candidates=[_candidate(entry) for entry in choice.candidates],
-            recipe=draft.recipe,
+            recipe=_shown(draft.recipe, table.source),
             calibration=assessment.calibration,
             importance=assessment.importance,
             learning_curve=assessment.learning_curve,
@@ -49,6 +49,11 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any
             class_names=target.class_names,
         )
     )
+
+
+def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """Without the place of the data: clients read the card, and a path is this machine's business."""
+    return {**recipe, "data": source} if "data" in recipe else recipe
 
 
 def _column(found: columns.Column) -> Column:

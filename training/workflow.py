@@ -18,6 +18,7 @@ from mlapi.signature import Signature
 from training.card import card
 from training.engine import Engine
 from training.engine import engine as this_machine
+from training.files import shown
 from training.fitting import Fitted, fit
 from training.golden import golden, golden_rows
 from training.progress import SILENT, Progress
@@ -108,8 +109,14 @@ def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
         parameters=ALGORITHMS[choice.algorithm].complete(choice.parameters),
         metrics=fitted.assessment.figures,
         data=_provenance(recipe, fitted),
-        recipe=to_json(recipe),
+        recipe=_kept(recipe),
     )
+
+
+def _kept(recipe: Recipe) -> dict[str, Any]:
+    """The recipe without what a URL tells of users and passwords: many may read a manifest."""
+    data = {"data": shown(recipe.data)} if recipe.data else {}
+    return to_json(recipe) | data
 
 
 def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
