@@ -95,8 +95,8 @@ def account_of(case: str) -> Account:
         parameters={"alpha": 0.5, "solver": "lbfgs", "weights": None},
         search="25 settings were tried.",
         candidates=[
-            Candidate("linear_regression", 0.5, 0.4, 0.6, 1.5, "chosen"),
-            Candidate("svm", *[None] * 4, ""),
+            Candidate("linear_regression", 0.5, 0.0625, 1.5, "chosen"),
+            Candidate("svm", float("nan"), float("nan"), 0.0, ""),
         ],
         recipe={"data": "rows.csv", "columns": {"age": {"kind": "number"}}},
         calibration=calibration_of(answers),
@@ -162,6 +162,7 @@ def test_the_page_tells_all_that_the_account_has(account: Account, content: byte
         *('"kind": "number"', verdict(account), account.importance and account.importance.note),
         account.learning_curve and account.learning_curve.note,
         "curl http://127.0.0.1:8000/predict/example -d",
+        *("meanstandard deviationseconds", "linear_regression0.50000.06251.5chosen", "svm––0.0"),
     ):
         assert str(words) in text
 
@@ -197,7 +198,7 @@ def test_whatever_data_says_is_text() -> None:
         **{name: [HOSTILE] for name in ("warnings", "left_out", "notes")},
         **{name: {HOSTILE: HOSTILE} for name in ("parameters", "recipe", "example", "environment")},
         columns=[Column(HOSTILE, HOSTILE, HOSTILE)],
-        candidates=[Candidate(HOSTILE, 1.0, 0.5, 1.5, 2.0, HOSTILE)],
+        candidates=[Candidate(HOSTILE, 1.0, 0.5, 2.0, HOSTILE)],
         class_names=[HOSTILE, "b", "c"],
     )
 

@@ -62,14 +62,7 @@ def _column(found: columns.Column) -> Column:
 
 
 def _candidate(found: search.Candidate) -> Candidate:
-    return Candidate(
-        found.algorithm,
-        found.mean,
-        found.mean - found.std,
-        found.mean + found.std,
-        found.seconds,
-        found.note or "",
-    )
+    return Candidate(found.algorithm, found.mean, found.std, found.seconds, found.note or "")
 
 
 def _sentence(words: str) -> str:

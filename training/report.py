@@ -51,13 +51,12 @@ class Column(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An algorithm that was compared, by the primary metric's mean and interval."""
+    """An algorithm that was compared, by the primary metric's mean and standard deviation over the folds."""
 
     algorithm: str
-    mean: float | None
-    low: float | None
-    high: float | None
-    seconds: float | None
+    mean: float
+    std: float
+    seconds: float
     note: str
 
 
