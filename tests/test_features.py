@@ -124,8 +124,16 @@ def test_numbers_are_expanded_as_told(expansion: Any, columns: int) -> None:
 def test_an_expansion_without_end_is_refused() -> None:
     found = understood(pd.DataFrame(RANDOM.normal(size=(ROWS, 60))).add_prefix("x"))
 
-    with pytest.raises(RecipeError, match="degree 3 of 60 columns are 39,710"):
+    with pytest.raises(RecipeError, match=r"degree 3 of 60 columns .* are 39,710"):
         pipeline(found, polynomial=3)
+
+
+def test_marks_of_blanks_count_among_the_columns_that_are_multiplied() -> None:
+    whole = pd.DataFrame(RANDOM.normal(size=(ROWS, 60))).add_prefix("x")
+
+    pipeline(understood(whole), polynomial=2)
+    with pytest.raises(RecipeError, match=r"of 120 columns .* are 7,380"):
+        pipeline(understood(whole.where(whole < whole.max())), polynomial=2)
 
 
 def test_the_signature_says_what_the_rows_that_were_learnt_from_hold() -> None:

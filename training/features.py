@@ -140,9 +140,8 @@ def _blocks(blueprint: Blueprint, dense: bool) -> Iterator[tuple[str, Any, Any]]
 def _numbers(columns: Sequence[Column], expansion: Expansion) -> list[Any]:
     steps = [*_imputer(columns, "median")]
     if expansion.polynomial:
-        steps.append(
-            PolynomialFeatures(_checked_degree(expansion.polynomial, len(columns)), include_bias=False)
-        )
+        width = len(columns) + sum(column.nullable for column in columns)  # a mark for each that has blanks
+        steps.append(PolynomialFeatures(_checked_degree(expansion.polynomial, width), include_bias=False))
     if expansion.splines:
         steps.append(Splines(expansion.splines, extrapolation="linear", include_bias=False))
     return [*steps, StandardScaler()]
@@ -178,8 +177,8 @@ def _checked_degree(degree: int, columns: int) -> int:
     terms = comb(columns + degree, degree) - 1
     if terms > MOST_EXPANDED:
         raise RecipeError(
-            f"polynomial terms of degree {degree} of {columns} columns are {terms:,}; at most "
-            f"{MOST_EXPANDED:,} can be fitted: leave columns out or lower the degree"
+            f"polynomial terms of degree {degree} of {columns} columns (marks of blanks among them) are "
+            f"{terms:,}; at most {MOST_EXPANDED:,} can be fitted: leave columns out or lower the degree"
         )
     return degree
 
