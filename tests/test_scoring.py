@@ -38,8 +38,10 @@ def test_a_metric_of_probabilities_says_that_there_are_none() -> None:
         score("log_loss", SVC().fit(X, y), X, y)
 
 
-def test_roc_auc_says_that_it_needs_every_class() -> None:
+def test_roc_auc_is_of_the_classes_that_have_rows_and_needs_two() -> None:
     X, y = load_iris(return_X_y=True)
+    fitted = LogisticRegression(max_iter=1000).fit(X, y)
 
-    with pytest.raises(ValueError, match="rows of every class"):
-        score("roc_auc", LogisticRegression(max_iter=1000).fit(X, y), X[:100], y[:100])
+    assert score("roc_auc", fitted, X[:100], y[:100]) == pytest.approx(1)
+    with pytest.raises(ValueError, match="rows of two classes"):
+        score("roc_auc", fitted, X[:50], y[:50])

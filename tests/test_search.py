@@ -288,7 +288,7 @@ def test_a_class_that_a_fold_lacks_is_told_where_the_metric_needs_it() -> None:
     X, y = load_iris(return_X_y=True)
     rows = contest(X=X, y=y, folds=list(KFold(3).split(X)), metric="roc_auc")
 
-    with pytest.raises(RecipeError, match="roc_auc needs rows of every class"):
+    with pytest.raises(RecipeError, match="roc_auc needs rows of two classes"):
         tune(rows, HERE, ALGORITHMS["logistic_regression"], {})
 
 

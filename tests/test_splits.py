@@ -86,6 +86,7 @@ def test_two_groups_are_enough_where_both_have_both_classes() -> None:
 def test_few_rows_have_few_folds_or_none() -> None:
     assert len(folds(Rows(60, 0, CLASSES))) == 5
     assert len(folds(Rows(8, 0, np.array([0] * 5 + [1] * 3)))) == 3
+    assert len(folds(Rows(60, 0, np.array([0] * 30 + [1] * 28 + [2] * 2)))) == 5
     assert folds(Rows(3, 0)) == []
     assert folds(Rows(2, 0, np.array([0, 1]))) == []
 

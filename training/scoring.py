@@ -7,6 +7,7 @@ the fit does for some estimators. What a published model's manifest says is `tra
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
@@ -16,8 +17,10 @@ NEED_PROBABILITIES = frozenset({"roc_auc", "log_loss"})
 def score(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> float:
     """The metric of the estimator's answers to these rows, as `training.evaluate` defines it.
 
+    But ROC AUC is the mean over the classes that have rows: a fold may lack a rare one.
+
     Raises:
-        ValueError: It is not defined here: no probabilities, or a class without a row.
+        ValueError: It is not defined here: no probabilities, or rows of one class only.
     """
     if metric in NEED_PROBABILITIES:
         return float(_of_probabilities(metric, estimator, X, y))
@@ -33,10 +36,11 @@ def _of_probabilities(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> f
     probabilities, classes = estimator.predict_proba(X), estimator.classes_
     if metric == "log_loss":
         return float(metrics.log_loss(y, probabilities, labels=classes))
-    if len(set(y.tolist())) != len(classes):
-        raise ValueError("roc_auc needs rows of every class on both sides of each split")
-    scores = probabilities[:, 1] if len(classes) == 2 else probabilities
-    return float(metrics.roc_auc_score(y, scores, multi_class="ovr", labels=classes))
+    sides = [number for number, label in enumerate(classes) if 0 < np.sum(y == label) < len(y)]
+    if not sides:
+        raise ValueError("roc_auc needs rows of two classes at least on both sides of each split")
+    areas = [metrics.roc_auc_score(y == classes[side], probabilities[:, side]) for side in sides]
+    return float(np.mean(areas))
 
 
 def _which_class(estimator: Any) -> dict[str, Any]:

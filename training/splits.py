@@ -82,7 +82,7 @@ def hold_out(rows: Rows, share: float) -> tuple[Positions, Positions]:
 
 
 def folds(rows: Rows, count: int = FOLDS) -> Folds:
-    """(learnt from, judged by) for each fold; fewer folds where a class or the table has fewer rows.
+    """(learnt from, judged by) for each fold; fewer where the table, or all classes but one, have fewer rows.
 
     Empty where not even two are possible.
     """
@@ -155,8 +155,8 @@ def _most_folds(rows: Rows) -> int:
     if rows.groups is not None:
         return len(np.unique(rows.groups))
     if rows.classes is not None and rows.times is None:
-        counts = np.bincount(rows.classes)
-        return max(2, int(counts[counts > 0].min()))
+        counts = np.sort(np.bincount(rows.classes))
+        return max(2, int(counts[-2:][0]))  # rarer ones are missing from some: few rows decide for no others
     return rows.count // 2
 
 
