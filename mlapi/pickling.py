@@ -52,6 +52,7 @@ BASE = frozenset(
         "copyreg._reconstructor",
         "joblib.numpy_pickle.NumpyArrayWrapper",
         "mlapi.preprocessing.CalendarParts",
+        "mlapi.preprocessing.Frequent",
         "mlapi.preprocessing.Flags",
         "mlapi.preprocessing.Splines",
         "mlapi.preprocessing.Texts",

@@ -210,7 +210,7 @@ def test_many_categories_are_not_listed_and_any_word_is_taken() -> None:
     found = understand(frame, Told(categorical=("c", "n"))).columns
 
     assert [column.kind for column in found] == ["text", "integer"]
-    assert {column.treatment for column in found} == {"one_hot"}
+    assert [column.treatment for column in found] == ["frequent", "one_hot"]
 
 
 def test_what_is_looked_at_stays_as_it_is() -> None:

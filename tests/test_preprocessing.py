@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
-from mlapi.preprocessing import CalendarParts, Flags, Splines, Texts
+from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 
 NEWEST = "2024-03-10"
 
@@ -66,6 +66,16 @@ def test_flags_are_numbers_and_blanks_are_nan() -> None:
     frame = pd.DataFrame({"a": np.array([True, False, np.nan], dtype=object), "b": [False, True, True]})
 
     np.testing.assert_array_equal(Flags().fit(frame).transform(frame), [[1, 0], [0, 1], [np.nan, 1]])
+
+
+def test_only_the_most_frequent_words_stay_and_blanks_do() -> None:
+    words = pd.DataFrame({"a": ["x", "x", "y", "y", "z", None], "b": ["p"] * 6})
+    asked = pd.DataFrame({"a": np.array(["y", "z", "new", np.nan], dtype=object), "b": ["p", "q", "p", "p"]})
+
+    rows = again(Frequent(2).fit(words)).transform(asked).tolist()
+
+    assert rows[:3] == [["y", "p"], ["_other_", "_other_"], ["_other_", "p"]]
+    assert pd.isna(rows[3][0])
 
 
 @pytest.mark.parametrize("column", [pd.Series(["", " ", None]), np.array([np.nan, "", "\t"], dtype=object)])

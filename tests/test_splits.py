@@ -60,7 +60,7 @@ def test_the_share_that_is_held_out_by_time_is_the_nearest_that_cuts_no_moment()
         (Rows(4, 0, np.array([0, 0, 1, 1])), 0.25, "at least one of each of the 2 classes"),
         (Rows(60, 0, CLASSES), 0.001, "test_size 0.001 of 60 rows leaves too few"),
         (Rows(60, 0, CLASSES), 0.999, "bring more rows"),
-        (Rows(3, 0), 0.25, "at least 2 are needed each"),
+        (Rows(3, 0), 0.25, "at least 2;"),
         (Rows(60, 0, None, np.zeros(60)), 0.25, "one group"),
         (Rows(60, 0, CLASSES, np.zeros(60)), 0.25, "one group"),
         (Rows(60, 0, CLASSES, CLASSES), 0.25, "one class only"),

@@ -63,9 +63,9 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted() -> None:
         "1 row whose y is blank",
         '1 row whose class has no other row ("rare")',
     )
-    assert read([1.5, 2.5, np.inf, -np.inf, np.nan, np.nan]).left_out == (
+    assert read([1.5, 2.5, np.inf, -np.inf, 1e200, np.nan, np.nan]).left_out == (
         "2 rows whose y is blank",
-        "2 rows whose y is infinite",
+        "3 rows whose y is infinite or beyond 1e+150",
     )
 
 

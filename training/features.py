@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardSca
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import Parameters
 from mlapi.errors import DatasetError, RecipeError
-from mlapi.preprocessing import CalendarParts, Flags, Splines, Texts
+from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.signature import Batch, Feature, Kind, Scalar, Signature
 from training.columns import Column, check_names
 from training.kinds import Treatment
@@ -124,6 +124,7 @@ def _blocks(blueprint: Blueprint, dense: bool) -> Iterator[tuple[str, Any, Any]]
         "number": lambda found: make_pipeline(*_numbers(found, blueprint.expansion)),
         "flag": lambda found: make_pipeline(Flags(), *_imputer(found, "most_frequent")),
         "one_hot": lambda _: _one_hot(blueprint.rows, dense),
+        "frequent": lambda _: make_pipeline(Frequent(MOST_CATEGORIES), _one_hot(blueprint.rows, dense)),
         "calendar": lambda found: make_pipeline(
             CalendarParts(), *_imputer(found, "median"), StandardScaler()
         ),

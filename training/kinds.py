@@ -16,7 +16,7 @@ from mlapi.errors import DatasetError, counted, listed, quoted
 from mlapi.signature import Kind
 from training.series import NoCells, plain, words_of
 
-Treatment: TypeAlias = Literal["number", "flag", "one_hot", "calendar", "terms"]
+Treatment: TypeAlias = Literal["number", "flag", "one_hot", "frequent", "calendar", "terms"]
 
 MOST_LISTED = 1000
 """A column of more categories takes any word: nobody would read a signature that lists them."""
@@ -36,7 +36,7 @@ _FLAG_WORDS = 6
 _EXACT = 2**53
 """Whole numbers beyond it lose digits as float64."""
 
-_LARGEST = 1e150
+LARGEST = 1e150
 """Numbers beyond it have squares that are infinite, or sums of squares: nothing can be scaled by them."""
 
 _LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--categorical keeps them)"
@@ -137,11 +137,11 @@ def _numbers(
     if is_written_whole and max(int(values.max()), -int(values.min())) > _EXACT:
         return Finding(_LONG_NUMBERS)
     numbers = values.astype(np.float64)
-    infinite = np.abs(numbers) > _LARGEST
+    infinite = np.abs(numbers) > LARGEST
     numbers[infinite] = np.nan
     present = numbers[~np.isnan(numbers)]
     if not present.size:
-        return Finding(f"left out: no number but infinite ones, or beyond {_LARGEST:g}")
+        return Finding(f"left out: no number but infinite ones, or beyond {LARGEST:g}")
     low, high = float(present.min()), float(present.max())
     if low == high and len(present) == len(numbers) and not is_told:
         return Finding(f"left out: {low:g} in every row")
@@ -153,7 +153,7 @@ def _numbers(
     warning = None
     if infinite.any():
         count = counted(int(infinite.sum()), "cell")
-        warning = f"has {count} infinite or beyond {_LARGEST:g}, which are taken for blank"
+        warning = f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank"
     kind: Kind = "integer" if is_whole else "number"
     words = "whole numbers" if is_whole else "numbers"
     return Finding(f"{words}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
@@ -235,9 +235,10 @@ def _categories(look: Look) -> Finding:
         raise DatasetError(
             f"column {look.name!r} is told to be categorical, but holds {_some(look.words)}; leave that out"
         )
-    kind = "category" if count <= MOST_LISTED else "text"
-    rest = "" if count <= MOST_LISTED else ": too many to list, the frequent ones count"
-    return Finding(f"{count:,} categories{rest}", kind, "one_hot", look.cells)
+    if count <= MOST_LISTED:
+        return Finding(f"{count:,} categories", "category", "one_hot", look.cells)
+    story = f"{count:,} categories: too many to list, the frequent ones count"
+    return Finding(story, "text", "frequent", look.cells)
 
 
 def _told_numeric(look: Look) -> Finding:

@@ -111,8 +111,8 @@ def _too_few(rows: Rows, share: float) -> str:
     classes = 0 if rows.classes is None else len(np.unique(rows.classes))
     needed = f"one of each of the {classes} classes" if classes >= FEWEST_HELD_OUT else FEWEST_HELD_OUT
     return (
-        f"test_size {share} of {counted(rows.count, 'row')} leaves too few on one side: to learn from and to "
-        f"judge by, at least {needed} are needed each; change it, or bring more rows"
+        f"test_size {share} of {counted(rows.count, 'row')} leaves too few on one side: to learn from as "
+        f"well as to judge by there must be at least {needed}; change it, or bring more rows"
     )
 
 

@@ -12,6 +12,7 @@ from pandas.api import types
 from mlapi import cells
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.errors import DatasetError, counted, listed, quoted
+from training.kinds import LARGEST
 from training.series import NoCells, plain, words_of
 
 MOST_WHOLE_CLASSES = 20
@@ -94,15 +95,15 @@ def _task(numbers: NDArray[np.float64] | None) -> str:
 
 
 def _values(name: str, numbers: NDArray[np.float64]) -> Goal:
-    known = np.isfinite(numbers)
+    known = np.abs(numbers) <= LARGEST
     values = numbers[known]
     if not values.size or values.min() == values.max():
         what = f"{values[0]:g} in every row" if values.size else "no number"
         raise DatasetError(f"target {name!r} has {what}; there is nothing to learn")
     left_out = [*_blank(name, int(np.isnan(numbers).sum()))]
-    infinite = int(np.isinf(numbers).sum())
+    infinite = int((np.abs(numbers) > LARGEST).sum())
     if infinite:
-        left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite")
+        left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite or beyond {LARGEST:g}")
     return Goal(REGRESSION, values, known, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out))
 
 
