@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from mlapi.algorithms import ALGORITHMS
 from mlapi.app import create_app
 from mlapi.artifact import read_manifest
 from mlapi.cli import main
@@ -194,7 +193,7 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame({**columns, "y": target, "plain": range(0, 3 * size, 3)})
 
 
-@settings(max_examples=8, phases=[Phase.generate])
+@settings(max_examples=5, phases=[Phase.generate])  # each is a training: shrinking takes minutes
 @given(frame=tables())
 def test_any_table_is_answered_as_its_pipeline_predicts(
     frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
@@ -293,6 +292,11 @@ WIDE = pd.DataFrame(RANDOM.normal(size=(ROWS, 120))).add_prefix("x").assign(y=MI
         (table(y=["rare", *MIXED["y"][1:]]), (), '1 row whose class has no other row ("rare")'),
         (table(y=[None, *MIXED["y"][1:]]), (), "1 row whose y is blank"),
         (table(site=[None, *range(1, 10)] * 6), ("--group", "site"), "6 rows without a group"),
+        (
+            table(y=[np.inf, *RANDOM.normal(size=ROWS - 1)]),
+            ("--algorithm", "linear_regression"),
+            "1 row whose y is inf",
+        ),
         (table(when=[None, *range(ROWS - 1)]), ("--time-column", "when"), "1 row whose when is blank"),
         (table(note=["!", "?!"] * 30), ("--text", "note"), "texts without a letter or a digit"),
         (table(big=[1e200, -1e200] * 30), (), "beyond 1e+150"),
@@ -326,16 +330,3 @@ def test_a_column_that_only_one_side_of_the_split_knows(folder: Path, where: str
 
     assert parts.keys() & set(served.manifest.signature.names) == (parts.keys() if where == "seen" else set())
     served.assert_same(records(frame))
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "task"), [(name, task) for name, entry in ALGORITHMS.items() for task in entry.builders]
-)
-def test_each_algorithm_learns_a_mixed_table(folder: Path, algorithm: str, task: str) -> None:
-    few = MIXED[["number", "word", "flag", "day", "y"]]
-    frame = few if task == "classification" else few.assign(y=MIXED["number"] * 2)
-
-    result = run(frame, "--algorithm", algorithm)
-
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert (manifest_of(folder).algorithm, manifest_of(folder).task) == (algorithm, task)
