@@ -30,7 +30,7 @@ def model(frame: pd.DataFrame, tmp_path: Path) -> Model:
     """A tree whose parameters a search found."""
     changes = changes_in(tmp_path / "models")
     recipe = make_recipe("price", {"target": "price", "algorithm": "decision_tree", "budget": "0.5s"})
-    train(recipe, changes, frame=frame)
+    train(recipe, changes, frame=frame, engine=HERE)
     return changes.registry.get("price", "1")
 
 
