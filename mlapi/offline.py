@@ -13,7 +13,7 @@ from mlapi.errors import DatasetError
 from mlapi.model import Model, Prediction
 from mlapi.rows import InvalidRows, Reader, Remark
 from mlapi.signature import NUMERIC, Feature
-from mlapi.tables import open_csv
+from mlapi.tables import Told, open_csv
 
 CHUNK = 10_000
 """Rows answered at a time, so that a long file costs no more memory than a short one."""
@@ -22,7 +22,7 @@ CHUNK = 10_000
 def predict_csv(
     model: Model, file: Path, include: Collection[str], warn: Callable[[str], None]
 ) -> Iterator[str]:
-    """The header and one line a row.
+    """The header and one line a row. A file is written as the recipe says that the training's was.
 
     Args:
         warn: Called with each warning, at most 20 of every 10,000 rows.
@@ -34,7 +34,9 @@ def predict_csv(
     """
     reader = Reader(model.signature)
     header: list[str] | None = None
-    for lines, rows in _chunks(file, model.signature.features):
+    written = model.manifest.recipe
+    told = Told(**{sign: written.get(sign) for sign in ("delimiter", "encoding", "decimal", "thousands")})
+    for lines, rows in _chunks(file, told, model.signature.features):
         try:
             found = reader.read(rows)
         except InvalidRows as error:
@@ -50,15 +52,17 @@ def predict_csv(
         raise DatasetError(f"{file} has no rows")
 
 
-def _chunks(file: Path, features: Collection[Feature]) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+def _chunks(
+    file: Path, told: Told, features: Collection[Feature]
+) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Some rows at a time, with the line in the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}
-    with open_csv(file) as (dialect, rows):
+    with open_csv(file, told) as (dialect, rows):
         _, header = next(rows, (0, []))
         while chunk := list(islice(rows, CHUNK)):
             lines, cells = zip(*chunk, strict=True)
             columns = {
-                name: _values(by_name.get(name), column, dialect.decimal)
+                name: _values(by_name.get(name), column, dialect.decimal, told.thousands)
                 for name, column in zip(header, zip(*cells, strict=True), strict=True)
             }
             used = {name: column for name, column in columns.items() if name in by_name or any(column)}
@@ -66,21 +70,23 @@ def _chunks(file: Path, features: Collection[Feature]) -> Iterator[tuple[list[in
             yield list(lines), [dict(zip(used, row, strict=True)) for row in rows_of_cells]
 
 
-def _values(feature: Feature | None, words: Sequence[str], decimal: str) -> list[Any]:
+def _values(
+    feature: Feature | None, words: Sequence[str], decimal: str, thousands: str | None = None
+) -> list[Any]:
     """Cells of one column as the JSON values that a client would send for them; blank is null."""
     distinct = sorted(set(words) - {""})
     values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
     if feature is not None and feature.kind != "text":
-        known = _numbers(distinct, decimal) if feature.kind in NUMERIC else _constants(feature)
+        known = _numbers(distinct, decimal, thousands) if feature.kind in NUMERIC else _constants(feature)
         values |= known
         if feature.nullable:
             values |= {word: None for word in distinct if word not in known and is_marker(word)}
     return list(map(values.get, words))
 
 
-def _numbers(words: Sequence[str], decimal: str) -> dict[str, float]:
+def _numbers(words: Sequence[str], decimal: str, thousands: str | None) -> dict[str, float]:
     """The words that are finite numbers: all in one style, or else those that are plain."""
-    found = numbers(words, decimal=decimal)
+    found = numbers(words, decimal=decimal, thousands=thousands)
     values = map(_number, words) if found is None else found.values.tolist()
     return {word: value for word, value in zip(words, values, strict=True) if isfinite(value)}
 

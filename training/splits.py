@@ -98,7 +98,7 @@ def folds(rows: Rows, count: int = FOLDS) -> Folds:
 
 
 def sample(rows: Rows, most: int) -> Positions:
-    """Positions of at most so many rows, classes in their shares, in their own order."""
+    """Positions of at most so many rows, at random or the newest, in their own order."""
     if rows.count <= most:
         return np.arange(rows.count)
     if rows.times is not None:

@@ -106,7 +106,7 @@ def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
         algorithm=choice.algorithm,
         task=fitted.prepared.task,
         signature=fitted.prepared.signature,
-        parameters=ALGORITHMS[choice.algorithm].complete(choice.parameters),
+        parameters=ALGORITHMS[choice.algorithm].taken(fitted.prepared.task, choice.parameters),
         metrics=fitted.assessment.figures,
         data=_provenance(recipe, fitted),
         recipe=_kept(recipe),

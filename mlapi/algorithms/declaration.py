@@ -126,10 +126,13 @@ class Algorithm:
 
         Parameters of the other task count for nothing.
         """
-        given = self.complete(parameters).items()
-        taken = {name: value for name, value in given if task in self.parameters[name].tasks}
         chance = {"random_state": seed} if self.seeded else {}
-        return self.builders[task](**taken, **chance)
+        return self.builders[task](**self.taken(task, parameters), **chance)
+
+    def taken(self, task: str, parameters: Parameters) -> dict[str, Any]:
+        """All parameters that the task has."""
+        given = self.complete(parameters).items()
+        return {name: value for name, value in given if task in self.parameters[name].tasks}
 
     def start_for(self, task: str) -> dict[str, Any]:
         """The parameters of `start` that this task has."""
