@@ -43,7 +43,7 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
 
 test: $(TOOLS) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(TOOLS) ## check style and types
 	$(BIN)/ruff check .

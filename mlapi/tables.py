@@ -71,6 +71,9 @@ class Told:
 
 UNTOLD = Told()
 
+_BESIDE = {".": ",", ",": "."}
+"""The decimal sign beside a sign between thousands: where 1.234 is above a thousand, no point is decimal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -173,7 +176,9 @@ def dialect_in(sample: str, encoding: str, told: Told = UNTOLD) -> Dialect:
     return Dialect(
         encoding,
         delimiter,
-        told.decimal or ("." if delimiter == "," else _decimal(cells, delimiter)),
+        told.decimal
+        or _BESIDE.get(told.thousands or "")
+        or ("." if delimiter == "," else _decimal(cells, delimiter)),
         _is_padded(rows),
     )
 

@@ -389,3 +389,14 @@ def test_what_was_written_as_csv_is_read_back(
     assert found["last"].tolist() == written["last"].tolist()
     np.testing.assert_allclose(found["number"], written["number"], rtol=1e-15)
     assert [row[0] for row in walked] == written["first"].tolist()
+
+
+def test_a_point_between_thousands_is_no_decimal_sign(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("price,rooms\n1.250,3\n2.500,4\n")
+
+    found = read(str(file), Told(thousands="."))
+
+    assert found.decimal == ","
+    assert found.frame["price"].tolist() == ["1.250", "2.500"]
+    assert found.frame["rooms"].tolist() == [3, 4]

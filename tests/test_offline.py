@@ -23,7 +23,7 @@ def test_numbers_and_blanks_are_what_a_client_would_send() -> None:
     assert _values(feature, ["1,234", "12"], ",") == [1.234, 12]
     assert _values(feature, ["12%", "7%"], ".") == [12, 7]
     assert _values(feature, ["$1,000", "(5)"], ".") == [1000, -5]
-    assert _values(feature, ["1.234", "2.500"], ".", thousands=".") == [1234, 2500]
+    assert _values(feature, ["1.234", "2.500"], ",", thousands=".") == [1234, 2500]
 
 
 def test_a_number_that_fits_no_style_stays_a_word_and_does_not_spoil_the_others() -> None:
