@@ -112,8 +112,10 @@ def test_a_fit_starts_no_processes_of_its_own() -> None:
 
 
 def test_warnings_of_a_fit_reach_nobody() -> None:
-    with one_core():
+    with warnings.catch_warnings(record=True, action="always") as heard, one_core():
         warnings.warn("not converged", stacklevel=1)
+
+    assert heard == []
 
 
 def test_a_process_that_the_system_kills_is_told_in_one_line() -> None:
