@@ -204,7 +204,7 @@ def times(words: Sequence[str]) -> Times | None:
     if found is None:
         return None
     form = forms[0] if forms else None
-    values = _spread(found, blank, np.datetime64("NaT"))
+    values = _spread(found, blank, np.datetime64("NaT", "us"))
     return Times(values, form, _assumption(forms), _markers(words, blank))
 
 

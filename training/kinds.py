@@ -200,7 +200,7 @@ def _read_words(look: Look) -> Finding:
         return _numbers(look.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
     times = cells.times(look.words.tolist())
     if times is not None:
-        values = look.spread(times.values, np.datetime64("NaT"))
+        values = look.spread(times.values, np.datetime64("NaT", "us"))
         return _moments(values, times.form, _in_brackets(times.assumed, times.markers))
     return _words(look)
 
@@ -261,7 +261,7 @@ def _told_datetime(look: Look) -> Finding:
     if times is None:
         odd = quoted(a_stranger(words, cells.times))
         raise DatasetError(f"column {look.name!r} is told to be a date, but holds {odd}; leave that out")
-    return _moments(look.spread(times.values, np.datetime64("NaT")), times.form, ", as told")
+    return _moments(look.spread(times.values, np.datetime64("NaT", "us")), times.form, ", as told")
 
 
 def _told_categorical(look: Look) -> Finding:

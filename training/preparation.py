@@ -179,7 +179,7 @@ def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
             raise DatasetError(
                 f"time column {name!r} holds {odd}, which is no date or time as the others are"
             )
-        found = pd.Series(np.append(times.values, np.datetime64("NaT"))[codes])
+        found = pd.Series(np.append(times.values, np.datetime64("NaT", "us"))[codes])
     order, different = pd.factorize(found, sort=True)
     if not len(different):
         raise DatasetError(f"time column {name!r} is blank from top to bottom")
