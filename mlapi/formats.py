@@ -1,4 +1,4 @@
-"""Bytes <-> plain data. Knows media types; knows nothing of Flask or of models.
+"""Bytes <-> plain data, or a table of numbers. Knows media types; knows nothing of Flask or of models.
 
 JSON is read strictly: no NaN, no bare Infinity, no name twice in one object (which the parser itself would
 pass over in silence).
@@ -9,11 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isinf
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import orjson
 
+from mlapi import number_tables
 from mlapi.errors import (
     Finding,
     InvalidInput,
@@ -22,6 +24,7 @@ from mlapi.errors import (
     UnsupportedFormat,
     bounded,
 )
+from mlapi.signature import Matrix
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -36,6 +39,14 @@ Place: TypeAlias = tuple[Any, ...]
 """Where a value stands: empty for the body itself, else the place of its parent, and its own token."""
 
 
+class Table(NamedTuple):
+    """A body of rows of numbers and nothing else; `plain` gives the same body as plain data."""
+
+    form: str
+    rows: Matrix
+    plain: Callable[[], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     decode: Decoder
@@ -43,7 +54,7 @@ class Format:
 
 
 def decode(content_type: str | None, body: bytes) -> Any:
-    """The body as plain data.
+    """The body as plain data, or as a `Table`.
 
     A body that starts as JSON is JSON unless the header names another supported format: curl and most
     small clients send forms' or no media type with it.
@@ -53,7 +64,7 @@ def decode(content_type: str | None, body: bytes) -> Any:
         UnsupportedFormat: The header names a format that is not supported.
         InvalidInput: JSON that can be read but that no model takes: a name twice, a number too large.
     """
-    media_type = _media_type(content_type)
+    media_type = JSON if content_type == JSON else _media_type(content_type)
     found = FORMATS.get(media_type)
     if found is None and (not media_type or media_type.endswith("+json") or _starts_as_json(body)):
         found = FORMATS[JSON]
@@ -97,11 +108,18 @@ def encoder(accept: str | None) -> tuple[str, Encoder]:
 
 
 def encode_json(data: Any) -> bytes:
-    return orjson.dumps(data)
+    """Arrays of numbers are written as they are, others as lists."""
+    return orjson.dumps(data, _as_list, orjson.OPT_SERIALIZE_NUMPY)
 
 
 def decode_json(body: bytes) -> Any:
-    """Strict JSON; the usual case costs one fast parse."""
+    """Strict JSON, or a `Table`; the usual case costs one fast parse."""
+    table = number_tables.read(body)
+    return decode_plain_json(body) if table is None else Table(*table, partial(decode_plain_json, body))
+
+
+def decode_plain_json(body: bytes) -> Any:
+    """Strict JSON as plain data."""
     if not body or body.isspace():
         raise MalformedBody("the body is empty; expected JSON")
     try:
@@ -119,6 +137,10 @@ _NO_NUMBERS = frozenset({b"NaN", b"Infinity", b"-Infinity"})
 """What some encoders write into JSON, to be refused as broken JSON."""
 
 FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
+
+
+def _as_list(array: Any) -> Any:
+    return array.tolist()
 
 
 def _media_type(content_type: str | None) -> str:

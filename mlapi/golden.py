@@ -15,7 +15,8 @@ import orjson
 from numpy.typing import NDArray
 
 from mlapi.errors import BrokenArtifact, MlapiError, reason
-from mlapi.rows import InvalidRows, Reader
+from mlapi.refusals import InvalidRows
+from mlapi.rows import Reader
 from mlapi.signature import Batch, Signature
 
 PREDICTION = "prediction"

@@ -11,7 +11,8 @@ from typing import Any
 from mlapi.cells import is_marker, numbers
 from mlapi.errors import DatasetError
 from mlapi.model import Model, Prediction
-from mlapi.rows import InvalidRows, Reader, Remark
+from mlapi.refusals import InvalidRows, Remark
+from mlapi.rows import Reader
 from mlapi.signature import NUMERIC, Feature
 from mlapi.tables import Told, open_csv
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from marshmallow import (
     EXCLUDE,
     Schema,
@@ -21,11 +22,13 @@ from marshmallow import (
 from marshmallow.exceptions import SCHEMA
 
 from mlapi.errors import SHOWN, Finding, InvalidInput, TooLarge, bounded
-from mlapi.formats import pointer
-from mlapi.rows import Instances, InvalidRows, Path, Reader, Remark
+from mlapi.formats import Table, pointer
+from mlapi.refusals import InvalidRows, Path, Remark
+from mlapi.rows import Instances, Reader
 from mlapi.signature import Signature
 
-FORMS = ("instances", "X", "features")
+ONE_ROW = "features"
+FORMS = ("instances", "X", ONE_ROW)
 
 
 class More(str):
@@ -84,16 +87,26 @@ class PredictRequest(Schema):
         super().__init__()
         self.reader = Reader(signature)
         self.max_rows = max_rows
+        self._forms = frozenset(FORMS) - signature.known  # a body of known columns alone is a record
 
     def read(self, body: Any) -> Instances:
-        """The rows of a request body; the paths of their warnings start at the body.
+        """The rows of a request body, plain or a `Table`; the paths of their warnings start at the body.
 
         Raises:
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
             TooLarge: It has more rows than the settings allow.
         """
+        if type(body) is Table:
+            found = self._accept(body.form, body.rows)
+            if found is not None:
+                return found
+            body = body.plain()
         if not isinstance(body, dict):
             raise InvalidInput([Finding("", f"expected an object: {', '.join(FORMS)}, or one record")], 1)
+        if len(body) == 1:
+            found = self._accept(*next(iter(body.items())))
+            if found is not None:
+                return found
         if self._is_record(body):
             return self._read_record(body)
         strays, stray_count = bounded(key for key in body if key not in FORMS)
@@ -105,6 +118,17 @@ class PredictRequest(Schema):
         if remarks:
             raise _invalid(remarks, stray_count - len(strays))
         return instances
+
+    def _accept(self, form: str, rows: Any) -> Instances | None:
+        """Rows that are right, without the walk through marshmallow that tells what is wrong."""
+        if form not in self._forms:
+            return None
+        found = None
+        if form == ONE_ROW:
+            found = self.reader.accept_one(rows)
+        elif type(rows) in (list, np.ndarray) and 0 < len(rows) <= self.max_rows:
+            found = self.reader.accept(rows) if type(rows) is list else self.reader.accept_matrix(rows)
+        return None if found is None else _below(form, found)
 
     def _read_record(self, body: Mapping[str, Any]) -> Instances:
         try:

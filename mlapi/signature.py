@@ -72,26 +72,28 @@ class Signature:
     features: tuple[Feature, ...]
     target: Target
     ignored: tuple[str, ...] = ()
+    names: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    known: frozenset[str] = field(init=False, compare=False, repr=False)
+    """All columns: features, and those that are ignored."""
     _types: tuple[type, ...] = field(init=False, repr=False)
     """Of all categories: without them (0, 1) would be equal to (False, True)."""
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.features or len(set(self.names)) != len(self.features):
+        names = tuple(feature.name for feature in self.features)
+        if not names or len(set(names)) != len(names):
             raise ValueError("features: expected at least one, each name once")
         if not all(isinstance(name, str) for name in self.ignored):
             raise ValueError("ignored: expected names")
         types = (type(word) for feature in self.features for word in feature.categories or ())
         object.__setattr__(self, "_types", tuple(types))
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "known", frozenset(names) | frozenset(self.ignored))
         # Once, because every request looks something up by its model's signature.
         object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
 
     def __hash__(self) -> int:
         return self._hash
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(feature.name for feature in self.features)
 
     @property
     def is_numeric(self) -> bool:

