@@ -1,17 +1,16 @@
 """`create_app(settings)`: the one place where the parts of the server meet."""
 
-from flask import Flask
-
 from mlapi import problems, telemetry
+from mlapi.application import Application
 from mlapi.registry import open_registry
 from mlapi.resources import add_routes
 from mlapi.settings import Settings
 from mlapi.trust import make_key
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings) -> Application:
     """The WSGI application. Loads the models; a broken one, or none, raises nothing."""
-    app = Flask("mlapi", static_folder=None)
+    app = Application("mlapi", static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
     make_key(settings)
     registry = open_registry(settings)

@@ -1,25 +1,30 @@
 """Reading a request's body: bounded, whole, and never a 5xx for what a client did to it."""
 
-from typing import Any
-
-from flask import request
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from mlapi.errors import MalformedBody, TooLarge
 
+Environ: TypeAlias = Mapping[str, Any]
+"""Of a request, as WSGI has it (PEP 3333)."""
+
 _STEP = 1024 * 1024
 
+_DIGITS = 20
+"""No body is longer than that in bytes."""
 
-def read_body(limit: int) -> bytes:
+
+def read_body(environ: Environ, limit: int) -> bytes:
     """The body, of at most `limit` bytes.
 
     Raises:
         TooLarge: It is larger.
         MalformedBody: It ended before its declared length, or its framing is broken.
     """
-    if not _ends():
+    declared = _declared(environ)
+    if not _ends(environ, declared):
         return b""
-    declared = request.content_length
-    body = _read(limit + 1 if declared is None else min(declared, limit + 1))
+    body = _read(environ, limit + 1 if declared is None else min(declared, limit + 1))
     if len(body) > limit:
         raise TooLarge(f"the body is larger than the {limit:,} bytes that one request may have")
     if declared is not None and len(body) < declared:
@@ -27,27 +32,36 @@ def read_body(limit: int) -> bytes:
     return body
 
 
-def discard_body(limit: int) -> None:
+def discard_body(environ: Environ, limit: int) -> None:
     """Read what is left of the body, at most `limit` bytes, and throw it away.
 
     Before a refusal, because a client that is still sending does not read it; what is larger is cut off.
     """
-    if _ends():
+    if _ends(environ, _declared(environ)):
         try:
-            while limit > 0 and (read := len(_read(_STEP))):
+            while limit > 0 and (read := len(_read(environ, _STEP))):
                 limit -= read
         except MalformedBody:
             return
 
 
-def _ends() -> bool:
+def _declared(environ: Environ) -> int | None:
+    """How long the client says that the body is; None where chunks tell, or nothing does."""
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return None
+    length = environ.get("CONTENT_LENGTH", "")
+    if not length.isdecimal():
+        return None
+    return int(length) if len(length) <= _DIGITS else 10**_DIGITS  # Python refuses thousands of digits
+
+
+def _ends(environ: Environ, declared: int | None) -> bool:
     """Whether the server knows where the body ends: else reading would wait for ever."""
-    return request.content_length is not None or bool(request.environ.get("wsgi.input_terminated"))
+    return declared is not None or bool(environ.get("wsgi.input_terminated"))
 
 
-def _read(size: int) -> bytes:
-    stream: Any = request.environ["wsgi.input"]
+def _read(environ: Environ, size: int) -> bytes:
     try:
-        return bytes(stream.read(size))
+        return bytes(environ["wsgi.input"].read(size))
     except Exception as error:  # broken framing: each server has its own exceptions for it
         raise MalformedBody("the body broke off, or its framing is broken") from error

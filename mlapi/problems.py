@@ -36,7 +36,7 @@ class Api(RestfulApi):  # type: ignore[misc]
 
 def install(app: Flask, max_body_bytes: int) -> None:
     def respond(error: Exception) -> Response:
-        discard_body(max_body_bytes)
+        discard_body(request.environ, max_body_bytes)
         return _respond(error)
 
     app.register_error_handler(Exception, respond)
@@ -67,7 +67,7 @@ def _problem(status: int, slug: str, title: str, detail: str, error: Exception) 
             {"pointer": finding.pointer, "detail": finding.detail} for finding in error.findings
         ]
         document["error_count"] = error.count
-    telemetry.note(problem=slug)
+    telemetry.note(request.environ, problem=slug)
     response = Response(encode_json(document), status, content_type=PROBLEM)
     for name, value in _headers(error):
         response.headers[name] = value

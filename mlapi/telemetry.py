@@ -4,15 +4,19 @@ Never logs a body, a header beyond the request id, or a query.
 """
 
 import logging
+import random
 import re
 import time
-import uuid
+from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 logger = logging.getLogger(__name__)
 
 HEADER = "X-Request-ID"
+
+_ID, _NOTES, _STARTED = "mlapi.request_id", "mlapi.notes", "mlapi.started"
+"""In the environment of a request; `g` costs several times as much."""
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -25,24 +29,34 @@ def install(app: Flask) -> None:
 
 def request_id() -> str:
     """The client's own id if it is a sane one, else a fresh one; the same for the whole request."""
-    if "request_id" not in g:
-        given = request.headers.get(HEADER, "")
-        g.request_id = given if _SANE.fullmatch(given) else uuid.uuid4().hex
-    return str(g.request_id)
+    environ = request.environ
+    found = environ.get(_ID)
+    if found is None:
+        given = environ.get("HTTP_X_REQUEST_ID")
+        found = environ[_ID] = given if given and _SANE.fullmatch(given) else _fresh_id()
+    return str(found)
 
 
-def note(**fields: object) -> None:
-    """Add fields to this request's log line."""
-    g.setdefault("notes", {}).update(fields)
+def note(environ: dict[str, Any], **fields: object) -> None:
+    """Add fields to the log line of the request with this environment."""
+    environ.setdefault(_NOTES, {}).update(fields)
+
+
+def _fresh_id() -> str:
+    """Unlike any other, which is all that it has to be: `uuid4` waits 15 us for secure random numbers.
+
+    Python seeds the generator anew in each forked process.
+    """
+    return f"{random.getrandbits(128):032x}"
 
 
 def _begin() -> None:
-    g.started = time.perf_counter()
+    request.environ[_STARTED] = time.perf_counter()
 
 
 def _end(response: Response) -> Response:
-    response.headers[HEADER] = request_id()
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.add(HEADER, request_id())
+    response.headers.add("X-Content-Type-Options", "nosniff")
     if logger.isEnabledFor(logging.INFO):
         logger.info(
             "request",
@@ -50,9 +64,9 @@ def _end(response: Response) -> Response:
                 "method": request.method,
                 "path": request.path,
                 "status": response.status_code,
-                "ms": round((time.perf_counter() - g.started) * 1000, 2),
+                "ms": round((time.perf_counter() - request.environ[_STARTED]) * 1000, 2),
                 "request_id": request_id(),
-                **g.get("notes", {}),
+                **request.environ.get(_NOTES, {}),
             },
         )
     return response

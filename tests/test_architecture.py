@@ -20,7 +20,7 @@ FLOORS = {
         *("snapshot", "store", "tables", "tree_pickles", "trust", "values"),
     },
     2: {"formats", "number_tables", "schemas"},
-    3: {"telemetry", "body", "problems", "resources"},
+    3: {"telemetry", "application", "body", "problems", "resources"},
     4: {"app", "server", "offline", "cli", "terminal", "training_commands", "training_display"},
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}

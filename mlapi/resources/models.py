@@ -118,7 +118,7 @@ class Alias(Resource):  # type: ignore[misc]
         changes = _changes(self.registry, self.settings)
         formats.encoder(request.headers.get("Accept"))
         formats.check_encoding(request.headers.get("Content-Encoding"))
-        body = read_body(self.settings.max_body_bytes)
+        body = read_body(request.environ, self.settings.max_body_bytes)
         version = _ALIAS.read(formats.decode(request.headers.get("Content-Type"), body))
         with _writing():
             changes.promote(name, version, alias, _unchanged(self.registry, name))

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 from flask import Response, request
 from flask_restful import Resource
+from werkzeug.datastructures import Headers
 
 from mlapi import formats, schemas, telemetry
+from mlapi.application import Bytes
 from mlapi.body import read_body
 from mlapi.errors import ModelNotFound, NotReady, listed
 from mlapi.model import Model, Prediction
@@ -30,23 +32,26 @@ class Predictor(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def post(self) -> Response:
-        media_type, encode = formats.encoder(request.headers.get("Accept"))
-        formats.check_encoding(request.headers.get("Content-Encoding"))
-        body = read_body(self.settings.max_body_bytes)
-        data = formats.decode(request.headers.get("Content-Type"), body)
-        signature = self.model.signature
-        schema = schemas.request_schema(self.request_schema, signature, self.settings.max_rows)
+        given = request.environ
+        media_type, encode = formats.encoder(given.get("HTTP_ACCEPT"))
+        formats.check_encoding(given.get("HTTP_CONTENT_ENCODING"))
+        body = read_body(given, self.settings.max_body_bytes)
+        data = formats.decode(given.get("CONTENT_TYPE"), body)
+        schema = schemas.request_schema(self.request_schema, self.model.signature, self.settings.max_rows)
         instances = schema.read(data)
-        prediction = self.model.predict(instances.batch, _include(request.args.getlist("include")))
-        answer = self.response_schema.dump(self._answer(prediction, instances))
-        return Response(encode(answer), content_type=media_type)
+        include = _include(request.args.getlist("include")) if given.get("QUERY_STRING") else ()
+        prediction = self.model.predict(instances.batch, include)
+        return Bytes(
+            encode(self._answer(prediction, instances)), headers=Headers([("Content-Type", media_type)])
+        )
 
     def _answer(self, prediction: Prediction, instances: Instances) -> dict[str, Any]:
+        """What `response_schema` describes, its arrays as they are: the encoder writes them."""
         answer = {
             "model": self.model.name,
             "version": self.model.version,
-            "prediction": prediction.values.tolist(),
-            **{name: values.tolist() for name, values in prediction.outputs.items()},
+            "prediction": prediction.values,
+            **prediction.outputs,
         }
         if prediction.classes is not None:
             answer["classes"] = prediction.classes
@@ -89,13 +94,15 @@ RESOURCES: Mapping[str, type[Predictor]] = {
 class Predict(Resource):  # type: ignore[misc]
     """`/predict`, `/predict/<model>`, `/predict/<model>/<ref>`: finds the version, then who answers."""
 
+    init_every_request = False
+
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self.registry = registry
         self.settings = settings
 
     def post(self, name: str | None = None, ref: str | None = None) -> Response:
         model = self.registry.get(self._default() if name is None else name, ref)
-        telemetry.note(model=model.name, version=model.version)
+        telemetry.note(request.environ, model=model.name, version=model.version)
         resource = RESOURCES.get(model.algorithm, Estimator)
         return resource(model, self.settings).post()
 
