@@ -61,6 +61,6 @@ def _matrix(rows: Any, body: bytes) -> Matrix:
     numbers = np.frombuffer(rows.as_buffer(of_type="d"))
     height = len(rows)
     # `as_buffer` flattens: with one bracket a row, none holds a list of its own.
-    if len(widths) != 1 or body.count(b"[") != height + 1:
+    if len(widths) != 1 or not numbers.size or body.count(b"[") != height + 1:
         raise ValueError("rows of unequal length, or deeper lists")
     return numbers.reshape(height, widths.pop())
