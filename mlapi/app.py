@@ -10,8 +10,7 @@ from mlapi.trust import make_key
 
 def create_app(settings: Settings) -> Application:
     """The WSGI application. Loads the models; a broken one, or none, raises nothing."""
-    app = Application("mlapi", static_folder=None)
-    app.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
+    app = Application("mlapi")
     make_key(settings)
     registry = open_registry(settings)
     registry.refresh()
