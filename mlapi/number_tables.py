@@ -47,11 +47,12 @@ def read(body: bytes) -> tuple[str, Matrix] | None:
     Every number is as float64 reads it, and finite.
     """
     form = _FORM.match(body) if simdjson is not None else None
-    if form is None or body.count(b'"') != 2:
+    if form is None:
         return None
     name = form[1].decode()
     try:
-        return name, _matrix(_parsers.take(len(body)).parse(body)[name], body)
+        members = _parsers.take(len(body)).parse(body)
+        return (name, _matrix(members[name], body)) if len(members) == 1 else None
     except (ValueError, TypeError, KeyError, RuntimeError):  # broken, or not numbers alone
         return None
 
@@ -61,6 +62,7 @@ def _matrix(rows: Any, body: bytes) -> Matrix:
     numbers = np.frombuffer(rows.as_buffer(of_type="d"))
     height = len(rows)
     # `as_buffer` flattens: with one bracket a row, none holds a list of its own.
-    if len(widths) != 1 or not numbers.size or body.count(b"[") != height + 1:
+    brackets = np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == ord("["))
+    if len(widths) != 1 or not numbers.size or brackets != height + 1:
         raise ValueError("rows of unequal length, or deeper lists")
     return numbers.reshape(height, widths.pop())
