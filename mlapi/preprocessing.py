@@ -4,22 +4,28 @@ They are pickled with every version, so their names and attributes are part of t
 server makes of a request (see `mlapi.rows`) and what training makes of a table: the same columns.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
+if TYPE_CHECKING:
+    import pandas as pd  # half a second and 60 MB, which a server without frames saves
+
+OTHER = "_other_"
+"""What `Frequent` makes of words that are not frequent."""
+
+_BLANK = "_blank_"
+
 _DAY_US = 24 * 3600 * 1_000_000
 
-_BLANK, _OTHER = "_blank_", "_other_"
-
-_CYCLES = {"month": 12, "weekday": 7, "hour": 24}
-"""Parts whose last value is next to the first one: a linear model sees that in their sine and cosine."""
+Moments: TypeAlias = NDArray[np.datetime64]
+"""In microseconds, without a zone; NaT where blank."""
 
 
 class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,7 +38,7 @@ class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
     def transform(self, X: Any) -> NDArray[np.float64]:
         return np.asarray(X, dtype=object).astype(np.float64)
 
-    def _remember(self, X: pd.DataFrame) -> None:
+    def _remember(self, X: "pd.DataFrame") -> None:
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
 
@@ -47,18 +53,18 @@ class Frequent(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: 
     def __init__(self, most: int = 100) -> None:
         self.most = most
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> "Frequent":
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "Frequent":
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         counts = (X[name].value_counts() for name in X.columns)
         self.words_ = [np.array(found.index[: self.most], dtype=object) for found in counts]
         return self
 
-    def transform(self, X: pd.DataFrame) -> NDArray[Any]:
+    def transform(self, X: "pd.DataFrame") -> NDArray[Any]:
         check_is_fitted(self)
         columns = (X.iloc[:, place].astype(object) for place in range(self.n_features_in_))
         kept = [
-            column.where(column.isin(words) | column.isna(), _OTHER).to_numpy(dtype=object)
+            column.where(column.isin(words) | column.isna(), OTHER).to_numpy(dtype=object)
             for column, words in zip(columns, self.words_, strict=True)
         ]
         return np.column_stack(kept)
@@ -87,41 +93,40 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     A part that never changed in `fit` (the hour of plain dates) is left out; blanks are NaN throughout.
     """
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> "CalendarParts":
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "CalendarParts":
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        self.newest_us_ = np.array([_newest(X[name]) for name in X.columns], dtype=np.int64)
-        self.parts_ = [_varying(self._parts(X[name], place)) for place, name in enumerate(X.columns)]
+        columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
+        self.newest_us_ = np.array([_newest(moments) for moments in columns], dtype=np.int64)
+        self.parts_ = [
+            _varying(moments, newest) for moments, newest in zip(columns, self.newest_us_, strict=True)
+        ]
         return self
 
-    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
+    def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
         check_is_fitted(self)
-        columns = []
-        for place, kept in enumerate(self.parts_):
-            parts = self._parts(X.iloc[:, place], place)
-            columns += [parts[name] for name in kept]
-        return np.column_stack(columns).astype(np.float64, copy=False)
+        found = enumerate(zip(self.newest_us_, self.parts_, strict=True))
+        columns = [
+            part
+            for place, (newest, kept) in found
+            for part in calendar(_moments(X.iloc[:, place]), newest, kept)
+        ]
+        return np.column_stack(columns)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         check_is_fitted(self)
         found = zip(self.feature_names_in_, self.parts_, strict=True)
         return np.array([f"{name}_{part}" for name, kept in found for part in kept], dtype=object)
 
-    def _parts(self, column: pd.Series, place: int) -> dict[str, NDArray[np.float64]]:
-        moments = column.dt
-        parts = {
-            "year": moments.year,
-            "month": moments.month,
-            "day": moments.day,
-            "weekday": moments.day_of_week,
-            "hour": moments.hour + moments.minute / 60,
-            "age_days": (self.newest_us_[place] - _microseconds(column)) / _DAY_US,
-        }
-        numbers = {name: np.asarray(values, dtype=np.float64) for name, values in parts.items()}
-        for name, length in _CYCLES.items():
-            angle = numbers[name] * (2 * np.pi / length)
-            numbers |= {f"{name}_sin": np.sin(angle), f"{name}_cos": np.cos(angle)}
-        return numbers
+
+def calendar(moments: Moments, newest_us: int, parts: Iterable[str]) -> list[NDArray[np.float64]]:
+    """The named parts of moments, NaN where blank; an age counts from `newest_us`."""
+    found = [_part(name, moments, newest_us) for name in parts]
+    blank = np.isnat(moments)
+    if blank.any():
+        for part in found:
+            part[blank] = np.nan
+    return found
 
 
 class Splines(SplineTransformer):  # type: ignore[misc]
@@ -138,23 +143,57 @@ class Splines(SplineTransformer):  # type: ignore[misc]
         super().__setstate__({**state, **(splines if "bsplines_" in state else {})})
 
 
-def _microseconds(column: pd.Series) -> NDArray[np.float64]:
-    """Since 1970; NaN where blank."""
-    moments = column.to_numpy().astype("datetime64[us]")
-    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64))
+def _moments(column: "pd.Series") -> Moments:
+    return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]
 
 
-def _newest(column: pd.Series) -> int:
-    known = _microseconds(column)
-    known = known[~np.isnan(known)]
+def _count(moments: Moments, unit: str) -> NDArray[Any]:
+    """Whole units since 1970 began, which was a Thursday."""
+    return moments.astype(f"datetime64[{unit}]").astype(np.int64)
+
+
+def _day_of_month(moments: Moments) -> NDArray[Any]:
+    first = moments.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return _count(moments, "D") - first + 1.0
+
+
+def _hours(moments: Moments) -> NDArray[Any]:
+    minutes = _count(moments, "m") % (24 * 60)
+    return minutes // 60 + minutes % 60 / 60
+
+
+_NUMBERS: Mapping[str, Callable[[Moments], NDArray[Any]]] = {
+    "year": lambda moments: _count(moments, "Y") + 1970.0,
+    "month": lambda moments: _count(moments, "M") % 12 + 1.0,
+    "day": _day_of_month,
+    "weekday": lambda moments: (_count(moments, "D") + 3) % 7 + 0.0,
+    "hour": _hours,
+}
+
+_CYCLES = {"month": 12, "weekday": 7, "hour": 24}
+"""Parts whose last value is next to the first one: a linear model sees that in their sine and cosine."""
+
+_WAVES: Mapping[str, Callable[..., Any]] = {"sin": np.sin, "cos": np.cos}
+
+_PARTS = (*_NUMBERS, "age_days", *(f"{name}_{wave}" for name in _CYCLES for wave in _WAVES))
+
+
+def _part(name: str, moments: Moments, newest_us: int) -> Any:
+    if name == "age_days":
+        return (newest_us - _count(moments, "us").astype(np.float64)) / _DAY_US
+    if name in _NUMBERS:
+        return _NUMBERS[name](moments)
+    number, wave = name.split("_")
+    return _WAVES[wave](_NUMBERS[number](moments) * (2 * np.pi / _CYCLES[number]))
+
+
+def _newest(moments: Moments) -> int:
+    known = _count(moments[~np.isnat(moments)], "us")
     return int(known.max()) if known.size else 0
 
 
-def _varying(parts: dict[str, NDArray[np.float64]]) -> list[str]:
+def _varying(moments: Moments, newest_us: int) -> list[str]:
     """The parts with more than one value; the age at least, so that there is always one."""
-    return [name for name, values in parts.items() if name == "age_days" or _varies(values)]
-
-
-def _varies(values: NDArray[np.float64]) -> bool:
-    known = values[~np.isnan(values)]
-    return bool(known.size and (known != known[0]).any())
+    known = moments[~np.isnat(moments)]
+    found = zip(_PARTS, calendar(known, newest_us, _PARTS), strict=True)
+    return [name for name, values in found if name == "age_days" or (values != values[:1]).any()]
