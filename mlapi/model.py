@@ -4,8 +4,9 @@ import logging
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from mlapi import golden
 from mlapi.artifact import load_estimator, read_file
+from mlapi.compiled import Predictor, compiled
 from mlapi.errors import BrokenArtifact, Unanswerable, UnknownOutput, listed
+from mlapi.golden import Golden
 from mlapi.manifest import GOLDEN, Manifest, differences
 from mlapi.signature import Batch, Signature
 from mlapi.trust import Trust
@@ -22,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 PROBABILITIES = "probabilities"
 DECISION = "decision"
+
+PREDICT = "predict"
 
 METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
 """The outputs beyond the prediction itself, and the estimator's method that gives each."""
@@ -38,11 +43,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
-    """`notes` are sentences for whoever asks about this version: what is unusual about how it serves."""
+    """`predictor` answers in the estimator's place, where there is one.
+
+    `notes` are sentences for whoever asks about this version: what is unusual about how it serves.
+    """
 
     manifest: Manifest
     estimator: Any
     notes: tuple[str, ...] = ()
+    predictor: Predictor | None = None
 
     @property
     def name(self) -> str:
@@ -59,6 +68,10 @@ class Model:
     @property
     def signature(self) -> Signature:
         return self.manifest.signature
+
+    @property
+    def served_by(self) -> str:
+        return "scikit-learn" if self.predictor is None else "compiled"
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -81,26 +94,36 @@ class Model:
                 raise UnknownOutput(
                     f"model {self.name!r} cannot include {name[:40]!r}; can include {listed(self.outputs)}"
                 )
-        rows = estimator_input(self.estimator, self.signature, batch)
-        values = self._call("predict", rows)
-        outputs = {name: self._call(METHODS[name], rows) for name in include}
-        return Prediction(values, outputs, self._classes if PROBABILITIES in include else None)
+        if not include:
+            return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
+        found = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
+        outputs = {name: found[METHODS[name]] for name in include}
+        return Prediction(found[PREDICT], outputs, self._classes if PROBABILITIES in include else None)
 
     def answers(self, batch: Batch, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
         """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
         prediction = self.predict(batch, [name for name in outputs if name != golden.PREDICTION])
         return {golden.PREDICTION: prediction.values, **prediction.outputs}
 
-    def _call(self, method: str, rows: Any) -> NDArray[Any]:
+    def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
+        """What these methods of the estimator give."""
         try:
-            with np.errstate(all="ignore"):
-                return presentable(np.asarray(getattr(self.estimator, method)(rows)))
+            if self.predictor is not None:
+                found = self.predictor.answer(batch, methods)
+            else:
+                rows = estimator_input(self.estimator, self.signature, batch)
+                found = {method: _call(self.estimator, method, rows) for method in methods}
+            return {method: presentable(values) for method, values in found.items()}
         except Unanswerable:
             raise
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
             if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
                 logger.exception("estimator failed", extra={"model": self.name, "version": self.version})
             raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
+
+
+_ALONE = (PREDICT,)
+_NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
 def outputs_of(estimator: Any) -> tuple[str, ...]:
@@ -117,14 +140,16 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
     Raises:
         Unanswerable: It is not finite, or neither numbers nor words nor flags.
     """
-    if values.dtype.kind == "f":
-        values = values.astype(np.float64, copy=False)
-        if not np.isfinite(values).all():
+    kind = values.dtype.kind
+    if kind == "f":
+        if values.dtype != np.float64:
+            values = values.astype(np.float64)
+        if not _are_finite(values):
             raise Unanswerable("the answer is not finite for these rows")
-    elif values.dtype.kind == "O":
+    elif kind == "O":
         if not all(map(_is_scalar, values.ravel().tolist())):
             raise Unanswerable("the answer is not made of finite numbers, words or flags")
-    elif values.dtype.kind not in "biuU":
+    elif kind not in "biuU":
         raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
     return values
 
@@ -149,16 +174,48 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
         BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
     """
     rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
-    model = Model(manifest, load_estimator(folder, manifest, trust))
     other = ", ".join(differences(manifest))
     try:
-        golden.check(model, manifest.signature, rows, manifest.tolerance)
+        model = _proven(Model(manifest, load_estimator(folder, manifest, trust)), rows)
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
     if not other:
         return model
     note = f"Served with {other}; all {len(rows.rows)} golden rows give the answers of the training."
     return replace(model, notes=(note,))
+
+
+def _proven(model: Model, rows: Golden) -> Model:
+    """The model with the quickest path that gives its golden rows.
+
+    Raises:
+        BrokenArtifact: scikit-learn does not give them either.
+    """
+    signature, tolerance = model.signature, model.manifest.tolerance
+    predictor = compiled(model.estimator, signature.names, partial(_original, model.estimator, signature))
+    if predictor is not None:
+        quick = replace(model, predictor=predictor)
+        try:
+            golden.check(quick, signature, rows, tolerance)
+            return quick
+        except BrokenArtifact as error:
+            why = {"model": model.name, "version": model.version, "reason": str(error)}
+            logger.warning("compiled path not used", extra=why)
+    golden.check(model, signature, rows, tolerance)
+    return model
+
+
+def _original(estimator: Any, signature: Signature, method: str, batch: Batch) -> NDArray[Any]:
+    return _call(estimator, method, estimator_input(estimator, signature, batch))
+
+
+def _call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
+    with np.errstate(all="ignore"):
+        return np.asarray(getattr(estimator, method)(rows))
+
+
+def _are_finite(values: NDArray[np.float64]) -> bool:
+    return math.isfinite(values.item()) if values.size == 1 else bool(np.isfinite(values).all())
 
 
 def _classes_of(estimator: Any) -> list[Any] | None:

@@ -237,6 +237,7 @@ class VersionEntry(Schema):
     data = fields.Raw()
     environment = fields.Raw()
     artifact = fields.Raw()
+    served_by = fields.String(allow_none=True)
     notes = fields.List(fields.String())
 
 

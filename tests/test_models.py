@@ -73,6 +73,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
     assert set(version) == {
         *("model", "version", "aliases", "status", "reason", "algorithm", "task", "created_at"),
         *("signature", "metrics", "parameters", "data", "environment", "artifact", "notes"),
+        "served_by",
     }
     assert (version["version"], version["status"], version["reason"]) == (1, "ready", None)
     assert version["aliases"] == ["production"]
@@ -87,6 +88,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
     assert version["artifact"]["bytes"] > 0
     assert len(version["artifact"]["sha256"]) == 64
     assert version["data"]["rows"] == 569
+    assert version["served_by"] == "compiled"
     assert {"python", "scikit-learn", "numpy", "joblib"} <= set(version["environment"])
 
 

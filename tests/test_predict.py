@@ -48,7 +48,9 @@ def test_many_rows_give_scikit_learns_own_answers(
     assert response.status_code == 200
     answer = response.get_json()
     assert (answer["model"], answer["version"]) == (name, 1)
-    assert answer["prediction"] == estimator(trained, name).predict(frame.to_numpy()).tolist()
+    assert answer["prediction"] == pytest.approx(
+        estimator(trained, name).predict(frame.to_numpy()).tolist(), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", LOADERS)
@@ -63,7 +65,7 @@ def test_one_row_is_a_list_an_object_or_the_body_itself(
     for body in ({"features": frame.to_numpy()[0].tolist()}, {"features": record}, record):
         response = client.post(f"/predict/{name}{ref}", json=body)
         assert response.status_code == 200, response.get_json()
-        assert response.get_json()["prediction"] == expected
+        assert response.get_json()["prediction"] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,7 @@ def _describe(record: ModelRecord, version: VersionRecord, model: Model | None) 
         "data": None,
         "environment": None,
         "artifact": None,
+        "served_by": None if model is None else model.served_by,
         "notes": list(_notes(version, model)),
         **({} if manifest is None else _known(manifest)),
     }
