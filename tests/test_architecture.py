@@ -14,7 +14,18 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: {"errors", "names", "settings", "signature", "reference", "disk", "keys", "remote"},
     1: {
-        *("algorithms", "aliases", "artifact", "audit", "bucket", "cells", "changes", "compiled", "copies", "golden"),
+        *(
+            "algorithms",
+            "aliases",
+            "artifact",
+            "audit",
+            "bucket",
+            "cells",
+            "changes",
+            "compiled",
+            "copies",
+            "golden",
+        ),
         *("inspection", "inventory", "manifest", "mirror", "model", "numpy_pickles", "pickling"),
         *("preprocessing", "publication", "refusals", "registry", "rows", "sparse_pickles"),
         *("snapshot", "store", "tables", "tree_pickles", "trust", "values"),

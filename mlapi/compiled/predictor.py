@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
 
-from mlapi.compiled import linear
+from mlapi.compiled import linear, svm
 from mlapi.compiled.columns import Names, NumberBlock, Preparation, WordBlock, column, preparation, rows_of
 from mlapi.compiled.linear import DECISION, PREDICT, Linear, folded
 from mlapi.compiled.machine import Answer, Machine, Machines, Unanswered
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 """scikit-learn's own answer: a method's name and rows -> what the method gives."""
 
-MACHINES: Machines = {**linear.MACHINES}
+MACHINES: Machines = {**linear.MACHINES, **svm.MACHINES}
 
 
 class Answering(Protocol):
