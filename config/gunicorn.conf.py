@@ -13,7 +13,7 @@ except SettingsError as _error:
 
 bind = [f"{_settings.host}:{_settings.port}"]
 workers = _settings.workers
-worker_class = "gthread"  # `sync` would close every connection after one answer
+worker_class = "mlapi.worker.Worker"
 threads = 4
 keepalive = 15
 

@@ -44,6 +44,7 @@ def connection_to(server: Server, worker: int) -> http.client.HTTPConnection:
     others = [pid for pid in server.workers if pid != worker]
     for pid in others:
         os.kill(pid, signal.SIGSTOP)
+        _wait_until_asleep(pid)
     try:
         connection = server.connect()
         assert ask(connection, "GET", "/health/live")[0] == 200
@@ -51,6 +52,14 @@ def connection_to(server: Server, worker: int) -> http.client.HTTPConnection:
         for pid in others:
             os.kill(pid, signal.SIGCONT)
     return connection
+
+
+def _wait_until_asleep(pid: int) -> None:
+    """Every thread: the one that accepts may not be the one that takes the signal."""
+    while any(
+        "T (stopped)" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()
+    ):
+        time.sleep(0.001)
 
 
 def test_a_connection_is_kept_alive(server: Server) -> None:

@@ -1,0 +1,237 @@
+"""One client's connection: what it has sent, whether that is a whole request, and how its answer leaves.
+
+To gunicorn's parser and responses a connection is the socket: it gives them what was gathered while no thread
+waited, and waits itself only for what was not. Knows framing, as far as is needed to tell where a request
+ends; what a request means, and whether it is a legal one, is the parser's business.
+"""
+
+import re
+import socket
+import time
+from typing import Any
+
+from gunicorn.http import get_parser
+
+HEAD_S = 5.0
+"""A request's head is there so long after its first byte."""
+
+PATIENCE_S = 10.0
+SLOWEST = 64 * 1024
+"""Bytes a second that a body, or an answer, moves at least; the first `PATIENCE_S` are free."""
+
+LARGEST_HEAD = 64 * 1024
+LARGEST = 1024 * 1024
+"""Bytes of a request that are gathered without a thread."""
+
+_STEP = 64 * 1024
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+class Connection:
+    """Read and written by one thread at a time: the leader's, or while `away`, its request's."""
+
+    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+        sock.setblocking(False)
+        self.sock, self.client, self.server = sock, client, server
+        self.parser = get_parser(cfg, self, client)
+        self.deadline = 0.0
+        self.watched = True
+        """Whether the poller has it."""
+        self.away = False
+        self.closing = False
+        self.closed = False
+        self.large = False
+        """Whether its request is more than is gathered: a thread will wait for the rest."""
+        self._buffer = bytearray()
+        self._answer_head: bytes | None = None
+        self._ended = False
+        self._forget_request()
+
+    def _forget_request(self) -> None:
+        self._began = time.monotonic()
+        self._received = 0
+        self._searched = 0
+        self._head = 0
+        """Where the head ends; 0 while it has not."""
+        self._end = 0
+        """Where the request ends, if its head tells that."""
+        self._chunk = 0
+        """Where the body's next chunk begins, while its last one is not there."""
+        self._expected = False
+
+    @property
+    def gathered(self) -> int:
+        return len(self._buffer)
+
+    @property
+    def over(self) -> bool:
+        """Whether the client has closed its side and everything it sent is used up."""
+        return self._ended and not self._buffer
+
+    def gather(self) -> None:
+        """Take what has arrived.
+
+        Raises:
+            OSError: The connection is broken.
+        """
+        try:
+            data = self.sock.recv(_STEP)
+        except BlockingIOError:
+            return
+        if not self._buffer:
+            self._began = time.monotonic()
+        self._ended = not data
+        self._buffer += data
+        self._received += len(data)
+
+    def is_ready(self) -> bool:
+        """Whether the parser can have the request: it is whole, or `large`, or will never be whole."""
+        buffer = self._buffer
+        if not self._head and not self._find_head():
+            self.large = len(buffer) > LARGEST_HEAD
+            # A bare LF the parser refuses at once; the end that it must not wait for would never come.
+            return self.large or self._ended or bool(_BARE_LF.search(buffer))
+        if self._chunk:
+            self._skip_chunks()
+        if not self._chunk and len(buffer) >= self._end:
+            self.large = False
+            return True
+        self.large = self._expected or max(self._end, len(buffer)) > LARGEST
+        return self.large or self._ended
+
+    def restart_clock(self) -> None:
+        """Count a request's time from now: it has waited for a thread."""
+        self._began = time.monotonic()
+
+    def limit(self, keepalive: float) -> float:
+        """Until when the next bytes must be there."""
+        if not self._buffer:
+            return time.monotonic() + keepalive
+        return self._began + (_patience(self._received) if self._head else HEAD_S)
+
+    def _find_head(self) -> bool:
+        found = self._buffer.find(b"\r\n\r\n", self._searched)
+        if found < 0:
+            self._searched = max(0, len(self._buffer) - 3)
+            return False
+        head = bytes(self._buffer[: found + 2]).lower()
+        length, coding = _field(head, b"content-length"), _field(head, b"transfer-encoding")
+        self._head = self._end = found + 4
+        self._expected = b"\r\nexpect:" in head  # the body comes when the parser's side has asked for it
+        if length.isdigit() and len(length) < 20 and not coding:
+            self._end += int(length)
+        elif coding.endswith(b"chunked") and not length:
+            self._chunk = self._head
+        return True  # any other framing the parser refuses
+
+    def _skip_chunks(self) -> None:
+        """Walk to the end of the body, as far as it is there (RFC 9112, section 7.1)."""
+        buffer = self._buffer
+        while (line := buffer.find(b"\r\n", self._chunk)) >= 0:
+            try:
+                size = int(bytes(buffer[self._chunk : line]).partition(b";")[0], 16)
+            except ValueError:
+                size = -1
+            if size > 0:
+                self._chunk = line + 2 + size + 2
+                continue
+            last = buffer.find(b"\r\n\r\n", line)
+            if size == 0 and last < 0:
+                return
+            self._chunk = 0  # whole, or something that the parser refuses
+            self._end = last + 4 if size == 0 else 0
+            return
+
+    # What gunicorn's parser and responses ask of a socket.
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes of the request; b"" at its end.
+
+        Raises:
+            TimeoutError: They came too slowly.
+        """
+        if not self._buffer and not self._ended:
+            self._wait_for_more(size)
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _wait_for_more(self, size: int) -> None:
+        self.sock.settimeout(max(0.001, self._began + _patience(self._received) - time.monotonic()))
+        try:
+            self._buffer += self.sock.recv(size)
+        finally:
+            self.sock.setblocking(False)
+        self._ended = not self._buffer
+        self._received += len(self._buffer)
+
+    def sendall(self, data: bytes) -> None:
+        """Send; an answer's head, its first piece, leaves with the second: one packet and one call."""
+        if self._answer_head is None:
+            self._answer_head = data
+            return
+        if self._answer_head:
+            data, self._answer_head = self._answer_head + data, b""
+        self.send(data)
+
+    def flush(self) -> None:
+        """End an answer."""
+        if self._answer_head:
+            self.send(self._answer_head)
+        self._answer_head = None
+
+    def send(self, data: bytes) -> None:
+        """Send now.
+
+        Raises:
+            TimeoutError: The client does not read it.
+        """
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self.sock.settimeout(_patience(len(data)))
+            try:
+                self.sock.sendall(memoryview(data)[sent:])
+            finally:
+                self.sock.setblocking(False)
+
+    def next_request(self) -> bool:
+        """Forget the request that was answered; whether the next one can follow on this connection."""
+        if not self.parser.finish_body(max_bytes=_STEP):
+            return False
+        self._buffer[:0] = self.parser.unreader.take_buffered()  # the parser reads ahead
+        self._forget_request()
+        return True
+
+    def close_gently(self) -> None:
+        """Say that nothing more comes, so that the answer is read before the kernel resets the connection
+        for what the client is still sending (RFC 9112, section 9.6)."""
+        self.closing = True
+        self._answer_head = None
+        self._buffer.clear()
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def clear(self) -> None:
+        """Forget what the client still sends."""
+        self._buffer.clear()
+
+    def close(self) -> None:
+        self.closed = True
+        self.sock.close()
+        self.parser = None  # they know each other
+
+
+def _patience(size: int) -> float:
+    """Seconds that so many bytes may take."""
+    return PATIENCE_S + size / SLOWEST
+
+
+def _field(head: bytes, name: bytes) -> bytes:
+    """The value of a field in a head of lower case; b"" where there is none."""
+    at = head.find(b"\r\n" + name + b":")
+    if at < 0:
+        return b""
+    begin = at + len(name) + 3
+    return head[begin : head.index(b"\r\n", begin)].strip(b" \t")

@@ -1,0 +1,74 @@
+"""A WSGI application that does what a test of the worker asks for, and a worker with less patience."""
+
+import hashlib
+import json
+import os
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from mlapi import connections, worker
+
+connections.HEAD_S = 0.6
+connections.PATIENCE_S = 1.5
+worker.LINGER_S = 1.0
+if "WITHOUT_EPOLL" in os.environ:
+    del select.epoll
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    path, argument = environ["PATH_INFO"].lstrip("/").rpartition("/")[::2]
+    return ANSWERS.get(path, _tell)(environ, start_response, argument)
+
+
+def _send(start_response: Callable[..., Any], document: object) -> list[bytes]:
+    body = json.dumps(document).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _tell(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    body = environ["wsgi.input"].read()
+    digest = hashlib.sha256(body).hexdigest()
+    told = {"pid": os.getpid(), "path": argument, "bytes": len(body), "sha256": digest}
+    return _send(start_response, told)
+
+
+def _sleep(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    time.sleep(float(argument))
+    return _send(start_response, {"pid": os.getpid(), "slept": argument})
+
+
+def _ignore(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    """Answer without reading the body."""
+    return _send(start_response, {"pid": os.getpid()})
+
+
+def _large(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Length", argument)])
+    return [b"x" * int(argument)]
+
+
+def _stream(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    for number in range(int(argument)):
+        yield b"%d\n" % number
+
+
+def _fail(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterator[bytes]:
+    """Fail before the answer has begun, or after so many pieces of it."""
+    for number in range(int(argument)):
+        if number == 0:
+            start_response("200 OK", [("Content-Length", "1000")])
+        yield b"piece"
+    raise SystemExit(3) if argument == "0" else ValueError("on purpose")
+
+
+ANSWERS: dict[str, Callable[..., Iterable[bytes]]] = {
+    "sleep": _sleep,
+    "ignore": _ignore,
+    "large": _large,
+    "stream": _stream,
+    "fail": _fail,
+}

@@ -1,0 +1,339 @@
+"""gunicorn with our own worker class: what clients do to it, and what it does under long calls.
+
+The server is the real one with its real configuration, around a small application (tests/echo.py).
+"""
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server import GUNICORN, Server, ask, running
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
+)
+
+GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+
+
+@contextmanager
+def echo(tmp_path: Path, *options: str, workers: int = 1, **environ: str) -> Iterator[Server]:
+    command = [*GUNICORN[:-1], *options, "tests.echo:app"]
+    with running(tmp_path / "models", tmp_path, command, MLAPI_WORKERS=str(workers), **environ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["epoll", "poll"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker, with each of the two pollers."""
+    environ = {"WITHOUT_EPOLL": "1"} if request.param == "poll" else {}
+    with echo(tmp_path_factory.mktemp("echo"), **environ) as server:
+        yield server
+
+
+def open_socket(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+@contextmanager
+def open_sockets(server: Server, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections, on each of which this was sent."""
+    with ExitStack() as stack:
+        socks = [stack.enter_context(open_socket(server)) for _ in range(count)]
+        for sock in socks:
+            sock.sendall(sent)
+        yield socks
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def answer(sock: socket.socket, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+    response = http.client.HTTPResponse(sock, method=method)
+    response.begin()
+    return response, response.read()
+
+
+def told(sock: socket.socket) -> Any:
+    """What the application answers."""
+    response, body = answer(sock)
+    assert response.status == 200, body
+    return json.loads(body)
+
+
+def read_problem(sock: socket.socket, status: int) -> dict[str, Any]:
+    """The problem document that ends this connection."""
+    head, _, body = read_all(sock).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), head
+    assert b"Content-Type: application/problem+json" in head
+    found: dict[str, Any] = json.loads(body)
+    assert (found["status"], b"X-Request-ID: " + found["request_id"].encode() in head) == (status, True)
+    return found
+
+
+def test_requests_that_come_at_once_are_answered_in_their_order(server: Server) -> None:
+    requests = [b"GET /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" % n for n in range(200)]
+
+    with open_socket(server) as sock:
+        sock.sendall(b"".join(requests) + b"GET /end HTTP/1.0\r\n\r\n")
+        paths = re.findall(rb'"path": "(\w+)", "bytes": (\d)', read_all(sock))
+
+    assert paths == [(b"%d" % n, b"3") for n in range(200)] + [(b"end", b"0")]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"Content-Length: 5\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n",
+        b"Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n",
+    ],
+)
+def test_a_request_may_arrive_byte_by_byte(server: Server, tail: bytes) -> None:
+    with open_socket(server) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in POST + tail:
+            sock.sendall(bytes([byte]))
+
+        found = told(sock)
+
+    assert (found["bytes"], found["sha256"]) == (5, hashlib.sha256(b"hello").hexdigest())
+
+
+@pytest.mark.parametrize("size", [70_000, 1_000_000, 3_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_bodies_arrive_whole_and_the_connection_is_kept(
+    server: Server, size: int, chunked: bool
+) -> None:
+    body = bytes(range(250)) * (size // 250)
+    connection = server.connect()
+
+    for _ in range(2):
+        pieces = iter([body[: size // 3], body[size // 3 :]]) if chunked else body
+        connection.request("POST", "/", pieces, encode_chunked=chunked)
+        found = json.loads(connection.getresponse().read())
+        assert found["sha256"] == hashlib.sha256(body).hexdigest()
+        sock = connection.sock
+
+    assert sock is connection.sock is not None
+
+
+def test_a_client_that_waits_to_be_told_to_send_is_told(server: Server) -> None:
+    with open_socket(server) as sock:
+        sock.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"hello")
+
+        assert told(sock)["bytes"] == 5
+
+
+def test_head_has_no_body_and_keeps_the_connection(server: Server) -> None:
+    with open_socket(server) as sock:
+        for _ in range(2):
+            sock.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+            response, _ = answer(sock, method="HEAD")
+            assert (response.status, response.headers["Connection"]) == (200, "keep-alive")
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET /a HTTP/1.0\r\n\r\n", b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]
+)
+def test_who_asks_for_it_is_answered_and_closed(server: Server, request_: bytes) -> None:
+    with open_socket(server) as sock:
+        sock.sendall(request_)
+
+        answer = read_all(sock)
+
+    assert b"\r\nConnection: close\r\n" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["path"] == "a"
+
+
+def test_a_stream_is_chunked_and_whole(server: Server) -> None:
+    connection = server.connect()
+    connection.request("GET", "/stream/1000")
+
+    assert connection.getresponse().read() == b"".join(b"%d\n" % number for number in range(1000))
+
+
+def test_a_body_that_nobody_read_does_not_become_the_next_request(server: Server) -> None:
+    connection = server.connect()
+
+    for size in (10, 20_000):
+        connection.request("POST", "/ignore/1", b"GET / HTTP/1.1\r\n\r\n" * (size // 10))
+        assert connection.getresponse().read().startswith(b'{"pid"')
+    assert ask(connection, "GET", "/after")[1]["path"] == "after"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\n\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\nA: b", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: strange\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n", 417),
+        (b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 9000), 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: %s\r\n\r\n" % (b"a" * 9000), 431),
+        (GET % b"fail/0", 500),
+    ],
+)
+def test_what_is_no_request_is_a_problem_document_at_once(
+    server: Server, request_: bytes, status: int
+) -> None:
+    began = time.monotonic()
+    with open_socket(server) as sock:
+        sock.sendall(request_)
+
+        assert read_problem(sock, status)["title"]
+
+    assert time.monotonic() - began < 0.5
+
+
+def test_an_answer_that_breaks_off_is_closed_and_the_server_serves_on(server: Server) -> None:
+    with open_socket(server) as sock:
+        sock.sendall(GET % b"fail/2")
+        assert read_all(sock).endswith(b"piecepiece")
+
+    assert server.get("/health/live")[0] == 200
+
+
+def test_half_a_request_is_408_and_silence_is_just_closed(server: Server) -> None:
+    halves = [
+        b"GET / HT",
+        POST + b"Content-Length: 9\r\n\r\nabc",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n5",
+    ]
+    with open_socket(server) as idle:
+        for half in halves:
+            with open_socket(server) as sock:
+                sock.sendall(half)
+                assert read_problem(sock, 408)["type"] == "/problems/request-timeout"
+
+        idle.sendall(GET % b"late")
+        assert told(idle)["path"] == "late"
+
+
+SLOW = {
+    "connects only": b"",
+    "half a head": b"POST / HTTP/1.1\r\nHost: x\r\nConte",
+    "a stalled body": POST + b"Content-Length: 100\r\n\r\nabc",
+    "a stalled chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n64\r\nabc",
+    "a stalled large body": POST + b"Content-Length: 3000000\r\n\r\nabc",
+    "waits to be told, and sends nothing": POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    "reads no answer": (GET % b"large/9000000"),
+}
+
+
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
+def test_200_slow_clients_cost_the_others_nothing(server: Server, sent: bytes) -> None:
+    waits = []
+    with open_sockets(server, 200, sent):
+        for _ in range(10):
+            began = time.monotonic()
+            assert server.get("/health/live")[0] == 200
+            waits.append(time.monotonic() - began)
+
+    assert max(waits) < 1
+
+
+def test_many_connections_at_once_are_all_answered(server: Server) -> None:
+    with open_sockets(server, 800, GET % b"one") as socks:
+        assert {told(sock)["path"] for sock in socks} == {"one"}
+
+
+def test_long_calls_leave_the_others_unharmed(server: Server) -> None:
+    """Three of four threads are inside a call; the fourth reads and answers."""
+    began = time.monotonic()
+    with open_sockets(server, 3, GET % b"sleep/2") as sleepers:
+        count = 0
+        while time.monotonic() - began < 1.5:
+            assert server.get("/health/live")[0] == 200
+            count += 1
+        slept = [told(sock)["slept"] for sock in sleepers]
+
+    assert count > 50
+    assert slept == ["2"] * 3
+    assert time.monotonic() - began < 3
+
+
+def test_more_long_calls_than_threads_take_turns(server: Server) -> None:
+    with open_sockets(server, 10, GET % b"sleep/0.3") as sleepers:
+        assert {told(sock)["slept"] for sock in sleepers} == {"0.3"}
+
+    assert server.get("/health/live")[0] == 200
+
+
+def test_a_call_longer_than_gunicorns_timeout_is_answered(tmp_path: Path) -> None:
+    """Somebody tells the master that the worker lives, also when every thread is inside a call."""
+    with echo(tmp_path, "--timeout", "2") as server, open_sockets(server, 5, GET % b"sleep/4") as sleepers:
+        pids = {told(sock)["pid"] for sock in sleepers}
+
+        assert pids == set(server.workers)
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_connections_spread_over_the_workers(tmp_path: Path, start: int) -> None:
+    with echo(tmp_path, workers=2) as server:
+        answered = set[int]()
+        while len(answered) < 2:  # both have started
+            answered.add(server.get("/")[1]["pid"])
+
+        connections = [server.connect() for _ in range(16)]
+        for connection in connections:
+            connection.connect()
+        counts = Counter(ask(connection, "GET", "/")[1]["pid"] for connection in connections)
+
+    assert min(counts[pid] for pid in answered) >= 6, (start, counts)
+
+
+def test_a_worker_that_is_stuck_does_not_keep_connections_from_the_other(tmp_path: Path) -> None:
+    with echo(tmp_path, workers=2) as server:
+        stuck, _ = server.wait_for_workers()
+        os.kill(stuck, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            for _ in range(50):
+                connection = server.connect()
+                assert ask(connection, "GET", "/")[1]["pid"] != stuck
+            assert time.monotonic() - began < 2
+        finally:
+            os.kill(stuck, signal.SIGCONT)
+
+
+def test_a_worker_that_has_answered_enough_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    with echo(tmp_path, "--max-requests", "50", "--max-requests-jitter", "0") as server:
+        connection, pids = server.connect(), Counter[int]()
+        for _ in range(300):
+            pids[ask(connection, "GET", "/")[1]["pid"]] += 1
+
+    assert len(pids) >= 5
+    assert max(pids.values()) <= 51
+
+
+def test_sigterm_answers_what_was_asked_in_every_thread(tmp_path: Path) -> None:
+    with echo(tmp_path) as server, open_sockets(server, 6, GET % b"sleep/1") as sleepers:
+        assert server.get("/health/live")[0] == 200  # it waited for a thread, so they were all inside
+
+        server.signal(signal.SIGTERM)
+
+        assert {told(sock)["slept"] for sock in sleepers} == {"1"}
+        assert server.process.wait(timeout=10) == 0
