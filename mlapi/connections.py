@@ -5,6 +5,7 @@ waited, and waits itself only for what was not. Knows framing, as far as is need
 ends; what a request means, and whether it is a legal one, is the parser's business.
 """
 
+import contextlib
 import re
 import socket
 import time
@@ -38,6 +39,9 @@ class Connection:
         self.watched = True
         """Whether the poller has it."""
         self.away = False
+        self.keep = True
+        """Whether another request may follow."""
+        self.unsent: bytes | memoryview = b""
         self.closing = False
         self.closed = False
         self.large = False
@@ -105,6 +109,8 @@ class Connection:
 
     def limit(self, keepalive: float) -> float:
         """Until when the next bytes must be there."""
+        if self.unsent:
+            return time.monotonic() + PATIENCE_S
         if not self._buffer:
             return time.monotonic() + keepalive
         return self._began + (_patience(self._received) if self._head else HEAD_S)
@@ -181,21 +187,24 @@ class Connection:
         self._answer_head = None
 
     def send(self, data: bytes) -> None:
-        """Send now.
+        """Send what the kernel takes now, and keep the rest; what was kept before has to leave first.
 
         Raises:
-            TimeoutError: The client does not read it.
+            TimeoutError: The client does not read.
         """
+        if data and self.unsent:
+            self._send_rest()
+        rest = memoryview(data or self.unsent)
+        with contextlib.suppress(BlockingIOError):
+            rest = rest[self.sock.send(rest) :]
+        self.unsent = rest
+
+    def _send_rest(self) -> None:
+        self.sock.settimeout(_patience(len(self.unsent)))
         try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        if sent < len(data):
-            self.sock.settimeout(_patience(len(data)))
-            try:
-                self.sock.sendall(memoryview(data)[sent:])
-            finally:
-                self.sock.setblocking(False)
+            self.sock.sendall(self.unsent)
+        finally:
+            self.sock.setblocking(False)
 
     def next_request(self) -> bool:
         """Forget the request that was answered; whether the next one can follow on this connection."""

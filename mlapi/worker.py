@@ -26,7 +26,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from mlapi.connections import Connection
+from mlapi.connections import LARGEST_HEAD, Connection
 from mlapi.shares import Shares
 
 MOMENT_S = 0.005
@@ -37,6 +37,12 @@ YIELD_S = 0.002
 
 LINGER_S = 2.0
 """For the client's own close, after an answer that ends the connection."""
+
+UNREAD = 64 * 1024 * 1024
+"""Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
+
+GATHERED = 64 * 1024 * 1024
+"""Bytes of unfinished requests: over it, the largest wait for a thread, and are not read before."""
 
 _QUIET = 20
 """Moments without a request, after which the watch sleeps."""
@@ -64,7 +70,7 @@ class Poll:
 
     def __init__(self) -> None:
         poll = select.poll()
-        self.register, self.unregister = poll.register, poll.unregister
+        self.register, self.modify, self.unregister = poll.register, poll.modify, poll.unregister
         self._poll = poll.poll
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
@@ -100,6 +106,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._poller.register(bell.fileno(), select.POLLIN)
         self._returned: deque[tuple[Connection, bool]] = deque()
         self._queue: deque[Connection] = deque()
+        self._unread: dict[Connection, None] = {}
         self._large = 0
         self._keepalive = self._frozen.keepalive
         self._stopping = False
@@ -217,7 +224,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._shares.tell(self.age, len(self._connections))
         for connection in list(self._connections.values()):
             if not connection.away and connection.deadline < now:
-                if connection.gathered and not connection.closing:
+                if connection.gathered and not connection.closing and not connection.unsent:
                     self._refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
                     self._close_gently(connection)
                 else:
@@ -252,6 +259,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if now > self._accept_again + YIELD_S and self._shares.another_has_fewer(self.age):
             self._close_doors(for_s=YIELD_S)
             return
+        self._accept_again = 0.0  # the next one is offered to the others again
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -276,15 +284,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.watched = False
             return
         try:
-            connection.gather()
+            if connection.unsent:
+                self._send_on(connection)
+            else:
+                connection.gather()
         except OSError:
             self._drop(connection)
             return
         self._consider(connection)
 
+    def _send_on(self, connection: Connection) -> None:
+        connection.send(b"")
+        connection.deadline = connection.limit(self._keepalive)
+        if not connection.unsent:
+            del self._unread[connection]
+            self._poller.modify(connection.sock, select.POLLIN)
+            self._end_answer(connection)
+
     def _consider(self, connection: Connection) -> None:
         """Answer what is ready of what a connection has gathered."""
-        while not connection.closed:
+        while not connection.closed and not connection.unsent:
             if connection.over:
                 self._drop(connection)
                 return
@@ -293,12 +312,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 return
             if not connection.gathered or not connection.is_ready():
                 connection.deadline = connection.limit(self._keepalive)
-                return
+                if connection.gathered < LARGEST_HEAD or self._gathered() < GATHERED:
+                    return
+                connection.large = True
             if connection.large:
                 connection.away = True
                 self._queue.append(connection)
                 return
             self._answer(connection)
+
+    def _gathered(self) -> int:
+        return sum(connection.gathered for connection in self._connections.values())
 
     def _begin_large(self) -> None:
         """Half of the threads at most wait for large requests: the others are for small ones."""
@@ -338,7 +362,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not connection.watched:
             self._poller.register(connection.sock, select.POLLIN)
             connection.watched = True
-        if not keep:
+        connection.keep = keep
+        if connection.unsent:
+            self._poller.modify(connection.sock, select.POLLOUT)
+            connection.deadline = connection.limit(self._keepalive)
+            self._unread[connection] = None
+            while sum(len(other.unsent) for other in self._unread) > UNREAD:
+                self._drop(next(iter(self._unread)))
+        else:
+            self._end_answer(connection)
+
+    def _end_answer(self, connection: Connection) -> None:
+        if not connection.keep:
             self._close_gently(connection)
 
     def _take_back(self) -> None:
@@ -359,6 +394,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if connection.watched:
             self._poller.unregister(connection.sock)
         del self._connections[connection.sock.fileno()]
+        self._unread.pop(connection, None)
         connection.close()
         if not self._stopping:
             self._shares.tell(self.age, len(self._connections))

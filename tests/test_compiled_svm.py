@@ -89,8 +89,8 @@ def assert_same(estimator: Any, rows: Matrix) -> NDArray[np.bool_]:
 
 
 @st.composite
-def data(draw: st.DrawFn, classes: int) -> tuple[Matrix, NDArray[np.intp], Matrix]:
-    """Rows, the places of their classes, and rows to ask for: plain, mirrored, doubled, far, in between."""
+def data(draw: st.DrawFn, classes: int) -> tuple[Matrix, NDArray[np.intp], Matrix, Matrix]:
+    """Rows (plain, mirrored, doubled), the places of their classes, rows to ask for nearby and far away."""
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     rows, columns = draw(st.integers(4 * classes, 60)), draw(st.integers(1, 6))
     y = np.arange(rows) % classes
@@ -110,7 +110,7 @@ def data(draw: st.DrawFn, classes: int) -> tuple[Matrix, NDArray[np.intp], Matri
     X = X * 10.0 ** draw(st.integers(-6, 6)) + draw(st.sampled_from([0.0, 0.0, 1.0, 1e4]))
     between = (X[:10] + X[-10:][: len(X[:10])]) / 2
     far = X[:3] * np.array([[10.0], [1e3], [1e6]])
-    return X, y, np.vstack([X, between, far, np.zeros((1, columns)), np.full((1, columns), X.mean())])
+    return X, y, np.vstack([X, between, np.zeros((1, columns))]), far
 
 
 kernels = st.fixed_dictionaries(
@@ -135,28 +135,29 @@ def test_labels_and_decisions_are_libsvms(
 ) -> None:
     labels = drawn.draw(st.sampled_from(list(LABELS)))
     classes = drawn.draw(st.integers(2, len(LABELS[labels])))
-    X, y, rows = drawn.draw(data(classes))
+    X, y, near, far = drawn.draw(data(classes))
     shape, ties = drawn.draw(st.sampled_from([("ovr", False), ("ovr", True), ("ovo", False)]))
     wanted = {**kernel, "decision_function_shape": shape, "break_ties": ties, "max_iter": 2_000}
     machine = NuSVC(nu=0.3, **wanted) if nu else SVC(C=C, **wanted)
     estimator = fitted(machine, X, LABELS[labels][y])
 
-    assert_same(estimator, rows)
-    for row in rows[:: max(1, len(rows) // 5)]:
+    assert_same(estimator, near)
+    assert_same(estimator, np.vstack([near, far]))
+    for row in (*near[::9], *far):
         assert_same(estimator, row[None])
 
 
 @often(150)
 @given(st.data(), kernels, costs, st.booleans())
 def test_values_are_libsvms(drawn: st.DataObject, kernel: dict[str, Any], C: float, nu: bool) -> None:
-    X, y, rows = drawn.draw(data(3))
+    X, y, near, far = drawn.draw(data(3))
     machine = NuSVR if nu else SVR
     estimator = fitted(
         machine(C=C, max_iter=2_000, **kernel), X, y * drawn.draw(st.sampled_from([0, 1, 1e5]))
     )
 
-    assert_same(estimator, rows)
-    assert_same(estimator, rows[:1])
+    for rows in (near, far, near[:1], far[:1]):
+        assert_same(estimator, rows)
 
 
 @often(40)
@@ -164,12 +165,13 @@ def test_values_are_libsvms(drawn: st.DataObject, kernel: dict[str, Any], C: flo
 def test_probabilities_are_the_calibrated_machines(
     drawn: st.DataObject, kernel: dict[str, Any], classes: int
 ) -> None:
-    X, y, rows = drawn.draw(data(classes))
-    scaler = StandardScaler().fit(X)  # or a fit may not end
-    estimator = fitted(CalibratedSVC(**kernel), scaler.transform(X), LABELS["words"][y])
+    X, y, near, far = drawn.draw(data(classes))
+    scaler = StandardScaler().fit(X)  # with far rows or steep kernels a fit may not end
+    mild = {**kernel, "gamma": "scale", "degree": min(kernel["degree"], 3)}
+    estimator = fitted(CalibratedSVC(**mild), scaler.transform(X), LABELS["words"][y])
 
-    assert_same(estimator, scaler.transform(rows))
-    assert_same(estimator, scaler.transform(rows[:1]))
+    for rows in (near, far, near[:1], far[:1]):
+        assert_same(estimator, scaler.transform(rows))
 
 
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine])

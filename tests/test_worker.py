@@ -239,7 +239,6 @@ SLOW = {
     "a stalled chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n64\r\nabc",
     "a stalled large body": POST + b"Content-Length: 3000000\r\n\r\nabc",
     "waits to be told, and sends nothing": POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
-    "reads no answer": (GET % b"large/9000000"),
 }
 
 
@@ -253,6 +252,18 @@ def test_200_slow_clients_cost_the_others_nothing(server: Server, sent: bytes) -
             waits.append(time.monotonic() - began)
 
     assert max(waits) < 1
+
+
+def test_clients_that_do_not_read_their_answers_hold_no_thread_and_are_cut(server: Server) -> None:
+    began = time.monotonic()
+    with open_sockets(server, 12, GET % b"large/9000000") as deaf:
+        assert len(answer(deaf[0])[1]) == 9_000_000
+        while time.monotonic() - began < 5:
+            assert server.get("/health/live")[0] == 200
+
+        for sock in deaf[1:]:
+            with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+                answer(sock)
 
 
 def test_many_connections_at_once_are_all_answered(server: Server) -> None:

@@ -96,11 +96,12 @@ class Polynomial(_OfProducts):
 
     def __call__(self, rows: Matrix) -> tuple[Matrix, float]:
         products, largest = self.products(rows)
-        error = (self.degree * self.terms + 8) * EPSILON + self.summing
+        rounding = (self.degree * self.terms + 8) * EPSILON + self.summing
         try:
-            return _power(products, self.degree), largest**self.degree * error
+            error = largest**self.degree * rounding
         except OverflowError:
-            return products, inf
+            error = inf
+        return _power(products, self.degree), error if error < inf else inf  # nor not a number
 
 
 class Sigmoid(_OfProducts):
