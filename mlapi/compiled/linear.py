@@ -126,7 +126,7 @@ class Linear:
         near = close[~(margin[close] > self._bounds(matrix[close]))]
         doubtful = np.zeros(len(margin), dtype=bool)
         doubtful[near] = True
-        return doubtful
+        return doubtful if near.size else None
 
     def _bounds(self, matrix: Matrix) -> NDArray[np.float64]:
         sizes: NDArray[np.float64] = np.abs(matrix).dot(self._reach)

@@ -6,7 +6,6 @@ order, so that its digits are the same; only checks and copies are left out. A t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass
 from itertools import chain, combinations, combinations_with_replacement, pairwise
 from typing import Any, Protocol
@@ -162,7 +161,7 @@ def flat(estimator: Any) -> Iterator[Any]:
     if type(estimator) in SEARCHES:
         yield from flat(estimator.best_estimator_)
         return
-    if hasattr(estimator, "_sklearn_output_config"):
+    if getattr(estimator, "_sklearn_output_config", {}).get("transform", "default") != "default":
         raise Unknown
     if not _does_nothing(estimator):
         yield estimator
@@ -201,14 +200,11 @@ def _max_abs(scaler: MaxAbsScaler) -> tuple[Step, ...]:
 
 def _imputer(imputer: SimpleImputer) -> tuple[Step, ...]:
     """Of numbers. What a column without any number becomes is only known where it is kept."""
-    values = imputer.statistics_
     if not _is_nan(imputer.missing_values) or imputer._fill_dtype.kind not in "fiu":
         raise Unknown
-    values = _numbers(values)
+    values = _numbers(imputer.statistics_.astype(imputer._fill_dtype))
     if np.isnan(values).any():
         raise Unknown
-    # What scikit-learn writes into a matrix is of the type that `fit` saw.
-    values = values.astype(imputer._fill_dtype).astype(np.float64)
     marked = imputer.indicator_.features_ if imputer.add_indicator else ()
     return (Fill(values, np.array(marked, dtype=np.intp)),)
 
@@ -233,7 +229,8 @@ def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
 def _curves(splines: SplineTransformer) -> tuple[Step, ...]:
     if splines.sparse_output:
         raise Unknown
-    nameless = copy(splines)
+    nameless = SplineTransformer()
+    vars(nameless).update(vars(splines))
     vars(nameless).pop("feature_names_in_", None)  # else it would warn that the matrix has no names
     return (Curves(nameless),)
 

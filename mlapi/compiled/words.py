@@ -69,7 +69,7 @@ def tables(transformers: Sequence[Any], columns: Sequence[int]) -> tuple[tuple[T
         Unknown: Its first ones read no words, or a later one mixes columns.
     """
     reader, rest = _reader(transformers)
-    found = [_checked(codes, rows) for codes, rows in reader]
+    found = list(reader)
     if len(found) != len(columns):
         raise Unknown
     owners = np.repeat(np.arange(len(found)), [rows.shape[1] for _, rows in found])
@@ -210,9 +210,3 @@ def _groups(encoder: Any, place: int, categories: int) -> NDArray[np.intp]:
 
 def _rare(encoder: Any, place: int) -> Any:
     return encoder._infrequent_indices[place] if encoder._infrequent_enabled else None
-
-
-def _checked(codes: Codes, rows: Matrix) -> tuple[Codes, Matrix]:
-    if not rows.shape[1]:
-        raise Unknown  # a column of which nothing is left
-    return codes, rows
