@@ -5,17 +5,15 @@ server makes of a request (see `mlapi.rows`) and what training makes of a table:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
-
-if TYPE_CHECKING:
-    import pandas as pd  # half a second and 60 MB, which a server without frames saves
 
 OTHER = "_other_"
 """What `Frequent` makes of words that are not frequent."""
@@ -38,7 +36,7 @@ class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
     def transform(self, X: Any) -> NDArray[np.float64]:
         return np.asarray(X, dtype=object).astype(np.float64)
 
-    def _remember(self, X: "pd.DataFrame") -> None:
+    def _remember(self, X: pd.DataFrame) -> None:
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
 
@@ -53,14 +51,14 @@ class Frequent(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: 
     def __init__(self, most: int = 100) -> None:
         self.most = most
 
-    def fit(self, X: "pd.DataFrame", y: Any = None) -> "Frequent":
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "Frequent":
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         counts = (X[name].value_counts() for name in X.columns)
         self.words_ = [np.array(found.index[: self.most], dtype=object) for found in counts]
         return self
 
-    def transform(self, X: "pd.DataFrame") -> NDArray[Any]:
+    def transform(self, X: pd.DataFrame) -> NDArray[Any]:
         check_is_fitted(self)
         columns = (X.iloc[:, place].astype(object) for place in range(self.n_features_in_))
         kept = [
@@ -93,7 +91,7 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     A part that never changed in `fit` (the hour of plain dates) is left out; blanks are NaN throughout.
     """
 
-    def fit(self, X: "pd.DataFrame", y: Any = None) -> "CalendarParts":
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "CalendarParts":
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
@@ -103,7 +101,7 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ]
         return self
 
-    def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
         check_is_fitted(self)
         found = enumerate(zip(self.newest_us_, self.parts_, strict=True))
         columns = [
@@ -143,7 +141,7 @@ class Splines(SplineTransformer):  # type: ignore[misc]
         super().__setstate__({**state, **(splines if "bsplines_" in state else {})})
 
 
-def _moments(column: "pd.Series") -> Moments:
+def _moments(column: pd.Series) -> Moments:
     return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]
 
 
