@@ -33,7 +33,7 @@ class Connection:
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         sock.setblocking(False)
-        self.sock, self.client, self.server = sock, client, server
+        self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
         self.watched = True

@@ -32,6 +32,7 @@ def _tell(environ: dict[str, Any], start_response: Callable[..., Any], argument:
     body = environ["wsgi.input"].read()
     digest = hashlib.sha256(body).hexdigest()
     told = {"pid": os.getpid(), "path": argument, "bytes": len(body), "sha256": digest}
+    told["scheme"] = environ["wsgi.url_scheme"]
     return _send(start_response, told)
 
 

@@ -348,3 +348,13 @@ def test_sigterm_answers_what_was_asked_in_every_thread(tmp_path: Path) -> None:
 
         assert {told(sock)["slept"] for sock in sleepers} == {"1"}
         assert server.process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(("trusted", "scheme"), [("127.0.0.1", "https"), ("10.0.0.0/8", "http")])
+def test_only_a_trusted_proxy_says_what_the_scheme_was(tmp_path: Path, trusted: str, scheme: str) -> None:
+    with echo(tmp_path, "--forwarded-allow-ips", trusted) as server:
+        connection = server.connect()
+        for _ in range(2):
+            connection.request("GET", "/", headers={"X-Forwarded-Proto": "https"})
+
+            assert json.loads(connection.getresponse().read())["scheme"] == scheme
