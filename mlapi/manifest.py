@@ -26,6 +26,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 MODEL = "model.joblib"
 GOLDEN = "golden.json"
+PREDICTOR = "predictor.joblib"
 REFERENCE = "reference.json"
 REPORT = "report.html"
 

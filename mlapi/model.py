@@ -1,11 +1,13 @@
-"""One loaded version: its manifest, its estimator, what it can answer. Immutable, shared by threads."""
+"""One loaded version: its manifest, and what answers for it. Immutable, shared by threads.
+
+What answers is a compiled predictor where there is one, else the fitted estimator, through scikit-learn.
+"""
 
 import logging
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi import golden
-from mlapi.artifact import load_estimator, read_file
-from mlapi.compiled import Predictor, compiled
-from mlapi.errors import BrokenArtifact, Unanswerable, UnknownOutput, listed
-from mlapi.golden import Golden
-from mlapi.manifest import GOLDEN, Manifest, differences
+from mlapi.compiled.predictor import Answering, Predictor
+from mlapi.errors import Unanswerable, UnknownOutput, listed
+from mlapi.manifest import Manifest
 from mlapi.signature import Batch, Signature
-from mlapi.trust import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +41,23 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Model:
-    """`predictor` answers in the estimator's place, where there is one.
+class Skills:
+    """What a version can answer: the names that `include` takes, and the classes, if it tells such."""
 
-    `notes` are sentences for whoever asks about this version: what is unusual about how it serves.
-    """
+    outputs: tuple[str, ...]
+    classes: list[Any] | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """`notes` are sentences for whoever asks about this version: what is unusual about how it serves."""
 
     manifest: Manifest
-    estimator: Any
-    notes: tuple[str, ...] = ()
+    fitted: Callable[[], Any]
+    """Gives the fitted estimator. A version that is compiled may load it only now, which takes seconds."""
+    skills: Skills
     predictor: Predictor | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,14 +79,19 @@ class Model:
     def served_by(self) -> str:
         return "scikit-learn" if self.predictor is None else "compiled"
 
-    @cached_property
+    @property
+    def estimator(self) -> Any:
+        return self.fitted()
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names that `predict` takes for `include`."""
-        return outputs_of(self.estimator)
+        return self.skills.outputs
 
-    @cached_property
-    def _classes(self) -> list[Any] | None:
-        return _classes_of(self.estimator)
+    def answered_by(self, answering: Answering) -> "Model":
+        """The same version, with a compiled predictor in front of its estimator."""
+        predictor = Predictor(answering, partial(_original, self.fitted, self.signature))
+        return replace(self, predictor=predictor)
 
     def predict(self, batch: Batch, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
@@ -98,7 +109,7 @@ class Model:
             return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
         found = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
         outputs = {name: found[METHODS[name]] for name in include}
-        return Prediction(found[PREDICT], outputs, self._classes if PROBABILITIES in include else None)
+        return Prediction(found[PREDICT], outputs, self.skills.classes if PROBABILITIES in include else None)
 
     def answers(self, batch: Batch, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
         """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
@@ -124,6 +135,11 @@ class Model:
 
 _ALONE = (PREDICT,)
 _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
+
+
+def model_of(manifest: Manifest, estimator: Any) -> Model:
+    """A version that its estimator answers for."""
+    return Model(manifest, lambda: estimator, Skills(outputs_of(estimator), _classes_of(estimator)))
 
 
 def outputs_of(estimator: Any) -> tuple[str, ...]:
@@ -167,45 +183,8 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
     return pd.DataFrame(dict(batch), copy=False)
 
 
-def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
-    """Load a version from its folder, and let it prove itself on its golden rows, which also warms it up.
-
-    Raises:
-        BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
-    """
-    rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
-    other = ", ".join(differences(manifest))
-    try:
-        model = _proven(Model(manifest, load_estimator(folder, manifest, trust)), rows)
-    except BrokenArtifact as error:
-        raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
-    if not other:
-        return model
-    note = f"Served with {other}; all {len(rows.rows)} golden rows give the answers of the training."
-    return replace(model, notes=(note,))
-
-
-def _proven(model: Model, rows: Golden) -> Model:
-    """The model with the quickest path that gives its golden rows.
-
-    Raises:
-        BrokenArtifact: scikit-learn does not give them either.
-    """
-    signature, tolerance = model.signature, model.manifest.tolerance
-    predictor = compiled(model.estimator, signature.names, partial(_original, model.estimator, signature))
-    if predictor is not None:
-        quick = replace(model, predictor=predictor)
-        try:
-            golden.check(quick, signature, rows, tolerance)
-            return quick
-        except BrokenArtifact as error:
-            why = {"model": model.name, "version": model.version, "reason": str(error)}
-            logger.warning("compiled path not used", extra=why)
-    golden.check(model, signature, rows, tolerance)
-    return model
-
-
-def _original(estimator: Any, signature: Signature, method: str, batch: Batch) -> NDArray[Any]:
+def _original(fitted: Callable[[], Any], signature: Signature, method: str, batch: Batch) -> NDArray[Any]:
+    estimator = fitted()
     return _call(estimator, method, estimator_input(estimator, signature, batch))
 
 

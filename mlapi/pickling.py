@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from io import BytesIO
 from mmap import mmap
-from pickle import BUILD, NEWOBJ, NEWOBJ_EX, REDUCE
+from pickle import BUILD, NEWOBJ, NEWOBJ_EX, REDUCE, PicklingError
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, BinaryIO
 
@@ -74,6 +74,50 @@ BASE = frozenset(
 )
 """What every pipeline of this project's training needs; each algorithm declares its own beside these."""
 
+COMPILED = frozenset(
+    {
+        "builtins.slice",
+        "joblib.numpy_pickle.NumpyArrayWrapper",
+        "mlapi.compiled.columns.Moments",
+        "mlapi.compiled.columns.NumberBlock",
+        "mlapi.compiled.columns.Numbers",
+        "mlapi.compiled.columns.Preparation",
+        "mlapi.compiled.columns.WordBlock",
+        "mlapi.compiled.kernels.Polynomial",
+        "mlapi.compiled.kernels.Product",
+        "mlapi.compiled.kernels.Radial",
+        "mlapi.compiled.kernels.Sigmoid",
+        "mlapi.compiled.linear.Linear",
+        "mlapi.compiled.linear.ManyClasses",
+        "mlapi.compiled.linear.TwoClasses",
+        "mlapi.compiled.linear.Values",
+        "mlapi.compiled.linear.shares",
+        "mlapi.compiled.linear.softmax",
+        "mlapi.compiled.predictor.Additive",
+        "mlapi.compiled.predictor.Dense",
+        "mlapi.compiled.predictor.Terms",
+        "mlapi.compiled.predictor.Unscaled",
+        "mlapi.compiled.steps.Clip",
+        "mlapi.compiled.steps.Fill",
+        "mlapi.compiled.steps.Products",
+        "mlapi.compiled.steps.Scale",
+        "mlapi.compiled.svm.Calibrated",
+        "mlapi.compiled.svm.Classifier",
+        "mlapi.compiled.svm.Decisions",
+        "mlapi.compiled.svm.Regressor",
+        "mlapi.compiled.votes.OneVsOne",
+        "mlapi.compiled.votes.highest",
+        "mlapi.compiled.votes.of_two",
+        "mlapi.compiled.words.Codes",
+        "mlapi.compiled.words.Table",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy.dtype",
+        "numpy.ndarray",
+    }
+)
+"""What a compiled predictor is made of: no class of another package but numpy's arrays."""
+
 SHARED_BYTES = 1 << 16
 """Arrays from this size on are views of the file's bytes; smaller ones are cheaper as copies.
 
@@ -107,18 +151,27 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
     Raises:
         BrokenArtifact: The bytes name another class, or no estimator can be made of them here.
     """
-    names = BASE | frozenset(allowed)
+    return _load(content, BASE | frozenset(allowed))
 
-    def permit(name: str) -> None:
-        if name not in names:
-            raise NotAllowed(f"it names {name}, which is not allowed")
 
+def dump_predictor(predictor: Any) -> bytes | None:
+    """A compiled predictor and plain values; None if there is more in it than `load_predictor` takes."""
+    file = BytesIO()
     try:
-        return _Unpickler(content, permit).load()
-    except NotAllowed as error:
-        raise BrokenArtifact(str(error)) from error
-    except Exception as error:  # whatever an unpickler raises, these bytes are unusable
-        raise BrokenArtifact(f"it cannot be unpickled: {reason(error)}") from error
+        joblib.dump(predictor, file)
+        _load(file.getvalue(), COMPILED)
+    except (BrokenArtifact, PicklingError, TypeError, AttributeError):  # it holds an estimator's own parts
+        return None
+    return file.getvalue()
+
+
+def load_predictor(content: bytes) -> Any:
+    """What `dump_predictor` wrote, from bytes that were verified.
+
+    Raises:
+        BrokenArtifact: The bytes name anything but compiled parts, or nothing can be made of them here.
+    """
+    return _load(content, COMPILED)
 
 
 def decompress(content: bytes) -> bytes:
@@ -134,6 +187,19 @@ def decompress(content: bytes) -> bytes:
             except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
                 raise BrokenArtifact(f"it cannot be decompressed: {reason(error)}") from error
     return content
+
+
+def _load(content: bytes | mmap, names: Collection[str]) -> Any:
+    def permit(name: str) -> None:
+        if name not in names:
+            raise NotAllowed(f"it names {name}, which is not allowed")
+
+    try:
+        return _Unpickler(content, permit).load()
+    except NotAllowed as error:
+        raise BrokenArtifact(str(error)) from error
+    except Exception as error:  # whatever an unpickler raises, these bytes are unusable
+        raise BrokenArtifact(f"it cannot be unpickled: {reason(error)}") from error
 
 
 class _View(NumpyArrayWrapper):  # type: ignore[misc]

@@ -4,8 +4,7 @@ They are pickled with every version, so their names and attributes are part of t
 server makes of a request (see `mlapi.rows`) and what training makes of a table: the same columns.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,15 +14,12 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
+from mlapi.calendar import Moments, newest, parts_of, varying
+
 OTHER = "_other_"
 """What `Frequent` makes of words that are not frequent."""
 
 _BLANK = "_blank_"
-
-_DAY_US = 24 * 3600 * 1_000_000
-
-Moments: TypeAlias = NDArray[np.datetime64]
-"""In microseconds, without a zone; NaT where blank."""
 
 
 class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -95,19 +91,15 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
-        self.newest_us_ = np.array([_newest(moments) for moments in columns], dtype=np.int64)
-        self.parts_ = [
-            _varying(moments, newest) for moments, newest in zip(columns, self.newest_us_, strict=True)
-        ]
+        self.newest_us_ = np.array([newest(moments) for moments in columns], dtype=np.int64)
+        self.parts_ = [varying(moments, last) for moments, last in zip(columns, self.newest_us_, strict=True)]
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
         check_is_fitted(self)
         found = enumerate(zip(self.newest_us_, self.parts_, strict=True))
         columns = [
-            part
-            for place, (newest, kept) in found
-            for part in calendar(_moments(X.iloc[:, place]), newest, kept)
+            part for place, (last, kept) in found for part in parts_of(_moments(X.iloc[:, place]), last, kept)
         ]
         return np.column_stack(columns)
 
@@ -115,16 +107,6 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         found = zip(self.feature_names_in_, self.parts_, strict=True)
         return np.array([f"{name}_{part}" for name, kept in found for part in kept], dtype=object)
-
-
-def calendar(moments: Moments, newest_us: int, parts: Iterable[str]) -> list[NDArray[np.float64]]:
-    """The named parts of moments, NaN where blank; an age counts from `newest_us`."""
-    found = [_part(name, moments, newest_us) for name in parts]
-    blank = np.isnat(moments)
-    if blank.any():
-        for part in found:
-            part[blank] = np.nan
-    return found
 
 
 class Splines(SplineTransformer):  # type: ignore[misc]
@@ -143,55 +125,3 @@ class Splines(SplineTransformer):  # type: ignore[misc]
 
 def _moments(column: pd.Series) -> Moments:
     return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]
-
-
-def _count(moments: Moments, unit: str) -> NDArray[Any]:
-    """Whole units since 1970 began, which was a Thursday."""
-    return moments.astype(f"datetime64[{unit}]").astype(np.int64)
-
-
-def _day_of_month(moments: Moments) -> NDArray[Any]:
-    first = moments.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    return _count(moments, "D") - first + 1.0
-
-
-def _hours(moments: Moments) -> NDArray[Any]:
-    minutes = _count(moments, "m") % (24 * 60)
-    return minutes // 60 + minutes % 60 / 60
-
-
-_NUMBERS: Mapping[str, Callable[[Moments], NDArray[Any]]] = {
-    "year": lambda moments: _count(moments, "Y") + 1970.0,
-    "month": lambda moments: _count(moments, "M") % 12 + 1.0,
-    "day": _day_of_month,
-    "weekday": lambda moments: (_count(moments, "D") + 3) % 7 + 0.0,
-    "hour": _hours,
-}
-
-_CYCLES = {"month": 12, "weekday": 7, "hour": 24}
-"""Parts whose last value is next to the first one: a linear model sees that in their sine and cosine."""
-
-_WAVES: Mapping[str, Callable[..., Any]] = {"sin": np.sin, "cos": np.cos}
-
-_PARTS = (*_NUMBERS, "age_days", *(f"{name}_{wave}" for name in _CYCLES for wave in _WAVES))
-
-
-def _part(name: str, moments: Moments, newest_us: int) -> Any:
-    if name == "age_days":
-        return (newest_us - _count(moments, "us").astype(np.float64)) / _DAY_US
-    if name in _NUMBERS:
-        return _NUMBERS[name](moments)
-    number, wave = name.split("_")
-    return _WAVES[wave](_NUMBERS[number](moments) * (2 * np.pi / _CYCLES[number]))
-
-
-def _newest(moments: Moments) -> int:
-    known = _count(moments[~np.isnat(moments)], "us")
-    return int(known.max()) if known.size else 0
-
-
-def _varying(moments: Moments, newest_us: int) -> list[str]:
-    """The parts with more than one value; the age at least, so that there is always one."""
-    known = moments[~np.isnat(moments)]
-    found = zip(_PARTS, calendar(known, newest_us, _PARTS), strict=True)
-    return [name for name, values in found if name == "age_days" or (values != values[:1]).any()]

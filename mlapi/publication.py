@@ -18,8 +18,8 @@ from mlapi.aliases import Aliases
 from mlapi.artifact import DELETED, GONE, SIGNATURE, STAGING, sign, version_numbers
 from mlapi.golden import Golden
 from mlapi.keys import SigningKey
-from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Draft, File, Manifest
-from mlapi.model import load_model
+from mlapi.loading import load_model, stored
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, Draft, File, Manifest
 from mlapi.names import PRODUCTION, parse_version
 from mlapi.store import Store
 from mlapi.trust import Trust
@@ -58,6 +58,11 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
         unnumbered = manifest.describe(draft, 1, entries, golden.TOLERANCE)
         model = load_model(staging, unnumbered, trust)
         tolerance = golden.tolerance(model, draft.signature, answers)
+        predictor = stored(model)
+        if predictor is not None:
+            entries[PREDICTOR] = _write(staging / PREDICTOR, partial(_put, predictor))
+            unnumbered = manifest.describe(draft, 1, entries, tolerance)
+            load_model(staging, unnumbered, trust)
         return _number(store, staging, replace(unnumbered, tolerance=tolerance), key)
     except BaseException:
         disk.remove(staging)

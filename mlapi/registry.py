@@ -21,8 +21,9 @@ from mlapi import copies
 from mlapi.artifact import check_files, read_manifest
 from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
 from mlapi.inspection import look
+from mlapi.loading import load_model
 from mlapi.manifest import MODEL, Manifest
-from mlapi.model import Model, load_model
+from mlapi.model import Model
 from mlapi.names import is_model_name
 from mlapi.settings import Settings
 from mlapi.snapshot import Key, ModelRecord, Snapshot, VersionRecord

@@ -38,7 +38,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import LinearSVC, LinearSVR
 
-from mlapi.compiled import compiled
+from mlapi.compiled.predictor import Predictor
+from mlapi.compiling import compiled
 from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines
 from mlapi.signature import Batch
 from training import features
@@ -64,7 +65,8 @@ class Asked:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        self.predictor = compiled(self.estimator, self.names, self._original)
+        answering = compiled(self.estimator, self.names)
+        self.predictor = answering and Predictor(answering, self._original)
 
     def rows(self, batch: Batch) -> Any:
         if not hasattr(self.estimator, "feature_names_in_"):

@@ -13,7 +13,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlapi.artifact import read_manifest
 from mlapi.compiled.linear import Linear
-from mlapi.model import Model, load_model
+from mlapi.loading import load_model
+from mlapi.model import Model
 from mlapi.rows import Reader
 from tests.conftest import AppFactory, classes_of, publish_fitted, trusting
 

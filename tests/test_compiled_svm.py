@@ -16,7 +16,8 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.compiled.machine import Unanswered
-from mlapi.compiled.svm import MACHINES
+from mlapi.compiled.votes import OneVsOne
+from mlapi.compiling.svm import MACHINES
 
 KERNELS = ("linear", "rbf", "poly", "sigmoid")
 LABELS = {
@@ -301,3 +302,14 @@ def test_only_what_is_asked_for_is_given() -> None:
     machine = compiled(SVC().fit(X, y))
 
     assert set(machine.answer(X, ["decision_function"]).outputs) == {"decision_function"}
+
+
+def test_a_circle_of_equal_confidences_is_doubtful_only_where_confidences_break_ties() -> None:
+    decisions = np.array([[1.0, -1.0, 1.0], [1.0, 2.0, 3.0]])  # each beats one other; the first beats both
+    errors = np.full(3, 1e-12)
+
+    first_wins, _, sure = OneVsOne(3, pairs=False, break_ties=False)(decisions, errors)
+    _, _, doubtful = OneVsOne(3, pairs=False, break_ties=True)(decisions, errors)
+
+    assert (first_wins.tolist(), sure.tolist()) == ([0, 0], [False, False])
+    assert doubtful.tolist() == [True, False]

@@ -26,9 +26,9 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from mlapi.compiled import trees
 from mlapi.compiled.machine import Unanswered
-from mlapi.compiled.trees import MACHINES
+from mlapi.compiling import trees
+from mlapi.compiling.trees import MACHINES
 
 CLASSIFIERS = (
     *(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier),
@@ -134,7 +134,7 @@ def test_any_number_of_trees_is_asked_all_at_once_and_one_by_one(
     estimator = built(kind, 0, trees).fit(X, y)
 
     assert_same(estimator, X)
-    monkeypatch.setattr("mlapi.compiled.trees.NODES", 0)
+    monkeypatch.setattr("mlapi.compiling.trees.NODES", 0)
     assert_same(estimator, X)
 
 

@@ -30,8 +30,8 @@ from mlapi.audit import FILE as AUDIT
 from mlapi.changes import open_changes
 from mlapi.errors import MlapiError, ModelUnavailable
 from mlapi.keys import SigningKey, local_key
+from mlapi.loading import load_model
 from mlapi.manifest import GOLDEN, MANIFEST, MODEL, REFERENCE, REPORT
-from mlapi.model import load_model
 from mlapi.registry import Registry, open_registry
 from mlapi.store import GONE
 from mlapi.trust import trust_of

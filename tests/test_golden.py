@@ -16,8 +16,9 @@ from mlapi.aliases import Alias, change_aliases
 from mlapi.artifact import read_manifest
 from mlapi.errors import BrokenArtifact
 from mlapi.golden import LOOSEST, TOLERANCE, Golden, check, distance, from_bytes
+from mlapi.loading import load_model
 from mlapi.manifest import GOLDEN, MANIFEST, PINNED, Draft, describe
-from mlapi.model import Model, load_model
+from mlapi.model import Model, model_of
 from mlapi.signature import Feature, Signature, Target
 from tests.conftest import AppFactory, classes_of, publish_fitted, resign, trusting
 from training.features import describe_features
@@ -91,7 +92,7 @@ def model_and_golden() -> tuple[Model, Golden, Signature]:
     signature = Signature((Feature("x"),), Target("t", "category"))
     rows = frame.iloc[golden_rows(frame, signature)]
     draft = Draft(name="m", algorithm="a", task="t", signature=signature, parameters={}, metrics={}, data={})
-    model = Model(describe(draft, 1, {}, TOLERANCE), fitted)
+    model = model_of(describe(draft, 1, {}, TOLERANCE), fitted)
     return model, golden(fitted, rows.to_numpy(), rows, signature), signature
 
 

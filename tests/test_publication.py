@@ -14,7 +14,7 @@ from mlapi import disk, publication
 from mlapi.aliases import Alias, read_aliases
 from mlapi.artifact import check_files, read_manifest, version_numbers
 from mlapi.errors import BrokenArtifact
-from mlapi.manifest import GOLDEN, MODEL
+from mlapi.manifest import GOLDEN, MODEL, PREDICTOR
 from mlapi.publication import sweep
 from mlapi.store import Folder
 from tests.conftest import publish_fitted, trusting
@@ -67,7 +67,7 @@ def test_a_file_that_somebody_else_adds_is_not_signed(
 
     monkeypatch.setattr(disk, "write_with", add)
 
-    assert set(line(tmp_path).files) == {MODEL, GOLDEN}
+    assert set(line(tmp_path).files) == {MODEL, GOLDEN, PREDICTOR}
 
 
 def test_versions_are_numbered_and_the_first_becomes_production(tmp_path: Path) -> None:
@@ -215,4 +215,4 @@ def test_staging_is_hidden_from_readers(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(publication, "load_model", look)
     line(tmp_path)
 
-    assert seen == [[]]
+    assert seen == [[], []]  # once without the compiled predictor, once with it

@@ -1,9 +1,5 @@
-"""A fitted estimator -> a function on plain arrays that gives scikit-learn's own answers, quickly.
+"""What answers in a fitted estimator's place: plain numbers and numpy, without scikit-learn.
 
-What it does not understand exactly it leaves to scikit-learn. Knows estimators and batches; knows nothing
-of versions, files or HTTP.
+Made of fitted estimators by `mlapi.compiling`, and stored with a version, so that a server needs nothing
+else: the names of these classes, and what they keep, are part of the format (`mlapi.loading`).
 """
-
-from mlapi.compiled.predictor import Predictor, compiled
-
-__all__ = ["Predictor", "compiled"]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from mlapi.compiled.machine import Unanswered
 from mlapi.signature import Matrix
@@ -65,6 +64,8 @@ class Radial:
 
     def _from_differences(self, rows: Matrix) -> tuple[Matrix, float]:
         """As libsvm does it; an error of the distance d shrinks with exp(-d), to d exp(-d) < 1 of it."""
+        from scipy.spatial.distance import cdist  # noqa: PLC0415 - seldom used, and SciPy takes 50 MB
+
         exponents = cdist(rows, self.vectors, "sqeuclidean")
         exponents *= -self.gamma
         return np.exp(exponents, out=exponents), 2 * self.rounding + self.summing

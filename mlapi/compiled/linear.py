@@ -1,49 +1,32 @@
-"""Linear models -> a matrix product, and what scikit-learn reads off its result.
+"""Linear models as a matrix product, and what scikit-learn reads off its result.
 
 A model of one row of coefficients gives a score a row, one of several a row of scores for each of them:
 kept class by class, because numpy compares long rows much faster than many short ones.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dasum
-from scipy.special import expit
-from sklearn.linear_model import (
-    ElasticNet,
-    ElasticNetCV,
-    Lasso,
-    LassoCV,
-    LinearRegression,
-    LogisticRegression,
-    LogisticRegressionCV,
-    Ridge,
-    RidgeClassifier,
-    RidgeClassifierCV,
-    RidgeCV,
-)
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.svm import LinearSVC, LinearSVR
 
-from mlapi.compiled.machine import Answer, Machines, Unanswered
-from mlapi.compiled.preprocessing import Scale, Step, Unknown
+from mlapi.compiled.machine import Answer, Unanswered, Uncompilable, logistic
 from mlapi.signature import Matrix
 
 Scores = NDArray[np.float64]
 
+
 PREDICT, PROBABILITIES, DECISION = "predict", "predict_proba", "decision_function"
 
-FARTHEST = 1e4
-"""How many spreads a column's mean may be from zero for its scaler to be folded into the coefficients: each
-power of ten is a digit lost, and 1e-9 is promised."""
 
 SMALLEST, LARGEST = 1e-250, 1e250
 """Folded coefficients outside are not kept: their products could overflow where scikit-learn's do not."""
 
+
 _EPSILON = float(np.finfo(np.float64).eps)
+
+
 _TINY = 1e-290
 """What products lose that are too small for a float64."""
 
@@ -74,7 +57,7 @@ class Linear:
         self.constant = float(np.abs(bias).max()) if constant is None else constant
         self.methods = reading.methods
         if not self.constant < LARGEST:
-            raise Unknown
+            raise Uncompilable
         self._is_single = len(weights) == 1
         self._row, self._start = np.ascontiguousarray(weights[0]), float(bias[0])
         self._starts = bias[:, None]
@@ -97,7 +80,7 @@ class Linear:
         scores = self._scores(matrix)
         if beside is not None:
             scores += beside
-        if not math.isfinite(scores.item() if scores.size == 1 else dasum(scores.ravel())):
+        if not math.isfinite(scores.item() if scores.size == 1 else scores.sum()):
             raise Unanswered
         doubtful = self._doubtful(matrix, scores) if PREDICT in methods else None
         return Answer(self.reading.outputs(scores, methods), doubtful)
@@ -119,7 +102,7 @@ class Linear:
         if isinstance(margin, float):
             return None if margin > self._bounds(matrix).item() else np.ones(1, dtype=bool)
         # One bound for all rows costs a tenth of one for each, and leaves few of them.
-        all_sizes = dasum(matrix.ravel(order="K")) if matrix.size else 0.0
+        all_sizes = _sum_of_sizes(matrix)
         close = np.flatnonzero(~(margin > self._most * all_sizes + self._least))
         if not close.size:
             return None
@@ -135,37 +118,10 @@ class Linear:
         return sizes
 
 
-def folded(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, ...]]:
-    """The same model of what stands before its scalers, and the steps that are left.
-
-    A scaler whose column lies far from zero is left too: subtracting first, as scikit-learn does, keeps the
-    digits that all its values share out of the sum.
-    """
-    left = list(steps)
-    while left and isinstance(left[-1], Scale):
-        found = _folded(linear, left[-1])
-        if found is None:
-            break
-        linear = found
-        left.pop()
-    return linear, tuple(left)
-
-
-def _folded(linear: Linear, scale: Scale) -> Linear | None:
-    ones = np.ones(linear.weights.shape[1])
-    divide = ones if scale.divide is None else scale.divide
-    multiply = ones if scale.multiply is None else scale.multiply
-    subtract = 0 * ones if scale.subtract is None else scale.subtract
-    add = 0 * ones if scale.add is None else scale.add
-    weights = linear.weights / divide * multiply
-    sizes = np.abs(weights)
-    moved = np.maximum(np.abs(subtract / divide * multiply), np.abs(add))
-    bias = linear.bias - weights.dot(subtract) + linear.weights.dot(add)
-    terms = sizes.dot(np.abs(subtract)) + np.abs(linear.weights).dot(np.abs(add))
-    is_kept = (linear.weights == 0) | ((sizes > SMALLEST) & (sizes < LARGEST))
-    if not (is_kept.all() and (moved <= FARTHEST).all() and (terms < LARGEST).all()):
-        return None
-    return Linear(weights, bias, linear.reading, linear.constant + float(terms.max()))
+def _sum_of_sizes(matrix: Matrix) -> float:
+    """At least that, by one dot product (Cauchy and Schwarz)."""
+    flat = matrix.ravel(order="K")
+    return math.sqrt(flat.size * float(flat.dot(flat)))
 
 
 class Values:
@@ -215,7 +171,7 @@ class TwoClasses:
 
     def _probabilities(self, scores: Scores) -> NDArray[np.float64]:
         found = np.empty((len(scores), 2))
-        expit(scores, out=found[:, 1])
+        found[:, 1] = logistic(scores)
         np.subtract(1, found[:, 1], out=found[:, 0])
         return found
 
@@ -250,87 +206,16 @@ class ManyClasses:
         return lead
 
 
-def _softmax(scores: Scores) -> Scores:
+def softmax(scores: Scores) -> Scores:
     """As `sklearn.utils.extmath.softmax`."""
     found: Scores = np.exp(scores - scores.max(axis=0))
     found /= found.sum(axis=0)
     return found
 
 
-def _sigmoids(scores: Scores) -> Scores:
+def shares(scores: Scores) -> Scores:
     """As `OneVsRestClassifier.predict_proba`: a row without any probability stays one."""
-    found: Scores = expit(scores)
+    found: Scores = logistic(scores)
     sums = found.sum(axis=0)
     np.divide(found, sums, out=found, where=sums != 0)
     return found
-
-
-def _regressor(model: Any) -> Linear | None:
-    coefficients = np.asarray(model.coef_)
-    return _linear(coefficients, model.intercept_, Values(is_flat=coefficients.ndim == 1))
-
-
-def _classifier(model: Any) -> Linear | None:
-    """One of scikit-learn's `LinearClassifierMixin`, which reads labels off scores."""
-    has_probabilities = hasattr(model, "predict_proba")
-    reading = _classes(model.classes_, _softmax if has_probabilities else None)
-    return _linear(model.coef_, model.intercept_, reading)
-
-
-def _logistic(model: Any) -> Linear | None:
-    if getattr(model, "multi_class", "auto") not in ("auto", "multinomial", "deprecated"):
-        return None
-    return _classifier(model)
-
-
-def _ridge_classifier(model: Any) -> Linear | None:
-    is_multilabel = model._label_binarizer.y_type_.startswith("multilabel")
-    return None if is_multilabel else _classifier(model)
-
-
-def _one_vs_rest(model: Any) -> Linear | None:
-    """Of logistic regressions: the models' coefficients one below the other."""
-    kinds = set(map(type, model.estimators_))
-    if kinds != {LogisticRegression} or model.multilabel_:
-        return None
-    reading = _classes(model.classes_, _sigmoids)
-    weights = np.concatenate([one.coef_ for one in model.estimators_])
-    bias = np.concatenate([one.intercept_ for one in model.estimators_])
-    return _linear(weights, bias, reading)
-
-
-def _classes(classes: Any, normalize: Callable[[Scores], Scores] | None) -> Reading | None:
-    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
-        return None
-    if len(classes) == 2:
-        return TwoClasses(classes, has_probabilities=normalize is not None)
-    return ManyClasses(classes, normalize)
-
-
-def _linear(coefficients: Any, intercept: Any, reading: Reading | None) -> Linear | None:
-    weights = np.asarray(coefficients)
-    if (
-        reading is None
-        or weights.dtype.kind != "f"
-        or weights.itemsize > 8
-        or weights.ndim > 2
-        or not weights.size
-    ):
-        return None
-    weights = np.atleast_2d(weights).astype(np.float64)
-    bias = np.broadcast_to(np.asarray(intercept, dtype=np.float64), len(weights)).copy()
-    are_finite = np.isfinite(weights).all() and np.isfinite(bias).all()
-    return Linear(weights, bias, reading) if are_finite else None
-
-
-MACHINES: Machines = {
-    **dict.fromkeys(
-        (LinearRegression, Ridge, RidgeCV, Lasso, LassoCV, ElasticNet, ElasticNetCV, LinearSVR), _regressor
-    ),
-    LogisticRegression: _logistic,
-    LogisticRegressionCV: _logistic,
-    RidgeClassifier: _ridge_classifier,
-    RidgeClassifierCV: _ridge_classifier,
-    LinearSVC: _classifier,
-    OneVsRestClassifier: _one_vs_rest,
-}

@@ -1,16 +1,17 @@
-"""What a compiled final estimator is asked, and what it answers.
+"""What a compiled final estimator is asked, and what it answers. Knows no pipelines."""
 
-Knows neither pipelines nor any estimator: `linear.py`, `svm.py` and `trees.py` make machines of those.
-"""
-
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.signature import Matrix
+
+
+class Uncompilable(Exception):
+    """Something that is not understood exactly: the whole pipeline stays with scikit-learn."""
 
 
 class Unanswered(Exception):
@@ -39,5 +40,8 @@ class Machine(Protocol):
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer: ...
 
 
-Machines: TypeAlias = Mapping[type, Callable[[Any], Machine | None]]
-"""By the exact type of a fitted estimator; None for a configuration that is not known."""
+def logistic(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)), with numpy's warnings off; SciPy's `expit` is the same, and takes SciPy."""
+    found = np.exp(-values)
+    found += 1
+    return np.reciprocal(found, out=found)

@@ -39,8 +39,9 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from mlapi.compiled.grove import merged_histogram_trees, merged_trees, numbered, running_sums
-from mlapi.compiled.machine import Answer, Machines, Unanswered
+from mlapi.compiled.machine import Answer, Unanswered
+from mlapi.compiling.grove import merged_histogram_trees, merged_trees, numbered, running_sums
+from mlapi.compiling.machines import Machines
 from mlapi.signature import Matrix
 
 PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"

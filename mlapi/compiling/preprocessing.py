@@ -8,7 +8,7 @@ order, so that its digits are the same; only checks and copies are left out. A t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, combinations, combinations_with_replacement, pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,101 +25,10 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from mlapi.compiled.machine import Unanswered
+from mlapi.compiled.machine import Uncompilable
+from mlapi.compiled.steps import Clip, Fill, Products, Scale, Step
 from mlapi.preprocessing import Splines
 from mlapi.signature import Matrix
-
-
-class Unknown(Exception):
-    """Something that is not understood exactly: the whole pipeline stays with scikit-learn."""
-
-
-class Step(Protocol):
-    def apply(self, matrix: Matrix) -> Matrix: ...
-
-    def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The column that each resulting one is made of, if it is made of one.
-
-        Raises:
-            Unknown: It is made of several.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """`(x - subtract) / divide * multiply + add`, what of it there is."""
-
-    subtract: NDArray[np.float64] | None = None
-    divide: NDArray[np.float64] | None = None
-    multiply: NDArray[np.float64] | None = None
-    add: NDArray[np.float64] | None = None
-
-    def apply(self, matrix: Matrix) -> Matrix:
-        if self.subtract is not None:
-            matrix = matrix - self.subtract
-        if self.divide is not None:
-            matrix = matrix / self.divide
-        if self.multiply is not None:
-            matrix = matrix * self.multiply
-        return matrix if self.add is None else matrix + self.add
-
-    def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
-        return owners
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    low: float
-    high: float
-
-    def apply(self, matrix: Matrix) -> Matrix:
-        if np.isinf(matrix).any():  # which scikit-learn refuses, and this would hide
-            raise Unanswered
-        return np.minimum(np.maximum(matrix, self.low), self.high)
-
-    def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
-        return owners
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """Blanks get `values`; columns of marks say where the `marked` ones were blank."""
-
-    values: NDArray[np.float64]
-    marked: NDArray[np.intp]
-
-    def apply(self, matrix: Matrix) -> Matrix:
-        blank = np.isnan(matrix)
-        filled = np.where(blank, self.values, matrix)
-        return (
-            np.concatenate((filled, blank.take(self.marked, axis=1)), axis=1) if self.marked.size else filled
-        )
-
-    def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
-        return np.concatenate((owners, owners[self.marked]))
-
-
-@dataclass(frozen=True, slots=True)
-class Products:
-    """Products of columns, by degree: each is one of the degree below times a column; then those `kept`.
-
-    The factors are multiplied in scikit-learn's order, from the last column of a term to its first.
-    """
-
-    factors: tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]
-    kept: slice
-    bias: bool
-
-    def apply(self, matrix: Matrix) -> Matrix:
-        terms = [matrix]
-        for below, column in self.factors:
-            terms.append(terms[-1].take(below, axis=1) * matrix.take(column, axis=1))
-        found = np.concatenate(terms, axis=1)[:, self.kept]
-        return np.concatenate((np.ones((len(found), 1)), found), axis=1) if self.bias else found
-
-    def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
-        raise Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +41,7 @@ class Curves:
         return self.transformer.transform(matrix)  # type: ignore[no-any-return]
 
     def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
-        raise Unknown
+        raise Uncompilable
 
 
 SEARCHES = (GridSearchCV, RandomizedSearchCV)
@@ -142,7 +51,7 @@ SEARCHES = (GridSearchCV, RandomizedSearchCV)
 def steps(transformers: Iterable[Any]) -> tuple[Step, ...]:
     """
     Raises:
-        Unknown: One of them is not understood.
+        Uncompilable: One of them is not understood.
     """
     return tuple(chain.from_iterable(_steps(transformer) for transformer in transformers))
 
@@ -151,7 +60,7 @@ def flat(estimator: Any) -> Iterator[Any]:
     """An estimator's steps, those of pipelines in it one by one, without those that do nothing.
 
     Raises:
-        Unknown: A step gives frames.
+        Uncompilable: A step gives frames.
     """
     if estimator is None or (isinstance(estimator, str) and estimator == "passthrough"):
         return
@@ -162,7 +71,7 @@ def flat(estimator: Any) -> Iterator[Any]:
         yield from flat(estimator.best_estimator_)
         return
     if getattr(estimator, "_sklearn_output_config", {}).get("transform", "default") != "default":
-        raise Unknown
+        raise Uncompilable
     if not _does_nothing(estimator):
         yield estimator
 
@@ -174,7 +83,7 @@ def _does_nothing(estimator: Any) -> bool:
 def _steps(transformer: Any) -> tuple[Step, ...]:
     compile_step = STEPS.get(type(transformer))
     if compile_step is None:
-        raise Unknown
+        raise Uncompilable
     return compile_step(transformer)
 
 
@@ -201,10 +110,10 @@ def _max_abs(scaler: MaxAbsScaler) -> tuple[Step, ...]:
 def _imputer(imputer: SimpleImputer) -> tuple[Step, ...]:
     """Of numbers. What a column without any number becomes is only known where it is kept."""
     if not _is_nan(imputer.missing_values) or imputer._fill_dtype.kind not in "fiu":
-        raise Unknown
+        raise Uncompilable
     values = _numbers(imputer.statistics_.astype(imputer._fill_dtype))
     if np.isnan(values).any():
-        raise Unknown
+        raise Uncompilable
     marked = imputer.indicator_.features_ if imputer.add_indicator else ()
     return (Fill(values, np.array(marked, dtype=np.intp)),)
 
@@ -212,7 +121,7 @@ def _imputer(imputer: SimpleImputer) -> tuple[Step, ...]:
 def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
     low, high = expansion._min_degree, expansion._max_degree
     if high < 1:
-        raise Unknown
+        raise Uncompilable
     choose = combinations if expansion.interaction_only else combinations_with_replacement
     columns = range(expansion.n_features_in_)
     terms = [list(choose(columns, degree)) for degree in range(1, high + 1)]
@@ -228,7 +137,7 @@ def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
 
 def _curves(splines: SplineTransformer) -> tuple[Step, ...]:
     if splines.sparse_output:
-        raise Unknown
+        raise Uncompilable
     nameless = SplineTransformer()
     vars(nameless).update(vars(splines))
     vars(nameless).pop("feature_names_in_", None)  # else it would warn that the matrix has no names
@@ -251,11 +160,11 @@ def _numbers(fitted: Any) -> NDArray[np.float64]:
     """Fitted numbers; those of 32 bits meet 64 in scikit-learn as well.
 
     Raises:
-        Unknown: They are no numbers, or not in a row.
+        Uncompilable: They are no numbers, or not in a row.
     """
     values = np.asarray(fitted)
     if values.dtype.kind not in "fiu" or values.itemsize > 8 or values.ndim != 1:
-        raise Unknown
+        raise Uncompilable
     return values.astype(np.float64)
 
 

@@ -1,0 +1,118 @@
+"""A version's folder -> a `Model` that has proven itself on its golden rows, by the quickest path that does.
+
+Three paths, each tried where the one before is missing or fails: the compiled predictor that was stored with
+the version, which needs neither scikit-learn nor any pickled estimator; the estimator, compiled here; the
+estimator as it is.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlapi import golden
+from mlapi.artifact import check_files, load_estimator, read_file
+from mlapi.errors import BrokenArtifact
+from mlapi.golden import Golden
+from mlapi.manifest import GOLDEN, PREDICTOR, Manifest, differences
+from mlapi.model import Model, Skills, model_of
+from mlapi.pickling import dump_predictor, load_predictor
+from mlapi.trust import Trust
+
+logger = logging.getLogger(__name__)
+
+_FORM = 1
+"""Of what is stored. With another one the estimator is compiled anew: raise it when the classes of
+`mlapi.compiled` change what they keep."""
+
+
+def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
+    """Load a version, and let it prove itself, which also warms it up.
+
+    Raises:
+        BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
+    """
+    rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
+    check_files(folder, manifest)
+    other = ", ".join(differences(manifest))
+    try:
+        model = _proven(_paths(folder, manifest, trust), rows)
+    except BrokenArtifact as error:
+        raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
+    if not other:
+        return model
+    note = f"Served with {other}; all {len(rows.rows)} golden rows give the answers of the training."
+    return replace(model, notes=(note,))
+
+
+def stored(model: Model) -> bytes | None:
+    """The content of a file that spares the next load the estimator; None if this model needs it."""
+    if model.predictor is None:
+        return None
+    skills = {"outputs": model.skills.outputs, "classes": model.skills.classes}
+    return dump_predictor({"form": _FORM, "answering": model.predictor.answering, **skills})
+
+
+def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
+    """The ways in which this version can be served, the quickest first."""
+    fitted = _once(partial(load_estimator, folder, manifest, trust))
+    if PREDICTOR in manifest.files:
+        model = _from_store(read_file(folder, manifest, PREDICTOR), manifest, fitted)
+        if model is not None:
+            yield model
+    model = replace(model_of(manifest, fitted()), fitted=fitted)
+    from mlapi.compiling import compiled  # noqa: PLC0415 - scikit-learn: only where it is needed
+
+    answering = compiled(fitted(), manifest.signature.names)
+    if answering is not None:
+        yield model.answered_by(answering)
+    yield model
+
+
+def _proven(paths: Iterator[Model], rows: Golden) -> Model:
+    """The first one that gives the golden rows.
+
+    Raises:
+        BrokenArtifact: None does; the reason is that of the last one.
+    """
+    for model in paths:
+        try:
+            golden.check(model, model.signature, rows, model.manifest.tolerance)
+            return model
+        except BrokenArtifact as error:
+            if model.predictor is None:
+                raise
+            why = {"model": model.name, "version": model.version, "reason": str(error)}
+            logger.warning("compiled path not used", extra=why)
+    raise AssertionError("the last path has no predictor")
+
+
+def _from_store(content: bytes, manifest: Manifest, fitted: Callable[[], Any]) -> Model | None:
+    try:
+        found = load_predictor(content)
+        if found["form"] != _FORM:
+            return None
+        skills = Skills(tuple(found["outputs"]), found["classes"])
+        return Model(manifest, fitted, skills).answered_by(found["answering"])
+    except (BrokenArtifact, LookupError, TypeError, AttributeError) as error:  # of another mlapi
+        why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}
+        logger.warning("stored predictor not used", extra=why)
+        return None
+
+
+def _once(load: Callable[[], Any]) -> Callable[[], Any]:
+    """Loads when first called, whoever else calls at that moment."""
+    found: list[Any] = []
+    lock = threading.Lock()
+
+    def loaded() -> Any:
+        if not found:
+            with lock:
+                if not found:
+                    found.append(load())
+        return found[0]
+
+    return loaded
