@@ -364,7 +364,7 @@ def test_tables_answer_as_scikit_learn_does(data: st.DataObject) -> None:
     target = target_of(draw, rows, kind)
     try:
         asked = Asked(fitted(pipeline, pd.DataFrame(table), target), tuple(table))
-    except ValueError:  # nothing is left of the columns, or such numbers cannot be fitted
+    except (ValueError, ZeroDivisionError):  # no column is left, or such numbers cannot be fitted
         return
 
     other = table_of(draw, 12, blanks=blanks, words=WORDS + UNSEEN)
