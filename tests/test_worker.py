@@ -10,6 +10,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.server import GUNICORN, Server, ask, running
+from tests.server import GUNICORN, ROOT, Server, ask, running
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
@@ -358,3 +360,10 @@ def test_only_a_trusted_proxy_says_what_the_scheme_was(tmp_path: Path, trusted: 
             connection.request("GET", "/", headers={"X-Forwarded-Proto": "https"})
 
             assert json.loads(connection.getresponse().read())["scheme"] == scheme
+
+
+def test_arithmetic_has_one_thread_because_numpy_comes_after_the_environment() -> None:
+    """gunicorn imports the worker before it sets OMP_NUM_THREADS and the like."""
+    code = "import sys, mlapi.worker, mlapi.settings, mlapi.server; sys.exit('numpy' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
