@@ -1,11 +1,12 @@
-# Everything runs in .venv, made from requirements.lock, and for tests and checks from requirements-dev.lock too; a
-# step that is done is not done again.
+# Everything runs in .venv, made from requirements.lock, and for tests and checks from requirements-dev.lock too, for
+# the benchmark from requirements-bench.lock; a step that is done is not done again.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
+PEERS := $(VENV)/.peers
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
@@ -17,7 +18,7 @@ SETTINGS += MLAPI_HOST="$(HOST)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train serve test lint lock
+.PHONY: help setup train serve test lint bench lock
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,10 @@ $(TOOLS): $(READY) requirements-dev.lock
 	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(PEERS): $(READY) requirements-bench.lock
+	$(PIP) --require-hashes -r requirements-bench.lock
+	@touch $@
+
 train: $(READY) ## train every recipe of config/models.toml
 	$(BIN)/mlapi train
 
@@ -50,7 +55,12 @@ lint: $(TOOLS) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into both locks (needs uv)
+bench: $(PEERS) ## measure this server beside others (a quarter of an hour; needs Linux and wrk; BENCH=--quick)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into the locks (needs uv)
 	$(RESOLVE) --upgrade --extra build --extra parquet --output-file requirements.lock pyproject.toml
 	$(RESOLVE) --upgrade --extra build --extra parquet --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
+	$(RESOLVE) --upgrade --extra build --extra parquet --extra bench --constraint requirements-dev.lock \
+		--output-file requirements-bench.lock pyproject.toml
