@@ -99,7 +99,9 @@ def _rounds(
 
 
 def _told(story: str, call: Callable[..., T], *given: Any) -> T:
-    """Call, and say meanwhile what is done."""
+    """Call, and say meanwhile what is done; a file keeps it."""
+    if not console.is_terminal:
+        console.print(story)
     with console.status(story):
         return call(*given)
 

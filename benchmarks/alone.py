@@ -44,16 +44,21 @@ def measure_alone(models: Models, seconds: int) -> Round:
 
 
 def smallest_share(models: Models) -> float:
-    """Of two workers' processor time under 16 kept-alive connections, after one start; 0 is an idle one."""
+    """Of the workers' processor time under 16 kept-alive connections, after a start; 0 is an idle one."""
     asked = _asked(ROW, models)
     requests = write_requests(models.folder / "alone", asked)
     with started(SERVERS[OURS], models) as process:
         wait(process, asked[:1])
+        load(
+            process, requests, WORKS[ROW].connections, 1
+        )  # what a worker's own start takes is no sign of work
         before = process.cpu_s()
         load(process, requests, WORKS[ROW].connections, 1)
         after = process.cpu_s()
-    spent = [after[pid] - before.get(pid, 0.0) for pid in list(after)[1:]]  # the first one only watches
-    return min(spent) / sum(spent)
+    less, more = sorted(after[pid] - before.get(pid, 0.0) for pid in after)[
+        -2:
+    ]  # the first process only watches
+    return less / (less + more)
 
 
 def _many_models(models: Models, seconds: int) -> tuple[Load, Load]:

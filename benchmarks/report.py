@@ -77,7 +77,7 @@ def alone_sentence(alone: dict[str, Any]) -> str:
 def sentence(results: dict[str, Any]) -> str:
     """What the README says of the figures."""
     ratios = {
-        (name, work): f"{results['ratios'][name][OURS][work]['cpu_us']:.2f} ×"
+        (name, work): f"{results['ratios'][name][OURS][work]['cpu_us']:.2f} times"
         for name in (FLOOR, TUTORIAL)
         for work in (ROW, RECORD, THOUSAND)
     }

@@ -35,22 +35,11 @@ class Server:
 
 
 def _granian(app: str) -> tuple[str, ...]:
-    return (
-        "granian",
-        "--interface",
-        "wsgi",
-        "--workers",
-        "2",
-        "--log-level",
-        "warning",
-        "--port",
-        "{port}",
-        app,
-    )
+    return ("granian", "--interface", "wsgi", "--workers", "2", "--port", "{port}", app)
 
 
 def _fastapi(kind: str) -> Server:
-    command = ("uvicorn", "--workers", "2", "--no-access-log", "--log-level", "warning", "--port", "{port}")
+    command = ("uvicorn", "--workers", "2", "--no-access-log", "--port", "{port}")
     return Server(
         f"fastapi-{kind}",
         f"FastAPI, {kind}",

@@ -210,3 +210,11 @@ def test_the_picture_is_small_and_the_same_for_the_same_figures() -> None:
     assert "101 µs (×0.12)" in words
     assert len(drawing) < 100_000
     assert picture.draw(results()) == drawing
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    kept = ROOT / "benchmarks" / "results.json"
+
+    assert report.sentence(json.loads(kept.read_text())) in (ROOT / "README.md").read_text().replace(
+        "\n", " "
+    )
