@@ -83,15 +83,15 @@ def read_manifest(folder: Path, trust: Trust, *, partial: bool = False) -> Manif
     return found
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
-    """Check the digest of every file that the manifest lists; unpickles nothing.
+def check_files(folder: Path, manifest: Manifest, *names: str) -> None:
+    """Check the digests of files that the manifest lists, all of them if none is named; unpickles nothing.
 
     Raises:
         BrokenArtifact: A file is missing or altered.
     """
-    for name, entry in manifest.files.items():
+    for name in names or manifest.files:
         try:
-            _compare(name, entry, describe_file(folder / name))
+            _compare(name, manifest.files[name], describe_file(folder / name))
         except OSError as error:
             raise BrokenArtifact(f"{name} cannot be read: {error.strerror}") from error
 

@@ -17,7 +17,7 @@ from mlapi import golden
 from mlapi.artifact import check_files, load_estimator, read_file
 from mlapi.errors import BrokenArtifact
 from mlapi.golden import Golden
-from mlapi.manifest import GOLDEN, PREDICTOR, Manifest, differences
+from mlapi.manifest import GOLDEN, MODEL, PREDICTOR, Manifest, differences
 from mlapi.model import Model, Skills, model_of
 from mlapi.pickling import dump_predictor, load_predictor
 from mlapi.trust import Trust
@@ -36,7 +36,7 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
         BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
     """
     rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
-    check_files(folder, manifest)
+    check_files(folder, manifest, MODEL)  # which may be loaded much later
     other = ", ".join(differences(manifest))
     try:
         model = _proven(_paths(folder, manifest, trust), rows)
