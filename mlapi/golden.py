@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mlapi.errors import BrokenArtifact, MlapiError, reason
 from mlapi.refusals import InvalidRows
 from mlapi.rows import Reader
-from mlapi.signature import Batch, Signature
+from mlapi.signature import Signature
 
 PREDICTION = "prediction"
 
@@ -41,7 +41,7 @@ a decision value near zero is the difference of large numbers, and has no more d
 class Answering(Protocol):
     """A loaded model, as far as its golden rows are concerned."""
 
-    def answers(self, batch: Batch, outputs: Any) -> Mapping[str, NDArray[Any]]: ...
+    def answers(self, batch: Any, outputs: Any) -> Mapping[str, NDArray[Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +78,40 @@ def check(model: Answering, signature: Signature, golden: Golden, tolerance: flo
         BrokenArtifact: They are refused, or an answer differs; the message says how far.
     """
     try:
-        batch = Reader(signature).read(golden.rows).batch
-        answers = model.answers(batch, list(golden.outputs))
+        answers = model.answers(Reader(signature).read(golden.rows).batch, list(golden.outputs))
     except (MlapiError, InvalidRows) as error:
         raise BrokenArtifact(f"its golden rows cannot be answered: {error}") from error
     for name, expected in golden.outputs.items():
-        off, row = distance(answers[name], expected)
-        if not off <= tolerance:
-            far = f"off by {off:.1e} of its size" if np.isfinite(off) else "another one"
-            raise BrokenArtifact(
-                f"it does not reproduce its golden rows: the {name} of row {row} is {far}, "
-                f"and may be {tolerance:.0e}"
-            )
+        _compare(name, *distance(answers[name], expected), tolerance)
+
+
+def check_alone(model: Answering, signature: Signature, golden: Golden, tolerance: float) -> None:
+    """`check` of some rows one by one, for a model that has a path of its own for a single row.
+
+    Raises:
+        BrokenArtifact: As `check`.
+    """
+    reader = Reader(signature)
+    expected = golden.outputs[PREDICTION]
+    size = SMALL * _largest(expected)
+    for row in range(min(len(golden.rows), _ALONE)):
+        found = reader.accept_row(golden.rows[row])
+        if found is not None:
+            try:
+                answer = model.answers(found.batch, [PREDICTION])[PREDICTION]
+            except MlapiError as error:
+                raise BrokenArtifact(f"its golden row {row} cannot be answered alone: {error}") from error
+            off, _ = distance(answer, [expected[row]], least=size)
+            _compare(PREDICTION, off, row, tolerance)
+
+
+def _compare(name: str, off: float, row: int, tolerance: float) -> None:
+    if not off <= tolerance:
+        far = f"off by {off:.1e} of its size" if np.isfinite(off) else "another one"
+        raise BrokenArtifact(
+            f"it does not reproduce its golden rows: the {name} of row {row} is {far}, "
+            f"and may be {tolerance:.0e}"
+        )
 
 
 def tolerance(model: Answering, signature: Signature, golden: Golden) -> float:

@@ -80,7 +80,10 @@ def _proven(paths: Iterator[Model], rows: Golden) -> Model:
     """
     for model in paths:
         try:
-            golden.check(model, model.signature, rows, model.manifest.tolerance)
+            proof = model.signature, rows, model.manifest.tolerance
+            golden.check(model, *proof)
+            if model.predictor is not None:
+                golden.check_alone(model, *proof)
             return model
         except BrokenArtifact as error:
             if model.predictor is None:

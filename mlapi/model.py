@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from mlapi import golden
 from mlapi.compiled.predictor import Answering, Predictor
 from mlapi.errors import Unanswerable, UnknownOutput, listed
 from mlapi.manifest import Manifest
+from mlapi.rows import Row
 from mlapi.signature import Batch, Signature
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,7 @@ METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
 """The outputs beyond the prediction itself, and the estimator's method that gives each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One entry a row; `outputs` holds what was asked for beside it, `classes` its columns."""
 
     values: NDArray[Any]
@@ -93,7 +93,7 @@ class Model:
         predictor = Predictor(answering, partial(_original, self.fitted, self.signature))
         return replace(self, predictor=predictor)
 
-    def predict(self, batch: Batch, include: Collection[str] = ()) -> Prediction:
+    def predict(self, batch: Batch | Row, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
 
         Raises:
@@ -105,13 +105,18 @@ class Model:
                 raise UnknownOutput(
                     f"model {self.name!r} cannot include {name[:40]!r}; can include {listed(self.outputs)}"
                 )
+        if isinstance(batch, Row):
+            values = self.predictor.answer_row(batch.cells) if self.predictor and not include else None
+            if values is not None:
+                return Prediction(values, _NOTHING)
+            batch = batch.batch()
         if not include:
             return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
         found = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
         outputs = {name: found[METHODS[name]] for name in include}
         return Prediction(found[PREDICT], outputs, self.skills.classes if PROBABILITIES in include else None)
 
-    def answers(self, batch: Batch, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
+    def answers(self, batch: Batch | Row, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
         """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
         prediction = self.predict(batch, [name for name in outputs if name != golden.PREDICTION])
         return {golden.PREDICTION: prediction.values, **prediction.outputs}

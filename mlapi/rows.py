@@ -6,13 +6,12 @@ nothing of bytes, marshmallow or HTTP.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from operator import attrgetter, itemgetter
+from operator import attrgetter, ge, itemgetter, le
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +30,18 @@ _BLANK = frozenset({NoneType})
 _NONE = np.array(None, dtype=object)
 
 
-@dataclass(frozen=True, slots=True)
-class Instances:
+class Row(NamedTuple):
+    """One accepted row, in signature order, its numbers known and usual; `batch` makes arrays of it."""
+
+    cells: Sequence[Any]
+    batch: Callable[[], Batch]
+
+
+class Instances(NamedTuple):
     """Accepted rows, with what is unusual about them: at most 20 warnings, and their number."""
 
-    batch: Batch
+    batch: Any
+    """A `Batch`, or from `accept_row` a `Row`."""
     warnings: tuple[Remark, ...] = ()
     warning_count: int = 0
 
@@ -94,7 +100,25 @@ class Reader:
         found = self.accept([row])
         if found is None or not found.warnings:
             return found
-        return replace(found, warnings=_without_number(found.warnings))
+        return found._replace(warnings=_without_number(found.warnings))
+
+    def accept_row(self, row: Any) -> Instances | None:
+        """One row, without arrays; None if it is wrong, or has blank numbers or values new to training."""
+        if type(row) is list:
+            cells = row if len(row) == len(self._names) else None
+        elif type(row) is dict and self._signature.known.issuperset(row):
+            cells = [row.get(name) for name in self._names]
+        else:
+            return None
+        if cells is None or not self._numbers.are_usual_in(cells):
+            return None
+        if not all(column.is_usual_value(cells[column.place]) for column in self._columns):
+            return None
+        return Instances(Row(cells, partial(self._batch_of, cells)))
+
+    def _batch_of(self, cells: Sequence[Any]) -> Batch:
+        found: Batch = self.read([list(cells)]).batch
+        return found
 
     def accept_matrix(self, matrix: Matrix) -> Instances | None:
         """Rows that came as numbers without a blank; None if they do not fit the signature."""
@@ -169,6 +193,8 @@ class _Numbers:
         self._required = np.array([not entry.nullable for entry in numeric], dtype=bool)
         self._low = np.array([-np.inf if entry.minimum is None else entry.minimum for entry in numeric])
         self._high = np.array([np.inf if entry.maximum is None else entry.maximum for entry in numeric])
+        self._lows, self._highs = self._low.tolist(), self._high.tolist()
+        self._are_all = len(numeric) == len(features)
 
     def matrix(self, cells: Cells) -> Matrix | None:
         """Cells by row; None if one does not fit."""
@@ -177,6 +203,16 @@ class _Numbers:
             return None
         matrix = np.array(cells, dtype=np.float64)
         return matrix if self._fit(matrix, blanks=NoneType in types) else None
+
+    def are_usual_in(self, cells: Sequence[Any]) -> bool:
+        """Whether the numbers among the cells of one row are, all known and in the range of training."""
+        numbers = cells if self._are_all else [cells[place] for place in self.places]
+        return (
+            _NUMBERS.issuperset(map(type, numbers))
+            and all(map(le, self._lows, numbers))
+            and all(map(ge, self._highs, numbers))
+            and all(type(numbers[place]) is int or numbers[place].is_integer() for place in self._whole)
+        )
 
     def columns(self, cells: Cells) -> Matrix | None:
         """Cells by column, of all features; (features, rows) of those that are numbers."""
@@ -215,15 +251,28 @@ class _Column:
         self._accept = _ACCEPT[feature.kind](feature)
         known = None if feature.categories is None else frozenset((*feature.categories, None))
         self._known = known if feature.kind == "category" else None
+        self._types = _types_of(feature) | (_BLANK if feature.nullable else frozenset())
 
     def accept(self, values: Sequence[Any]) -> NDArray[Any] | None:
         if not self._nullable and None in values:
             return None
         return self._accept(values)
 
+    def is_usual_value(self, value: Any) -> bool:
+        """Whether this one value is taken as it stands, and training saw it."""
+        return type(value) in self._types and (self._known is None or value in self._known)
+
     def is_usual(self, cells: Cells) -> bool:
         """Whether training saw all of this column's cells."""
         return self._known is None or self._known.issuperset(cells[self.place])
+
+
+def _types_of(feature: Feature) -> frozenset[type]:
+    """What a single value may be without being looked at: moments have to be parsed."""
+    if feature.kind == "category":
+        kinds = frozenset(map(type, feature.categories or ()))
+        return kinds | _NUMBERS if int in kinds else kinds
+    return {"boolean": frozenset({bool}), "text": frozenset({str})}.get(feature.kind, frozenset())
 
 
 def _accept_words(_: Feature) -> Accept:

@@ -5,7 +5,6 @@ a field per cell costs a hundred times more. A schema is made once a signature a
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -125,12 +124,17 @@ class PredictRequest(Schema):
             return None
         found = None
         if form == ONE_ROW:
-            found = self.reader.accept_one(rows)
+            found = self.reader.accept_row(rows) or self.reader.accept_one(rows)
+        elif type(rows) is list and len(rows) == 1:
+            found = self.reader.accept_row(rows[0]) or self.reader.accept(rows)
         elif type(rows) in (list, np.ndarray) and 0 < len(rows) <= self.max_rows:
             found = self.reader.accept(rows) if type(rows) is list else self.reader.accept_matrix(rows)
         return None if found is None else _below(form, found)
 
     def _read_record(self, body: Mapping[str, Any]) -> Instances:
+        found = self.reader.accept_row(body)
+        if found is not None:
+            return found
         try:
             return self.reader.read_one(body)
         except InvalidRows as error:
@@ -282,7 +286,7 @@ def _below(key: str | None, instances: Instances) -> Instances:
     """The warnings' paths, from the rows' own to the body's."""
     if key is None or not instances.warnings:
         return instances
-    return replace(instances, warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))
+    return instances._replace(warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))
 
 
 def _tree(error: InvalidRows) -> dict[Any, Any] | list[str]:

@@ -30,6 +30,7 @@ class Numbers:
 
     def __init__(self, names: Names, positions: Sequence[int]) -> None:
         self._names = tuple(names[position] for position in positions)
+        self.positions = tuple(positions)
         self._positions = np.array(positions, dtype=np.intp)
         self._is_all = list(positions) == list(range(len(names)))
 

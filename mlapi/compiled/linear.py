@@ -5,7 +5,7 @@ kept class by class, because numpy compares long rows much faster than many shor
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,6 +42,10 @@ class Reading(Protocol):
         """By how much each row's label won, a number for a single row; None where there are no labels."""
         ...
 
+    def of_row(self, scores: Sequence[float]) -> tuple[NDArray[Any], float]:
+        """The prediction for a single row, and by how much it won."""
+        ...
+
 
 class Linear:
     """`weights` (scores, columns) and `bias` (scores) of the matrix that it is asked.
@@ -65,9 +69,9 @@ class Linear:
         # Higham, "Accuracy and Stability of Numerical Algorithms", 3.1: a sum of n products is off by at most
         # n roundings of the sum of their sizes. Here are two such sums, scikit-learn's and this one, and a
         # margin is the difference of two scores.
-        self._roundings = 2 * (weights.shape[1] + 16) * _EPSILON
-        self._least = self._roundings * self.constant + _TINY
-        self._most = self._roundings * float(self._reach.max(initial=0.0))
+        self.roundings = 2 * (weights.shape[1] + 16) * _EPSILON
+        self.least = self.roundings * self.constant + _TINY
+        self._most = self.roundings * float(self._reach.max(initial=0.0))
 
     def answer(self, matrix: Matrix, methods: Collection[str], beside: Scores | None = None) -> Answer:
         """
@@ -103,7 +107,7 @@ class Linear:
             return None if margin > self._bounds(matrix).item() else np.ones(1, dtype=bool)
         # One bound for all rows costs a tenth of one for each, and leaves few of them.
         all_sizes = _sum_of_sizes(matrix)
-        close = np.flatnonzero(~(margin > self._most * all_sizes + self._least))
+        close = np.flatnonzero(~(margin > self._most * all_sizes + self.least))
         if not close.size:
             return None
         near = close[~(margin[close] > self._bounds(matrix[close]))]
@@ -113,8 +117,8 @@ class Linear:
 
     def _bounds(self, matrix: Matrix) -> NDArray[np.float64]:
         sizes: NDArray[np.float64] = np.abs(matrix).dot(self._reach)
-        sizes *= self._roundings
-        sizes += self._least
+        sizes *= self.roundings
+        sizes += self.least
         return sizes
 
 
@@ -140,6 +144,10 @@ class Values:
     def margin(self, scores: Scores) -> None:
         return None
 
+    def of_row(self, scores: Sequence[float]) -> tuple[NDArray[Any], float]:
+        found = np.array(scores)
+        return (found if self._is_flat else found[None, :]), math.inf
+
 
 class TwoClasses:
     """The second class where the score is positive."""
@@ -147,9 +155,7 @@ class TwoClasses:
     def __init__(self, classes: NDArray[Any], *, has_probabilities: bool) -> None:
         self.methods = frozenset({PREDICT, DECISION} | ({PROBABILITIES} if has_probabilities else set()))
         self._classes = classes
-        self._alone = tuple(classes[place : place + 1].copy() for place in (0, 1))
-        for label in self._alone:
-            label.flags.writeable = False  # every answer of one row is one of these two
+        self._alone = _one_by_one(classes)
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {}
@@ -163,6 +169,10 @@ class TwoClasses:
 
     def margin(self, scores: Scores) -> float | NDArray[np.float64]:
         return abs(scores.item()) if scores.size == 1 else np.abs(scores)
+
+    def of_row(self, scores: Sequence[float]) -> tuple[NDArray[Any], float]:
+        score = scores[0]
+        return self._alone[score > 0], abs(score)
 
     def _labels(self, scores: Scores) -> NDArray[Any]:
         if scores.size == 1:
@@ -182,6 +192,7 @@ class ManyClasses:
     def __init__(self, classes: NDArray[Any], normalize: Callable[[Scores], Scores] | None) -> None:
         self.methods = frozenset({PREDICT, DECISION} | ({PROBABILITIES} if normalize else set()))
         self._classes = classes
+        self._alone = _one_by_one(classes)
         self._normalize = normalize
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]:
@@ -194,6 +205,10 @@ class ManyClasses:
             found[PROBABILITIES] = self._normalize(scores).T
         return found
 
+    def of_row(self, scores: Sequence[float]) -> tuple[NDArray[Any], float]:
+        *_, second, first = sorted(scores)
+        return self._alone[scores.index(first)], first - second
+
     def margin(self, scores: Scores) -> float | NDArray[np.float64]:
         if scores.shape[1] == 1:
             *_, second, first = sorted(scores.ravel().tolist())
@@ -204,6 +219,14 @@ class ManyClasses:
             best = np.maximum(best, row)
         lead: NDArray[np.float64] = best - next_best
         return lead
+
+
+def _one_by_one(classes: NDArray[Any]) -> list[NDArray[Any]]:
+    """The answers to single rows."""
+    found = [classes[place : place + 1].copy() for place in range(len(classes))]
+    for label in found:
+        label.flags.writeable = False  # every request for one row shares them
+    return found
 
 
 def softmax(scores: Scores) -> Scores:

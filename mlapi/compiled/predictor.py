@@ -12,9 +12,11 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.compiled.columns import NumberBlock, Preparation, column, rows_of
+from mlapi.compiled.columns import NumberBlock, Numbers, Preparation, column, rows_of
 from mlapi.compiled.linear import DECISION, PREDICT, Linear
 from mlapi.compiled.machine import Answer, Machine, Unanswered
+from mlapi.compiled.one_row import OneRow
+from mlapi.compiled.steps import Fill
 from mlapi.compiled.words import Table
 from mlapi.signature import Batch, Matrix
 
@@ -57,6 +59,14 @@ class Predictor:
                 answer.outputs[method] = self._original(method, batch)
         return answer.outputs
 
+    def answer_row(self, cells: Sequence[Any]) -> NDArray[Any] | None:
+        """The prediction for one row in signature order, none of whose numbers is blank; None if not sure."""
+        one_row = getattr(self.answering, "one_row", None)
+        try:
+            return None if one_row is None else one_row.predict(cells)
+        except Unanswered:
+            return None
+
     def _settle(self, outputs: dict[str, NDArray[Any]], batch: Batch, rows: NDArray[np.bool_]) -> None:
         """The label, and the votes that some decision values are, as scikit-learn says for these rows."""
         if isinstance(batch, np.ndarray):
@@ -90,6 +100,7 @@ class Additive:
         self._model = model
         self._numbers = tuple(numbers)
         self._terms = terms
+        self.one_row = _one_row(model, numbers, terms)
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
         beside = self._terms.scores(batch) if self._terms else None
@@ -103,6 +114,24 @@ class Additive:
         return np.concatenate([block.read(batch) for block in self._numbers], axis=1)
 
 
+def _one_row(model: Linear, numbers: Sequence[NumberBlock], terms: "Terms | None") -> OneRow | None:
+    """Where nothing is left to do with numbers but to fill blanks, of which a single row here has none."""
+    places: list[int] = []
+    kept: list[int] = []
+    start = 0
+    for block in numbers:
+        fills = [step for step in block.steps if isinstance(step, Fill)]
+        if not isinstance(block.source, Numbers) or len(fills) != len(block.steps):
+            return None
+        read = block.source.positions
+        places += read
+        kept += range(start, start + len(read))
+        start += len(read) + sum(len(fill.marked) for fill in fills)
+    weights = model.weights.take(kept, axis=1)
+    alone = Linear(weights, model.bias, model.reading, model.constant)
+    return OneRow(alone, places, terms.tables if terms else ())
+
+
 class Terms:
     """What columns of words add to the scores: the tables one below the other, so that one look-up does."""
 
@@ -112,6 +141,7 @@ class Terms:
             (name, table.column, table.codes.moved(start))
             for (name, table), start in zip(tables, starts, strict=False)
         ]
+        self.tables = [(table.column, table.codes, table.rows) for _, table in tables]
         rows = np.concatenate([table.rows for _, table in tables])
         self._rows = rows[:, 0] if rows.shape[1] == 1 else rows
 
