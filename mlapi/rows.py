@@ -27,6 +27,7 @@ Accept: TypeAlias = Callable[[Sequence[Any]], NDArray[Any] | None]
 
 _NUMBERS = frozenset({int, float})
 _BLANK = frozenset({NoneType})
+_FOLD = 50
 _NONE = np.array(None, dtype=object)
 
 
@@ -193,6 +194,7 @@ class _Numbers:
         self._required = np.array([not entry.nullable for entry in numeric], dtype=bool)
         self._low = np.array([-np.inf if entry.minimum is None else entry.minimum for entry in numeric])
         self._high = np.array([np.inf if entry.maximum is None else entry.maximum for entry in numeric])
+        self._folded_low, self._folded_high = np.tile(self._low, _FOLD), np.tile(self._high, _FOLD)
         self._lows, self._highs = self._low.tolist(), self._high.tolist()
         self._are_all = len(numeric) == len(features)
 
@@ -228,7 +230,14 @@ class _Numbers:
         return matrix.shape[1] == self._width and self._fit(matrix, blanks=False)
 
     def are_usual(self, matrix: Matrix) -> bool:
-        return not self.strange(matrix).any()
+        tall = len(matrix) - len(matrix) % _FOLD
+        if not tall or not matrix.flags.c_contiguous:
+            return not self.strange(matrix).any()
+        # Several rows side by side: numpy is three times as fast on long ones. A blank fails here.
+        folded = matrix[:tall].reshape(-1, self._folded_low.size)
+        fits = (np.minimum.reduce(folded) >= self._folded_low).all()
+        fits = fits and (np.maximum.reduce(folded) <= self._folded_high).all()
+        return not self.strange(matrix[tall:] if fits else matrix).any()
 
     def strange(self, matrix: Matrix) -> NDArray[np.bool_]:
         """Where a number is outside of what training saw; a blank never is."""

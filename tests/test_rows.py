@@ -217,3 +217,17 @@ def test_the_fast_check_refuses_exactly_what_the_slow_walk_explains(
             reader.read(rows)
     else:
         reader.read(rows)
+
+
+@given(st.integers(0, 120), st.integers(0, 119), st.sampled_from([99.0, -1.0, None, 5.0]))
+def test_one_strange_value_among_many_rows_is_found(rows: int, place: int, value: float | None) -> None:
+    signature = Signature(
+        (Feature("a", nullable=True, minimum=0.0, maximum=10.0), Feature("b")), Target("y", "number")
+    )
+    table = [[5.0, 1.0] for _ in range(rows + 1)]
+    table[place % len(table)][0] = value  # type: ignore[call-overload]
+
+    found = Reader(signature).read(table)
+
+    strange = [] if value in (None, 5.0) else [(place % len(table), 0)]
+    assert [path for path, _ in found.warnings] == strange
