@@ -17,6 +17,11 @@ if number_tables.simdjson is None:
     pytest.skip("needs pysimdjson, which has no wheel here", allow_module_level=True)
 
 
+@pytest.fixture(autouse=True)
+def _short_bodies_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(number_tables, "_LEAST_BYTES", 0)
+
+
 @pytest.mark.parametrize("form", ["instances", "X"])
 @pytest.mark.parametrize("space", ["", " ", "\n\t "])
 def test_rows_of_numbers_become_one_matrix(form: str, space: str) -> None:
@@ -139,3 +144,12 @@ def test_a_parser_that_grew_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -
     number_tables.read(orjson.dumps({"X": [[1.5] * 100]}))
 
     assert number_tables._parsers.kept is None
+
+
+def test_short_bodies_are_left_to_the_strict_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(number_tables, "_LEAST_BYTES", 50)
+
+    found = [number_tables.read(b'{"X": [[1]' + b" " * spaces + b"]}") for spaces in (0, 50)]
+
+    assert found[0] is None
+    assert found[1] is not None

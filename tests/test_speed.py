@@ -1,7 +1,7 @@
 """What one request costs, counted and not timed: so it is the same on any machine.
 
-When a figure here grows, look for what was added to the way of every request, and take it out again; if it has
-to be there, say why where the figure stands. When one falls, write it down.
+When a figure here grows, look for what was added to the way of every request, and take it out again; if it
+has to be there, say why where the figure stands. When one falls, write it down.
 """
 
 import io
