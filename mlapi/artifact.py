@@ -4,12 +4,13 @@
       aliases.json      which version each alias names (`mlapi.aliases`)
       3.deleted         a version that was deleted: its number is never used again
       1/ 2/             immutable once visible
-        manifest.json   what the version is, and the digest of every other file
-        manifest.sig    by whose key, and the signature over manifest.json
-        model.joblib    the fitted estimator, uncompressed
-        golden.json     rows with the answers that training got
-        reference.json  statistics of the training data
-        report.html     the model card, where there is one
+        manifest.json     what the version is, and the digest of every other file
+        manifest.sig      by whose key, and the signature over manifest.json
+        model.joblib      the fitted estimator, uncompressed
+        predictor.joblib  what it compiles to, where it does (`mlapi.loading`)
+        golden.json       rows with the answers that training got
+        reference.json    statistics of the training data
+        report.html       the model card, where there is one
 
 Reading goes signature, manifest, digests, and only then unpickling, from the very bytes that were hashed.
 """

@@ -58,7 +58,7 @@ def stored(model: Model) -> bytes | None:
 
 def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
     """The ways in which this version can be served, the quickest first."""
-    fitted = _once(partial(load_estimator, folder, manifest, trust))
+    fitted = _Estimator(manifest, partial(load_estimator, folder, manifest, trust))
     if PREDICTOR in manifest.files:
         model = _from_store(read_file(folder, manifest, PREDICTOR), manifest, fitted)
         if model is not None:
@@ -106,16 +106,35 @@ def _from_store(content: bytes, manifest: Manifest, fitted: Callable[[], Any]) -
         return None
 
 
-def _once(load: Callable[[], Any]) -> Callable[[], Any]:
-    """Loads when first called, whoever else calls at that moment."""
-    found: list[Any] = []
-    lock = threading.Lock()
+class _Estimator:
+    """A version's estimator, loaded when it is first asked for, whoever else asks at that moment.
 
-    def loaded() -> Any:
-        if not found:
-            with lock:
-                if not found:
-                    found.append(load())
-        return found[0]
+    Raises BrokenArtifact where that fails. Right bytes that make no estimator here are read once; what the
+    disk refuses is tried again.
+    """
 
-    return loaded
+    def __init__(self, manifest: Manifest, load: Callable[[], Any]) -> None:
+        self._manifest = manifest
+        self._load = load
+        self._lock = threading.Lock()
+        self._found: list[Any] = []
+        self._failure: str | None = None
+
+    def __call__(self) -> Any:
+        if not self._found:
+            with self._lock:
+                if not self._found:
+                    self._found.append(self._loaded())
+        return self._found[0]
+
+    def _loaded(self) -> Any:
+        if self._failure is not None:
+            raise BrokenArtifact(self._failure)
+        try:
+            return self._load()
+        except BrokenArtifact as error:
+            if error.origin is not None and not isinstance(error.origin, OSError | MemoryError):
+                self._failure = str(error)
+                why = {"model": self._manifest.name, "version": self._manifest.version, "reason": str(error)}
+                logger.warning("estimator not loaded", extra=why)
+            raise

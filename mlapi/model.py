@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlapi import golden
 from mlapi.compiled.predictor import Answering, Predictor
-from mlapi.errors import Unanswerable, UnknownOutput, listed
+from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
 from mlapi.manifest import Manifest
 from mlapi.rows import Row
 from mlapi.signature import Batch, Signature
@@ -81,7 +81,17 @@ class Model:
 
     @property
     def estimator(self) -> Any:
-        return self.fitted()
+        """
+        Raises:
+            ModelUnavailable: It cannot be loaded; what is compiled is answered all the same.
+        """
+        try:
+            return self.fitted()
+        except BrokenArtifact as error:
+            raise ModelUnavailable(
+                f"this takes the estimator of version {self.version} of model {self.name!r}, which cannot be "
+                f"loaded: {error}"
+            ) from error
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -90,8 +100,7 @@ class Model:
 
     def answered_by(self, answering: Answering) -> "Model":
         """The same version, with a compiled predictor in front of its estimator."""
-        predictor = Predictor(answering, partial(_original, self.fitted, self.signature))
-        return replace(self, predictor=predictor)
+        return replace(self, predictor=Predictor(answering, partial(_original, self)))
 
     def predict(self, batch: Batch | Row, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
@@ -99,6 +108,7 @@ class Model:
         Raises:
             UnknownOutput: `include` has a name that this model cannot give.
             Unanswerable: The estimator has no answer, or not a finite one.
+            ModelUnavailable: It takes the estimator, which cannot be loaded.
         """
         for name in include:
             if name not in self.outputs:
@@ -130,7 +140,7 @@ class Model:
                 rows = estimator_input(self.estimator, self.signature, batch)
                 found = {method: _call(self.estimator, method, rows) for method in methods}
             return {method: presentable(values) for method, values in found.items()}
-        except Unanswerable:
+        except (Unanswerable, ModelUnavailable):
             raise
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
             if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
@@ -188,9 +198,9 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
     return pd.DataFrame(dict(batch), copy=False)
 
 
-def _original(fitted: Callable[[], Any], signature: Signature, method: str, batch: Batch) -> NDArray[Any]:
-    estimator = fitted()
-    return _call(estimator, method, estimator_input(estimator, signature, batch))
+def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
+    estimator = model.estimator
+    return _call(estimator, method, estimator_input(estimator, model.signature, batch))
 
 
 def _call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:

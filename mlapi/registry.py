@@ -92,7 +92,7 @@ class Registry:
         return self._read(name, self.snapshot.record(name).versions[number])
 
     def verify(self, name: str, number: int) -> None:
-        """Compare every file of a version with its manifest, and load it.
+        """Compare every file of a version with its manifest, and load it, its estimator too.
 
         Raises:
             ModelUnavailable: It is broken.
@@ -104,9 +104,9 @@ class Registry:
             if version.manifest and not version.reason:
                 self.fetch(name, number)
                 check_files(self.folder(name, number), version.manifest)
+            self.get(name, str(number)).fitted()
         except BrokenArtifact as error:
             raise ModelUnavailable(f"version {number} of model {name!r} is broken: {error}") from error
-        self.get(name, str(number))
 
     def loaded(self, name: str, number: int) -> Model | None:
         """A version, if it is loaded; loads nothing."""

@@ -1,6 +1,7 @@
 """What the tests share: trained models, small foreign ones, an application, and two guards."""
 
 import atexit
+import hashlib
 import io
 import os
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 import pytest
 from flask import Flask
@@ -133,6 +135,18 @@ def resign(folder: Path, manifest: bytes) -> None:
     """Another manifest for a version, signed by the key that the tests trust."""
     (folder / MANIFEST).write_bytes(manifest)
     (folder / SIGNATURE).write_bytes(sign(manifest, KEY))
+
+
+def replace_file(folder: Path, name: str, content: bytes | None) -> None:
+    """Another content of a version's file, None for no such file; its manifest says so, and is signed."""
+    document = orjson.loads((folder / MANIFEST).read_bytes())
+    if content is None:
+        (folder / name).unlink()
+        del document["files"][name]
+    else:
+        (folder / name).write_bytes(content)
+        document["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    resign(folder, orjson.dumps(document))
 
 
 def classes_of(estimator: Any) -> list[str]:

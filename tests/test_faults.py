@@ -6,6 +6,7 @@ Whatever happens, a reader sees the state before a change or the one after it, a
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from mlapi.changes import open_changes
 from mlapi.errors import MlapiError, ModelUnavailable
 from mlapi.keys import SigningKey, local_key
 from mlapi.loading import load_model
-from mlapi.manifest import GOLDEN, MANIFEST, MODEL, REFERENCE, REPORT
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, REFERENCE, REPORT
 from mlapi.registry import Registry, open_registry
 from mlapi.store import GONE
 from mlapi.trust import trust_of
@@ -41,9 +42,7 @@ from tests.lines import fit, publish, slope
 from tests.problems import assert_problem
 from tests.server import ROOT, running
 
-FILES = [MANIFEST, SIGNATURE, MODEL, GOLDEN, REFERENCE, REPORT]
-LOADED = FILES[:4]
-"""What is read to load a version; the others are compared by `mlapi verify` and when they are asked for."""
+FILES = [MANIFEST, SIGNATURE, MODEL, PREDICTOR, GOLDEN, REFERENCE, REPORT]
 
 
 def new_world(folder: Path, *changes: str) -> Path:
@@ -85,13 +84,13 @@ def world(two_versions: Path, tmp_path: Path) -> Path:
 def unpickled(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The bytes of everything that was unpickled."""
     seen: list[bytes] = []
-    real = pickling.load
+    real = pickling._load
 
-    def load(content: bytes, allowed: Any) -> Any:
+    def load(content: bytes, names: Any) -> Any:
         seen.append(content)
-        return real(content, allowed)
+        return real(content, names)
 
-    monkeypatch.setattr(pickling, "load", load)
+    monkeypatch.setattr(pickling, "_load", load)
     return seen
 
 
@@ -241,14 +240,21 @@ def _carrying(burglar: Burglar) -> Any:
     return estimator
 
 
-def plant(world: Path, folder: Path, pickle: Any, key: SigningKey | None) -> None:
-    """Put a pickle in the place of a version's own, with a manifest that has the right digest."""
+def plant(folder: Path, pickle: Any, key: SigningKey | None, *, compiled: bool = False) -> None:
+    """Put a pickle in the place of a version's own, with a manifest that has the right digest.
+
+    Args:
+        compiled: Whether the version keeps what its own pickle was compiled to.
+    """
     before = (folder / MODEL).read_bytes()
     joblib.dump(pickle, folder / MODEL)
     after = (folder / MODEL).read_bytes()
     document = json.loads((folder / MANIFEST).read_bytes())
     assert document["files"][MODEL]["sha256"] == hashlib.sha256(before).hexdigest()
     document["files"][MODEL] = {"bytes": len(after), "sha256": hashlib.sha256(after).hexdigest()}
+    if not compiled:
+        (folder / PREDICTOR).unlink()
+        del document["files"][PREDICTOR]
     manifest = json.dumps(document).encode()
     (folder / MANIFEST).write_bytes(manifest)
     if key:
@@ -260,7 +266,7 @@ def plant(world: Path, folder: Path, pickle: Any, key: SigningKey | None) -> Non
 def test_a_pickle_that_would_make_a_file_makes_none(world: Path, signed: str, pickle: str) -> None:
     traces = world / "traces"
     key, why = SIGNED[signed]
-    plant(world, world / "models" / "line" / "2", PICKLES[pickle](traces), key(world))
+    plant(world / "models" / "line" / "2", PICKLES[pickle](traces), key(world))
 
     registry = registry_of(world)
 
@@ -270,21 +276,55 @@ def test_a_pickle_that_would_make_a_file_makes_none(world: Path, signed: str, pi
     assert not traces.exists()
 
 
+TOO_LARGE = {"X": [[1e308]]}
+"""Twice that is no float64: what is compiled leaves such rows to the estimator."""
+
+
+@pytest.mark.parametrize("pickle", PICKLES)
+def test_where_a_predictor_answers_such_a_pickle_is_read_only_for_what_takes_it_and_then_refused(
+    world: Path, unpickled: list[bytes], caplog: pytest.LogCaptureFixture, pickle: str
+) -> None:
+    traces = world / "traces"
+    folder = world / "models" / "line" / "2"
+    plant(folder, PICKLES[pickle](traces), local_key(world / "state"), compiled=True)
+    app = create_app(settings_of(world))
+    client = app.test_client()
+
+    assert client.post("/predict/line", json={"X": [[1]]}).json["prediction"] == [pytest.approx(2)]
+    assert (folder / MODEL).read_bytes() not in unpickled
+
+    for _ in range(3):
+        refused = client.post("/predict/line", json=TOO_LARGE)
+        assert "which is not allowed" in assert_problem(refused, 503, "model-unavailable")["detail"]
+    assert client.post("/predict/line", json={"X": [[1]]}).json["prediction"] == [pytest.approx(2)]
+    assert unpickled.count((folder / MODEL).read_bytes()) == 1
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [(record.getMessage(), record.exc_info) for record in warnings] == [("estimator not loaded", None)]
+    with pytest.raises(ModelUnavailable, match="which is not allowed"):
+        registry_of(world).verify("line", 2)
+    assert not traces.exists()
+
+
 def test_a_server_unpickles_none_of_them(tmp_path: Path) -> None:
     world = new_world(tmp_path / "world")
     names = [f"line-{number}" for number in range(len(SIGNED) * len(PICKLES))]
-    for name, (signed, pickle) in zip(names, product(SIGNED, PICKLES), strict=True):
+    compiled = [f"compiled-{number}" for number in range(len(PICKLES))]
+    cases = [*product(SIGNED, PICKLES), *product(["signed by a trusted key"], PICKLES)]
+    for name, (signed, pickle) in zip(names + compiled, cases, strict=True):
         for version in (1, 2):
             publish(changes_of(world), version, name)
         changes_of(world).promote(name, 2)
-        traces = tmp_path / f"traces-{name}"
-        plant(world, world / "models" / name / "2", PICKLES[pickle](traces), SIGNED[signed][0](world))
+        traces, folder = tmp_path / f"traces-{name}", world / "models" / name / "2"
+        plant(folder, PICKLES[pickle](traces), SIGNED[signed][0](world), compiled=name in compiled)
 
     with running(world / "models", tmp_path, MLAPI_STATE_DIR=str(world / "state")) as server:
         for name in names:
             status, answer = server.post(f"/predict/{name}", {"X": [[1]]})
             assert (status, answer["version"], answer["prediction"]) == (200, 1, [pytest.approx(1)])
             assert server.post(f"/predict/{name}/2", {"X": [[1]]})[0] == 503
+        for name in compiled:
+            assert server.post(f"/predict/{name}", {"X": [[1]]})[1]["prediction"] == [pytest.approx(2)]
+            assert server.post(f"/predict/{name}", TOO_LARGE)[0] == 503
         broken = server.get("/health/ready")[1]["broken"]
 
     assert {entry["model"] for entry in broken if entry["version"] == 2} == set(names)
@@ -454,7 +494,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,5 +1,4 @@
 import errno
-import hashlib
 import os
 import shutil
 import threading
@@ -20,14 +19,17 @@ from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.artifact import SIGNATURE, read_manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
-from mlapi.manifest import GOLDEN, MANIFEST, MODEL, Manifest
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, Manifest
 from mlapi.model import Model
 from mlapi.registry import Registry
 from mlapi.store import Folder
 from mlapi.trust import Trust
-from tests.conftest import publish_fitted, resign, trusting
+from tests.conftest import publish_fitted, replace_file, trusting
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+
+MISSING_CLASS = (b"sklearn.linear_model._base", b"sklearn.linear_modem._base")
+"""What a pickle names, and what it would name if the class had been renamed since."""
 
 
 def line(folder: Path, slope: float, name: str = "line") -> int:
@@ -179,7 +181,8 @@ def test_a_broken_version_is_listed_and_the_others_serve(tmp_path: Path) -> None
 def test_a_version_whose_class_is_not_installed_is_broken_with_the_reason(tmp_path: Path) -> None:
     line(tmp_path, 1)
     line(tmp_path, 2)
-    _repickle(tmp_path / "line" / "2", b"sklearn.linear_model._base", b"sklearn.linear_modem._base")
+    replace_file(tmp_path / "line" / "2", PREDICTOR, None)
+    _repickle(tmp_path / "line" / "2", *MISSING_CLASS)
 
     registry = open_registry(tmp_path)
 
@@ -189,10 +192,24 @@ def test_a_version_whose_class_is_not_installed_is_broken_with_the_reason(tmp_pa
     assert "it names sklearn.linear_modem._base.LinearRegression, which is not allowed" in reason
 
 
+def test_what_is_compiled_serves_where_the_class_is_not_installed_and_a_check_says_so(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    _repickle(tmp_path / "line" / "1", *MISSING_CLASS)
+
+    registry = open_registry(tmp_path)
+
+    assert slope(registry) == 1
+    assert list(registry.snapshot.broken) == []
+    with pytest.raises(ModelUnavailable, match=r"version 1 of .* is broken: .* which is not allowed"):
+        registry.verify("line", 1)
+    assert slope(registry) == 1
+
+
 def test_a_version_that_fails_on_demand_is_listed_as_broken(tmp_path: Path) -> None:
     for version in (1, 2, 3):
         line(tmp_path, version)
-    _repickle(tmp_path / "line" / "2", b"sklearn.linear_model._base", b"sklearn.linear_modem._base")
+    replace_file(tmp_path / "line" / "2", PREDICTOR, None)
+    _repickle(tmp_path / "line" / "2", *MISSING_CLASS)
     registry = open_registry(tmp_path)
     assert list(registry.snapshot.broken) == []
 
@@ -368,7 +385,7 @@ def test_golden_rows_that_are_not_reproduced_break_a_version(tmp_path: Path) -> 
     folder = tmp_path / "line" / "2"
     kept = orjson.loads((folder / GOLDEN).read_bytes())
     kept["outputs"]["prediction"][2] *= 1.01
-    _replace(folder, GOLDEN, orjson.dumps(kept))
+    replace_file(folder, GOLDEN, orjson.dumps(kept))
 
     registry = open_registry(tmp_path)
 
@@ -653,15 +670,7 @@ def _repickle(folder: Path, old: bytes, new: bytes) -> None:
     """Change the pickle and sign it anew, as another version of a library would have made it."""
     content = (folder / MODEL).read_bytes()
     assert old in content
-    _replace(folder, MODEL, content.replace(old, new))
-
-
-def _replace(folder: Path, name: str, content: bytes) -> None:
-    """Another content of a file, under a manifest that says so and is signed."""
-    (folder / name).write_bytes(content)
-    document = orjson.loads((folder / MANIFEST).read_bytes())
-    document["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    resign(folder, orjson.dumps(document))
+    replace_file(folder, MODEL, content.replace(old, new))
 
 
 def test_what_is_loaded_outlives_the_damage_of_its_files_and_says_so(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def _compare(held_out: HeldOut, old: Model) -> Verdict:
     try:
         rows = estimator_input(old.estimator, old.signature, features.batch(held_out.rows, old.signature))
         score = evaluate(held_out.task, old.estimator, rows, held_out.truth)[metric]
+    except ModelUnavailable as error:
+        return Verdict(False, f"version {old.version} cannot be judged ({error})")
     except (
         KeyError,
         ValueError,
