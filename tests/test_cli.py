@@ -296,13 +296,13 @@ def test_rows_that_do_not_fit_are_named_by_line_and_column(
 
 
 def test_predict_warns_beside_the_answers(trained: Path, run: Run, tmp_path: Path) -> None:
-    frame = datasets.load_diabetes(as_frame=True).data.head(2).assign(bmi=[0.0, 99.0])
+    frame = datasets.load_diabetes(as_frame=True).data.head(2).assign(bmi=[0.0, 99.5])
     frame.to_csv(tmp_path / "rows.csv", index=False)
 
     done = run("predict", "linear_regression", "rows.csv", **serving(trained))
 
     assert len(done.stdout.splitlines()) == 3
-    assert "line 3, column bmi: 99.0 is outside" in done.stderr
+    assert "line 3, column bmi: 99.5 is outside" in done.stderr
 
 
 def test_register_publishes_a_fitted_estimator(run: Run, tmp_path: Path) -> None:

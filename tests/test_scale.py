@@ -19,9 +19,9 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from mlapi import artifact, manifest, schemas
+from mlapi import artifact, manifest, pickling, schemas
 from mlapi.artifact import SIGNATURE, read_manifest, sign
-from mlapi.manifest import MANIFEST, MODEL
+from mlapi.manifest import MANIFEST, MODEL, PREDICTOR, File
 from mlapi.registry import Registry
 from mlapi.store import Folder
 from tests.conftest import KEY, classes_of, publish_fitted, trusting
@@ -89,19 +89,27 @@ def test_a_start_loads_what_is_named_and_reads_no_other_version(
 ) -> None:
     registry = fill(tmp_path, line, names=5, versions=10)
     read: list[Path] = []
-    real = artifact._read
+    compared: list[Path] = []
+    real, describe = artifact._read, artifact.describe_file
 
     def see(folder: Path, name: str, limit: int) -> bytes:
         read.append(folder / name)
         return real(folder, name, limit)
 
+    def see_whole(path: Path) -> File:
+        compared.append(path)
+        return describe(path)
+
     monkeypatch.setattr(artifact, "_read", see)
+    monkeypatch.setattr(artifact, "describe_file", see_whole)
+    monkeypatch.setattr(pickling, "load", lambda *_: pytest.fail("unpickled"))
 
     registry.refresh()
 
     latest = [tmp_path / f"line{number}" / "10" for number in range(5)]
-    assert sorted(path.parent for path in read if path.name == MODEL) == latest
-    assert len(read) == len(set(read)) == 5 * 4, "manifest, signature, golden rows and model of each"
+    assert sorted(path.parent for path in read if path.name == PREDICTOR) == latest
+    assert len(read) == len(set(read)) == 5 * 4, "manifest, signature, golden rows and predictor of each"
+    assert sorted(compared) == [folder / MODEL for folder in latest]
 
 
 def test_what_versions_have_in_common_is_made_once(
