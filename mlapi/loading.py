@@ -97,10 +97,10 @@ def _from_store(content: bytes, manifest: Manifest, fitted: Callable[[], Any]) -
     try:
         found = load_predictor(content)
         if found["form"] != _FORM:
-            return None
+            raise BrokenArtifact(f"it has the form {found['form']!r:.40}; this mlapi reads {_FORM}")
         skills = Skills(tuple(found["outputs"]), found["classes"])
         return Model(manifest, fitted, skills).answered_by(found["answering"])
-    except (BrokenArtifact, LookupError, TypeError, AttributeError) as error:  # of another mlapi
+    except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi
         why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}
         logger.warning("stored predictor not used", extra=why)
         return None
