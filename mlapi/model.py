@@ -116,7 +116,7 @@ class Model:
                     f"model {self.name!r} cannot include {name[:40]!r}; can include {listed(self.outputs)}"
                 )
         if isinstance(batch, Row):
-            values = self.predictor.answer_row(batch.cells) if self.predictor and not include else None
+            values = None if include else self._answer_row(batch)
             if values is not None:
                 return Prediction(values, _NOTHING)
             batch = batch.batch()
@@ -130,6 +130,14 @@ class Model:
         """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
         prediction = self.predict(batch, [name for name in outputs if name != golden.PREDICTION])
         return {golden.PREDICTION: prediction.values, **prediction.outputs}
+
+    def _answer_row(self, row: Row) -> NDArray[Any] | None:
+        """The prediction by the path for single rows; None if the general one has to answer."""
+        try:
+            return self.predictor.answer_row(row.cells) if self.predictor else None
+        except Exception:  # a defect of ours, or a damaged predictor: which the general path is held against
+            logger.exception("single row failed", extra={"model": self.name, "version": self.version})
+            return None
 
     def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         """What these methods of the estimator give."""
