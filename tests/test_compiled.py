@@ -292,7 +292,7 @@ def table_of(
     if blanks:
         numbers, sizes = blanked(draw, numbers, 0.2), blanked(draw, sizes, 0.2)
         flags = np.where(random.random(rows) < 0.2, np.nan, flags.astype(object))
-        days[random.random(rows) < 0.2] = np.datetime64("NaT")
+        days[random.random(rows) < 0.2] = np.datetime64("NaT", "us")
     return {
         "length": numbers[:, 0],
         "color": words_of(draw, rows, words, blanks=blanks),
@@ -399,7 +399,7 @@ def mixed() -> pd.DataFrame:
         "since": np.datetime64("2020-01-01", "us") + random.integers(0, 10**8, rows) * np.timedelta64(1, "s"),
     }
     for column in table.values():
-        column[random.random(rows) < 0.1] = np.datetime64("NaT") if column.dtype.kind == "M" else np.nan
+        column[random.random(rows) < 0.1] = np.datetime64("NaT", "us") if column.dtype.kind == "M" else np.nan
     return pd.DataFrame(table)
 
 
