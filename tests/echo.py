@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from mlapi import connections, worker
+from mlapi import connections, loop
 
 connections.HEAD_S = 0.6
 connections.PATIENCE_S = 1.5
-worker.LINGER_S = 1.0
+loop.LINGER_S = 1.0
 if "WITHOUT_EPOLL" in os.environ:
     del select.epoll
 

@@ -32,8 +32,10 @@ FLOORS = {
     2: {"formats", "number_tables", "schemas"},
     3: {"telemetry", "application", "body", "problems", "resources"},
     4: {
-        *("app", "server", "worker", "connections", "shares", "offline", "cli", "terminal"),
+        *("app", "server", "offline", "cli", "terminal"),
         *("training_commands", "training_display"),
+        *("worker", "leadership", "loop", "doors", "connections", "answering", "error_pages"),
+        *("configuration", "shares"),
     },
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}

@@ -1,0 +1,80 @@
+"""One request of one connection -> its answer, in whichever thread: gunicorn's parser and response around
+the WSGI application, and what becomes of an error. Knows nothing of the other connections.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from gunicorn.http import wsgi
+from gunicorn.http.errors import NoMoreData
+
+from mlapi.configuration import Frozen
+from mlapi.connections import Connection
+
+
+class Answering:
+    def __init__(self, worker: Any, cfg: Frozen) -> None:
+        self._worker, self._cfg, self._log = worker, cfg, worker.log
+        self._application = worker.wsgi
+        self._logs_access = self._log.access_log_enabled and self._log.access_log.isEnabledFor(20)
+
+    def respond(self, connection: Connection) -> bool:
+        """Answer the request that the connection has; whether another can follow."""
+        request = None
+        try:
+            request = next(connection.parser)
+            return self._call(request, connection) and connection.next_request()
+        except (NoMoreData, StopIteration) as error:
+            self._log.debug("Closing connection. %s", error)
+        except OSError as error:
+            self._log.debug("Ignoring a broken connection. %s", error)
+        except (Exception, SystemExit) as error:
+            self._worker.handle_error(request, connection, connection.client, error)
+        return False
+
+    def _call(self, request: Any, connection: Connection) -> bool:
+        environ: dict[str, Any] = {}
+        response = None
+        began = datetime.now() if self._logs_access else None
+        try:
+            self._cfg.pre_request(self._worker, request)
+            response, environ = wsgi.create(
+                request, connection, connection.client, connection.server, connection.cfg
+            )
+            environ["wsgi.multithread"] = True
+            self._count(response)
+            self._write(self._application(environ, response.start_response), response, environ)
+            connection.flush()
+            if began:
+                self._log.access(response, request, environ, datetime.now() - began)
+            return not response.should_close()
+        except OSError:
+            raise
+        except (Exception, SystemExit):
+            if response and response.headers_sent:
+                self._log.exception("Error handling request")
+                return False
+            raise
+        finally:
+            self._cfg.post_request(self._worker, request, environ, response)
+
+    def _count(self, response: Any) -> None:
+        worker = self._worker
+        worker.nr += 1
+        if worker.nr >= worker.max_requests and worker.alive:
+            self._log.info("Autorestarting worker after current request.")
+            worker.alive = False
+        if not worker.alive or not self._cfg.keepalive:
+            response.force_close()
+
+    def _write(self, answer: Any, response: Any, environ: dict[str, Any]) -> None:
+        try:
+            if isinstance(answer, environ["wsgi.file_wrapper"]):
+                response.write_file(answer)
+            else:
+                for piece in answer:
+                    response.write(piece)
+            response.close()
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()

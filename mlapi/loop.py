@@ -1,0 +1,250 @@
+"""The loop over all clients: who is read, answered, waited for, and cut. Runs in the thread that leads, and
+only that thread touches the poller and the table of connections.
+"""
+
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
+
+from mlapi.answering import Answering
+from mlapi.configuration import Configuration
+from mlapi.connections import LARGEST_HEAD, Connection
+from mlapi.doors import Doors
+from mlapi.error_pages import refuse
+from mlapi.leadership import Leadership, Superseded
+from mlapi.shares import Shares
+
+LINGER_S = 2.0
+"""For the client's own close, after an answer that ends the connection."""
+
+UNREAD = 64 * 1024 * 1024
+"""Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
+
+GATHERED = 64 * 1024 * 1024
+"""Bytes of unfinished requests: over it, the largest wait for a thread, and are not read before."""
+
+
+class Poll:
+    """select.poll with epoll's unit of time, where there is no epoll."""
+
+    def __init__(self) -> None:
+        poll = select.poll()
+        self.register, self.modify, self.unregister = poll.register, poll.modify, poll.unregister
+        self._poll = poll.poll
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        return self._poll(timeout * 1000)
+
+
+class Loop:
+    def __init__(self, worker: Any, shares: Shares) -> None:
+        self._worker = worker
+        self._configuration = Configuration(worker.cfg)
+        self._keepalive = self._configuration.own.keepalive
+        self._respond = Answering(worker, self._configuration.own).respond
+        self._poller = select.epoll() if hasattr(select, "epoll") else Poll()
+        self._connections: dict[int, Connection] = {}
+        self._returned: deque[tuple[Connection, bool]] = deque()
+        self._queue: deque[Connection] = deque()
+        self._unread: dict[Connection, None] = {}
+        self._large = 0
+        self._stopping = False
+        self._due = 0.0
+        self._doors = Doors(worker, self._poller, shares, self._connections, self._admit)
+        self._sources = self._other_sources()
+        self.leadership = Leadership(worker, self._lead)
+
+    def _other_sources(self) -> dict[int, Callable[[], None]]:
+        """What the poller watches beside connections."""
+        bell = self._worker.method_queue  # gunicorn's: it also rings at SIGTERM
+        self._poller.register(bell.fileno(), select.POLLIN)
+        sources: dict[int, Callable[[], None]] = {bell.fileno(): partial(bell.run_callbacks, None)}
+        for listener in self._worker.sockets:
+            sources[listener.fileno()] = partial(self._doors.accept_from, listener)
+        return sources
+
+    def _lead(self) -> None:
+        """Until the worker has stopped."""
+        worker, doors, has_time = self._worker, self._doors, self.leadership.has_time
+        self._take_back()
+        while worker.alive or (self._connections and has_time()):
+            for fd, _ in self._poller.poll(self._longest_wait()):
+                connection = self._connections.get(fd)
+                if connection is None:
+                    self._sources[fd]()
+                else:
+                    self._listen_to(connection)
+            if self._queue:
+                self._begin_large()
+            if not worker.alive and not self._stopping:
+                self._begin_to_stop()
+            now = time.monotonic()
+            if not doors.are_open and now >= doors.again_at:
+                doors.open()
+            if now >= self._due:
+                self._look_around(now)
+
+    def _longest_wait(self) -> float:
+        until = self._due if self._doors.are_open else min(self._due, self._doors.again_at)
+        return max(0.0, until - time.monotonic())
+
+    def _look_around(self, now: float) -> None:
+        """Once a second: tell the master and the other workers, and cut who let us wait."""
+        self._due = now + (0.1 if self._stopping else 1.0)
+        self._worker.notify()
+        if not self._worker.is_parent_alive():
+            self._worker.alive = False
+        self._doors.tell()
+        for connection in list(self._connections.values()):
+            if not connection.away and connection.deadline < now:
+                self._cut(connection)
+
+    def _cut(self, connection: Connection) -> None:
+        if connection.gathered and not connection.closing and not connection.unsent:
+            refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
+            self._close_gently(connection)
+        else:
+            self._drop(connection)
+
+    def _begin_to_stop(self) -> None:
+        self._stopping = True
+        self._doors.close_for_good()
+        self._keepalive = STOP_KEEPALIVE_LINGER
+        latest = time.monotonic() + self._keepalive
+        for connection in self._connections.values():
+            if not connection.gathered:
+                connection.deadline = min(connection.deadline, latest)
+
+    # Reading.
+
+    def _admit(self, sock: socket.socket, client: Any, server: Any) -> None:
+        connection = Connection(self._configuration.of(client), sock, client, server)
+        connection.deadline = time.monotonic() + self._keepalive
+        self._connections[sock.fileno()] = connection
+        self._poller.register(sock, select.POLLIN)
+
+    def _listen_to(self, connection: Connection) -> None:
+        if connection.away:
+            self._poller.unregister(connection.sock)
+            connection.watched = False
+            return
+        try:
+            if connection.unsent:
+                self._send_on(connection)
+            else:
+                connection.gather()
+        except OSError:
+            self._drop(connection)
+            return
+        self._consider(connection)
+
+    def _consider(self, connection: Connection) -> None:
+        """Answer what is ready of what a connection has gathered."""
+        while not connection.closed and not connection.unsent:
+            if connection.over:
+                self._drop(connection)
+                return
+            if connection.closing:
+                connection.clear()
+                return
+            if not connection.gathered or not connection.is_ready():
+                connection.deadline = connection.limit(self._keepalive)
+                if connection.gathered < LARGEST_HEAD or self._gathered() < GATHERED:
+                    return
+                connection.large = True
+            if connection.large:
+                connection.away = True
+                self._queue.append(connection)
+                return
+            self._answer(connection)
+
+    def _gathered(self) -> int:
+        return sum(connection.gathered for connection in self._connections.values())
+
+    def _begin_large(self) -> None:
+        """Half of the threads at most wait for large requests: the others are for small ones."""
+        while self._queue and self._large < max(1, self._worker.cfg.threads // 2):
+            connection = self._queue.popleft()
+            connection.restart_clock()
+            self._large += 1
+            self._answer(connection)
+            self._consider(connection)
+
+    # Answering.
+
+    def _answer(self, connection: Connection) -> None:
+        """Answer one request.
+
+        Raises:
+            Superseded: It took so long that another thread leads.
+        """
+        connection.away = True
+        stake = self.leadership.begin()
+        keep = self._respond(connection)
+        try:
+            stake.pop()
+        except IndexError:
+            self._returned.append((connection, keep))
+            self._worker.method_queue.defer(self._take_back)
+            raise Superseded from None
+        self._settle(connection, keep)
+
+    def _take_back(self) -> None:
+        """Connections whose requests other threads have answered."""
+        while self._returned:
+            connection, keep = self._returned.popleft()
+            self._settle(connection, keep)
+            self._consider(connection)
+
+    def _settle(self, connection: Connection, keep: bool) -> None:
+        connection.away = False
+        if connection.large:
+            self._large -= 1
+            connection.large = False
+        if not connection.watched:
+            self._poller.register(connection.sock, select.POLLIN)
+            connection.watched = True
+        connection.keep = keep
+        if connection.unsent:
+            self._wait_for_reader(connection)
+        elif not keep:
+            self._close_gently(connection)
+
+    def _wait_for_reader(self, connection: Connection) -> None:
+        self._poller.modify(connection.sock, select.POLLOUT)
+        connection.deadline = connection.limit(self._keepalive)
+        self._unread[connection] = None
+        while sum(len(other.unsent) for other in self._unread) > UNREAD:
+            self._drop(next(iter(self._unread)))
+
+    def _send_on(self, connection: Connection) -> None:
+        connection.send(b"")
+        connection.deadline = connection.limit(self._keepalive)
+        if not connection.unsent:
+            del self._unread[connection]
+            self._poller.modify(connection.sock, select.POLLIN)
+            if not connection.keep:
+                self._close_gently(connection)
+
+    # Closing.
+
+    def _close_gently(self, connection: Connection) -> None:
+        connection.deadline = time.monotonic() + LINGER_S
+        try:
+            connection.close_gently()
+        except OSError:
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection.watched:
+            self._poller.unregister(connection.sock)
+        del self._connections[connection.sock.fileno()]
+        self._unread.pop(connection, None)
+        connection.close()
+        self._doors.tell()
