@@ -26,10 +26,11 @@ class Answering:
             return self._call(request, connection) and connection.next_request()
         except (NoMoreData, StopIteration) as error:
             self._log.debug("Closing connection. %s", error)
-        except OSError as error:
-            self._log.debug("Ignoring a broken connection. %s", error)
-        except (Exception, SystemExit) as error:
-            self._worker.handle_error(request, connection, connection.client, error)
+        except BaseException as error:  # any of them would end the thread, asyncio's CancelledError too
+            if connection.broken:
+                self._log.debug("Ignoring a broken connection. %s", error)
+            else:
+                self._worker.handle_error(request, connection, connection.client, error)
         return False
 
     def _call(self, request: Any, connection: Connection) -> bool:
@@ -48,15 +49,19 @@ class Answering:
             if began:
                 self._log.access(response, request, environ, datetime.now() - began)
             return not response.should_close()
-        except OSError:
-            raise
-        except (Exception, SystemExit):
-            if response and response.headers_sent:
-                self._log.exception("Error handling request")
-                return False
-            raise
+        except BaseException:
+            if connection.broken or not response or not response.headers_sent:
+                raise
+            self._log.exception("Error handling request")
+            return False
         finally:
+            self._end(request, environ, response)
+
+    def _end(self, request: Any, environ: dict[str, Any], response: Any) -> None:
+        try:
             self._cfg.post_request(self._worker, request, environ, response)
+        except Exception:  # an error page would follow an answer that is whole
+            self._log.exception("Exception in post_request hook")
 
     def _count(self, response: Any) -> None:
         worker = self._worker

@@ -5,13 +5,13 @@ waited, and waits itself only for what was not. Knows framing, as far as is need
 ends; what a request means, and whether it is a legal one, is the parser's business.
 """
 
-import contextlib
 import re
 import socket
 import time
 from typing import Any
 
 from gunicorn.http import get_parser
+from gunicorn.http.errors import ParseException
 
 HEAD_S = 5.0
 """A request's head is there so long after its first byte."""
@@ -42,6 +42,8 @@ class Connection:
         self.keep = True
         """Whether another request may follow."""
         self.unsent: bytes | memoryview = b""
+        self.broken = False
+        """Whether reading or writing has failed, or was too slow: an error that follows is the client's."""
         self.closing = False
         self.closed = False
         self.large = False
@@ -66,6 +68,11 @@ class Connection:
     @property
     def gathered(self) -> int:
         return len(self._buffer)
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that an unsent answer takes; its part that has left counts as well."""
+        return memoryview(self.unsent.obj).nbytes if isinstance(self.unsent, memoryview) else 0
 
     @property
     def over(self) -> bool:
@@ -106,6 +113,11 @@ class Connection:
     def restart_clock(self) -> None:
         """Count a request's time from now: it has waited for a thread."""
         self._began = time.monotonic()
+
+    def postpone(self, seconds: float) -> None:
+        """Do not count so much of the past: nobody has listened."""
+        self._began += seconds
+        self.deadline += seconds
 
     def limit(self, keepalive: float) -> float:
         """Until when the next bytes must be there."""
@@ -166,6 +178,9 @@ class Connection:
         self.sock.settimeout(max(0.001, self._began + _patience(self._received) - time.monotonic()))
         try:
             self._buffer += self.sock.recv(size)
+        except OSError:
+            self.broken = True
+            raise
         finally:
             self.sock.setblocking(False)
         self._ended = not self._buffer
@@ -195,20 +210,32 @@ class Connection:
         if data and self.unsent:
             self._send_rest()
         rest = memoryview(data or self.unsent)
-        with contextlib.suppress(BlockingIOError):
+        try:
             rest = rest[self.sock.send(rest) :]
-        self.unsent = rest
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.broken, self.unsent = True, b""
+            raise
+        self.unsent = rest or b""  # an empty view would keep the answer's memory
 
     def _send_rest(self) -> None:
-        self.sock.settimeout(_patience(len(self.unsent)))
+        rest, self.unsent = self.unsent, b""  # how much of it a failure has sent is not known: no second try
+        self.sock.settimeout(_patience(len(rest)))
         try:
-            self.sock.sendall(self.unsent)
+            self.sock.sendall(rest)
+        except OSError:
+            self.broken = True
+            raise
         finally:
             self.sock.setblocking(False)
 
     def next_request(self) -> bool:
         """Forget the request that was answered; whether the next one can follow on this connection."""
-        if not self.parser.finish_body(max_bytes=_STEP):
+        try:
+            if not self.parser.finish_body(max_bytes=_STEP):
+                return False
+        except (ParseException, OSError):  # in what nobody has read: the answer stands
             return False
         self._buffer[:0] = self.parser.unreader.take_buffered()  # the parser reads ahead
         self._forget_request()

@@ -1,5 +1,6 @@
 """The listening sockets of a worker: when it accepts, and when it leaves a connection to the others."""
 
+import contextlib
 import select
 import socket
 import time
@@ -50,6 +51,9 @@ class Doors:
 
     def accept_from(self, listener: Any) -> None:
         """One connection, if it is still there and no other worker should have it."""
+        if len(self._connections) >= self._worker.worker_connections:
+            self.close(for_s=0.1)
+            return
         now = time.monotonic()
         if now > self.again_at + YIELD_S and self._shares.another_has_fewer(self._worker.age):
             self.close(for_s=YIELD_S)
@@ -64,8 +68,7 @@ class Doors:
             self.close(for_s=1.0)
             return
         if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # macOS: the client has gone already
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._admit(sock, client, listener.getsockname())
         self.tell()
-        if len(self._connections) >= self._worker.worker_connections:
-            self.close(for_s=0.1)

@@ -108,5 +108,6 @@ class Leadership:
             except Exception:
                 self._worker.log.exception("The worker's loop broke")
             self._over = True
+            self._doze.release()
             self._vacancy.release()  # the other threads end as well
             return

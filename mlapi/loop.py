@@ -23,6 +23,9 @@ from mlapi.shares import Shares
 LINGER_S = 2.0
 """For the client's own close, after an answer that ends the connection."""
 
+ABSENT_S = 1.0
+"""Who leads should have looked around so long ago: all threads were in calls, and no client is to blame."""
+
 UNREAD = 64 * 1024 * 1024
 """Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
 
@@ -55,7 +58,7 @@ class Loop:
         self._unread: dict[Connection, None] = {}
         self._large = 0
         self._stopping = False
-        self._due = 0.0
+        self._due = time.monotonic()
         self._doors = Doors(worker, self._poller, shares, self._connections, self._admit)
         self._sources = self._other_sources()
         self.leadership = Leadership(worker, self._lead)
@@ -76,10 +79,10 @@ class Loop:
         while worker.alive or (self._connections and has_time()):
             for fd, _ in self._poller.poll(self._longest_wait()):
                 connection = self._connections.get(fd)
-                if connection is None:
-                    self._sources[fd]()
-                else:
+                if connection is not None:
                     self._listen_to(connection)
+                elif fd in self._sources:  # else it was cut just now
+                    self._sources[fd]()
             if self._queue:
                 self._begin_large()
             if not worker.alive and not self._stopping:
@@ -96,13 +99,15 @@ class Loop:
 
     def _look_around(self, now: float) -> None:
         """Once a second: tell the master and the other workers, and cut who let us wait."""
-        self._due = now + (0.1 if self._stopping else 1.0)
+        late, self._due = now - self._due, now + (0.1 if self._stopping else 1.0)
         self._worker.notify()
         if not self._worker.is_parent_alive():
             self._worker.alive = False
         self._doors.tell()
         for connection in list(self._connections.values()):
-            if not connection.away and connection.deadline < now:
+            if late > ABSENT_S and not connection.away:
+                connection.postpone(late)
+            elif connection.deadline < now and not connection.away:
                 self._cut(connection)
 
     def _cut(self, connection: Connection) -> None:
@@ -118,7 +123,7 @@ class Loop:
         self._keepalive = STOP_KEEPALIVE_LINGER
         latest = time.monotonic() + self._keepalive
         for connection in self._connections.values():
-            if not connection.gathered:
+            if not connection.gathered and not connection.unsent:
                 connection.deadline = min(connection.deadline, latest)
 
     # Reading.
@@ -220,14 +225,16 @@ class Loop:
         self._poller.modify(connection.sock, select.POLLOUT)
         connection.deadline = connection.limit(self._keepalive)
         self._unread[connection] = None
-        while sum(len(other.unsent) for other in self._unread) > UNREAD:
+        while sum(other.held for other in self._unread) > UNREAD:
             self._drop(next(iter(self._unread)))
 
     def _send_on(self, connection: Connection) -> None:
         connection.send(b"")
         connection.deadline = connection.limit(self._keepalive)
-        if not connection.unsent:
-            del self._unread[connection]
+        del self._unread[connection]
+        if connection.unsent:
+            self._unread[connection] = None  # it has read: the last to be cut
+        else:
             self._poller.modify(connection.sock, select.POLLIN)
             if not connection.keep:
                 self._close_gently(connection)

@@ -1,5 +1,6 @@
 """A WSGI application that does what a test of the worker asks for, and a worker with less patience."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from mlapi import connections, loop
 connections.HEAD_S = 0.6
 connections.PATIENCE_S = 1.5
 loop.LINGER_S = 1.0
+loop.STOP_KEEPALIVE_LINGER = 0.3
 if "WITHOUT_EPOLL" in os.environ:
     del select.epoll
 
@@ -66,10 +68,34 @@ def _fail(environ: dict[str, Any], start_response: Callable[..., Any], argument:
     raise SystemExit(3) if argument == "0" else ValueError("on purpose")
 
 
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("on purpose")
+
+
+ERRORS: dict[str, BaseException] = {
+    "cancelled": asyncio.CancelledError(),
+    "disk": OSError("on purpose"),
+    "wordless": Wordless(),
+}
+
+
+def _raise(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    raise ERRORS[argument]
+
+
+def _break(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    """Close a socket that the worker's loop waits for."""
+    environ["gunicorn.socket"].sock.close()
+    return _send(start_response, {})
+
+
 ANSWERS: dict[str, Callable[..., Iterable[bytes]]] = {
     "sleep": _sleep,
     "ignore": _ignore,
     "large": _large,
     "stream": _stream,
     "fail": _fail,
+    "raise": _raise,
+    "break": _break,
 }
