@@ -6,7 +6,6 @@ take is left to the strict reader in `mlapi.formats`.
 """
 
 import re
-import threading
 from typing import Any
 
 import numpy as np
@@ -28,20 +27,8 @@ _KEPT_BYTES = 4 * 1024 * 1024
 """A parser keeps room for several times the largest body that it read; beyond this it is not kept."""
 
 
-class _Parsers(threading.local):
-    """A parser for each thread: one may not be shared."""
-
-    def __init__(self) -> None:
-        self.kept: Any = None
-
-    def take(self, size: int) -> Any:
-        parser, self.kept = self.kept or simdjson.Parser(), None
-        if size <= _KEPT_BYTES:
-            self.kept = parser
-        return parser
-
-
-_parsers = _Parsers()
+_idle: list[Any] = []
+"""Parsers that nobody uses: two threads may not share one, and the last one used has its memory at hand."""
 
 
 def read(body: bytes) -> tuple[str, Matrix] | None:
@@ -56,18 +43,25 @@ def read(body: bytes) -> tuple[str, Matrix] | None:
         return None
     name = form[1].decode()
     try:
-        members = _parsers.take(len(body)).parse(body)
-        return (name, _matrix(members[name], body)) if len(members) == 1 else None
+        parser = _idle.pop()
+    except IndexError:
+        parser = simdjson.Parser()
+    try:
+        found = name, _matrix(parser.parse(body), name, body)
     except (ValueError, TypeError, KeyError, RuntimeError):  # broken, or not numbers alone
         return None
+    if len(body) <= _KEPT_BYTES:
+        _idle.append(parser)
+    return found
 
 
-def _matrix(rows: Any, body: bytes) -> Matrix:
+def _matrix(members: Any, name: str, body: bytes) -> Matrix:
+    rows = members[name]
     widths = set(map(len, rows))
     numbers = np.frombuffer(rows.as_buffer(of_type="d"))
     height = len(rows)
     # `as_buffer` flattens: with one bracket a row, none holds a list of its own.
     brackets = np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == ord("["))
-    if len(widths) != 1 or not numbers.size or brackets != height + 1:
-        raise ValueError("rows of unequal length, or deeper lists")
+    if len(members) != 1 or len(widths) != 1 or not numbers.size or brackets != height + 1:
+        raise ValueError("more than one form, rows of unequal length, or deeper lists")
     return numbers.reshape(height, widths.pop())
