@@ -16,10 +16,12 @@ bind = [f"{_settings.host}:{_settings.port}"]
 workers = _settings.workers
 # An empty Flask view on two workers, in one run on a busy machine of two cores, medians of three rounds:
 # CPU µs a request at 1 and at 16 connections, p50 at one, requests a second at 16, while 150 clients
-# have sent half a request, while others sit in long calls.
-#   gthread, 4 threads   279  260   278 µs   2,600   nobody is answered   answered
-#   gevent               211  234   222 µs   2,000   answered             the worker stands still
-#   mlapi.worker         165  181   160 µs   4,900   answered             answered
+# have sent half a request; and, in three other runs, answers to one client in 1.5 s while six calls of 2 s
+# that block outside of Python are under way (gthread: one worker may get four of them, and accepts on).
+#   gthread, 4 threads   279  260   278 µs   2,600   nobody is answered   1, 3, 2,900
+#   gevent               211  234   222 µs   2,000   answered             1, 1, 1
+#   mlapi.worker         165  181   160 µs   4,900   answered             3,100, 3,900, 4,300
+# With eight such calls, one in every thread, nobody is answered by any.
 # (`sync`, in another run: 305 and 272; it closes every connection after one answer. The same view under
 # granian, in this run: 124, 113, 159 µs, 7,900.)
 worker_class = "mlapi.worker.Worker"

@@ -9,6 +9,9 @@ import uuid
 
 from mlapi.connections import Connection
 
+_TITLES = {500: "Internal Server Error", 501: "Not Implemented"}
+"""Where gunicorn may say "Bad Request"."""
+
 
 class ErrorPage:
     """Takes gunicorn's own page for an error, as if it were the socket, and sends a problem document."""
@@ -20,10 +23,10 @@ class ErrorPage:
         return 0.0
 
     def sendall(self, page: bytes) -> None:
-        status, title = page.partition(b"\r\n")[0].decode().split(" ", 2)[1:]
-        hidden = int(status) >= 500
-        detail = "a defect of the server; its log has the reason" if hidden else str(self._error)
-        refuse(self._connection, int(status), title, detail)
+        number, title = page.partition(b"\r\n")[0].decode().split(" ", 2)[1:]
+        status = int(number)
+        detail = "a defect of the server; its log has the reason" if status == 500 else str(self._error)
+        refuse(self._connection, status, _TITLES.get(status, title), detail)
 
 
 def refuse(connection: Connection, status: int, title: str, detail: str) -> None:
