@@ -145,9 +145,9 @@ def test_a_row_is_read_alone_only_if_nothing_is_to_be_said_of_it(signature: Sign
             np.testing.assert_array_equal(batch, same.batch)
         else:
             assert list(batch) == list(same.batch)
-            for name, column in batch.items():
+            for name, column in batch.items():  # as words, because a blank is not equal to a blank
                 assert column.dtype == same.batch[name].dtype
-                assert list(map(str, column)) == list(map(str, same.batch[name]))  # a blank is no blank's equal
+                assert list(map(str, column)) == list(map(str, same.batch[name]))
 
 
 @pytest.mark.parametrize(
