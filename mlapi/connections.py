@@ -136,8 +136,8 @@ class Connection:
         length, coding = _field(head, b"content-length"), _field(head, b"transfer-encoding")
         self._head = self._end = found + 4
         self._expected = b"\r\nexpect:" in head  # the body comes when the parser's side has asked for it
-        if length.isdigit() and len(length) < 20 and not coding:
-            self._end += int(length)
+        if length.isdigit() and not coding:
+            self._end += int(length.lstrip(b"0")[:20] or b"0")  # Python refuses thousands of digits
         elif coding.endswith(b"chunked") and not length:
             self._chunk = self._head
         return True  # any other framing the parser refuses
@@ -267,8 +267,8 @@ def _patience(size: int) -> float:
 
 
 def _field(head: bytes, name: bytes) -> bytes:
-    """The value of a field in a head of lower case; b"" where there is none."""
-    at = head.find(b"\r\n" + name + b":")
+    """The value of a field in a head of lower case, the last of several; b"" where there is none."""
+    at = head.rfind(b"\r\n" + name + b":")
     if at < 0:
         return b""
     begin = at + len(name) + 3

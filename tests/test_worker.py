@@ -292,6 +292,9 @@ SLOW = {
     "a stalled body": POST + b"Content-Length: 100\r\n\r\nabc",
     "a stalled chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n64\r\nabc",
     "a stalled large body": POST + b"Content-Length: 3000000\r\n\r\nabc",
+    "a stalled endless body": POST + b"Content-Length: 1%s\r\n\r\nabc" % (b"0" * 30),
+    "a body framed by a second field": POST + b"Transfer-Encoding: identity\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n64\r\nabc",
     "waits to be told, and sends nothing": POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
 }
 
