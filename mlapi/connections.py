@@ -24,6 +24,9 @@ LARGEST_HEAD = 64 * 1024
 LARGEST = 1024 * 1024
 """Bytes of a request that are gathered without a thread."""
 
+LONGEST_LINE = 8 * 1024
+"""Of a chunk's own line, or of all trailers: they are searched for their end whenever something arrives."""
+
 _STEP = 64 * 1024
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -97,17 +100,18 @@ class Connection:
 
     def is_ready(self) -> bool:
         """Whether the parser can have the request: it is whole, or `large`, or will never be whole."""
-        buffer = self._buffer
+        buffer, searched = self._buffer, self._searched
         if not self._head and not self._find_head():
             self.large = len(buffer) > LARGEST_HEAD
             # A bare LF the parser refuses at once; the end that it must not wait for would never come.
-            return self.large or self._ended or bool(_BARE_LF.search(buffer))
+            return self.large or self._ended or bool(_BARE_LF.search(buffer, searched))
         if self._chunk:
             self._skip_chunks()
         if not self._chunk and len(buffer) >= self._end:
             self.large = False
             return True
-        self.large = self._expected or max(self._end, len(buffer)) > LARGEST
+        is_endless = self._chunk > 0 and len(buffer) - self._chunk > LONGEST_LINE
+        self.large = self._expected or is_endless or max(self._end, len(buffer)) > LARGEST
         return self.large or self._ended
 
     def restart_clock(self) -> None:

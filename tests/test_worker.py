@@ -286,6 +286,33 @@ def test_half_a_request_is_408_and_silence_does_no_harm(server: Server) -> None:
         assert told(idle)["path"] == "late"
 
 
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+TRICKLES = {
+    "a head": POST + b"X: " + b"x" * 60_000,
+    "a chunk's line": CHUNKED + b"5;" + b"x" * 1_000_000,
+    "trailers": CHUNKED + b"0\r\n" + b"x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("sent", TRICKLES.values(), ids=TRICKLES)
+def test_what_trickles_in_is_not_searched_anew_for_each_byte(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    connection = connections.Connection(Config(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    with closing(ours), closing(theirs):
+        for start in range(0, len(sent), 60_000):
+            theirs.sendall(sent[start : start + 60_000])
+            connection.gather()
+        began = time.process_time()
+        for _ in range(1000):
+            theirs.sendall(b"x")
+            connection.gather()
+            if connection.is_ready():  # a thread of those for large requests waits for the rest
+                break
+        took = time.process_time() - began
+
+    assert took < 0.2  # 0.6 where all is searched
+
+
 SLOW = {
     "connects only": b"",
     "half a head": b"POST / HTTP/1.1\r\nHost: x\r\nConte",
