@@ -124,6 +124,17 @@ def test_a_row_on_the_boundary_is_left_to_the_general_path() -> None:
     assert predictor.answer_row([0.0, 5.0, 5.0, 5.0]) is None
 
 
+def test_a_blank_flag_among_numbers_is_left_to_the_general_path() -> None:
+    signature = Signature((Feature("new", "boolean", nullable=True), Feature("size")), Target("y", "number"))
+    frame = pd.DataFrame({"new": [True, False, np.nan] * 5, "size": np.arange(15.0)})
+    estimator = make_pipeline(SimpleImputer(), Ridge()).fit(frame, np.arange(15.0))
+    predictor = Predictor(compiled(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
+    found = Reader(signature).accept_row([None, 3.0])
+    assert found is not None
+
+    assert predictor.answer_row(found.batch.cells) is None
+
+
 cells = st.none() | st.booleans() | numbers | st.floats(1e3, 1e9) | st.just([]) | st.just({})
 cells |= st.sampled_from(["Bonn", "Paris", "", "x", 13.5])
 any_row = st.dictionaries(st.sampled_from([*MIXED.names, *NUMBERS.names, "y", "z"]), cells, max_size=7)

@@ -64,7 +64,7 @@ class Predictor:
         one_row = getattr(self.answering, "one_row", None)
         try:
             return None if one_row is None else one_row.predict(cells)
-        except Unanswered:
+        except (Unanswered, TypeError):  # a blank among flags or codes that are used as numbers
             return None
 
     def _settle(self, outputs: dict[str, NDArray[Any]], batch: Batch, rows: NDArray[np.bool_]) -> None:
