@@ -79,7 +79,8 @@ class _Routes(MapAdapter):
         found = self._known.get(key)
         if found is None:
             found = super().match(return_rule=True)
-            if len(self._known) < _MOST_KNOWN:
-                self._known[key] = found
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()  # else made-up names would keep the real ones out
+            self._known[key] = found
         rule, values = found
         return rule, dict(values)

@@ -7,6 +7,7 @@ has to be there, say why where the figure stands. When one falls, write it down.
 import io
 import sys
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,10 @@ import orjson
 import pytest
 from flask import Flask
 from sklearn.datasets import load_diabetes
+from werkzeug.routing import MapAdapter
+
+from mlapi import application
+from tests.conftest import AppFactory
 
 GROWTH = 1.1
 
@@ -88,3 +93,17 @@ def test_a_request_calls_no_more_functions_than_it_did(work: str, shared_app: Fl
     calls = calls_of(shared_app, body)
 
     assert calls.total() <= CALLS[work] * GROWTH, f"{calls.total()} calls: {calls.most_common(20)}"
+
+
+def test_a_route_is_looked_up_once_whatever_names_others_make_up(
+    make_app: AppFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_app(tmp_path).test_client()
+    monkeypatch.setattr(application, "_MOST_KNOWN", 3)
+    for number in range(10):
+        client.get(f"/models/made-up-{number}")
+    client.get("/health/live")
+
+    monkeypatch.setattr(MapAdapter, "match", lambda *_, **__: pytest.fail("looked up"))
+
+    assert client.get("/health/live").status_code == 200
