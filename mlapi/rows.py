@@ -106,6 +106,8 @@ class Reader:
         return Instances(Row(cells, partial(self._batch_of, cells)))
 
     def _batch_of(self, cells: Sequence[Any]) -> Batch:
+        if self._is_numeric:
+            return np.array((cells,), dtype=np.float64)
         found: Batch = self.read([list(cells)]).batch
         return found
 

@@ -51,6 +51,8 @@ class Radial:
         self.summing = (len(vectors) + 8) * EPSILON
 
     def __call__(self, rows: Matrix) -> tuple[Matrix, float]:
+        if len(rows) == 1:
+            return self._of_one(rows)
         centered = rows - self.center
         squares = np.vecdot(centered, centered)
         error = self.rounding * self.gamma * (sqrt(_largest(squares, rows)) + self.reach) ** 2
@@ -61,6 +63,15 @@ class Radial:
         squares *= self.gamma
         exponents -= squares[:, None]
         return np.exp(exponents, out=exponents), error + self.rounding + self.summing
+
+    def _of_one(self, rows: Matrix) -> tuple[Matrix, float]:
+        """From differences too, which for one row takes the fewest calls."""
+        differences = self.vectors - rows
+        exponents = np.vecdot(differences, differences)
+        exponents *= -self.gamma
+        if not isfinite(np.add.reduce(exponents)):
+            raise Unanswered
+        return np.exp(exponents, out=exponents)[None, :], 2 * self.rounding + self.summing
 
     def _from_differences(self, rows: Matrix) -> tuple[Matrix, float]:
         """As libsvm does it; an error of the distance d shrinks with exp(-d), to d exp(-d) < 1 of it."""

@@ -71,7 +71,7 @@ class Classifier:
             outputs[PREDICT] = self.classes.take(winners)
         if DECISION in methods:
             outputs[DECISION] = scores
-        return Answer(outputs, doubtful if np.count_nonzero(doubtful) else None)
+        return Answer(outputs, None if doubtful is None or not doubtful.any() else doubtful)
 
 
 @dataclass(slots=True)

@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from mlapi.compiled.kernels import EPSILON
 from mlapi.signature import Matrix
 
-Verdict = tuple[NDArray[np.intp], Matrix, NDArray[np.bool_]]
-"""The place of each row's class, its scores (scikit-learn's `decision_function`), whether it is doubtful."""
+Verdict = tuple[NDArray[np.intp], Matrix, NDArray[np.bool_] | None]
+"""The place of each row's class, its scores (scikit-learn's `decision_function`), whether it is doubtful;
+None where no row is."""
 
 Vote = Callable[[Matrix, Matrix], Verdict]
 """Decisions (n, machines) and bounds of their errors, one a machine -> a verdict."""
+
+
+_ONE_ROW = (np.array([0]), np.array([1]))
+"""The two answers to a single row."""
 
 
 class OneVsOne:
@@ -58,6 +63,9 @@ class OneVsOne:
 def of_two(decisions: Matrix, errors: Matrix) -> Verdict:
     """The second class where its decision is positive."""
     scores = decisions[:, 0]
+    if len(scores) == 1:
+        score = scores.item()
+        return _ONE_ROW[score > 0], scores, None if abs(score) > errors.item() else np.ones(1, dtype=np.bool_)
     return (scores > 0).astype(np.intp), scores, np.logical_not(np.abs(scores) > errors)
 
 
