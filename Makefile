@@ -55,7 +55,7 @@ lint: $(TOOLS) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(PEERS) ## measure this server beside others (20 minutes; needs Linux and wrk; BENCH=--quick)
+bench: $(PEERS) ## measure this server beside others (15 minutes; needs Linux and wrk; BENCH=--quick)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into the locks (needs uv)
