@@ -23,6 +23,7 @@ class Answering:
         request = None
         try:
             request = next(connection.parser)
+            connection.shorten_way_of(request.body)
             return self._call(request, connection) and connection.next_request()
         except (NoMoreData, StopIteration) as error:
             self._log.debug("Closing connection. %s", error)
