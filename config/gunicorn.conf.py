@@ -49,9 +49,9 @@ def pre_fork(server: object, worker: object) -> None:
 # nothing that it imports until then imports numpy (tests/test_worker.py holds the worker to that).
 raw_env = ["OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1"]
 
-# What a large request took is kept for the next one, up to 64 MiB, in place of being given back to the system and
-# faulted in again: 10,000 rows of 30 numbers take 7.3 ms where they took 9.6 (mallopt(3): M_MMAP_THRESHOLD and
-# M_TRIM_THRESHOLD; glibc's own, and nothing elsewhere).
+# What a large request took is kept for the next one, up to 64 MiB, in place of being given back to the
+# system and faulted in again: 10,000 rows of 30 numbers take 7.3 ms where they took 9.6 (mallopt(3):
+# M_MMAP_THRESHOLD and M_TRIM_THRESHOLD; glibc has it, others do not).
 _mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
 if _mallopt is not None:
     _mallopt(-3, 32 * 2**20)
