@@ -75,7 +75,9 @@ def test_fastapi_gives_scikit_learns_labels(models: Models, name: str) -> None:
     pytest.importorskip("fastapi", reason="FastAPI comes with `make bench`")
 
     with started(SERVERS[name], models) as process:
-        wait(process, [asked(name, work, models)[0] for work in (ROW, RECORD, THOUSAND, SVM_ROW)])
+        start_s = wait(process, [asked(name, work, models)[0] for work in (ROW, RECORD, THOUSAND, SVM_ROW)])
+
+    assert start_s > 0  # `wait` raises for any other answer than scikit-learn's
 
 
 def test_records_have_words_numbers_and_blanks(models: Models) -> None:
