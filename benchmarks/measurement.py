@@ -94,7 +94,7 @@ def wait(process: Process, asked: list[Question], is_floor: bool = False) -> flo
     for question in asked:
         while not _is_answered(process, question):
             if process.has_ended or time.perf_counter() - process.started > START_LIMIT_S:
-                raise Wrong(f"a server does not answer; its log ends:\n{process.log[-2000:]}")
+                raise Wrong(f"a server does not answer; its log ends:\n{process.log[-10_000:]}")
             time.sleep(0.01)
     took = time.perf_counter() - process.started
     check(process, asked, is_floor)
