@@ -91,7 +91,7 @@ def test_a_table_is_trained_with_an_account_of_it(run: Run, folder: Path) -> Non
 
 
 def test_without_an_algorithm_those_that_suit_are_compared(run: Run) -> None:
-    told = run("train", *LINE, "--budget", "1s").stdout
+    told = run("train", *LINE, "--budget", "5s").stdout
 
     assert "r2, cross-validated" in told
     for name in ("linear_regression", "svm", "decision_tree", "random_forest", "gradient_boosting"):
