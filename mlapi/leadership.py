@@ -105,7 +105,7 @@ class Leadership:
             except Superseded:
                 self._spares.append(None)
                 continue
-            except Exception:
+            except Exception:  # the end of this process: the log says why, and the master makes another
                 self._worker.log.exception("The worker's loop broke")
             self._over = True
             self._doze.release()

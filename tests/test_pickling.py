@@ -178,83 +178,73 @@ def test_a_large_array_is_a_view_of_the_bytes_and_a_small_one_a_copy(order: Any)
     assert not found[0].flags.writeable
 
 
+def value(of: Any) -> bytes:
+    return pickletools.optimize(pickle.dumps(of, protocol=3))[2:-1]
+
+
+ADDRESS = value(b"A" * 8)
+DTYPE = b"cnumpy\ndtype\n(" + value("O") + value(False) + value(True) + b"tR"
+FLAGS = b"(" + value(3) + value("|") + b"NNN" + value(-1) + value(-1) + value(0) + b"tb"
+
+FORGED = {
+    "a buffer": b"cnumpy\nndarray\n(" + value((1,)) + DTYPE + ADDRESS + b"tR",
+    "a buffer, as a new object": b"cnumpy\nndarray\n(" + value((1,)) + DTYPE + ADDRESS + b"t\x81",
+    "an old way to make one": b"(" + b"cnumpy\nndarray\n" + value((1,)) + DTYPE + ADDRESS + b"o",
+    "the flags of a dtype": b"cnumpy._core.multiarray\nscalar\n(" + DTYPE + FLAGS + ADDRESS + b"tR",
+    "a part of a dtype": b"cnumpy._core.multiarray\nscalar\n("
+    + DTYPE
+    + b"("
+    + value(3)
+    + value("|")
+    + b"(cnumpy\ndtype\n("
+    + value("u8")
+    + b"tR"
+    + value((1,))
+    + b"tNN"
+    + value(-1)
+    + value(-1)
+    + value(0)
+    + b"tb"
+    + ADDRESS
+    + b"tR",
+    "fields of objects": b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n("
+    + value("V8")
+    + value(False)
+    + value(True)
+    + b"tR("
+    + value(3)
+    + value("|")
+    + b"N"
+    + value(("a",))
+    + b"}"
+    + value("a")
+    + b"("
+    + DTYPE
+    + value(0)
+    + b"ts"
+    + value(8)
+    + value(1)
+    + value(0)
+    + b"tb"
+    + ADDRESS
+    + b"tR",
+    "a class": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n(N}" + value("read") + b"cnumpy\ndtype\nstb",
+    "a method": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}" + value("read") + b"cnumpy\ndtype\nsb",
+    "an array twice": b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
+    + value((0,))
+    + value(b"b")
+    + b"tR"
+    + 2 * (b"(" + value(1) + value((1,)) + b"cnumpy\ndtype\n" + value(("f8",)) + b"R\x89" + ADDRESS + b"tb"),
+}
+"""Pickles of nothing but numpy's own names that make an object of a number, or hide a method."""
+
+
 def forged(*, over: str, inner: bool = False) -> bytes:
-    """Pickles of nothing but numpy's own names that make an object of a number, or hide a method."""
-
-    def value(of: Any) -> bytes:
-        return pickletools.optimize(pickle.dumps(of, protocol=3))[2:-1]
-
-    address = value(b"A" * 8)
-    dtype = b"cnumpy\ndtype\n(" + value("O") + value(False) + value(True) + b"tR"
-    flags = b"(" + value(3) + value("|") + b"NNN" + value(-1) + value(-1) + value(0) + b"tb"
-    body = {
-        "a buffer": b"cnumpy\nndarray\n(" + value((1,)) + dtype + address + b"tR",
-        "a buffer, as a new object": b"cnumpy\nndarray\n(" + value((1,)) + dtype + address + b"t\x81",
-        "an old way to make one": b"(" + b"cnumpy\nndarray\n" + value((1,)) + dtype + address + b"o",
-        "the flags of a dtype": b"cnumpy._core.multiarray\nscalar\n(" + dtype + flags + address + b"tR",
-        "a part of a dtype": b"cnumpy._core.multiarray\nscalar\n("
-        + dtype
-        + b"("
-        + value(3)
-        + value("|")
-        + b"(cnumpy\ndtype\n("
-        + value("u8")
-        + b"tR"
-        + value((1,))
-        + b"tNN"
-        + value(-1)
-        + value(-1)
-        + value(0)
-        + b"tb"
-        + address
-        + b"tR",
-        "fields of objects": b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n("
-        + value("V8")
-        + value(False)
-        + value(True)
-        + b"tR("
-        + value(3)
-        + value("|")
-        + b"N"
-        + value(("a",))
-        + b"}"
-        + value("a")
-        + b"("
-        + dtype
-        + value(0)
-        + b"ts"
-        + value(8)
-        + value(1)
-        + value(0)
-        + b"tb"
-        + address
-        + b"tR",
-        "a class": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n(N}" + value("read") + b"cnumpy\ndtype\nstb",
-        "a method": b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}" + value("read") + b"cnumpy\ndtype\nsb",
-        "an array twice": b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
-        + value((0,))
-        + value(b"b")
-        + b"tR"
-        + 2
-        * (b"(" + value(1) + value((1,)) + b"cnumpy\ndtype\n" + value(("f8",)) + b"R\x89" + address + b"tb"),
-    }[over]
+    """One of them, or an array of objects around it."""
     if inner:
         shell = dumped(np.array([None], dtype=object))
-        return shell[: shell.index(b"\x80\x05")] + b"\x80\x05" + body + b"."
-    return b"\x80\x03" + body + b"."
-
-
-FORGED = [
-    "a buffer",
-    "a buffer, as a new object",
-    "an old way to make one",
-    "the flags of a dtype",
-    "a part of a dtype",
-    "fields of objects",
-    "a class",
-    "a method",
-    "an array twice",
-]
+        return shell[: shell.index(b"\x80\x05")] + b"\x80\x05" + FORGED[over] + b"."
+    return b"\x80\x03" + FORGED[over] + b"."
 
 
 @pytest.mark.parametrize("over", FORGED)

@@ -68,7 +68,7 @@ class Engine:
                 "the system killed a process that was fitting, most likely for want of memory: "
                 "train on fewer rows or columns"
             ) from error
-        except Exception as error:
+        except Exception as error:  # whatever a cluster's client raises; here it is a defect of ours
             if not self.is_remote:
                 raise
             raise RecipeError(
