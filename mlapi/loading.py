@@ -66,7 +66,7 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
     model = replace(model_of(manifest, fitted()), fitted=fitted)
     from mlapi.compiling import compiled  # noqa: PLC0415 - scikit-learn: only where it is needed
 
-    answering = compiled(fitted(), manifest.signature.names)
+    answering = compiled(fitted(), manifest.signature.columns)
     if answering is not None:
         yield model.answered_by(answering)
     yield model

@@ -202,7 +202,7 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
     import pandas as pd  # noqa: PLC0415 - only for such a model: its import costs half a second and 60 MB
 
     if isinstance(batch, np.ndarray):
-        return pd.DataFrame(batch, columns=list(signature.names), copy=False)
+        return pd.DataFrame(batch, columns=list(signature.columns), copy=False)
     return pd.DataFrame(dict(batch), copy=False)
 
 

@@ -7,26 +7,34 @@ derived from it can be cached by it. It states types and ranges; it never checks
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Kind: TypeAlias = Literal["number", "integer", "boolean", "category", "datetime", "text"]
+Kind: TypeAlias = Literal["number", "integer", "boolean", "category", "datetime", "text", "image"]
 Scalar: TypeAlias = str | int | float | bool
 
 Matrix: TypeAlias = NDArray[np.float64]
-"""(rows, features), float64, C-contiguous; NaN where a cell is blank."""
+"""(rows, columns), float64, C-contiguous; NaN where a cell is blank. A number is a column, and so is each
+channel of each pixel of a picture: row by row from the top left, channels last."""
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 """One array a feature, in signature order; blank is NaN, or NaT for a datetime."""
 
 Batch: TypeAlias = Matrix | Columns
-"""Validated rows: a matrix when every feature is a number, columns when one is not."""
+"""Validated rows: a matrix when every feature is a number or the one feature a picture, else columns."""
 
-_OPTIONAL = frozenset({"format", "class_names"})
+_OPTIONAL = frozenset({"format", "class_names", "width", "height", "channels", "mean", "std"})
 
 NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
+
+IMAGE: Kind = "image"
+
+_MOST_COLUMNS = 1024 * 1024 * 4
+"""Of a picture: what clients send is scaled to its size, and takes eight bytes a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,15 @@ class Feature:
     categories: tuple[Scalar, ...] | None = None
     format: str | None = None
     """For a datetime: the form of the training file, as `strptime` takes it, beside ISO 8601."""
+    width: int | None = None
+    """Of an image, as are all that follow: what a client sends is scaled to this size, and its values to
+    `minimum` (black) to `maximum` (white)."""
+    height: int | None = None
+    channels: int | None = None
+    """1: grey, 3: red, green, blue, 4: and alpha."""
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    """By channel: what a network subtracts from the values, and then divides them by."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not isinstance(self.format, str | None):
@@ -53,6 +70,25 @@ class Feature:
             isinstance(category, str | int | float | bool) for category in self.categories or ()
         ):
             raise ValueError(f"feature {self.name!r}: categories that are no words, numbers or flags")
+        if self.kind == IMAGE and not self._is_drawable():
+            raise ValueError(f"feature {self.name!r}: an image without a size, its channels, black or white")
+
+    @property
+    def size(self) -> int:
+        """How many columns of a matrix it takes."""
+        return 1 if self.kind != IMAGE else (self.width or 0) * (self.height or 0) * (self.channels or 0)
+
+    def _is_drawable(self) -> bool:
+        """Whether a picture can be scaled to it."""
+        sides, black, white = (self.width, self.height), self.minimum, self.maximum
+        return (
+            all(type(side) is int and side > 0 for side in sides)
+            and self.channels in (1, 3, 4)
+            and self.size <= _MOST_COLUMNS
+            and black is not None
+            and white is not None
+            and black < white
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +121,8 @@ class Signature:
             raise ValueError("features: expected at least one, each name once")
         if not all(isinstance(name, str) for name in self.ignored):
             raise ValueError("ignored: expected names")
+        if len(names) > 1 and any(feature.kind == IMAGE for feature in self.features):
+            raise ValueError("features: an image is the only one")
         types = (type(word) for feature in self.features for word in feature.categories or ())
         object.__setattr__(self, "_types", tuple(types))
         object.__setattr__(self, "names", names)
@@ -98,7 +136,26 @@ class Signature:
     @property
     def is_numeric(self) -> bool:
         """Whether a batch for this signature is one matrix."""
-        return all(feature.kind in NUMERIC for feature in self.features)
+        return self.image is not None or all(feature.kind in NUMERIC for feature in self.features)
+
+    @property
+    def image(self) -> Feature | None:
+        """The feature that is a picture."""
+        return self.features[0] if self.features[0].kind == IMAGE else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of a matrix's columns: of the pixels as scikit-learn's digits name theirs."""
+        return self.names if self.image is None else pixel_names(self.image)
+
+
+@lru_cache(64)
+def pixel_names(image: Feature) -> tuple[str, ...]:
+    places = product(range(image.height or 0), range(image.width or 0))
+    names = [f"pixel_{row}_{column}" for row, column in places]
+    if image.channels == 1:
+        return tuple(names)
+    return tuple(f"{name}_{channel}" for name in names for channel in range(image.channels or 0))
 
 
 def example(signature: Signature) -> list[Scalar | None]:
@@ -153,6 +210,8 @@ def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
         return
     if new.kind != old.kind and (old.kind, new.kind) not in _WIDER:
         yield f"{old.name} is of kind {new.kind} instead of {old.kind}"
+    if old.kind == IMAGE and (old.size, old.maximum) != (new.size, new.maximum):
+        yield f"{old.name}, where its pixels are sent as numbers, has others"
     if old.nullable and not new.nullable:
         yield f"{old.name} may not be blank any more"
     lost = [str(word) for word in old.categories or () if word not in (new.categories or (word,))]

@@ -12,6 +12,7 @@ from sklearn.model_selection import ParameterSampler
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
+IMAGE_CLASSIFICATION = "image-classification"
 
 Build: TypeAlias = Callable[..., Any]
 
