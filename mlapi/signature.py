@@ -145,17 +145,18 @@ class Signature:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of a matrix's columns: of the pixels as scikit-learn's digits name theirs."""
-        return self.names if self.image is None else pixel_names(self.image)
+        """The names of a matrix's columns."""
+        return self.names if self.image is None else tuple(pixel.name for pixel in pixels(self.image))
 
 
 @lru_cache(64)
-def pixel_names(image: Feature) -> tuple[str, ...]:
+def pixels(image: Feature) -> tuple[Feature, ...]:
+    """The numbers that a picture is, named as scikit-learn's digits name theirs."""
     places = product(range(image.height or 0), range(image.width or 0))
     names = [f"pixel_{row}_{column}" for row, column in places]
-    if image.channels == 1:
-        return tuple(names)
-    return tuple(f"{name}_{channel}" for name in names for channel in range(image.channels or 0))
+    if image.channels != 1:
+        names = [f"{name}_{channel}" for name in names for channel in range(image.channels or 0)]
+    return tuple(Feature(name, minimum=image.minimum, maximum=image.maximum) for name in names)
 
 
 def example(signature: Signature) -> list[Scalar | None]:

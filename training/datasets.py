@@ -11,13 +11,15 @@ from pandas.api import types
 from sklearn import datasets
 
 from mlapi.errors import DatasetError
+from mlapi.signature import Feature
 
 
 @dataclass(frozen=True)
 class Table:
     """Features and target, row by row. `class_names` says in words what the target's classes are.
 
-    `notes` are sentences on how it was read; `decimal` is the sign in numbers that are words so far.
+    `notes` are sentences on how it was read; `decimal` is the sign in numbers that are words so far. `image`
+    is what the features are together, where they are the pixels of a picture.
     """
 
     source: str
@@ -26,6 +28,7 @@ class Table:
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     decimal: str | None = None
+    image: Feature | None = None
 
     @property
     def digest(self) -> str:
@@ -48,6 +51,11 @@ BUILT_IN: Mapping[str, Callable[..., Any]] = {
 }
 """Tables that scikit-learn carries, so that nothing is fetched."""
 
+IMAGES: Mapping[str, Feature] = {
+    "digits": Feature("image", "image", width=8, height=8, channels=1, minimum=0, maximum=16),
+}
+"""Those whose rows are the pixels of pictures."""
+
 
 def load(name: str) -> Table:
     """A table that scikit-learn carries, under its own names of features and classes.
@@ -64,6 +72,7 @@ def load(name: str) -> Table:
         features=bunch.data,
         target=bunch.target,
         class_names=None if names is None else tuple(str(word) for word in names),
+        image=IMAGES.get(name),
     )
 
 

@@ -104,7 +104,7 @@ def batch(frame: pd.DataFrame, signature: Signature) -> Batch:
     Raises:
         KeyError: A feature is no column.
     """
-    chosen = frame[list(signature.names)]
+    chosen = frame[list(signature.columns)]
     if signature.is_numeric:
         return matrix(chosen)
     return {name: chosen[name].to_numpy() for name in signature.names}

@@ -1,5 +1,6 @@
 """Which rows become golden, and the estimator's own answers to them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlapi.golden import PREDICTION, Golden
 from mlapi.model import METHODS, outputs_of, presentable
-from mlapi.signature import NUMERIC, Feature, Signature
+from mlapi.signature import NUMERIC, Feature, Signature, pixels
 
 FEWEST = 32
 """Rows, where there are as many."""
@@ -20,7 +21,7 @@ MOST_EDGES = 256
 def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
     """Positions of some rows: each feature's extremes, blanks and categories, then others, evenly spread."""
     edges: dict[int, None] = {}
-    for feature in signature.features:
+    for feature in _columns(signature):
         edges |= dict.fromkeys(_edges(feature, frame[feature.name]))
     chosen = dict.fromkeys(list(edges)[:MOST_EDGES])
     spread = np.linspace(0, len(frame) - 1, min(FEWEST, len(frame))).astype(int).tolist()
@@ -45,8 +46,13 @@ def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature)
         name: presentable(np.asarray(getattr(estimator, method)(rows))).tolist()
         for name, method in outputs.items()
     }
-    columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in signature.features]
+    columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in _columns(signature)]
     return Golden([list(row) for row in zip(*columns, strict=True)], answers)
+
+
+def _columns(signature: Signature) -> Sequence[Feature]:
+    """A picture is sent as its pixels here, a number each."""
+    return signature.features if signature.image is None else pixels(signature.image)
 
 
 def _edges(feature: Feature, column: pd.Series) -> list[int]:

@@ -81,7 +81,7 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
         columns = (*columns, Column(recipe.group, None, "left out: it says which rows are a group"))
     ignored = [column.name for column in columns if column.kind is None]
     signature = Signature(
-        features.describe(understood.features, seen.frame),
+        (table.image,) if table.image else features.describe(understood.features, seen.frame),
         _target(target, goal, seen, table.class_names),
         (*ignored, target),
     )
