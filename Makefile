@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 PEERS := $(VENV)/.peers
+TORCH := $(VENV)/.torch
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
@@ -18,10 +19,10 @@ SETTINGS += MLAPI_HOST="$(HOST)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train serve test lint bench lock
+.PHONY: help setup train serve test test-vision lint bench lock
 
 help: ## show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install into it what serving and training need
 
@@ -34,6 +35,11 @@ $(READY): requirements.lock pyproject.toml
 
 $(TOOLS): $(READY) requirements-dev.lock
 	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Outside of the locks: a lock that serves every platform would bring the gigabytes of CUDA to all of them.
+$(TORCH): $(TOOLS)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 onnx==1.23.2 onnxscript==0.7.2
 	@touch $@
 
 $(PEERS): $(READY) requirements-bench.lock
@@ -49,6 +55,9 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 
 test: $(TOOLS) ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-vision: $(TORCH) ## install PyTorch, and run the tests that need it
+	$(BIN)/python -m pytest -m vision
 
 lint: $(TOOLS) ## check style and types
 	$(BIN)/ruff check .
