@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlapi.errors import SettingsError
 from mlapi.keys import parse_public_key
@@ -20,6 +20,9 @@ from mlapi.names import is_model_name
 
 FILE = Path("config/mlapi.toml")
 PREFIX = "MLAPI_"
+
+_PILLOWS_MOST = 178_956_970
+"""Pixels: Pillow opens no picture that has more (twice `PIL.Image.MAX_IMAGE_PIXELS`)."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -160,11 +163,29 @@ class Settings:
         None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."
     )
     max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1, 2**31), "The largest request body, in bytes.")
+    image_model: str = _setting("cifar10", _model_name, "The model that answers `POST /classify`.")
     max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
+    max_pictures: int = _setting(64, _whole(1, 10_000), "The most pictures in one request.")
+    max_pixels: int = _setting(
+        50_000_000,
+        _whole(1, _PILLOWS_MOST),
+        "The most pixels of one picture, a WebP a quarter of it; those of one request, twice as many.",
+    )
     host: str = _setting("127.0.0.1", _text, "The address that the server listens on.")
     port: int = _setting(8000, _whole(1, 65_535), "The port that the server listens on.")
     workers: int = _setting(2, _whole(1, 256), "How many worker processes serve.")
     log_level: str = _setting("info", _log_level, "The least level that is logged.")
+
+    @property
+    def picture_limits(self) -> "PictureLimits":
+        return PictureLimits(self.max_pixels, self.max_pictures)
+
+
+class PictureLimits(NamedTuple):
+    """What the pictures of one request may be; None for any number of them."""
+
+    pixels: int = Settings.max_pixels
+    pictures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

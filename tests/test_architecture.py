@@ -17,7 +17,7 @@ FLOORS = {
         *("acceptance", "algorithms", "aliases", "artifact", "audit", "bucket", "calendar", "cells"),
         *("changes", "compiled", "compiling", "copies", "golden", "inspection", "inventory", "loading"),
         *("manifest", "mirror", "model", "numpy_pickles", "pickling", "preprocessing", "publication"),
-        *("refusals", "registry", "rows", "snapshot", "sparse_pickles", "store", "tables"),
+        *("pictures", "refusals", "registry", "rows", "snapshot", "sparse_pickles", "store", "tables"),
         *("tree_pickles", "trust", "values"),
     },
     2: {"formats", "number_tables", "schemas"},

@@ -1,0 +1,279 @@
+"""Bytes of a picture -> the pixels that a model takes. Training and serving read pictures with this alone.
+
+The one place that imports Pillow, and only once a picture is there. What comes in is hostile: its format is
+told by its first bytes, its size is looked at before it is decoded, and whatever Pillow raises on it is an
+error of ours. Knows nothing of HTTP, of rows, or of files.
+"""
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cache
+from io import BytesIO
+from math import ceil, floor
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.errors import MalformedBody, MlapiError, TooLarge, UnsupportedFormat
+from mlapi.settings import Settings
+from mlapi.signature import Feature, Matrix
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""(height, width, channels), from 0, black, to 255, white."""
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height."""
+
+FORMATS: Mapping[str, str] = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+}
+"""The media type of each format that is read, by Pillow's name."""
+
+WORDS = "PNG, JPEG, WebP, GIF and BMP"
+
+_SIGNS: Mapping[str, re.Pattern[bytes]] = {
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "BMP": re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
+    "SVG": re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:svg|[?!].{0,2000}<svg)\b", re.DOTALL),
+    "HTML": re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE),
+    "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    "HEIC": re.compile(rb".{4}ftyp(?:hei|hev|mif1|msf1)", re.DOTALL),
+    "AVIF": re.compile(rb".{4}ftypavi", re.DOTALL),
+    "PDF": re.compile(rb"%PDF-"),
+    "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
+    "JPEG 2000": re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  "),
+    "Photoshop": re.compile(rb"8BPS\0"),
+    "icon": re.compile(rb"\0\0[\1\2]\0[^\0]"),
+    "video": re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL),
+}
+"""How files begin: those that are read, and those that people send for pictures."""
+
+_COPIES: Mapping[str, int] = {"WEBP": 4}
+"""How often a decoder holds the picture: libwebp's for animations twice, Pillow twice more (measured)."""
+
+_MOST_SCANS = 64
+"""Of a JPEG, which is walked through anew for each; cameras and editors write ten at most."""
+
+_SMALL = 2_000_000
+"""Pixels; larger ones are decoded one at a time, so that threads do not add up their memory."""
+
+_STRIP = 500_000
+"""Pixels whose colors are converted at once."""
+
+_TURNS: Mapping[int, str] = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What makes a picture upright, by EXIF's orientation; from 5 on its sides change places."""
+
+_ORIENTATION = 0x0112
+
+_MODES: Mapping[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's name for so many channels."""
+
+_alone = Lock()
+
+
+def kind_of(content: bytes) -> str | None:
+    """What a file is by its first bytes, if it is one that is read, or one that is taken for a picture."""
+    return next((kind for kind, sign in _SIGNS.items() if sign.match(content)), None)
+
+
+def read(content: bytes, image: Feature, most_pixels: int = Settings.max_pixels) -> Pixels:
+    """A picture in the size and the channels of a feature of kind image.
+
+    It is turned as EXIF says, scaled to cover the size, and its middle is cut out; one that has the size is
+    left as it is. A GIF or another animation gives its first picture; what is transparent becomes white
+    where the model has no channel for it.
+
+    Raises:
+        MalformedBody: It is no picture, or is damaged or cut off.
+        TooLarge: It has too many pixels.
+        UnsupportedFormat: It is of a format that is not read.
+    """
+    return pixels(opened(content, most_pixels), image)
+
+
+def opened(content: bytes, most_pixels: int = Settings.max_pixels) -> "Image":
+    """A picture of which no more than the size and such is read yet.
+
+    Raises:
+        MalformedBody, TooLarge, UnsupportedFormat: As `read`.
+    """
+    form = kind_of(content)
+    if form is None or form not in FORMATS:
+        raise _stranger(content, form)
+    pillow = _pillow()
+    _hush()
+    try:
+        picture: Image = pillow.open(BytesIO(content), formats=(form,))
+    except pillow.DecompressionBombError as error:  # Pillow's own limit, which max_pixels cannot exceed
+        raise TooLarge(f"the {form} has more than the {most_pixels:,} pixels that are read") from error
+    except Exception as error:  # hostile bytes in many decoders, each with exceptions of its own
+        raise _damaged(form, error) from error
+    _check_size(picture.size, form, most_pixels // _COPIES.get(form, 1))
+    if form == "JPEG" and (scans := content.count(b"\xff\xda")) > _MOST_SCANS:
+        raise MalformedBody(f"a JPEG of {scans:,} scans; at most {_MOST_SCANS} are read: save it anew")
+    return picture
+
+
+def pixels(picture: "Image", image: Feature) -> Pixels:
+    """What `opened` gave, decoded.
+
+    Raises:
+        MalformedBody: It is damaged or cut off.
+    """
+    if picture.width * picture.height <= _SMALL:
+        return _decoded(picture, image)
+    with _alone:
+        return _decoded(picture, image)
+
+
+def batch(pictures: Sequence[Pixels], image: Feature) -> Matrix:
+    """A row a picture, from `image.minimum` (black) to `image.maximum` (white)."""
+    low, high = image.minimum or 0.0, image.maximum or 0.0
+    rows = np.array(pictures, dtype=np.float64).reshape(len(pictures), image.size)
+    return rows if (low, high) == (0, 255) else rows * ((high - low) / 255) + low
+
+
+@cache
+def _pillow() -> Any:
+    from PIL import (  # noqa: PLC0415 - only where there are pictures: its import takes 60 ms
+        BmpImagePlugin,  # noqa: F401 - by name, or Pillow imports all formats that it has
+        GifImagePlugin,  # noqa: F401
+        Image,
+        JpegImagePlugin,  # noqa: F401
+        PngImagePlugin,  # noqa: F401
+        WebPImagePlugin,  # noqa: F401
+    )
+
+    return Image
+
+
+def _stranger(content: bytes, kind: str | None) -> MlapiError:
+    if not content:
+        return MalformedBody("the picture is empty")
+    if kind is None:
+        return MalformedBody(f"not a picture; can read {WORDS}")
+    accept = {"Accept": ", ".join(FORMATS.values())}
+    return UnsupportedFormat(
+        f"cannot read a file of the kind {kind} as a picture; can read {WORDS}", headers=accept
+    )
+
+
+def _damaged(form: str, error: Exception) -> MlapiError:
+    if isinstance(error, MemoryError):
+        return TooLarge(f"the {form} takes more memory than there is")
+    return MalformedBody(f"the {form} is damaged or cut off")
+
+
+def _check_size(size: Size, form: str, most: int) -> None:
+    width, height = size
+    if width * height > most:
+        raise TooLarge(
+            f"the {form} has {width:,} × {height:,} pixels; at most {most:,} are read: scale it down"
+        )
+    if width < 1 or height < 1:
+        raise MalformedBody(f"the {form} has no pixels")
+
+
+def _decoded(picture: "Image", image: Feature) -> Pixels:
+    size = image.width or 0, image.height or 0
+    turn = _TURNS.get(_orientation(picture))
+    turned = size[::-1] if turn in ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90") else size
+    try:
+        if picture.size != turned:
+            picture.draft(None, (2 * turned[0], 2 * turned[1]))
+        picture.load()
+        found = _fitted(picture, turned, _MODES[image.channels])
+        if turn is not None:
+            found = found.transpose(_pillow().Transpose[turn])
+    except Exception as error:  # as in `opened`
+        raise _damaged(picture.format or "picture", error) from error
+    return np.frombuffer(found.tobytes(), dtype=np.uint8).reshape(size[1], size[0], image.channels or 0)
+
+
+def _orientation(picture: "Image") -> int:
+    """As EXIF says; a block that cannot be read says nothing."""
+    if not any(
+        name in picture.info for name in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+    ):
+        return 1
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # as in `opened`
+        return 1
+
+
+def _fitted(picture: "Image", size: Size, mode: str) -> "Image":
+    """The middle of a picture in this size."""
+    if picture.size == size:
+        return _painted(picture, mode)
+    scale = min(picture.width / size[0], picture.height / size[1])
+    width, height = size[0] * scale, size[1] * scale
+    left, top = (picture.width - width) / 2, (picture.height - height) / 2
+    outer = floor(left), floor(top), ceil(left + width), ceil(top + height)
+    factor = max(1, int(scale / 2))  # the filter then has two pixels and more for each that it makes
+    left, top = (left - outer[0]) / factor, (top - outer[1]) / factor
+    inner = left, top, left + width / factor, top + height / factor
+    return _reduced(picture, outer, factor, mode).resize(size, _pillow().Resampling.BICUBIC, inner)
+
+
+def _reduced(picture: "Image", box: tuple[int, int, int, int], factor: int, mode: str) -> "Image":
+    """A part of a picture in these colors, each side `factor` times shorter; in strips, for the memory."""
+    left, top, right, bottom = box
+    width, height = ceil((right - left) / factor), ceil((bottom - top) / factor)
+    small: Image = _pillow().new(mode, (width, height))
+    step = max(1, _STRIP // ((right - left) * factor))
+    for row in range(0, height, step):
+        upper = top + row * factor
+        strip = picture.crop((left, upper, right, min(upper + step * factor, bottom)))
+        small.paste(_painted(strip, mode).reduce(factor), (0, row))
+    return small
+
+
+def _painted(picture: "Image", mode: str) -> "Image":
+    """A picture in other colors, as a person expects them: what is transparent, on white paper."""
+    if picture.mode.startswith("I"):
+        picture = _of_eight_bits(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        if mode != "RGBA":
+            paper = _pillow().new("RGBA", picture.size, "white")
+            paper.alpha_composite(picture)
+            picture = paper.convert("RGB")
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _of_eight_bits(picture: "Image") -> "Image":
+    """Of sixteen, which Pillow would cut off at 255."""
+    values = np.asarray(picture).astype(np.int64).clip(0, 65_535)
+    found: Image = _pillow().fromarray(((values + 128) // 257).astype(np.uint8))
+    return found
+
+
+_QUIET = ("ignore", None, Warning, re.compile("PIL"), 0)
+
+
+def _hush() -> None:
+    """What Pillow warns of concerns the client; a filter for each call would not be safe in threads."""
+    if _QUIET not in warnings.filters:
+        warnings.filterwarnings("ignore", module="PIL")
