@@ -64,7 +64,7 @@ def decode(content_type: str | None, body: bytes) -> Any:
         UnsupportedFormat: The header names a format that is not supported.
         InvalidInput: JSON that can be read but that no model takes: a name twice, a number too large.
     """
-    media_type = JSON if content_type == JSON else _media_type(content_type)
+    media_type = media_type_of(content_type)
     found = FORMATS.get(media_type)
     if found is None and (not media_type or media_type.endswith("+json") or _starts_as_json(body)):
         found = FORMATS[JSON]
@@ -74,6 +74,13 @@ def decode(content_type: str | None, body: bytes) -> Any:
             headers={"Accept": ", ".join(FORMATS)},
         )
     return found.decode(body)
+
+
+def media_type_of(content_type: str | None) -> str:
+    """What a Content-Type header names, without its parameters; empty for none."""
+    if content_type == JSON:
+        return JSON
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def check_encoding(content_encoding: str | None) -> None:
@@ -141,10 +148,6 @@ FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
 
 def _as_list(array: Any) -> Any:
     return array.tolist()
-
-
-def _media_type(content_type: str | None) -> str:
-    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def _starts_as_json(body: bytes) -> bool:

@@ -15,8 +15,8 @@ import orjson
 from numpy.typing import NDArray
 
 from mlapi.errors import BrokenArtifact, MlapiError, reason
+from mlapi.picture_rows import reader_of
 from mlapi.refusals import InvalidRows
-from mlapi.rows import Reader
 from mlapi.signature import Signature
 
 PREDICTION = "prediction"
@@ -78,7 +78,7 @@ def check(model: Answering, signature: Signature, golden: Golden, tolerance: flo
         BrokenArtifact: They are refused, or an answer differs; the message says how far.
     """
     try:
-        answers = model.answers(Reader(signature).read(golden.rows).batch, list(golden.outputs))
+        answers = model.answers(reader_of(signature).read(golden.rows).batch, list(golden.outputs))
     except (MlapiError, InvalidRows) as error:
         raise BrokenArtifact(f"its golden rows cannot be answered: {error}") from error
     for name, expected in golden.outputs.items():
@@ -91,7 +91,7 @@ def check_alone(model: Answering, signature: Signature, golden: Golden, toleranc
     Raises:
         BrokenArtifact: As `check`.
     """
-    reader = Reader(signature)
+    reader = reader_of(signature)
     expected = golden.outputs[PREDICTION]
     size = SMALL * _largest(expected)
     for row in range(min(len(golden.rows), _ALONE)):
@@ -124,7 +124,7 @@ def tolerance(model: Answering, signature: Signature, golden: Golden) -> float:
     sizes = {name: _largest(expected) for name, expected in golden.outputs.items()}
     for row in sorted({len(golden.rows) * place // _ALONE for place in range(_ALONE)}):
         with suppress(MlapiError):  # one that takes no row alone tells nothing
-            answers = model.answers(Reader(signature).read([golden.rows[row]]).batch, list(golden.outputs))
+            answers = model.answers(reader_of(signature).read([golden.rows[row]]).batch, list(golden.outputs))
             for name, expected in golden.outputs.items():
                 off, _ = distance(answers[name], [expected[row]], least=SMALL * sizes[name])
                 far = max(far, _MARGIN * off) if np.isfinite(off) else far

@@ -11,8 +11,8 @@ from typing import Any
 from mlapi.cells import is_marker, numbers
 from mlapi.errors import DatasetError
 from mlapi.model import Model, Prediction
+from mlapi.picture_rows import reader_of
 from mlapi.refusals import InvalidRows, Remark
-from mlapi.rows import Reader
 from mlapi.signature import NUMERIC, Feature
 from mlapi.tables import Told, open_csv
 
@@ -33,7 +33,7 @@ def predict_csv(
         UnknownOutput, Unanswerable: As `Model.predict`.
         OSError: The file cannot be read.
     """
-    reader = Reader(model.signature)
+    reader = reader_of(model.signature)
     header: list[str] | None = None
     written = model.manifest.recipe
     told = Told(**{sign: written.get(sign) for sign in ("delimiter", "encoding", "decimal", "thousands")})

@@ -20,11 +20,14 @@ from marshmallow import (
 )
 from marshmallow.exceptions import SCHEMA
 
-from mlapi.errors import SHOWN, Finding, InvalidInput, TooLarge, bounded
-from mlapi.formats import Table, pointer
+from mlapi.errors import SHOWN, Finding, InvalidInput, TooLarge, UnsupportedFormat, bounded
+from mlapi.formats import JSON, Table, pointer
+from mlapi.picture_rows import PictureReader, reader_of
 from mlapi.refusals import InvalidRows, Path, Remark
-from mlapi.rows import Instances, Reader
+from mlapi.rows import Instances
+from mlapi.settings import PictureLimits
 from mlapi.signature import Signature
+from mlapi.uploads import Files
 
 ONE_ROW = "features"
 FORMS = ("instances", "X", ONE_ROW)
@@ -82,9 +85,9 @@ class PredictRequest(Schema):
     X = Rows()
     features = OneRow()
 
-    def __init__(self, signature: Signature, max_rows: int) -> None:
+    def __init__(self, signature: Signature, max_rows: int, limits: PictureLimits) -> None:
         super().__init__()
-        self.reader = Reader(signature)
+        self.reader = reader_of(signature, limits)
         self.max_rows = max_rows
         self._forms = frozenset(FORMS) - signature.known  # a body of known columns alone is a record
 
@@ -93,7 +96,7 @@ class PredictRequest(Schema):
 
         Raises:
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
-            TooLarge: It has more rows than the settings allow.
+            TooLarge: It has more rows, or more or larger pictures, than the settings allow.
         """
         if type(body) is Table:
             found = self._accept(body.form, body.rows)
@@ -117,6 +120,22 @@ class PredictRequest(Schema):
         if remarks:
             raise _invalid(remarks, stray_count - len(strays))
         return instances
+
+    def read_files(self, files: Files) -> Instances:
+        """The pictures of a body that is nothing else.
+
+        Raises:
+            InvalidInput: Some of several cannot be read.
+            TooLarge: There are more, or more or larger ones, than the settings allow.
+            MalformedBody, UnsupportedFormat: There is one, which cannot be read; or the model takes none.
+        """
+        if not isinstance(self.reader, PictureReader):
+            raise UnsupportedFormat("this model takes rows, and no pictures", headers={"Accept": JSON})
+        try:
+            return self.reader.read_files(files.contents)
+        except InvalidRows as error:
+            remarks = [((files.field or "", *path), detail) for path, detail in error.remarks]
+            raise _invalid(remarks, error.count - len(remarks)) from error
 
     def _accept(self, form: str, rows: Any) -> Instances | None:
         """Rows that are right, without the walk through marshmallow that tells what is wrong."""
@@ -167,6 +186,10 @@ class SVMRequest(PredictRequest):
     """Rows for a support vector machine."""
 
 
+class ImageClassifierRequest(PredictRequest):
+    """Pictures for a network."""
+
+
 class EstimatorRequest(PredictRequest):
     """Rows for any other estimator."""
 
@@ -195,6 +218,7 @@ class ClassifierResponse(PredictResponse):
 
     classes = fields.Raw()
     probabilities = fields.Raw()
+    top = fields.Raw()
     decision = fields.Raw()
 
 
@@ -207,8 +231,22 @@ class SVMResponse(ClassifierResponse):
     label."""
 
 
+class ImageClassifierResponse(ClassifierResponse):
+    """Probabilities are the network's own, of which the label has the highest."""
+
+
 class EstimatorResponse(ClassifierResponse):
     """Whatever the estimator can give."""
+
+
+class ClassifyResponse(Schema):
+    """The class of one picture: its place among the classes, and its name."""
+
+    model = fields.String()
+    version = fields.Integer()
+    class_ = fields.Integer(data_key="class")
+    class_name = fields.String()
+    probability = fields.Float(allow_none=True)
 
 
 class ModelEntry(Schema):
@@ -269,9 +307,11 @@ Request = TypeVar("Request", bound=PredictRequest)
 
 
 @lru_cache(maxsize=1024)
-def request_schema(kind: type[Request], signature: Signature, max_rows: int) -> Request:
+def request_schema(
+    kind: type[Request], signature: Signature, max_rows: int, limits: PictureLimits
+) -> Request:
     """The schema for one model's requests; cached, and shared by threads."""
-    return kind(signature, max_rows)
+    return kind(signature, max_rows, limits)
 
 
 def warnings_json(warnings: tuple[Remark, ...]) -> list[dict[str, str]]:

@@ -18,9 +18,9 @@ FLOORS = {
         *("changes", "compiled", "compiling", "copies", "golden", "inspection", "inventory", "loading"),
         *("manifest", "mirror", "model", "numpy_pickles", "pickling", "preprocessing", "publication"),
         *("pictures", "refusals", "registry", "rows", "snapshot", "sparse_pickles", "store", "tables"),
-        *("tree_pickles", "trust", "values"),
+        *("picture_rows", "tree_pickles", "trust", "values"),
     },
-    2: {"formats", "number_tables", "schemas"},
+    2: {"formats", "multipart", "number_tables", "schemas", "uploads"},
     3: {"telemetry", "application", "body", "problems", "resources"},
     4: {
         *("app", "server", "offline", "cli", "terminal"),

@@ -145,6 +145,7 @@ def test_each_class_has_schemas_of_its_own() -> None:
         "linear_regression": "LinearRegression",
         "logistic_regression": "LogisticRegression",
         "svm": "SVM",
+        "cnn": "ImageClassifier",
     }
     schemas = [(each.request_schema, type(each.response_schema)) for each in RESOURCES.values()]
     assert len(set(schemas)) == len(schemas), "each has its own request and response schema"

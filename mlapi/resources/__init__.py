@@ -2,6 +2,7 @@
 
 from mlapi.problems import Api
 from mlapi.registry import Registry
+from mlapi.resources.classify import Classify
 from mlapi.resources.health import Live, Ready
 from mlapi.resources.index import Index
 from mlapi.resources.models import Alias, Models, OneModel, Report, Version
@@ -19,6 +20,7 @@ def add_routes(api: Api, registry: Registry, settings: Settings) -> None:
             ["/predict", "/predict/<name>", "/predict/<name>/<ref>"],
             both,
         ),
+        (Classify, ["/classify"], both),
         (Models, ["/models"], models),
         (OneModel, ["/models/<name>"], models),
         (Version, ["/models/<name>/versions/<ref>"], both),

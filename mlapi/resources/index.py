@@ -11,10 +11,12 @@ from mlapi.registry import Registry
 from mlapi.resources.responses import respond
 from mlapi.signature import example
 from mlapi.snapshot import Snapshot
+from mlapi.uploads import FIELD
 
 LINKS = {
     "models": "/models",
     "predict": "/predict/{model}",
+    "classify": "/classify",
     "live": "/health/live",
     "ready": "/health/ready",
 }
@@ -52,7 +54,9 @@ class Index(Resource):  # type: ignore[misc]
         if not snapshot.serving:
             return None
         model = self.registry.get(snapshot.serving[0])
-        body = encode_json({"features": example(model.signature)}).decode()
         # Not `host_url`: it decodes international names, and a client may send a wrong one.
         url = f"{request.scheme}://{request.host}/predict/{model.name}"
+        if model.signature.image is not None:
+            return f"curl {shlex.quote(url)} -F {FIELD}=@picture.png"
+        body = encode_json({"features": example(model.signature)}).decode()
         return f"curl {shlex.quote(url)} -d {shlex.quote(body)}"

@@ -11,12 +11,13 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import formats, schemas, telemetry
+from mlapi import formats, schemas, telemetry, uploads
 from mlapi.application import Bytes
-from mlapi.body import read_body
+from mlapi.body import Environ, read_body
 from mlapi.errors import ModelNotFound, NotReady, listed
 from mlapi.model import Model, Prediction
 from mlapi.registry import Registry
+from mlapi.resources.outputs import NOTHING, Outputs, asked
 from mlapi.rows import Instances
 from mlapi.settings import Settings
 
@@ -34,27 +35,33 @@ class Predictor(Resource):  # type: ignore[misc]
     def post(self) -> Response:
         given = request.environ
         media_type, encode = formats.encoder(given.get("HTTP_ACCEPT"))
+        instances = self.read(given)
+        outputs = asked() if given.get("QUERY_STRING") else NOTHING
+        prediction = self.model.predict(instances.batch, outputs.needed)
+        answer = self._answer(prediction, instances, outputs)
+        return Bytes(encode(answer), headers=Headers([("Content-Type", media_type)]))
+
+    def read(self, given: Environ) -> Instances:
+        """The rows or pictures of a request."""
         formats.check_encoding(given.get("HTTP_CONTENT_ENCODING"))
         body = read_body(given, self.settings.max_body_bytes)
-        data = formats.decode(given.get("CONTENT_TYPE"), body)
-        schema = schemas.request_schema(self.request_schema, self.model.signature, self.settings.max_rows)
-        instances = schema.read(data)
-        include = _include(request.args.getlist("include")) if given.get("QUERY_STRING") else ()
-        prediction = self.model.predict(instances.batch, include)
-        return Bytes(
-            encode(self._answer(prediction, instances)), headers=Headers([("Content-Type", media_type)])
+        signature, limits = self.model.signature, self.settings.picture_limits
+        schema: schemas.PredictRequest = schemas.request_schema(
+            self.request_schema, signature, self.settings.max_rows, limits
         )
+        if signature.image is None:
+            return schema.read(formats.decode(given.get("CONTENT_TYPE"), body))
+        data = uploads.decode(given.get("CONTENT_TYPE"), body, self.settings.max_pictures)
+        return schema.read_files(data) if isinstance(data, uploads.Files) else schema.read(data)
 
-    def _answer(self, prediction: Prediction, instances: Instances) -> dict[str, Any]:
+    def _answer(self, prediction: Prediction, instances: Instances, outputs: Outputs) -> dict[str, Any]:
         """What `response_schema` describes, its arrays as they are: the encoder writes them."""
         answer = {
             "model": self.model.name,
             "version": self.model.version,
             "prediction": prediction.values,
-            **prediction.outputs,
+            **outputs.of(prediction),
         }
-        if prediction.classes is not None:
-            answer["classes"] = prediction.classes
         if instances.warnings:
             answer["warnings"] = schemas.warnings_json(instances.warnings)
             answer["warning_count"] = instances.warning_count
@@ -76,6 +83,11 @@ class SVM(Predictor):
     response_schema = schemas.SVMResponse()
 
 
+class ImageClassifier(Predictor):
+    request_schema = schemas.ImageClassifierRequest
+    response_schema = schemas.ImageClassifierResponse()
+
+
 class Estimator(Predictor):
     """Any estimator that somebody registered."""
 
@@ -87,8 +99,14 @@ RESOURCES: Mapping[str, type[Predictor]] = {
     "linear_regression": LinearRegression,
     "logistic_regression": LogisticRegression,
     "svm": SVM,
+    "cnn": ImageClassifier,
 }
 """The Resource by algorithm."""
+
+
+def resource_for(model: Model, settings: Settings) -> Predictor:
+    """Who answers for a version."""
+    return RESOURCES.get(model.algorithm, Estimator)(model, settings)
 
 
 class Predict(Resource):  # type: ignore[misc]
@@ -103,8 +121,7 @@ class Predict(Resource):  # type: ignore[misc]
     def post(self, name: str | None = None, ref: str | None = None) -> Response:
         model = self.registry.get(self._default() if name is None else name, ref)
         telemetry.note(request.environ, model=model.name, version=model.version)
-        resource = RESOURCES.get(model.algorithm, Estimator)
-        return resource(model, self.settings).post()
+        return resource_for(model, self.settings).post()
 
     def _default(self) -> str:
         if self.settings.default_model is not None:
@@ -119,9 +136,3 @@ class Predict(Resource):  # type: ignore[misc]
                 f"models that serve: {listed(serving)}"
             )
         return serving[0]
-
-
-def _include(given: list[str]) -> list[str]:
-    """The outputs that a request asks for, each once."""
-    names = (name.strip() for name in ",".join(given).split(","))
-    return list(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,193 @@
+"""Pictures as clients send them -> a batch that a model takes; and which reader a signature has.
+
+A picture is a file, an object that holds one in base64, or the flat list of its pixels, which is a row of
+numbers like any other. Knows signatures; knows nothing of media types, marshmallow or HTTP.
+"""
+
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from mlapi import pictures
+from mlapi.errors import MalformedBody, TooLarge, UnsupportedFormat, bounded
+from mlapi.refusals import InvalidRows, Path, refusal
+from mlapi.rows import Instances, Reader
+from mlapi.settings import PictureLimits
+from mlapi.signature import Feature, Matrix, Signature
+from mlapi.values import shown
+
+BASE64 = "b64"
+"""The member of an object that holds a picture."""
+
+Given: TypeAlias = tuple[Path, bytes | str]
+"""Where a picture stands, and its file; or what is wrong with it, in words."""
+
+_DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.IGNORECASE)
+"""RFC 2397."""
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+_AT_ONCE = 2
+"""The pictures of a request may have so many times the pixels of one: eight of a phone's 12 million each."""
+
+
+class PictureReader:
+    """`mlapi.rows.Reader` where the one feature is a picture. Immutable, so threads may share it."""
+
+    def __init__(self, signature: Signature, image: Feature, limits: PictureLimits) -> None:
+        self._signature = signature
+        self._image = image
+        self._limits = limits
+        self._known = signature.known | {BASE64}
+
+    def knows(self, names: Iterable[str]) -> bool:
+        """Whether every name is one of a picture's, or ignored."""
+        return self._known.issuperset(names)
+
+    def read(self, rows: Sequence[Any]) -> Instances:
+        """Rows, all of them pictures or all of them lists of pixels, as a batch.
+
+        Raises:
+            InvalidRows: There is no row, or one is neither, or its picture cannot be read.
+            TooLarge: There are more pictures or pixels than one request may have.
+        """
+        if not rows:
+            raise refusal(rows, self._signature)
+        if all(type(row) is list for row in rows):
+            return self._numbers.read(rows)
+        self.check_number(len(rows))
+        return self._read(given for number, row in enumerate(rows) for given in self._of_row(row, (number,)))
+
+    def read_one(self, row: Any) -> Instances:
+        """`read` of one row; no path has the row's number."""
+        return self._numbers.read_one(row) if type(row) is list else self._read(self._of_row(row, ()))
+
+    def read_files(self, files: Sequence[bytes]) -> Instances:
+        """Pictures as they are; a path is the number of one.
+
+        Raises:
+            MalformedBody, TooLarge, UnsupportedFormat: There is one, and it cannot be read.
+            InvalidRows: There are several, and some cannot be read.
+        """
+        if len(files) == 1:
+            return self._batch([pictures.read(files[0], self._image, self._limits.pixels)])
+        self.check_number(len(files))
+        return self._read(((number,), file) for number, file in enumerate(files))
+
+    def accept(self, rows: Sequence[Any]) -> Instances | None:
+        """What `read` gives; None where it raises `InvalidRows`."""
+        if type(rows[0]) is list:
+            return self._numbers.accept(rows)
+        try:
+            return self.read(rows)
+        except InvalidRows:
+            return None
+
+    def accept_one(self, row: Any) -> Instances | None:
+        """What `read_one` gives; None where it raises `InvalidRows`."""
+        if type(row) is list:
+            return self._numbers.accept_one(row)
+        try:
+            return self.read_one(row)
+        except InvalidRows:
+            return None
+
+    def accept_row(self, row: Any) -> Instances | None:
+        """As `mlapi.rows.Reader` does, of pixels."""
+        return self._numbers.accept_row(row) if type(row) is list else None
+
+    def accept_matrix(self, matrix: Matrix) -> Instances | None:
+        """Rows of pixels; None if they do not fit the signature."""
+        return self._numbers.accept_matrix(matrix)
+
+    def check_number(self, number: int) -> None:
+        """
+        Raises:
+            TooLarge: So many pictures are more than one request may have.
+        """
+        if self._limits.pictures is not None and number > self._limits.pictures:
+            raise TooLarge(f"{number:,} pictures; at most {self._limits.pictures:,} in one request")
+
+    @cached_property
+    def _numbers(self) -> Reader:
+        """For pixels; made when they are first sent, for a large picture has a hundred thousand columns."""
+        low, high = self._image.minimum, self._image.maximum
+        columns = (Feature(name, "number", False, low, high) for name in self._signature.columns)
+        return Reader(Signature(tuple(columns), self._signature.target))
+
+    def _batch(self, drawn: Sequence[pictures.Pixels]) -> Instances:
+        return Instances(pictures.batch(drawn, self._image))
+
+    def _read(self, given: Iterable[Given]) -> Instances:
+        most, total = self._limits.pixels * _AT_ONCE, 0
+        drawn, remarks = [], []
+        for path, file in given:
+            try:
+                picture = pictures.opened(_file(file), self._limits.pixels)
+                total += picture.width * picture.height
+                if total <= most:
+                    drawn.append(pictures.pixels(picture, self._image))
+            except (MalformedBody, TooLarge, UnsupportedFormat) as error:
+                remarks.append((path, str(error)))
+        if total > most:
+            raise TooLarge(f"{total:,} pixels in all pictures; at most {most:,} in one request")
+        if remarks:
+            raise InvalidRows(*bounded(remarks))
+        return self._batch(drawn)
+
+    def _of_row(self, row: Any, path: Path) -> Iterator[Given]:
+        if not isinstance(row, dict):
+            yield path, f"{self._expected}, got {shown(row)}"
+            return
+        unknown = [name for name in row if name not in self._known]
+        yield from (((*path, name), f"unknown name; {self._expected}") for name in unknown)
+        name = self._image.name
+        if unknown:
+            return
+        if (BASE64 in row) == (name in row) and name != BASE64:
+            yield path, self._expected
+        elif BASE64 in row:
+            yield self._of_text(row[BASE64], (*path, BASE64))
+        elif isinstance(row[name], dict) and set(row[name]) == {BASE64}:
+            yield self._of_text(row[name][BASE64], (*path, name, BASE64))
+        else:
+            yield (*path, name), f'expected {{"{BASE64}": "…"}}, got {shown(row[name])}'
+
+    @property
+    def _expected(self) -> str:
+        return f'expected a picture, {{"{BASE64}": "…"}}, or a list of {self._image.size:,} numbers'
+
+    def _of_text(self, text: Any, path: Path) -> Given:
+        if not isinstance(text, str):
+            return path, f"expected a file in base64, got {shown(text)}"
+        return path, _decoded(text)
+
+
+def reader_of(signature: Signature, limits: PictureLimits | None = None) -> Reader | PictureReader:
+    """Who reads rows for a signature; without limits, as many pictures as there are."""
+    if signature.image is None:
+        return Reader(signature)
+    return PictureReader(signature, signature.image, limits or PictureLimits())
+
+
+def _file(given: bytes | str) -> bytes:
+    if isinstance(given, str):
+        raise MalformedBody(given)
+    return given
+
+
+def _decoded(text: str) -> bytes | str:
+    """Base64 of either alphabet (RFC 4648), padded or not, alone or in a data: URL; or what is wrong."""
+    if text[:5].lower() == "data:":
+        head = _DATA_URL.match(text)
+        if head is None or head[1] is None:
+            return "a data: URL that is not in base64; expected data:image/png;base64,…"
+        text = text[head.end() :]
+    try:
+        letters = text.encode("ascii").translate(_URL_SAFE)
+        padding = b"" if letters.endswith(b"=") else b"=" * (-len(letters) % 4)
+        return binascii.a2b_base64(letters + padding, strict_mode=True)
+    except ValueError:
+        return "not base64: expected letters, digits, + and /, or - and _, and nothing between them"

@@ -1,0 +1,61 @@
+"""POST /classify: what is on one picture, by the model that the setting `image_model` names."""
+
+from typing import Any
+
+from flask import Response, request
+from flask_restful import Resource
+from werkzeug.datastructures import Headers
+
+from mlapi import formats, schemas, telemetry
+from mlapi.application import Bytes
+from mlapi.errors import Finding, InvalidInput, ModelNotFound
+from mlapi.model import PROBABILITIES, Model, Prediction
+from mlapi.registry import Registry
+from mlapi.resources.predict import resource_for
+from mlapi.rows import Row
+from mlapi.settings import Settings
+
+
+class Classify(Resource):  # type: ignore[misc]
+    """`/classify`"""
+
+    init_every_request = False
+    response_schema = schemas.ClassifyResponse()
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self.registry = registry
+        self.settings = settings
+
+    def post(self) -> Response:
+        media_type, encode = formats.encoder(request.environ.get("HTTP_ACCEPT"))
+        model = self.registry.get(self.settings.image_model)
+        telemetry.note(request.environ, model=model.name, version=model.version)
+        if model.signature.image is None or model.skills.classes is None:
+            raise ModelNotFound(
+                f"`/classify` needs a classifier of pictures, and model {model.name!r} is none: "
+                "set `image_model`"
+            )
+        batch = resource_for(model, self.settings).read(request.environ).batch
+        if isinstance(batch, Row):
+            batch = batch.batch()
+        if len(batch) != 1:
+            detail = f"expected one picture, got {len(batch)}; /predict/{model.name} takes many"
+            raise InvalidInput([Finding("", detail)], 1)
+        include = [PROBABILITIES] if PROBABILITIES in model.outputs else []
+        answer = _answer(model, model.skills.classes, model.predict(batch, include))
+        return Bytes(encode(answer), headers=Headers([("Content-Type", media_type)]))
+
+
+def _answer(model: Model, classes: list[Any], prediction: Prediction) -> dict[str, Any]:
+    """What `response_schema` describes."""
+    (label,) = prediction.values.tolist()
+    place = classes.index(label)
+    names = model.signature.target.class_names
+    found = prediction.outputs.get(PROBABILITIES)
+    return {
+        "model": model.name,
+        "version": model.version,
+        "class": place,
+        "class_name": names[place] if names else str(label),
+        "probability": None if found is None else found[0, place],
+    }
