@@ -70,16 +70,22 @@ def models() -> None:
 
 @main.command()
 @click.argument("name")
-@click.argument("rows", type=click.Path(path_type=Path))
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--ref", help="A version or an alias.")
 @click.option("--include", multiple=True, help="`probabilities` or `decision`, repeatable.")
-def predict(name: str, rows: Path, ref: str | None, include: tuple[str, ...]) -> None:
-    """Answer the rows of a CSV file, without a server: the predictions as CSV."""
+def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[str, ...]) -> None:
+    """Answer the rows of a CSV file, or pictures and folders of them, without a server: as CSV."""
     settings = load_settings()
-    from mlapi.offline import predict_csv
+    from mlapi.offline import predict_csv, predict_pictures
 
     model = registry_of(settings, eager=False).get(name, ref)
-    for line in predict_csv(model, rows, include, warn=lambda text: click.echo(text, err=True)):
+    if model.signature.image is not None:
+        lines = predict_pictures(model, model.signature.image, files, include, settings.max_pixels)
+    elif len(files) > 1:
+        raise click.UsageError(f"model {name!r} takes rows: one CSV file at a time")
+    else:
+        lines = predict_csv(model, files[0], include, warn=lambda text: click.echo(text, err=True))
+    for line in lines:
         click.echo(line, nl=False)
 
 

@@ -1,15 +1,16 @@
-"""A CSV file and a model -> predictions as CSV, with the checks of a request and without a server."""
+"""A CSV file, or pictures, and a model -> predictions as CSV: the checks of a request, without a server."""
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+from mlapi import pictures
 from mlapi.cells import is_marker, numbers
-from mlapi.errors import DatasetError
+from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.model import Model, Prediction
 from mlapi.picture_rows import reader_of
 from mlapi.refusals import InvalidRows, Remark
@@ -18,6 +19,12 @@ from mlapi.tables import Told, open_csv
 
 CHUNK = 10_000
 """Rows answered at a time, so that a long file costs no more memory than a short one."""
+
+PICTURES = 256
+"""Answered at a time."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+"""Of the files that are taken from a folder."""
 
 
 def predict_csv(
@@ -51,6 +58,43 @@ def predict_csv(
         yield from map(_line, zip(*columns.values(), strict=True))
     if header is None:
         raise DatasetError(f"{file} has no rows")
+
+
+def predict_pictures(
+    model: Model, image: Feature, places: Iterable[Path], include: Collection[str], max_pixels: int
+) -> Iterator[str]:
+    """The header and one line a picture; a folder stands for all pictures in it.
+
+    Raises:
+        DatasetError: A file is no picture that can be read, or a folder has none.
+        UnknownOutput, Unanswerable: As `Model.predict`.
+        OSError: A file cannot be read.
+    """
+    files = chain.from_iterable(map(_pictures, places))
+    header: list[str] | None = None
+    while chunk := list(islice(files, PICTURES)):
+        batch = pictures.batch([_pixels(file, image, max_pixels) for file in chunk], image)
+        columns = {"file": list(map(str, chunk)), **_columns(model.predict(batch, include))}
+        if header is None:
+            header = list(columns)
+            yield _line(header)
+        yield from map(_line, zip(*columns.values(), strict=True))
+
+
+def _pictures(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    found = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not found:
+        raise DatasetError(f"{place} has no pictures: {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
+def _pixels(file: Path, image: Feature, max_pixels: int) -> pictures.Pixels:
+    try:
+        return pictures.read(file.read_bytes(), image, max_pixels)
+    except (MalformedBody, TooLarge, UnsupportedFormat) as error:
+        raise DatasetError(f"{file}: {error}") from error
 
 
 def _chunks(

@@ -18,6 +18,7 @@ from sklearn.linear_model import BayesianRidge, LogisticRegression
 
 from mlapi import cli
 from tests.conftest import STATE
+from tests.pictures import digits, drawn, file_of, fitted_digits, publish_pictures
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., Result]
@@ -293,6 +294,23 @@ def test_rows_that_do_not_fit_are_named_by_line_and_column(
     done = run("predict", "svm", "rows.csv", status=1, **serving(trained))
 
     assert_one_line(done, words)
+
+
+def test_predict_answers_pictures_of_a_model_of_pictures(run: Run, tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    rows, labels = digits()
+    for number in (7, 8):
+        (tmp_path / f"{number}.png").write_bytes(file_of(drawn(rows[number])))
+
+    done = run("predict", "digits", "7.png", "8.png", **serving(tmp_path / "models"))
+
+    assert done.stdout == f"file,prediction\n7.png,{labels[7]}\n8.png,{labels[8]}\n"
+
+
+def test_predict_takes_one_file_of_rows(trained: Path, run: Run) -> None:
+    done = run("predict", "svm", "a.csv", "b.csv", status=2, **serving(trained))
+
+    assert "one CSV file at a time" in done.stderr
 
 
 def test_predict_warns_beside_the_answers(trained: Path, run: Run, tmp_path: Path) -> None:

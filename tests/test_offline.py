@@ -1,4 +1,4 @@
-"""A CSV file and a model -> predictions, whatever style the file's numbers and blanks are written in."""
+"""A CSV file, or pictures, and a model -> predictions, in whatever style numbers and blanks are written."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from mlapi.offline import _values, predict_csv
+from mlapi.errors import DatasetError
+from mlapi.offline import _values, predict_csv, predict_pictures
 from mlapi.registry import open_registry
 from mlapi.signature import Feature, Signature, Target
 from tests.conftest import publish_fitted, settings_for
+from tests.pictures import DIGIT, digits, drawn, file_of, fitted_digits, publish_pictures
 from training import features
 
 
@@ -77,3 +79,34 @@ def test_a_file_is_answered_in_the_style_that_it_is_written_in(tmp_path: Path, c
     expected = estimator.predict([[1, 234.5], [float("nan"), 2]])
     assert header == "prediction\n"
     assert [float(line) for line in lines] == pytest.approx(expected.tolist())
+
+
+def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    rows, labels = digits()
+    (tmp_path / "deep").mkdir()
+    files = [tmp_path / "deep" / "1.png", tmp_path / "deep" / "0.JPG", tmp_path / "any"]
+    for row, file, form in zip(rows, files, ("PNG", "JPEG", "PNG"), strict=False):
+        file.write_bytes(file_of(drawn(row), form))
+    (tmp_path / "deep" / "notes.txt").write_text("not a picture")
+    given = [tmp_path / "deep", tmp_path / "any"]
+
+    header, *lines = predict_pictures(model, DIGIT, given, ["probabilities"], 10_000)
+
+    cells = [line.rstrip().split(",") for line in lines]
+    assert header.startswith("file,prediction,probabilities_0,probabilities_1,")
+    assert [cell[0] for cell in cells] == [str(files[1]), str(files[0]), str(files[2])]
+    assert [int(cell[1]) for cell in cells] == [labels[1], labels[0], labels[2]]
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    (tmp_path / "a.png").write_text("<html>")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(DatasetError, match=r"a\.png: .*HTML"):
+        list(predict_pictures(model, DIGIT, [tmp_path / "a.png"], (), 10_000))
+    with pytest.raises(DatasetError, match="empty has no pictures"):
+        list(predict_pictures(model, DIGIT, [tmp_path / "empty"], (), 10_000))
