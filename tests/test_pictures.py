@@ -54,7 +54,7 @@ def test_a_picture_of_the_right_size_is_not_touched(form: str) -> None:
         (Image.new("RGBA", (8, 8), (255, 0, 255, 128)), ALPHA, [255, 0, 255, 128]),
         (Image.new("LA", (8, 8), (0, 0)), COLORS, [255, 255, 255]),
         (Image.new("I;16", (8, 8), 65_535), DIGIT, [255]),
-        (Image.new("I;16", (8, 8), 256), COLORS, [1, 1, 1]),
+        (Image.new("I;16", (8, 8), 511), COLORS, [1, 1, 1]),
         (Image.new("I;16", (8, 8), 32_768), DIGIT, [128]),
     ],
     ids=lambda value: value.mode if isinstance(value, Image.Image) else "",
