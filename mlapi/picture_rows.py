@@ -57,7 +57,7 @@ class PictureReader:
             raise refusal(rows, self._signature)
         if all(type(row) is list for row in rows):
             return self._numbers.read(rows)
-        self.check_number(len(rows))
+        self._check_number(len(rows))
         return self._read(given for number, row in enumerate(rows) for given in self._of_row(row, (number,)))
 
     def read_one(self, row: Any) -> Instances:
@@ -73,7 +73,7 @@ class PictureReader:
         """
         if len(files) == 1:
             return self._batch([pictures.read(files[0], self._image, self._limits.pixels)])
-        self.check_number(len(files))
+        self._check_number(len(files))
         return self._read(((number,), file) for number, file in enumerate(files))
 
     def accept(self, rows: Sequence[Any]) -> Instances | None:
@@ -102,20 +102,16 @@ class PictureReader:
         """Rows of pixels; None if they do not fit the signature."""
         return self._numbers.accept_matrix(matrix)
 
-    def check_number(self, number: int) -> None:
-        """
-        Raises:
-            TooLarge: So many pictures are more than one request may have.
-        """
-        if self._limits.pictures is not None and number > self._limits.pictures:
-            raise TooLarge(f"{number:,} pictures; at most {self._limits.pictures:,} in one request")
-
     @cached_property
     def _numbers(self) -> Reader:
         """For pixels; made when they are first sent, for a large picture has a hundred thousand columns."""
         low, high = self._image.minimum, self._image.maximum
         columns = (Feature(name, "number", False, low, high) for name in self._signature.columns)
         return Reader(Signature(tuple(columns), self._signature.target))
+
+    def _check_number(self, number: int) -> None:
+        if self._limits.pictures is not None and number > self._limits.pictures:
+            raise TooLarge(f"{number:,} pictures; at most {self._limits.pictures:,} in one request")
 
     def _batch(self, drawn: Sequence[pictures.Pixels]) -> Instances:
         return Instances(pictures.batch(drawn, self._image))

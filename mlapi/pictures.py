@@ -1,8 +1,8 @@
 """Bytes of a picture -> the pixels that a model takes. Training and serving read pictures with this alone.
 
-The one place that imports Pillow, and only once a picture is there. What comes in is hostile: its format is
-told by its first bytes, its size is looked at before it is decoded, and whatever Pillow raises on it is an
-error of ours. Knows nothing of HTTP, of rows, or of files.
+The one place that imports Pillow, and only once a picture is there. What comes in is hostile: its size is
+looked at before it is decoded, and whatever Pillow raises on it is an error of ours. Knows nothing of HTTP,
+of rows, or of files.
 """
 
 import re
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.errors import MalformedBody, MlapiError, TooLarge, UnsupportedFormat
+from mlapi.errors import MalformedBody, MlapiError, TooLarge
+from mlapi.picture_formats import format_of
 from mlapi.settings import Settings
 from mlapi.signature import Feature, Matrix
 
@@ -30,37 +31,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 Size: TypeAlias = tuple[int, int]
 """Width and height."""
-
-FORMATS: Mapping[str, str] = {
-    "PNG": "image/png",
-    "JPEG": "image/jpeg",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-}
-"""The media type of each format that is read, by Pillow's name."""
-
-WORDS = "PNG, JPEG, WebP, GIF and BMP"
-
-_SIGNS: Mapping[str, re.Pattern[bytes]] = {
-    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "JPEG": re.compile(rb"\xff\xd8\xff"),
-    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
-    "GIF": re.compile(rb"GIF8[79]a"),
-    "BMP": re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
-    "SVG": re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:svg|[?!].{0,2000}<svg)\b", re.DOTALL),
-    "HTML": re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE),
-    "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
-    "HEIC": re.compile(rb".{4}ftyp(?:hei|hev|mif1|msf1)", re.DOTALL),
-    "AVIF": re.compile(rb".{4}ftypavi", re.DOTALL),
-    "PDF": re.compile(rb"%PDF-"),
-    "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
-    "JPEG 2000": re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  "),
-    "Photoshop": re.compile(rb"8BPS\0"),
-    "icon": re.compile(rb"\0\0[\1\2]\0[^\0]"),
-    "video": re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL),
-}
-"""How files begin: those that are read, and those that people send for pictures."""
 
 _COPIES: Mapping[str, int] = {"WEBP": 4}
 """How often a decoder holds the picture: libwebp's for animations twice, Pillow twice more (measured)."""
@@ -97,11 +67,6 @@ _MODES: Mapping[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _alone = Lock()
 
 
-def kind_of(content: bytes) -> str | None:
-    """What a file is by its first bytes, if it is one that is read, or one that is taken for a picture."""
-    return next((kind for kind, sign in _SIGNS.items() if sign.match(content)), None)
-
-
 def read(content: bytes, image: Feature, most_pixels: int = Settings.max_pixels) -> Pixels:
     """A picture in the size and the channels of a feature of kind image.
 
@@ -123,9 +88,7 @@ def opened(content: bytes, most_pixels: int = Settings.max_pixels) -> "Image":
     Raises:
         MalformedBody, TooLarge, UnsupportedFormat: As `read`.
     """
-    form = kind_of(content)
-    if form is None or form not in FORMATS:
-        raise _stranger(content, form)
+    form = format_of(content)
     pillow = _pillow()
     _hush()
     try:
@@ -172,17 +135,6 @@ def _pillow() -> Any:
 
     Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined] # it is in Pillow's documentation
     return Image
-
-
-def _stranger(content: bytes, kind: str | None) -> MlapiError:
-    if not content:
-        return MalformedBody("the picture is empty")
-    if kind is None:
-        return MalformedBody(f"not a picture; can read {WORDS}")
-    accept = {"Accept": ", ".join(FORMATS.values())}
-    return UnsupportedFormat(
-        f"cannot read a file of the kind {kind} as a picture; can read {WORDS}", headers=accept
-    )
 
 
 def _damaged(form: str, error: Exception) -> MlapiError:

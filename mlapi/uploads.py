@@ -6,14 +6,15 @@ Bytes in, plain Python out. Knows media types; decodes no picture.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mlapi import formats, multipart, pictures
+from mlapi import formats, multipart
 from mlapi.errors import Finding, InvalidInput, MalformedBody, UnsupportedFormat, bounded
 from mlapi.multipart import Part
+from mlapi.picture_formats import FORMATS, kind_of
 
 FIELD = "image"
 """The field of a form that holds a picture; it may stand there many times."""
 
-MEDIA_TYPES = (*formats.FORMATS, multipart.MEDIA_TYPE, *pictures.FORMATS.values())
+MEDIA_TYPES = (*formats.FORMATS, multipart.MEDIA_TYPE, *FORMATS.values())
 
 _CURL = f"curl -F {FIELD}=@picture.png"
 
@@ -47,7 +48,7 @@ def decode(content_type: str | None, body: bytes, most: int) -> Any:
         if not body:
             raise MalformedBody("the body is empty; expected a picture")
         return Files([body])
-    if media_type not in formats.FORMATS and pictures.kind_of(body):
+    if media_type not in formats.FORMATS and kind_of(body):
         return Files([body])
     try:
         return formats.decode(content_type, body)
@@ -77,6 +78,6 @@ def _strays(parts: Sequence[Part]) -> Iterator[Finding]:
             continue
         if not part.content:
             yield Finding(f"/{FIELD}/{number}", f"empty: choose a file that has bytes, {_CURL}")
-        elif not part.is_file and not pictures.kind_of(part.content):
+        elif not part.is_file and not kind_of(part.content):
             yield Finding(f"/{FIELD}/{number}", f"a text and no file; with an @ curl sends the file: {_CURL}")
         number += 1

@@ -18,7 +18,7 @@ FLOORS = {
         *("changes", "compiled", "compiling", "copies", "golden", "inspection", "inventory", "loading"),
         *("manifest", "mirror", "model", "numpy_pickles", "pickling", "preprocessing", "publication"),
         *("pictures", "refusals", "registry", "rows", "snapshot", "sparse_pickles", "store", "tables"),
-        *("picture_rows", "tree_pickles", "trust", "values"),
+        *("picture_formats", "picture_rows", "tree_pickles", "trust", "values"),
     },
     2: {"formats", "multipart", "number_tables", "schemas", "uploads"},
     3: {"telemetry", "application", "body", "problems", "resources"},

@@ -62,6 +62,9 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
         ("MODELS_POLL_S", "0"),
         ("MAX_ROWS", "1e3"),
         ("DEFAULT_MODEL", "../x"),
+        ("IMAGE_MODEL", ""),
+        ("MAX_PICTURES", "0"),
+        ("MAX_PIXELS", "178956971"),
     ],
 )
 def test_bad_values_stop_the_start(tmp_path: Path, name: str, value: str) -> None:
