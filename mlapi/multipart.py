@@ -46,13 +46,12 @@ def parts(content_type: str, body: bytes, most: int) -> list[Part]:
 
 
 def _part(piece: bytes) -> Part:
-    # Some writers leave out the blank line before a part that is empty.
     end = piece.find(b"\r\n\r\n", 0, _LONGEST_HEAD)
-    head = _DISPOSITION.search(piece, 0, end + 2 if end >= 0 else _LONGEST_HEAD)
+    if end < 0 and len(piece) < _LONGEST_HEAD:
+        end = len(piece)  # some writers leave out the blank line before a part that is empty
+    head = _DISPOSITION.search(piece, 0, end + 2) if end >= 0 else None
     if head is None:
         raise MalformedBody(f"{MEDIA_TYPE} with a part that has no Content-Disposition: form-data")
     given = {key.lower(): quoted or plain for key, quoted, plain in _PARAMETER.findall(head[1])}
     is_file = b"filename" in given or b"filename*" in given
-    return Part(
-        given.get(b"name", b"").decode("utf-8", "replace"), is_file, piece[end + 4 :] if end >= 0 else b""
-    )
+    return Part(given.get(b"name", b"").decode("utf-8", "replace"), is_file, piece[end + 4 :])

@@ -124,7 +124,7 @@ def batch(pictures: Sequence[Pixels], image: Feature) -> Matrix:
 
 @cache
 def _pillow() -> Any:
-    from PIL import (  # noqa: PLC0415 - only where there are pictures: its import takes 60 ms
+    from PIL import (  # noqa: PLC0415 - only where there are pictures: its import takes 20 ms
         BmpImagePlugin,  # noqa: F401 - by name, or Pillow imports all formats that it has
         GifImagePlugin,  # noqa: F401
         Image,

@@ -77,6 +77,7 @@ def test_a_boundary_may_stand_in_quotes(header: str) -> None:
         ("multipart/form-data; boundary=x", body(HEAD + b"\r\n1").replace(b"\r\n", b"\n")),
         ("multipart/form-data; boundary=x", body(b"Content-Type: image/png\r\n\r\n1")),
         ("multipart/form-data; boundary=x", body(b"\r\n1")),
+        ("multipart/form-data; boundary=x", body(HEAD + b"A: " + b"a" * 20_000 + b"\r\n\r\n1")),
         ("multipart/form-data; boundary=x", body(b"A: " + b"a" * 20_000 + b"\r\n" + HEAD + b"\r\n1")),
         ("multipart/form-data; boundary=\u20ac", body(HEAD + b"\r\n1")),
     ],
