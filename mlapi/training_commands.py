@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,12 +29,21 @@ _COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
 @click.option("--again", metavar="NAME@VERSION", help="Train a version again and compare; publishes nothing.")
 @click.option("--engine", metavar="URL", help="Where fits run: dask://host:port, else on this machine.")
 @click.option("--data", metavar="FILE|URL", help="Train this table, CSV or Parquet, instead of a recipe.")
+@click.option("--images", metavar="DIR|FILE", help="Train pictures: a folder, or archive, a folder a class.")
+@click.option("--size", type=int, metavar="PIXELS", help="The side that pictures are scaled to.")
+@click.option(
+    "--pictures-in-card/--no-pictures-in-card", default=None, help="Show mistakes in the card, or name them."
+)
+@click.option(
+    "--resume", "leftover", flag_value="resume", help="Go on with a training of pictures that broke off."
+)
+@click.option("--restart", "leftover", flag_value="restart", help="Forget it, and begin anew.")
 @click.option("--target", metavar="COLUMN", help="The column to predict.")
-@click.option("--name", help="The model's name; else the target's.")
+@click.option("--name", help="The model's name; else the target's, or that of the pictures' folder.")
 @click.option("--algorithm", help="One algorithm; else all that suit are compared.")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the algorithm.")
 @click.option("--task", help="regression or classification; else read off the target.")
-@click.option("--budget", metavar="TIME", help="For comparing and tuning: 90, 60s, 5m; 0 for neither.")
+@click.option("--budget", metavar="TIME", help="For comparing and tuning, or for a network: 90, 60s, 5m.")
 @click.option("--metric", help="What decides; else accuracy or r2.")
 @click.option("--numeric", **_COLUMNS, help="Take this column for numbers.")
 @click.option("--categorical", **_COLUMNS, help="Take this column for categories.")
@@ -55,20 +64,23 @@ _COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
 def train(
     names: tuple[str, ...], missing: bool, breaking: bool, again: str | None, engine: str | None, **given: Any
 ) -> None:
-    """Train the recipes of config/models.toml, all or the named ones; or a table of your own.
+    """Train the recipes of config/models.toml, all or the named ones; or a table or pictures of your own.
 
         mlapi train --data customers.csv --target churn
+        mlapi train --images pictures/
 
     A new version becomes `production` if it is not worse there than the one before: see docs/training.md.
     """
     settings = load_settings()
+    leftover = given.pop("leftover") or "refuse"
     options = {key: value for key, value in given.items() if value not in (None, ())}
     if again and (names or missing or options):
         raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
-    if options and not names and not {"data", "target"} <= options.keys():
-        raise click.UsageError("Expected --data and --target, or the names of recipes.")
-    if names and "data" in options:
-        raise click.UsageError("--data is one table of your own: leave the recipes' names out.")
+    own = options.keys() & {"data", "images"}
+    if options and not names and not ({"data", "target"} <= options.keys() or "images" in options):
+        raise click.UsageError("Expected --data and --target, or --images, or the names of recipes.")
+    if names and own:
+        raise click.UsageError(f"--{min(own)} is data of your own: leave the recipes' names out.")
     from training.engine import engine as engine_at
 
     with engine_at(engine) as running:
@@ -76,12 +88,12 @@ def train(
             _train_again(again, registry_of(settings, eager=False), running)
             return
         changes = changes_of(settings, eager=missing)
-        recipes = [_own_recipe(options)] if "data" in options else _recipes(names, options)
+        recipes = [_own_recipe(options)] if own else _recipes(names, options)
         if missing:
             recipes = [
                 recipe for recipe in recipes if not _has_version(changes.registry.snapshot, recipe.name)
             ]
-        _train(recipes, changes, running, breaking, settings)
+        _train(recipes, changes, running, settings, allow_breaking=breaking, leftover=leftover)
         _tell_unpromoted(changes.registry.snapshot)
 
 
@@ -89,7 +101,8 @@ def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
     from training.recipes import make_recipe
 
     given = _with_parameters(options)
-    name = given.pop("name", None) or as_model_name(given["target"])
+    words = given["target"] if "target" in given else PurePath(given["images"]).name.partition(".")[0]
+    name = given.pop("name", None) or as_model_name(words)
     return make_recipe(name, given)
 
 
@@ -98,7 +111,7 @@ def _recipes(names: tuple[str, ...], options: Mapping[str, Any]) -> "list[Recipe
     from training.recipes import load_recipes, make_recipe, select, to_json
 
     if "name" in options:
-        raise click.UsageError("--name goes with --data; a recipe has a name.")
+        raise click.UsageError("--name goes with --data or --images; a recipe has a name.")
     given = _with_parameters(options)
     recipes = select(load_recipes(), names)
     return (
@@ -127,14 +140,14 @@ def _has_version(snapshot: "Snapshot", name: str) -> bool:
 
 
 def _train(
-    recipes: "list[Recipe]", changes: "Changes", engine: "Engine", breaking: bool, settings: Settings
+    recipes: "list[Recipe]", changes: "Changes", engine: "Engine", settings: Settings, **how: Any
 ) -> None:
     from mlapi.manifest import REPORT
     from training.workflow import train
 
     with Display() as display:
         for recipe in recipes:
-            trained = train(recipe, changes, display, engine=engine, allow_breaking=breaking)
+            trained = train(recipe, changes, display, engine=engine, **how)
             made = trained.manifest
             display.trained(trained, f"{settings.models_dir}/{made.name}/{made.version}/{REPORT}")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from training.contest import Tried
     from training.datasets import Table as Data
     from training.preparation import Prepared
+    from training.progress import Learning
     from training.recipes import Recipe
     from training.search import Candidate
     from training.workflow import Trained
@@ -32,6 +33,7 @@ class Display:
         self._bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
         self._task: TaskID | None = None
         self._name = ""
+        self._epoch: Learning | None = None
         self._summary = table("model", "version", "rows", "metrics on held-out rows", "seconds")
         self._verdicts: list[str] = []
 
@@ -61,6 +63,21 @@ class Display:
         for line in (*notes, *(f"Warning: {warning}" for warning in prepared.warnings)):
             self._print(f"{line[:1].upper()}{line[1:]}.")
 
+    def told(self, name: str, sentences: tuple[str, ...]) -> None:
+        self._name = name
+        for line in sentences:
+            self._print(f"{line}.")
+
+    def learnt(self, state: "Learning") -> None:
+        """A bar on a terminal; elsewhere a line an epoch."""
+        last, self._epoch = self._epoch, state
+        if stderr.is_terminal:
+            self._show(f"{_learning(state)}, {_time(state.seconds_left)} left", state.share, 1)
+        elif state.share >= 1:
+            _log(self._name, state)
+        elif last is not None and last.epoch != state.epoch:
+            _log(self._name, last)
+
     def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
         shown = table("algorithm", f"{metric}, cross-validated", "seconds", "")
         for candidate in candidates:
@@ -76,6 +93,7 @@ class Display:
     def trained(self, trained: "Trained", card: str | None = None) -> None:
         """A version is published; `card` is where its model card lies."""
         manifest, verdict = trained.manifest, trained.verdict
+        self._epoch = None
         if manifest.recipe.get("dataset"):
             self._summary.add_row(*_row(trained))
         else:
@@ -138,8 +156,9 @@ def _account(trained: "Trained", card: str | None) -> Iterator[str]:
     """What was made of a table, in sentences."""
     manifest = trained.manifest
     data, which = manifest.data, f"{manifest.name} version {manifest.version}"
+    unit = "pictures" if "images" in manifest.recipe else "rows"
     yield (
-        f"{which}: {manifest.algorithm}, learnt from {data['training_rows']:,} rows and judged by "
+        f"{which}: {manifest.algorithm}, learnt from {data['training_rows']:,} {unit} and judged by "
         f"{data['test_rows']:,}, in {trained.seconds:.0f} s."
     )
     for said in (data["search"], *data["notes"]):
@@ -157,6 +176,25 @@ def _decisions(prepared: "Prepared") -> Table:
     if rest:
         shown.add_row("…", "", f"and {len(rest)} more: {listed(rest)}")
     return shown
+
+
+def _learning(state: "Learning") -> str:
+    """In a line: what an epoch is like so far."""
+    checked = state.validation_accuracy
+    apart = "" if checked is None else f", {checked:.1%} of others"
+    return (
+        f"epoch {state.epoch}: loss {state.loss:.3f}, {state.accuracy:.1%} right{apart}, "
+        f"{state.pictures_per_second:,.0f} pictures/s"
+    )
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _log(name: str, state: "Learning") -> None:
+    stderr.print(f"{name}: {_learning(state)}, {state.share:.0%} done", soft_wrap=True)
 
 
 def _say(line: str) -> None:

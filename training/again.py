@@ -48,6 +48,12 @@ def train_again(
         raise RecipeError(
             f"{manifest.name} version {manifest.version} was not trained here: there is no recipe"
         )
+    if "images" in manifest.recipe:
+        raise RecipeError(
+            f"{manifest.name} version {manifest.version} learnt from pictures, which is not compared: what a "
+            f"network learns differs with the time and the processor that it has. `mlapi train --images` "
+            f"makes the next version, and judges both on the same pictures"
+        )
     given = {
         **manifest.recipe,
         "algorithm": manifest.algorithm,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,17 @@ def duplicates(seen: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[str]:
         )
 
 
+def same_pictures(seen: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> Iterator[str]:
+    """Held-out pictures that are, pixel by pixel, among those that were learnt from."""
+    known = set(map(_digest, seen))
+    count = sum(_digest(picture) in known for picture in held_out)
+    if count:
+        yield (
+            f"{count:,} of {len(held_out):,} held-out pictures are also learnt from: the metrics favor what "
+            f"is learnt by heart"
+        )
+
+
 def sizes(features: int, seen: int, held_out: int) -> Iterator[str]:
     """Too few rows to trust a figure."""
     if held_out < FEW:
@@ -166,3 +178,7 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
 
 def _digests(frame: pd.DataFrame) -> pd.Series:
     return pd.util.hash_pandas_object(frame, index=False)
+
+
+def _digest(picture: NDArray[np.uint8]) -> bytes:
+    return blake2b(picture.tobytes(), digest_size=16).digest()

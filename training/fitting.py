@@ -45,11 +45,23 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame 
         raise type(error)(f"[{recipe.name}] {error}") from error
 
 
+def deciding_metric(recipe: Recipe, task: str) -> str:
+    """
+    Raises:
+        RecipeError: The recipe names one that the task does not have.
+    """
+    metric = recipe.metric or PRIMARY[task]
+    if metric not in METRICS[task]:
+        known = ", ".join(METRICS[task])
+        raise RecipeError(f"metric: there is no {metric} of a {task}; there are {known}")
+    return metric
+
+
 def _fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame | None) -> Fitted:
     progress.began("reading")
     table = sources.load(recipe, frame)
     prepared = prepare(recipe, table)
-    metric = _metric(recipe, prepared.task)
+    metric = deciding_metric(recipe, prepared.task)
     progress.understood(recipe, table, prepared)
     progress.began("choosing")
     choice = choose(recipe, prepared, metric, engine, progress)
@@ -68,11 +80,3 @@ def _fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame
         known = ", ".join(assessment.figures)
         raise RecipeError(f"metric: {metric} is not defined here; there are {known}")
     return Fitted(table, prepared, choice, pipeline, assessment, metric)
-
-
-def _metric(recipe: Recipe, task: str) -> str:
-    metric = recipe.metric or PRIMARY[task]
-    if metric not in METRICS[task]:
-        known = ", ".join(METRICS[task])
-        raise RecipeError(f"metric: there is no {metric} of a {task}; there are {known}")
-    return metric

@@ -41,13 +41,22 @@ def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature)
     Raises:
         Unanswerable: An answer is not finite.
     """
-    outputs = {PREDICTION: "predict", **{name: METHODS[name] for name in outputs_of(estimator)}}
-    answers = {
-        name: presentable(np.asarray(getattr(estimator, method)(rows))).tolist()
-        for name, method in outputs.items()
-    }
+    answers = outputs(estimator, rows)
     columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in _columns(signature)]
     return Golden([list(row) for row in zip(*columns, strict=True)], answers)
+
+
+def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
+    """All that the estimator can say of these rows, by name, as JSON has it.
+
+    Raises:
+        Unanswerable: An answer is not finite.
+    """
+    methods = {PREDICTION: "predict", **{name: METHODS[name] for name in outputs_of(estimator)}}
+    return {
+        name: presentable(np.asarray(getattr(estimator, method)(rows))).tolist()
+        for name, method in methods.items()
+    }
 
 
 def _columns(signature: Signature) -> Sequence[Feature]:

@@ -3,7 +3,8 @@
 Knows nothing of the page, and of matplotlib only its axes (`training.drawing` keeps the rest).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,13 @@ FEW_CLASSES, MOST_COUNTED_CLASSES, MOST_NAMED_CLASSES = 4, 15, 30
 MOST_BARS = 20
 MOST_LETTERS = 36
 """Of the names below a confusion matrix; more stand upright."""
+
+HISTORY = (
+    ("Loss", ("loss", "validation_loss"), "loss"),
+    ("Accuracy", ("accuracy", "validation_accuracy"), "accuracy"),
+    ("Learning rate", ("learning_rate",), "learning rate"),
+)
+"""Title, what is drawn, and the axis."""
 
 UPRIGHT: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
 
@@ -120,6 +128,14 @@ def of_importance(importance: Importance) -> Plot:
     return plot(f"Permutation importance{of}", draw, size=(NARROW[0], max(2.2, 0.9 + 0.21 * len(shown))))
 
 
+def of_history(history: Sequence[Mapping[str, Any]]) -> Iterator[Plot]:
+    """What was noted after each epoch of a network's training; an epoch may lack a figure."""
+    for title, keys, unit in HISTORY:
+        lines = [(key, _noted(history, key)) for key in keys if any(key in entry for entry in history)]
+        if lines and len(history) > 1:
+            yield plot(f"{title} by epoch", partial(_history, lines=lines, unit=unit))
+
+
 def of_learning(learned: LearningCurve) -> Plot:
     """The metric by number of training rows."""
 
@@ -141,6 +157,23 @@ def confusion(answers: Answers) -> NDArray[np.intp]:
     """How many rows of each class (down) were taken for each (across)."""
     size = len(answers.classes)
     return np.bincount(answers.truth * size + answers.predicted, minlength=size**2).reshape(size, size)
+
+
+def _noted(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
+    values = ((epoch, entry.get(key)) for epoch, entry in enumerate(history, 1))
+    return [(epoch, float(value)) for epoch, value in values if value is not None]
+
+
+def _history(axes: Any, lines: Sequence[tuple[str, list[tuple[int, float]]]], unit: str) -> str:
+    said = []
+    for (key, values), (color, style) in zip(lines, LINES, strict=False):
+        of = "pictures that choose the epoch" if key.startswith("validation") else "pictures learnt from"
+        axes.plot(*zip(*values, strict=True), color=color, linestyle=style, label=of)
+        said.append(f"{key.replace('_', ' ')}: first {values[0][1]:.3g}, last {values[-1][1]:.3g}")
+    axes.set(xlabel="epoch", ylabel=unit)
+    if len(lines) > 1:
+        axes.legend()
+    return f"{'; '.join(said)}."
 
 
 def _second(names: Sequence[str], target: str) -> str:

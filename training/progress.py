@@ -9,6 +9,26 @@ if TYPE_CHECKING:
     from training.recipes import Recipe
     from training.search import Candidate
 
+
+class Learning(Protocol):
+    """How far a network is: `share` of its training, and what it got right of the pictures of this epoch."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def pictures_per_second(self) -> float: ...
+    @property
+    def seconds_left(self) -> float: ...
+    @property
+    def validation_accuracy(self) -> float | None: ...
+
+
 STEPS = ("reading", "choosing", "fitting", "evaluating", "publishing")
 
 
@@ -18,6 +38,12 @@ class Progress(Protocol):
 
     def understood(self, recipe: "Recipe", data: "Table", prepared: "Prepared") -> None:
         """The table is read, and decided on."""
+
+    def told(self, name: str, sentences: tuple[str, ...]) -> None:
+        """The pictures for the model of this name are read, and divided."""
+
+    def learnt(self, state: Learning) -> None:
+        """A network has learnt a little more; some times a second."""
 
     def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
         """The algorithms are compared, the best one first."""
@@ -31,6 +57,8 @@ class Silent:
 
     def began(self, step: str) -> None: ...
     def understood(self, recipe: "Recipe", data: "Table", prepared: "Prepared") -> None: ...
+    def told(self, name: str, sentences: tuple[str, ...]) -> None: ...
+    def learnt(self, state: Learning) -> None: ...
     def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None: ...
     def tried(self, trial: "Tried") -> None: ...
 

@@ -1,16 +1,15 @@
 """Whether a version that was just trained becomes `production`."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import pandas as pd
 from numpy.typing import NDArray
 
 from mlapi.errors import ModelNotFound, ModelUnavailable, VersionNotFound, listed, reason
 from mlapi.model import Model, estimator_input
 from mlapi.names import PRODUCTION
 from mlapi.registry import Registry
-from mlapi.signature import Signature, breaking_changes
-from training import features
+from mlapi.signature import Batch, Signature, breaking_changes
 from training.evaluate import evaluate, is_worse
 
 ALWAYS = "always"
@@ -27,9 +26,12 @@ class Verdict(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """The new held-out rows, on which the new version and the one in production are both judged."""
+    """The new held-out rows, on which the new version and the one in production are both judged.
 
-    rows: pd.DataFrame
+    `rows` gives them as a model of some signature takes them; KeyError or ValueError where it cannot.
+    """
+
+    rows: Callable[[Signature], Batch]
     truth: NDArray[Any]
     task: str
     metric: str
@@ -63,7 +65,7 @@ def in_production(registry: Registry, name: str) -> Model | None:
 def _compare(held_out: HeldOut, old: Model) -> Verdict:
     metric = held_out.metric
     try:
-        rows = estimator_input(old.estimator, old.signature, features.batch(held_out.rows, old.signature))
+        rows = estimator_input(old.estimator, old.signature, held_out.rows(old.signature))
         score = evaluate(held_out.task, old.estimator, rows, held_out.truth)[metric]
     except ModelUnavailable as error:
         return Verdict(False, f"version {old.version} cannot be judged ({error})")

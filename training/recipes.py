@@ -57,6 +57,12 @@ class Recipe:
     encoding: str | None = None
     decimal: str | None = None
     thousands: str | None = None
+    images: str | None = None
+    """A folder or archive of pictures, a folder a class, instead of a table."""
+    size: int | None = None
+    """The side that pictures are scaled to; None: their own, or what suits them."""
+    pictures_in_card: bool = True
+    """Whether the card shows the mistakes as pictures; else by name, for those that may not be passed on."""
 
     @property
     def told(self) -> Told:
@@ -74,11 +80,24 @@ class Recipe:
 
     @property
     def source(self) -> str:
-        return self.data or self.dataset or "a DataFrame"
+        return self.images or self.data or self.dataset or "a DataFrame"
 
 
 _KEYS = tuple(entry.name for entry in fields(Recipe) if entry.name != "name")
 _NAMES = ("numeric", "categorical", "datetime", "text", "drop")
+_OF_PICTURES = ("size", "pictures_in_card")
+_WITH_PICTURES = frozenset(
+    {
+        "images",
+        *_OF_PICTURES,
+        *("algorithm", "parameters", "test_size", "seed", "promote", "metric", "budget"),
+    }
+)
+"""What else a recipe of `images` may have: the rest is for tables."""
+
+FOR_PICTURES = "cnn"
+"""The algorithm for pictures where none is named."""
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -147,6 +166,8 @@ def _made(name: str, entry: Mapping[str, Any]) -> Recipe:
     }
     if "budget" in values:
         values["budget"] = seconds(values["budget"])
+    if "images" in values:
+        values.setdefault("algorithm", FOR_PICTURES)
     return Recipe(name, **values)
 
 
@@ -173,20 +194,36 @@ def _problems(name: str, entry: object, *, needs_rows: bool = True) -> Iterator[
         yield "expected a table"
         return
     yield from (f"unknown key {key!r}; known are {', '.join(_KEYS)}" for key in entry if key not in _KEYS)
-    if needs_rows and ("dataset" in entry) == ("data" in entry):
-        yield "expected one of `dataset`, a table of scikit-learn's, and `data`, a path or URL"
+    if needs_rows and len(entry.keys() & {"dataset", "data", "images"}) != 1:
+        yield (
+            "expected one of `dataset`, a table of scikit-learn's, and `data`, a path or URL; or `images`, a "
+            "folder or archive of pictures"
+        )
     if "data" in entry and "target" not in entry:
         yield "target is missing: the column of `data` to predict"
     if "dataset" in entry and "target" in entry:
         yield "target: a `dataset` has its own"
+    yield from _mixed(entry)
     for key, (fits, expected) in _VALUES.items():
         if key in entry and not fits(entry[key]):
             yield f"{key}: expected {expected}, got {entry[key]!r:.100}"
     yield from _wrong_choices(entry)
 
 
+def _mixed(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of tables where there are pictures, and the other way round."""
+    if "images" in entry:
+        for key in sorted(entry.keys() & set(_KEYS) - _WITH_PICTURES):
+            yield f"{key}: is for tables, and `images` is none; leave it out"
+    else:
+        for key in _OF_PICTURES:
+            if key in entry:
+                yield f"{key}: goes with `images`; leave it out"
+
+
 def _wrong_choices(entry: Mapping[str, Any]) -> Iterator[str]:
-    algorithm, dataset = entry.get("algorithm"), entry.get("dataset")
+    algorithm = entry.get("algorithm", FOR_PICTURES if "images" in entry else None)
+    dataset = entry.get("dataset")
     if {"group", "time_column"} <= entry.keys():
         yield "group, time_column: either decides which rows are held out; leave one of them out"
     if algorithm is not None and str(algorithm) not in ALGORITHMS:
@@ -239,12 +276,14 @@ _VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "metric": _one_of(tuple(metric for metrics in METRICS.values() for metric in metrics)),
     "task": _one_of((REGRESSION, CLASSIFICATION)),
     "budget": (lambda value: seconds(value) is not None, "a time such as 90, 60s or 5m"),
+    "size": (_between(4, 1024), "a side from 4 to 1024 pixels"),
+    "pictures_in_card": (lambda value: isinstance(value, bool), "true or false"),
     "polynomial": (_between(2, 5), "a degree from 2 to 5"),
     "splines": (_between(2, 50), "a number of knots from 2 to 50"),
     "delimiter": (_is_sign, "one sign"),
     "decimal": (_is_sign, "one sign"),
     "thousands": (_is_sign, "one sign"),
-    **dict.fromkeys(("data", "target", "group", "time_column", "encoding"), (_is_word, "a text")),
+    **dict.fromkeys(("data", "images", "target", "group", "time_column", "encoding"), (_is_word, "a text")),
     **dict.fromkeys(_NAMES, (_are_names, "a list of columns' names")),
 }
 """By key: what it may be, and that in words."""

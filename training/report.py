@@ -50,6 +50,29 @@ class Column(NamedTuple):
     treatment: str
 
 
+class Mistake(NamedTuple):
+    """A held-out picture that was taken for another class; `uri` shows it, None where it may not be shown."""
+
+    name: str
+    actual: str
+    said: str
+    probability: float
+    uri: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """What the card of a model of pictures has beside the rest; `limits` are sentences.
+
+    `by_class` are name, precision, recall and held-out pictures. `history` has an entry an epoch.
+    """
+
+    by_class: Sequence[tuple[str, float, float, int]]
+    mistakes: Sequence[Mistake]
+    limits: Sequence[str]
+    history: Sequence[Mapping[str, Any]] = ()
+
+
 class Candidate(NamedTuple):
     """An algorithm that was compared, by the primary metric's mean and standard deviation over the folds."""
 
@@ -98,6 +121,12 @@ class Account:
     example: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     class_names: Sequence[str] | None = None
+    gallery: Gallery | None = None
+
+    @property
+    def unit(self) -> str:
+        """What one thing is called that the model answers."""
+        return "picture" if self.gallery else "row"
 
 
 def report(account: Account) -> bytes:
@@ -105,7 +134,7 @@ def report(account: Account) -> bytes:
     page = _template().render(
         account=account,
         verdict=verdict(account),
-        meanings=MEANINGS,
+        meanings={name: words.replace("row", account.unit) for name, words in MEANINGS.items()},
         plots=_plots(account),
         confused=_confused(account),
         call=_call(account),
@@ -158,7 +187,7 @@ def _template() -> Template:
 
 
 def _phrase(account: Account, value: float) -> str:
-    rows = f"{account.test_rows:,} held-out rows"
+    rows = f"{account.test_rows:,} held-out {account.unit}s"
     if account.primary == "accuracy":
         return f"It gives the right class to {value:.1%} of {rows}"
     if account.primary == "r2" and value >= 0:
@@ -171,7 +200,7 @@ def _phrase(account: Account, value: float) -> str:
 def _guessing(account: Account, guess: float) -> str:
     how = "the most frequent class" if account.answers.classes else "the mean"
     if account.primary == "accuracy":
-        return f"Always answering {how}, without looking at a row, would be right for {guess:.1%}"
+        return f"Always answering {how}, without looking at a {account.unit}, would be right for {guess:.1%}"
     off = account.metrics.get("mae", {}).get("baseline")
     if account.primary == "r2" and off is not None:
         return f"Always answering {how}, without looking at a row, would be {number(off)} off"
@@ -186,7 +215,7 @@ def _worst(metric: str, interval: Sequence[float]) -> float:
 
 
 def _plots(account: Account) -> list[Plot]:
-    found: list[Plot] = []
+    found: list[Plot] = list(plots.of_history(account.gallery.history)) if account.gallery else []
     if account.answers.classes:
         found += plots.of_classes(account.answers, _class_names(account), account.target)
     if isinstance(account.calibration, Spread):
@@ -221,6 +250,8 @@ def _confused(account: Account) -> list[tuple[str, str, int]]:
 
 
 def _call(account: Account) -> str:
+    if account.gallery:
+        return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -F image=@picture.png"
     body = json.dumps({"features": dict(account.example)}, ensure_ascii=False, default=str)
     return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -d {shlex.quote(body)}"
 

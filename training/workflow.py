@@ -1,9 +1,13 @@
-"""One recipe, end to end: table -> decisions -> algorithm -> fit -> assessment -> a published version."""
+"""One recipe, end to end: table -> decisions -> algorithm -> fit -> assessment -> a published version.
+
+Of pictures `training.picture_version` makes the version; judging and publishing it is the same.
+"""
 
 import json
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,7 +19,9 @@ from mlapi.golden import Golden
 from mlapi.manifest import REFERENCE, REPORT, Draft, Manifest
 from mlapi.reference import statistics
 from mlapi.signature import Signature
+from training import checkpoints, features, picture_version
 from training.card import card
+from training.checkpoints import Leftover
 from training.engine import Engine
 from training.engine import engine as this_machine
 from training.files import shown
@@ -24,6 +30,7 @@ from training.golden import golden, golden_rows
 from training.progress import SILENT, Progress
 from training.promotion import HeldOut, Verdict, in_production, judge
 from training.recipes import Recipe, to_json
+from training.result import Result
 
 
 class Trained(NamedTuple):
@@ -42,12 +49,14 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
     frame: pd.DataFrame | None = None,
     engine: Engine | None = None,
     allow_breaking: bool = False,
+    leftover: Leftover = "refuse",
 ) -> Trained:
     """Train a recipe, publish the result as its model's next version, and promote it if it may be.
 
     Args:
         frame: The table, where the recipe names none.
         engine: Where fits run; else on this machine.
+        leftover: What to do with the checkpoint of an earlier training that has not come to its end.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit its data; nothing is published.
@@ -55,6 +64,34 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
         OSError: The data cannot be reached, or the models folder not written.
     """
     started = time.perf_counter()
+    checkpoint = partial(checkpoints.place, changes.state_dir, recipe.name, leftover)
+    if recipe.images:
+        made = picture_version.make(recipe, progress, checkpoint)
+    else:
+        made = _of_table(recipe, progress, frame, engine)
+    old = in_production(changes.registry, recipe.name)
+    manifest = changes.publish(made.draft, made.estimator, made.answers, made.files)
+    verdict = None
+    if not changes.is_only(manifest):
+        signature, held_out = made.draft.signature, made.held_out
+        verdict = judge(
+            recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=held_out, old=old
+        )
+    if verdict and verdict.promotes:
+        changes.promote(recipe.name, manifest.version)
+    checkpoints.forget(changes.state_dir, recipe.name)
+    return Trained(manifest, time.perf_counter() - started, verdict)
+
+
+def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
+    """The content of reference.json: statistics of the rows that training saw."""
+    columns = {name: frame[name].to_numpy() for name in signature.names}
+    return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _of_table(
+    recipe: Recipe, progress: Progress, frame: pd.DataFrame | None, engine: Engine | None
+) -> Result:
     with this_machine(None) if engine is None else nullcontext(engine) as running:
         fitted = fit(recipe, running, progress, frame)
     progress.began("publishing")
@@ -65,29 +102,13 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
         REFERENCE: reference(signature, fitted.prepared.seen.frame),
         REPORT: card(recipe, draft, fitted, example),
     }
-    old = in_production(changes.registry, recipe.name)
-    manifest = changes.publish(draft, fitted.pipeline, answers, files)
-    verdict = None
-    if not changes.is_only(manifest):
-        held_out = _held_out(fitted)
-        verdict = judge(
-            recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=held_out, old=old
-        )
-    if verdict and verdict.promotes:
-        changes.promote(recipe.name, manifest.version)
-    return Trained(manifest, time.perf_counter() - started, verdict)
-
-
-def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
-    """The content of reference.json: statistics of the rows that training saw."""
-    columns = {name: frame[name].to_numpy() for name in signature.names}
-    return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
+    return Result(draft, fitted.pipeline, answers, files, _held_out(fitted))
 
 
 def _held_out(fitted: Fitted) -> HeldOut:
     held_out, metric = fitted.prepared.held_out, fitted.metric
     score = fitted.assessment.figures[metric]["value"]
-    return HeldOut(held_out.frame, held_out.y, fitted.prepared.task, metric, score)
+    return HeldOut(partial(features.batch, held_out.frame), held_out.y, fitted.prepared.task, metric, score)
 
 
 def _golden(recipe: Recipe, fitted: Fitted) -> Golden:

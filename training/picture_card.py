@@ -1,0 +1,122 @@
+"""A training on pictures, told to `training.report` as the model card's account."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+
+from mlapi.manifest import Draft, environment
+from training import plots, png
+from training.answers import Answers
+from training.calibration import calibration_of
+from training.picture_fitting import Fitted
+from training.pictures import Pictures
+from training.recipes import Recipe
+from training.report import Account, Gallery, Mistake, report
+
+MOST_MISTAKES = 24
+
+
+def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
+    """The content of report.html."""
+    prepared, data = fitted.prepared, draft.data
+    gallery = Gallery(
+        by_class=by_class(fitted.answers),
+        mistakes=mistakes(fitted.answers, prepared.held_out, shows=recipe.pictures_in_card),
+        limits=tuple(_limits(draft, fitted)),
+        history=getattr(fitted.estimator, "history_", ()),
+    )
+    return report(
+        Account(
+            name=draft.name,
+            algorithm=draft.algorithm,
+            task=draft.task,
+            target=draft.signature.target.name,
+            trained_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            source=data["source"],
+            sha256=data["sha256"],
+            rows=data["rows"],
+            training_rows=data["training_rows"],
+            test_rows=data["test_rows"],
+            split=_sentence(_divided(fitted)),
+            seed=recipe.seed,
+            metrics=draft.metrics,
+            primary=fitted.metric,
+            intervals=data["intervals"],
+            answers=fitted.answers,
+            warnings=list(map(_sentence, data["warnings"])),
+            notes=list(map(_sentence, (*data["notes"], _time(fitted)))),
+            parameters=draft.parameters,
+            recipe={**draft.recipe, "images": data["source"]},
+            calibration=calibration_of(fitted.answers),
+            environment=environment(),
+            gallery=gallery,
+        )
+    )
+
+
+def by_class(answers: Answers) -> list[tuple[str, float, float, int]]:
+    """Name, precision, recall and pictures of each class."""
+    counts = plots.confusion(answers)
+    right, true, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = (right / np.where(whole, whole, np.nan) for whole in (said, true))
+    figures = zip(answers.classes, precision.tolist(), recall.tolist(), true.tolist(), strict=True)
+    return [(str(name), *rest) for name, *rest in figures]
+
+
+def mistakes(answers: Answers, held_out: Pictures, *, shows: bool) -> list[Mistake]:
+    """The wrong answers that were surest; none of an estimator that tells no probabilities."""
+    if answers.probabilities is None:
+        return []
+    wrong = np.flatnonzero(answers.predicted != answers.truth)
+    sure = answers.probabilities[wrong, answers.predicted[wrong]]
+    order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
+    return [
+        Mistake(
+            held_out.names[row],
+            str(answers.classes[answers.truth[row]]),
+            str(answers.classes[answers.predicted[row]]),
+            float(probability),
+            f"data:image/png;base64,{png.in_words(held_out.X[row])}" if shows else None,
+        )
+        for row, probability in zip(wrong[order].tolist(), sure[order].tolist(), strict=True)
+    ]
+
+
+def _limits(draft: Draft, fitted: Fitted) -> Iterator[str]:
+    image = draft.signature.features[0]
+    names = fitted.pictures.classes
+    some = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    yield f"It knows {len(names)} classes and nothing else: {some}."
+    yield (
+        "A picture of none of them is given one of them all the same, and often with a high probability: it "
+        "has no way to say that it does not know."
+    )
+    yield (
+        f"It sees {image.width} × {image.height} pixels: a larger picture is scaled down and its middle cut "
+        f"out, so that what is small or at the edge is lost."
+    )
+    if image.channels == 1:
+        yield "It sees no colors: a picture in color is made grey."
+    yield (
+        f"It learnt from {draft.data['source']} alone. How good it is on pictures that were taken, drawn or "
+        f"compressed in another way is not known; the figures above are for pictures like those."
+    )
+    if draft.data["validation_rows"]:
+        yield "Probabilities are its own word: the calibration plot shows how far they can be believed."
+
+
+def _divided(fitted: Fitted) -> str:
+    chosen = fitted.prepared.validation
+    few = f"; {len(chosen.y):,} of the others, by chance, chose the best epoch" if chosen else ""
+    return fitted.prepared.split + few
+
+
+def _time(fitted: Fitted) -> str:
+    epochs = len(getattr(fitted.estimator, "history_", ()))
+    said = f"{epochs:,} epochs in " if epochs else "fitted in "
+    return f"{said}{fitted.seconds:,.0f} seconds"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,0 +1,82 @@
+"""The golden pictures of a version: drawn ones and crops of scikit-learn's samples, never the user's own.
+
+They go into the version as a client sends them, and with it to whoever gets it: what a user trains on stays
+where it is.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_sample_images
+
+from mlapi.golden import Golden
+from mlapi.pictures import Pixels
+from mlapi.signature import Feature
+from training import png
+from training.golden import outputs
+from training.pictures import flat, rescaled
+
+DRAWN, CROPPED = 28, 12
+
+SINGLE = 1e-4
+"""How far answers in float32 may be off: the order of a sum is another on another processor."""
+
+
+def golden(estimator: Any, image: Feature, seed: int) -> Golden:
+    """Pictures as a client sends them, with the estimator's answers."""
+    X = pictures(image, seed)
+    rows: list[Any] = [{"b64": png.in_words(picture)} for picture in X]
+    return Golden(rows, outputs(estimator, flat(X)))
+
+
+def pictures(image: Feature, seed: int) -> Pixels:
+    """(n, height, width, channels): black, white, noise, gradients, shapes, and crops of photos."""
+    random = np.random.default_rng(seed)
+    drawn = [rescaled(picture[None], image)[0] for picture in (*_drawn(image, random), *_crops(random))]
+    return np.stack(drawn)
+
+
+def _drawn(image: Feature, random: np.random.Generator) -> Iterator[Pixels]:
+    height, width, channels = image.height or 0, image.width or 0, image.channels or 0
+    yield np.zeros((height, width, channels), np.uint8)
+    yield np.full((height, width, channels), 255, np.uint8)
+    for _ in range(2):
+        yield random.integers(0, 256, (height, width, channels), np.uint8)
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    for number in range(DRAWN - 4):
+        one, other = random.integers(0, 256, (2, channels))
+        share = _gradient(down, across, random) if number % 3 == 0 else _shape(down, across, random)
+        mixed = one + (other - one) * share[..., None]
+        yield np.rint(mixed).astype(np.uint8)
+
+
+def _gradient(
+    down: NDArray[np.float64], across: NDArray[np.float64], random: np.random.Generator
+) -> NDArray[np.float64]:
+    angle = random.uniform(0, 2 * np.pi)
+    slope: NDArray[np.float64] = down * np.sin(angle) + across * np.cos(angle)
+    return np.asarray((slope - slope.min()) / max(np.ptp(slope), 1e-9))
+
+
+def _shape(
+    down: NDArray[np.float64], across: NDArray[np.float64], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """A disc, a box or stripes: 1 within, 0 outside."""
+    (row, column), size = random.uniform(0.3, 0.7, 2), random.uniform(0.15, 0.4)
+    inside = (
+        np.hypot(down - row, across - column) < size,
+        np.maximum(abs(down - row), abs(across - column)) < size,
+        np.sin((down * row + across * column) * 10 / size) > 0,
+    )
+    return np.asarray(inside[random.integers(len(inside))], np.float64)
+
+
+def _crops(random: np.random.Generator) -> Iterator[Pixels]:
+    photos = load_sample_images().images
+    for number in range(CROPPED):
+        photo = photos[number % len(photos)]
+        side = int(random.integers(80, min(photo.shape[:2])))
+        top, left = (int(random.integers(0, edge - side + 1)) for edge in photo.shape[:2])
+        yield np.ascontiguousarray(photo[top : top + side, left : left + side])
