@@ -55,7 +55,7 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
         entries = {MODEL: _write(staging / MODEL, lambda file: pickling.dump(estimator, file))}
         for name, content in {**files, GOLDEN: golden.to_bytes(answers)}.items():
             entries[name] = _write(staging / name, partial(_put, content))
-        unnumbered = manifest.describe(draft, 1, entries, golden.TOLERANCE)
+        unnumbered = manifest.describe(draft, 1, entries, answers.least)
         model = load_model(staging, unnumbered, trust)
         tolerance = golden.tolerance(model, draft.signature, answers)
         predictor = stored(model)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from mlapi.errors import counted
 from mlapi.manifest import Draft, environment
 from training import plots, png
 from training.answers import Answers
@@ -24,7 +25,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
         by_class=by_class(fitted.answers),
         mistakes=mistakes(fitted.answers, prepared.held_out, shows=recipe.pictures_in_card),
         limits=tuple(_limits(draft, fitted)),
-        history=getattr(fitted.estimator, "history_", ()),
+        history=fitted.history,
     )
     return report(
         Account(
@@ -45,7 +46,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
             intervals=data["intervals"],
             answers=fitted.answers,
             warnings=list(map(_sentence, data["warnings"])),
-            notes=list(map(_sentence, (*data["notes"], _time(fitted)))),
+            notes=list(map(_sentence, (*data["notes"], _time(fitted, data["machine"])))),
             parameters=draft.parameters,
             recipe={**draft.recipe, "images": data["source"]},
             calibration=calibration_of(fitted.answers),
@@ -112,10 +113,9 @@ def _divided(fitted: Fitted) -> str:
     return fitted.prepared.split + few
 
 
-def _time(fitted: Fitted) -> str:
-    epochs = len(getattr(fitted.estimator, "history_", ()))
-    said = f"{epochs:,} epochs in " if epochs else "fitted in "
-    return f"{said}{fitted.seconds:,.0f} seconds"
+def _time(fitted: Fitted, machine: str) -> str:
+    said = f"{counted(len(fitted.history), 'epoch')} in " if fitted.history else "fitted in "
+    return f"{said}{fitted.seconds:,.0f} seconds on {machine}"
 
 
 def _sentence(words: str) -> str:

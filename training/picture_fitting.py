@@ -1,7 +1,7 @@
 """A recipe for pictures -> a fitted estimator, and the account of how good it is. Publishes nothing."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,16 @@ class Fitted:
     prepared: Prepared
     estimator: Any
     seconds: float
+    """That fitting took; with what it took before it was resumed."""
     metric: str
     """The one that decides."""
     answers: Answers
     figures: dict[str, dict[str, Any]]
+
+    @property
+    def history(self) -> Sequence[Mapping[str, Any]]:
+        """What a network noted of each epoch."""
+        return getattr(self.estimator, "history_", ())
 
 
 def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Fitted:
@@ -85,7 +91,8 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
         estimator = _estimator(recipe, algorithm, prepared, progress, place)
     except (ValueError, FloatingPointError) as error:  # parameters that do not go together, or diverge
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
-    seconds = time.perf_counter() - started
+    noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
+    seconds = max([time.perf_counter() - started, *noted[-1:]])
     progress.began("evaluating")
     held_out = prepared.held_out
     with one_core():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
-from mlapi.golden import Golden
+from mlapi.golden import TOLERANCE, Golden
 from mlapi.pictures import Pixels
 from mlapi.signature import Feature
 from training import png
@@ -24,11 +24,17 @@ SINGLE = 1e-4
 """How far answers in float32 may be off: the order of a sum is another on another processor."""
 
 
-def golden(estimator: Any, image: Feature, seed: int) -> Golden:
-    """Pictures as a client sends them, with the estimator's answers."""
+def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Golden:
+    """Pictures as a client sends them, with the estimator's answers.
+
+    Raises:
+        Unanswerable: An answer is not finite.
+    """
     X = pictures(image, seed)
+    if is_network:
+        X = X[_is_clear(estimator.predict_proba(flat(X)))]
     rows: list[Any] = [{"b64": png.in_words(picture)} for picture in X]
-    return Golden(rows, outputs(estimator, flat(X)))
+    return Golden(rows, outputs(estimator, flat(X)), SINGLE if is_network else TOLERANCE)
 
 
 def pictures(image: Feature, seed: int) -> Pixels:
@@ -36,6 +42,13 @@ def pictures(image: Feature, seed: int) -> Pixels:
     random = np.random.default_rng(seed)
     drawn = [rescaled(picture[None], image)[0] for picture in (*_drawn(image, random), *_crops(random))]
     return np.stack(drawn)
+
+
+def _is_clear(probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which answers another processor cannot turn into another class; all, where there is no such one."""
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    found: NDArray[np.bool_] = first - second > 10 * SINGLE
+    return found if found.any() else ~found
 
 
 def _drawn(image: Feature, random: np.random.Generator) -> Iterator[Pixels]:

@@ -1,7 +1,9 @@
 """A recipe for pictures -> a version that is ready to be published, its files with it."""
 
 import json
+import os
 import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.algorithms import ALGORITHMS
-from mlapi.algorithms.declaration import CLASSIFICATION
-from mlapi.errors import RecipeError, Unanswerable
+from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
+from mlapi.errors import RecipeError, Unanswerable, counted
 from mlapi.manifest import REFERENCE, REPORT, Draft
 from mlapi.pictures import Pixels
 from mlapi.reference import QUANTILES
@@ -43,7 +45,9 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     draft = _draft(recipe, fitted)
     image = draft.signature.features[0]
     try:
-        answers = picture_golden.golden(fitted.estimator, image, recipe.seed)
+        answers = picture_golden.golden(
+            fitted.estimator, image, recipe.seed, is_network=draft.task == IMAGE_CLASSIFICATION
+        )
     except Unanswerable as error:
         raise RecipeError(f"the fitted estimator fails on drawn pictures: {error}") from error
     files = {
@@ -93,6 +97,16 @@ def _as_taken(X: Pixels, signature: Signature) -> NDArray[Any]:
     return rows if (low, high) == (0, 255) else rows * ((high - low) / 255) + low
 
 
+def _machine() -> str:
+    """What it was trained on; only a training by PyTorch has imported that."""
+    torch = sys.modules.get("torch")
+    cores = f"{counted(os.cpu_count() or 1, 'core')} ({platform.machine()})"
+    if torch is None:
+        return cores
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cores
+    return f"{device}, with PyTorch {torch.__version__}"
+
+
 def _signature(fitted: Fitted) -> Signature:
     """It has what a network subtracts from the values and divides them by; other estimators tell nothing."""
     fields = ((name, getattr(fitted.estimator, f"{name}_", None)) for name in ("mean", "std"))
@@ -136,6 +150,6 @@ def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
         "search": None,
         "intervals": INTERVALS,
         "seconds": round(fitted.seconds, 1),
-        "epochs": len(getattr(fitted.estimator, "history_", ())) or None,
-        "device": getattr(fitted.estimator, "device_", None) or platform.machine(),
+        "epochs": len(fitted.history) or None,
+        "machine": _machine(),
     }
