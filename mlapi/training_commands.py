@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,7 +101,7 @@ def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
     from training.recipes import make_recipe
 
     given = _with_parameters(options)
-    words = given["target"] if "target" in given else PurePath(given["images"]).name.partition(".")[0]
+    words = given["target"] if "target" in given else Path(given["images"]).resolve().name.partition(".")[0]
     name = given.pop("name", None) or as_model_name(words)
     return make_recipe(name, given)
 

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mlapi.artifact import read_manifest
 from mlapi.manifest import Manifest
 from mlapi.pictures import read
 from mlapi.signature import Feature
+from mlapi.training_display import Display
 from tests.conftest import settings_for, trusting
 from tests.drawn import encoded, shape, write
 from training import picture_golden, recipes
@@ -274,3 +276,28 @@ def load_drawn(each: int) -> Pictures:
     names = tuple(f"{part}/{number}" for number, part in enumerate(parts))
     X = np.random.default_rng(0).integers(0, 256, (len(y), 4, 4, 1), np.uint8)
     return Pictures("drawn", X, y, names, parts, ("box", "disc"), "0" * 64)
+
+
+@dataclass
+class State:
+    """What a network tells of itself."""
+
+    epoch: int
+    share: float
+    loss: float = 1.25
+    accuracy: float = 0.5
+    pictures_per_second: float = 1234.5
+    seconds_left: float = 75.0
+    validation_accuracy: float | None = None
+
+
+def test_off_a_terminal_each_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display()
+    display.told("shapes", ("shapes: 9 pictures",))
+    for epoch, share in ((1, 0.2), (1, 0.5), (2, 0.6), (2, 1.0)):
+        display.learnt(State(epoch, share, validation_accuracy=0.75 if epoch > 1 else None))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "shapes: epoch 1: loss 1.250, 50.0% right, 1,234 pictures/s, 50% done",
+        "shapes: epoch 2: loss 1.250, 50.0% right, 75.0% of others, 1,234 pictures/s, 100% done",
+    ]

@@ -42,8 +42,8 @@ class Files:
             DatasetError: There is no such folder or archive.
             OSError: It cannot be reached.
         """
-        self.name = PurePosixPath(shown(source).rstrip("/")).name
         self._path = Path(source)
+        self.name = PurePosixPath(shown(source)).name if "://" in source else self._path.resolve().name
         self._fetched = remote.fetch(source) if "://" in source else None
         if self._fetched is None and not self._path.exists():
             raise DatasetError(
