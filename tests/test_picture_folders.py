@@ -179,6 +179,12 @@ def without_folders(folder: Path) -> None:
     (folder / "a.png").write_bytes(encoded(shape("box", 0)))
 
 
+def words_in_folders(folder: Path) -> None:
+    without_folders(folder)
+    (folder / "docs").mkdir()
+    (folder / "docs" / "a.txt").write_bytes(b"words")
+
+
 def one_class(folder: Path) -> None:
     write(folder, {"": 20}, classes=("box",))
 
@@ -218,6 +224,7 @@ def unreadable_but_one(folder: Path) -> None:
     [
         (empty, "holds no pictures: expected a folder for each class"),
         (without_folders, "holds pictures, and no folders: to tell classes apart, each needs a folder"),
+        (words_in_folders, "holds pictures, and no folders"),
         (one_class, 'holds only one class, "box"'),
         (one_class_of_parts, 'has only one class, "box"'),
         (one_picture, '"stripes" has a single picture to learn from'),

@@ -78,7 +78,7 @@ def placed(source: str, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
         inner = inner[1:] if part else inner
         if inner:
             found[name] = (part, inner[0])
-    if not found:
+    if not any(entry.size and entry.name in found for entry in entries):
         only = f"only one class, {quoted(above[-1])}" if above else "pictures, and no folders"
         raise DatasetError(
             f"{source} holds {only}: to tell classes apart, each needs a folder of its own, with two at least"

@@ -37,8 +37,8 @@ from training.picture_folders import (
 FEWEST = 20
 """Pictures in all."""
 
-_MEMORY = 0.5
-"""The share of this machine's memory that the pixels may take: training needs the rest."""
+_MEMORY = 0.25
+"""The share of this machine's memory that the pixels may take: they are copied, and training needs more."""
 
 _CHUNK = 32
 
