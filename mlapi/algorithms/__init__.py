@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mlapi.algorithms import (
+    cnn,
     decision_tree,
     gradient_boosting,
     linear_regression,
@@ -21,6 +22,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         decision_tree.ALGORITHM,
         random_forest.ALGORITHM,
         gradient_boosting.ALGORITHM,
+        cnn.ALGORITHM,
     )
 }
 

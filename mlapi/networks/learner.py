@@ -1,0 +1,144 @@
+"""A network with all that makes it learn: its pictures, its optimizer, its average, its dice.
+
+One step after the other, each told how much of the training is done; when to stop is not known here.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from mlapi.networks.augmentation import Augmentation, normalized
+from mlapi.networks.averaging import Average
+from mlapi.networks.device import autocast, device
+from mlapi.networks.export import exported
+from mlapi.networks.optimizer import optimizer, set_rate
+from mlapi.networks.plan import Labeled, Plan, Shape
+from mlapi.networks.residual import ResidualNetwork
+
+_WHITENED = 5000
+"""Pictures that the first layer's filters are made of."""
+
+_BIAS_EPOCHS = 3
+"""After these the first layer stays as it is, and no gradient is computed for it."""
+
+_ASKED = 1000
+"""Pictures at once where only answers are wanted."""
+
+
+class Learner:
+    """`sums` are those of the epoch: loss, right answers, pictures."""
+
+    def __init__(self, data: Labeled, plan: Plan, *, classes: int, batch: int) -> None:
+        self._plan, self._batch, self._shown = plan, batch, data.pictures
+        self._device = device()
+        self.mean, self.std = moments(data.pictures)
+        self._mean, self._std = (self._tensor(values.astype(np.float32)) for values in (self.mean, self.std))
+        self._pictures, self._labels = self._tensor(data.pictures), self._tensor(data.labels)
+        self._generator = torch.Generator().manual_seed(plan.random_state)
+        self._flips = (torch.rand(len(data.labels), generator=self._generator) < 0.5) & plan.flip
+        self._augmentation = Augmentation(data.shape, crop=plan.crop, cutout=plan.cutout)
+        self._network = self._first_network(data.shape, classes)
+        self._average = Average(self._network)
+        self._optimizer = optimizer(self._network, batch, plan.learning_rate, plan.weight_decay)
+        self._order = torch.arange(0)
+        self.sums = torch.zeros(3, dtype=torch.float64, device=self._device)
+
+    def begin_epoch(self) -> None:
+        """Shuffle the pictures; each is mirrored every other time (Jordan 2024, arXiv 2404.00498)."""
+        self._order = torch.randperm(len(self._labels), generator=self._generator)
+        self._flips ^= self._plan.flip
+        self.sums.zero_()
+
+    def step(self, epoch: int, place: int, share: float) -> float:
+        """Learn from the next pictures of this epoch; returns the rate, as a share of the highest."""
+        chosen = self._order[place * self._batch : (place + 1) * self._batch]
+        pictures = self._varied(chosen)
+        labels = self._labels[chosen.to(self._device)]
+        used = set_rate(self._optimizer, share)
+        self._network.whitening.bias.requires_grad = epoch <= _BIAS_EPOCHS
+        self._network.train()
+        with autocast(self._device):
+            logits = self._network(pictures).float()
+        smoothing = self._plan.label_smoothing
+        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        right = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss.detach(), right, right.new_tensor(len(chosen))]).double()
+        return used
+
+    def follow_average(self, steps: int, share: float) -> None:
+        """See `Average.update`."""
+        self._average.update(steps, share)
+
+    def accuracy(self, data: Labeled) -> float:
+        """The share of right answers, as they are while training: before the network is exported."""
+        self._network.eval()
+        right = 0
+        for start in range(0, len(data.labels), _ASKED):
+            some = slice(start, start + _ASKED)
+            pictures = normalized(self._tensor(data.pictures[some]), self._mean, self._std)
+            with torch.inference_mode(), autocast(self._device):
+                found = self._network(pictures).argmax(1)
+            right += int((found == self._tensor(data.labels[some])).sum())
+        return right / len(data.labels)
+
+    def exported(self) -> tuple[bytes, float]:
+        """See `mlapi.networks.export.exported`."""
+        return exported(self._network, self._mean, self._std, self._shown)
+
+    def weights(self) -> dict[str, Any]:
+        """A copy of the network's numbers."""
+        return {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+
+    def put(self, weights: dict[str, Any]) -> None:
+        self._network.load_state_dict(weights)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next steps depend on; valid until the next step."""
+        return {
+            "network": self._network.state_dict(),
+            "average": self._average.state(),
+            "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "flips": self._flips,
+            "order": self._order,
+            "sums": self.sums,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.put(state["network"])
+        self._average.load(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._generator.set_state(state["generator"])
+        self._flips, self._order = state["flips"], state["order"]
+        self.sums.copy_(state["sums"])
+
+    def _varied(self, chosen: Any) -> Any:
+        pictures = self._augmentation.moved(self._pictures, chosen, self._flips[chosen], self._generator)
+        return self._augmentation.pierced(normalized(pictures, self._mean, self._std), self._generator)
+
+    def _first_network(self, shape: Shape, classes: int) -> ResidualNetwork:
+        with torch.random.fork_rng(devices=[]):  # the caller's own chance stays as it was
+            torch.manual_seed(self._plan.random_state)
+            network = ResidualNetwork(shape, classes, self._plan.width)
+        network.whiten(normalized(self._pictures[:_WHITENED].cpu(), self._mean.cpu(), self._std.cpu()))
+        network.to(self._device, memory_format=torch.channels_last)
+        return network
+
+    def _tensor(self, values: NDArray[Any]) -> Any:
+        # PyTorch warns of arrays that it could not write to.
+        return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(self._device)
+
+
+def moments(pictures: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation by channel; a channel that never changes has the latter 1."""
+    parts = [pictures[start : start + 1000] for start in range(0, len(pictures), 1000)]
+    count = pictures.size // pictures.shape[-1]
+    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in parts) / count
+    std = np.sqrt(sum(np.square(part - mean).sum(axis=(0, 1, 2)) for part in parts) / count)
+    return mean, np.where(std > 0, std, 1.0)

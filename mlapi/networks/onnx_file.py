@@ -1,0 +1,80 @@
+"""A folded network -> the bytes of an ONNX file, which onnxruntime runs without PyTorch.
+
+Written node by node: torch.onnx.export (2.13) takes seconds, needs one more package, and logs about others.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mlapi.networks.residual import ResidualNetwork, pool_of
+
+INPUT, OUTPUT = "pictures", "probabilities"
+
+_OPSET, _IR = 20, 10
+"""The first operators with Gelu; both read by onnxruntime from 1.18 on."""
+
+
+class _Graph:
+    """Nodes and weights in the order in which they were added; every node has one output, its name."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+
+    def add(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        name = name or f"{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def weight(self, values: Any) -> str:
+        """Two bytes a number where it fits them: onnxruntime casts once, when it loads the file."""
+        array = values.detach().numpy()
+        with np.errstate(over="ignore"):
+            halves = array.astype(np.float16)
+        name = f"weight_{len(self.weights)}"
+        is_short = np.array_equal(halves, array)
+        self.weights.append(numpy_helper.from_array(halves if is_short else array, name))
+        return self.add("Cast", name, to=TensorProto.FLOAT) if is_short else name
+
+    def convolution(self, x: str, layer: Any) -> str:
+        inputs = (x, self.weight(layer.weight), self.weight(layer.bias))
+        pads = [*layer.padding, *layer.padding]
+        return self.add("Conv", *inputs, strides=list(layer.stride), pads=pads)
+
+
+def onnx_file(network: ResidualNetwork, shape: tuple[int, int, int]) -> bytes:
+    """The network as ONNX: raw values (n, height, width, channels), float32 -> probabilities (n, classes)."""
+    graph = _Graph()
+    _draw(graph, network, shape)
+    whole = helper.make_graph(
+        graph.nodes,
+        "network",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *shape])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", network.head.out_features])],
+        graph.weights,
+    )
+    opset = helper.make_opsetid("", _OPSET)
+    model = helper.make_model(whole, ir_version=_IR, opset_imports=[opset], producer_name="mlapi")
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def _draw(graph: _Graph, network: ResidualNetwork, shape: tuple[int, int, int]) -> None:
+    """What `ResidualNetwork.forward` does."""
+    x = graph.add("Transpose", INPUT, perm=[0, 3, 1, 2])
+    x = graph.add("Gelu", graph.convolution(x, network.whitening))
+    layer = network.whitening
+    size = [(side - k) // s + 1 for side, k, s in zip(shape, layer.kernel_size, layer.stride, strict=False)]
+    for group in network.groups:
+        pool = pool_of(size)
+        size = [side // step for side, step in zip(size, pool, strict=True)]
+        x = graph.convolution(x, group.first.convolution)
+        x = graph.add("Gelu", graph.add("MaxPool", x, kernel_shape=pool, strides=pool))
+        y = graph.add("Gelu", graph.convolution(x, group.second.convolution))
+        x = graph.add("Gelu", graph.add("Add", graph.convolution(y, group.third.convolution), x))
+    x = graph.add("Flatten", graph.add("GlobalMaxPool", x))
+    x = graph.add("Gemm", x, graph.weight(network.head.weight), transB=1)
+    graph.add("Softmax", x, name=OUTPUT)

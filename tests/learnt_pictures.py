@@ -1,0 +1,43 @@
+"""Pictures to learn from: some of CIFAR-10 where they lie beside the checkout, and drawn ones."""
+
+import io
+import tarfile
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.conftest import ROOT
+
+CIFAR = ROOT.parent / "shared" / "data" / "cifar10-images.tar.gz"
+
+
+def drawn(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Noise with a bright bar across, or a bright bar down."""
+    random = np.random.default_rng(seed)
+    height, width, _ = shape
+    X = random.integers(0, 120, (count, *shape), np.uint8)
+    y = np.arange(count) % 2
+    for picture, label in zip(X, y, strict=True):
+        if label:
+            picture[:, random.integers(width)] += 130
+        else:
+            picture[random.integers(height)] += 130
+    return X, np.array(["across", "down"])[y]
+
+
+def cifar(count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """So many pictures of each class of its training set."""
+    if not CIFAR.exists():
+        pytest.skip(f"the pictures of CIFAR-10 are not in {CIFAR.parent.name}/")
+    found: dict[str, list[NDArray[Any]]] = {}
+    with tarfile.open(CIFAR, "r|gz") as archive:
+        for member in archive:
+            parts = member.name.split("/")
+            if member.isfile() and parts[-3] == "train" and len(found.setdefault(parts[-2], [])) < count:
+                with Image.open(io.BytesIO(archive.extractfile(member).read())) as picture:
+                    found[parts[-2]].append(np.asarray(picture.convert("RGB")))
+    X = np.concatenate([np.stack(pictures) for pictures in found.values()])
+    return X, np.repeat(list(found), count)
