@@ -140,5 +140,7 @@ def moments(pictures: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.flo
     parts = [pictures[start : start + 1000] for start in range(0, len(pictures), 1000)]
     count = pictures.size // pictures.shape[-1]
     mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in parts) / count
-    std = np.sqrt(sum(np.square(part - mean).sum(axis=(0, 1, 2)) for part in parts) / count)
+    middle = mean.astype(np.float32)  # half the time, where pictures are bytes
+    squares = sum(np.square(part - middle).sum(axis=(0, 1, 2), dtype=np.float64) for part in parts)
+    std = np.sqrt(squares / count)
     return mean, np.where(std > 0, std, 1.0)
