@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlapi import cells
 from mlapi.algorithms import ALGORITHMS
-from mlapi.algorithms.declaration import CLASSIFICATION
+from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.errors import DatasetError, RecipeError, counted, quoted
 from mlapi.signature import Signature, Target
 from training import checks, features
@@ -109,9 +109,10 @@ def _check_mentions(recipe: Recipe, target: str) -> None:
 
 
 def _only_task(recipe: Recipe) -> str | None:
-    """The task that the algorithm decides, if it does but one."""
+    """The task that the algorithm decides, if it does but one, and that with tables."""
     tasks = ALGORITHMS[recipe.algorithm].builders if recipe.algorithm else ()
-    return next(iter(tasks)) if len(tasks) == 1 and not recipe.dataset else None
+    only = next(iter(tasks)) if len(tasks) == 1 and not recipe.dataset else None
+    return None if only == IMAGE_CLASSIFICATION else only
 
 
 def _check_algorithm(recipe: Recipe, goal: Goal) -> None:
