@@ -16,7 +16,16 @@ FLOORS = {
     1: {
         *("acceptance", "algorithms", "aliases", "artifact", "audit", "bucket", "calendar", "cells"),
         *("changes", "compiled", "compiling", "copies", "golden", "inspection", "inventory", "loading"),
-        *("manifest", "mirror", "model", "networks", "numpy_pickles", "pickling", "preprocessing", "publication"),
+        *(
+            "manifest",
+            "mirror",
+            "model",
+            "networks",
+            "numpy_pickles",
+            "pickling",
+            "preprocessing",
+            "publication",
+        ),
         *("pictures", "refusals", "registry", "rows", "snapshot", "sparse_pickles", "store", "tables"),
         *("picture_formats", "picture_rows", "tree_pickles", "trust", "values"),
     },

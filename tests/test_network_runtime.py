@@ -19,7 +19,7 @@ from mlapi.algorithms.cnn import ConvolutionalNetwork
 from mlapi.networks.runtime import CHUNK, Runtime
 from mlapi.networks.schedule import Schedule, rate, schedule
 from tests.conftest import ROOT
-from tests.pictures import drawn
+from tests.learnt_pictures import drawn
 
 FILE = Path(__file__).with_name("across_or_down.onnx")
 SHAPE = (8, 8, 1)
