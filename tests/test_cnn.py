@@ -211,6 +211,20 @@ def test_a_budget_is_kept_with_all_that_is_done_in_it() -> None:
     assert network.score(MORE_X, MORE_Y) > 0.9
 
 
+def test_the_time_before_a_break_counts_too(tmp_path: Path) -> None:
+    training = small(epochs=None, budget=3, width=8)
+    with pytest.raises(Broken):
+        training.fit(X, Y, watch=break_after(1), checkpoint=tmp_path / "cnn.ckpt")
+    broken_off = time.monotonic()
+
+    training.fit(X, Y, checkpoint=tmp_path / "cnn.ckpt")
+
+    last = training.history_[-1]
+    assert last["stopped"] == "budget"
+    assert time.monotonic() - broken_off < last["seconds"] < 3
+    training.set_params(budget=3.0).fit(X, Y, checkpoint=tmp_path / "cnn.ckpt")
+
+
 def test_what_is_watched_and_what_is_kept_tell_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "_WATCH_S", 0)
     seen: list[Progress] = []
@@ -276,6 +290,16 @@ def test_a_training_that_diverges_says_so() -> None:
 def test_it_refuses_to_answer_before_it_is_fitted() -> None:
     with pytest.raises(NotFittedError):
         small().predict(X)
+
+
+def test_it_is_not_fitted_any_more_when_another_training_breaks_off() -> None:
+    network = small(epochs=1).fit(X, Y)
+
+    with pytest.raises(Broken):
+        network.fit(X, np.array(["left", "right"] * 60), watch=break_after(0))
+
+    with pytest.raises(NotFittedError):
+        network.predict(X)
 
 
 def test_other_pictures_than_it_learned_from_are_refused(fitted: ConvolutionalNetwork) -> None:

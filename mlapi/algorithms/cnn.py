@@ -84,6 +84,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         train = _train()
         plan = self._plan()
+        self.__dict__.pop("network_", None)  # it would not go with the classes of a training that broke off
         data = self._learned(X, y)
         trained = train(
             data,
@@ -106,6 +107,9 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         rows = validate_data(self, _flat(X, self.shape_)[0], dtype="numeric", reset=False)
         return self._runtime.probabilities(rows.reshape(-1, *self.shape_))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
 
     def __getstate__(self) -> dict[str, Any]:
         """Without onnxruntime's session, which belongs to this process."""

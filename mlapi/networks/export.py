@@ -1,5 +1,6 @@
 """A trained network -> its ONNX file, and how far the two are apart."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def exported(network: ResidualNetwork, mean: Any, std: Any, pictures: NDArray[An
 
 
 def _probes(pictures: NDArray[Any]) -> NDArray[np.float32]:
-    some = pictures[:: max(1, len(pictures) // _PROBES)][:_PROBES].astype(np.float32)
+    some = pictures[:: math.ceil(len(pictures) / _PROBES)].astype(np.float32)
     black, white = some.min(), some.max()
     noise = np.random.default_rng(0).uniform(black, white, (_NOISE, *some.shape[1:])).astype(np.float32)
     plain = np.stack([np.full(some.shape[1:], value, np.float32) for value in (black, white)])

@@ -134,7 +134,7 @@ class Training:
             loss=loss / pictures,
             accuracy=right / pictures,
             pictures_per_second=(self._course.step - step) * self._schedule.batch / seconds,
-            seconds_left=seconds * (1 - done) / (done - share),
+            seconds_left=seconds * (1 - done) / (done - share) if done < 1 else 0.0,
             validation_accuracy=self._course.accuracy,
         )
 
@@ -213,5 +213,6 @@ def _identity(data: Labeled, plan: Plan, validation: Labeled | None) -> dict[str
     """What tells this training from others."""
     arrays = [data.pictures, data.labels]
     arrays += [] if validation is None else [validation.pictures, validation.labels]
-    told = {name: str(value) for name, value in asdict(plan).items()}
+    # Plain numbers: a checkpoint with numpy's would not be read.
+    told = {name: float(value) if isinstance(value, float) else value for name, value in asdict(plan).items()}
     return told | {"shape": str(data.pictures.shape), "data": digest(*arrays)}

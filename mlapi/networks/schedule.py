@@ -39,7 +39,7 @@ class Schedule:
         """Whether so many pictures are asked for after an epoch: near the end always."""
         # A picture is answered in a third of the time in which it is trained on, which takes a way back too.
         every = math.ceil(pictures / (3 * self.batch * self.steps_per_epoch) / _DEAR)
-        return pictures > 0 and (share >= _LATE or epoch % every == 0)
+        return share >= _LATE or epoch % every == 0
 
 
 def schedule(pictures: int, *, epochs: int | None, batch_size: int, budget: float | None) -> Schedule:
