@@ -39,7 +39,7 @@ $(TOOLS): $(READY) requirements-dev.lock
 
 # Outside of the locks: a lock that serves every platform would bring the gigabytes of CUDA to all of them.
 $(TORCH): $(TOOLS)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 onnx==1.23.2 onnxscript==0.7.2
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 onnx==1.23.2
 	@touch $@
 
 $(PEERS): $(READY) requirements-bench.lock

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi import golden
-from mlapi.compiled.predictor import Answering, Predictor
+from mlapi.compiled.predictor import COMPILED, Answering, Predictor
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
 from mlapi.manifest import Manifest
 from mlapi.rows import Row
@@ -77,7 +77,10 @@ class Model:
 
     @property
     def served_by(self) -> str:
-        return "scikit-learn" if self.predictor is None else "compiled"
+        """scikit-learn, compiled, or what a machine names."""
+        if self.predictor is None:
+            return "scikit-learn"
+        return str(getattr(self.predictor.answering, "engine", COMPILED))
 
     @property
     def estimator(self) -> Any:

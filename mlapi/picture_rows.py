@@ -105,9 +105,7 @@ class PictureReader:
     @cached_property
     def _numbers(self) -> Reader:
         """For pixels; made when they are first sent, for a large picture has a hundred thousand columns."""
-        low, high = self._image.minimum, self._image.maximum
-        columns = (Feature(name, "number", False, low, high) for name in self._signature.columns)
-        return Reader(Signature(tuple(columns), self._signature.target))
+        return Reader(Signature(self._signature.flat, self._signature.target))
 
     def _check_number(self, number: int) -> None:
         if self._limits.pictures is not None and number > self._limits.pictures:

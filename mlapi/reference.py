@@ -31,7 +31,7 @@ def statistics(signature: Signature, columns: Mapping[str, NDArray[Any]]) -> dic
                 if feature.kind in NUMERIC
                 else _of_values(columns[feature.name])
             )
-            for feature in signature.features
+            for feature in signature.flat
         },
     }
 

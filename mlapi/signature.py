@@ -144,9 +144,14 @@ class Signature:
         return self.features[0] if self.features[0].kind == IMAGE else None
 
     @property
+    def flat(self) -> tuple[Feature, ...]:
+        """The features, a picture as the numbers that its pixels are."""
+        return self.features if self.image is None else pixels(self.image)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of a matrix's columns."""
-        return self.names if self.image is None else tuple(pixel.name for pixel in pixels(self.image))
+        return self.names if self.image is None else tuple(pixel.name for pixel in self.flat)
 
 
 @lru_cache(64)

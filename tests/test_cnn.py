@@ -34,6 +34,8 @@ SHAPE = (12, 12, 3)
 X, Y = drawn(120, SHAPE)
 MORE_X, MORE_Y = drawn(60, SHAPE, seed=1)
 
+pytestmark = pytest.mark.vision
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

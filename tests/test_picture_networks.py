@@ -26,6 +26,8 @@ CHECKPOINT = STATE / "training" / "shapes.ckpt"
 SMALL = ("--parameter", "epochs=3", "--parameter", "width=4", "--parameter", "batch_size=40")
 LINE = ("train", "--images", "shapes", *SMALL)
 
+pytestmark = pytest.mark.vision
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

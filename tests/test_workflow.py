@@ -1,12 +1,18 @@
 """A recipe end to end: what is published of somebody's own data, and what is not."""
 
+from io import BytesIO
 from pathlib import Path
 
 import fsspec
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
 
-from tests.conftest import changes_in
+from mlapi.app import create_app
+from tests.conftest import changes_in, settings_for
 from tests.customers import customers
-from training.recipes import Recipe
+from training.datasets import IMAGES
+from training.recipes import Recipe, make_recipe
 from training.workflow import train
 
 
@@ -23,3 +29,23 @@ def test_what_is_published_tells_no_credentials_and_the_card_no_place(tmp_path: 
     card = (folder / "report.html").read_text()
     assert "customers.csv" in card
     assert "memory://" not in card
+
+
+def test_scikit_learns_digits_are_pictures_whatever_the_algorithm(tmp_path: Path) -> None:
+    recipe = make_recipe("digits", {"dataset": "digits", "algorithm": "svm"})
+    trained = train(recipe, changes_in(tmp_path)).manifest
+    rows, _ = load_digits(return_X_y=True)
+    picture = BytesIO()
+    Image.fromarray((rows[3].reshape(8, 8) * 255 / 16).astype(np.uint8)).resize((80, 80), 0).save(
+        picture, "PNG"
+    )
+
+    with create_app(settings_for(tmp_path)).test_client() as client:
+        drawn = client.post("/predict/digits", data=picture.getvalue(), content_type="image/png")
+        sent = client.post("/predict/digits", json={"instances": rows[3:5].tolist()})
+        version = client.get("/models/digits/versions/1").json
+
+    assert trained.signature.image == IMAGES["digits"]
+    assert drawn.json["prediction"] == [3]
+    assert sent.json["prediction"] == [3, 4]
+    assert version["served_by"] == "compiled", "a picture is a row of numbers to what answers"

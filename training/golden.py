@@ -1,6 +1,5 @@
 """Which rows become golden, and the estimator's own answers to them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlapi.golden import PREDICTION, Golden
 from mlapi.model import METHODS, outputs_of, presentable
-from mlapi.signature import NUMERIC, Feature, Signature, pixels
+from mlapi.signature import NUMERIC, Feature, Signature
 
 FEWEST = 32
 """Rows, where there are as many."""
@@ -21,7 +20,7 @@ MOST_EDGES = 256
 def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
     """Positions of some rows: each feature's extremes, blanks and categories, then others, evenly spread."""
     edges: dict[int, None] = {}
-    for feature in _columns(signature):
+    for feature in signature.flat:
         edges |= dict.fromkeys(_edges(feature, frame[feature.name]))
     chosen = dict.fromkeys(list(edges)[:MOST_EDGES])
     spread = np.linspace(0, len(frame) - 1, min(FEWEST, len(frame))).astype(int).tolist()
@@ -42,7 +41,7 @@ def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature)
         Unanswerable: An answer is not finite.
     """
     answers = outputs(estimator, rows)
-    columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in _columns(signature)]
+    columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in signature.flat]
     return Golden([list(row) for row in zip(*columns, strict=True)], answers)
 
 
@@ -57,11 +56,6 @@ def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
         name: presentable(np.asarray(getattr(estimator, method)(rows))).tolist()
         for name, method in methods.items()
     }
-
-
-def _columns(signature: Signature) -> Sequence[Feature]:
-    """A picture is sent as its pixels here, a number each."""
-    return signature.features if signature.image is None else pixels(signature.image)
 
 
 def _edges(feature: Feature, column: pd.Series) -> list[int]:

@@ -250,7 +250,7 @@ def _confused(account: Account) -> list[tuple[str, str, int]]:
 
 
 def _call(account: Account) -> str:
-    if account.gallery:
+    if not account.example:  # of pictures
         return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -F image=@picture.png"
     body = json.dumps({"features": dict(account.example)}, ensure_ascii=False, default=str)
     return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -d {shlex.quote(body)}"

@@ -85,7 +85,7 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
 
 def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
     """The content of reference.json: statistics of the rows that training saw."""
-    columns = {name: frame[name].to_numpy() for name in signature.names}
+    columns = {name: frame[name].to_numpy() for name in signature.columns}
     return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -97,7 +97,7 @@ def _of_table(
     progress.began("publishing")
     draft, answers = _draft(recipe, fitted), _golden(recipe, fitted)
     signature = draft.signature
-    example = dict(zip(signature.names, answers.rows[0], strict=True))
+    example = {} if signature.image else dict(zip(signature.names, answers.rows[0], strict=True))
     files = {
         REFERENCE: reference(signature, fitted.prepared.seen.frame),
         REPORT: card(recipe, draft, fitted, example),

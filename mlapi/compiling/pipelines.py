@@ -14,7 +14,7 @@ from mlapi.compiled.linear import Linear
 from mlapi.compiled.machine import Machine, Unanswered, Uncompilable
 from mlapi.compiled.predictor import Additive, Answering, Dense, Terms, Unscaled
 from mlapi.compiled.words import Table
-from mlapi.compiling import linear, svm, trees
+from mlapi.compiling import linear, networks, svm, trees
 from mlapi.compiling.columns import preparation
 from mlapi.compiling.linear import folded
 from mlapi.compiling.machines import Machines
@@ -24,7 +24,7 @@ from mlapi.signature import Matrix
 logger = logging.getLogger(__name__)
 
 
-MACHINES: Machines = {**linear.MACHINES, **svm.MACHINES, **trees.MACHINES}
+MACHINES: Machines = {**linear.MACHINES, **networks.MACHINES, **svm.MACHINES, **trees.MACHINES}
 
 
 def compiled(estimator: Any, names: Names) -> Answering | None:
