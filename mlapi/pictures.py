@@ -115,6 +115,14 @@ def pixels(picture: "Image", image: Feature) -> Pixels:
         return _decoded(picture, image)
 
 
+def png(pixels: Pixels) -> bytes:
+    """(height, width, 1, 3 or 4) pixels as a file, which `read` gives back as they are."""
+    picture = _pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    content = BytesIO()
+    picture.save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
 def batch(pictures: Sequence[Pixels], image: Feature) -> Matrix:
     """A row a picture, from `image.minimum` (black) to `image.maximum` (white)."""
     low, high = image.minimum or 0.0, image.maximum or 0.0

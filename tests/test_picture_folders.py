@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from mlapi.errors import DatasetError
-from mlapi.pictures import read
+from mlapi.pictures import png, read
 from tests.conftest import ROOT
 from tests.drawn import CLASSES, encoded, shape, write
-from training import png
 from training.picture_files import MOST_BYTES
 from training.pictures import feature_of, load, rescaled
 
@@ -291,7 +290,7 @@ def test_a_picture_survives_as_png(channels: int) -> None:
     X = np.random.default_rng(0).integers(0, 256, (3, 9, 12, channels), np.uint8)
 
     for picture in X:
-        assert (read(png.encode(picture), feature_of(X)) == picture).all()
+        assert (read(png(picture), feature_of(X)) == picture).all()
     assert rescaled(X, feature_of(X)) is X
     assert rescaled(X, feature_of(X[:, :5, :5])).shape == (3, 5, 5, channels)
 

@@ -1,5 +1,6 @@
 """A training on pictures, told to `training.report` as the model card's account."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from mlapi.errors import counted
 from mlapi.manifest import Draft, environment
-from training import plots, png
+from mlapi.pictures import Pixels, png
+from training import plots
 from training.answers import Answers
 from training.calibration import calibration_of
 from training.picture_fitting import Fitted
@@ -78,10 +80,14 @@ def mistakes(answers: Answers, held_out: Pictures, *, shows: bool) -> list[Mista
             str(answers.classes[answers.truth[row]]),
             str(answers.classes[answers.predicted[row]]),
             float(probability),
-            f"data:image/png;base64,{png.in_words(held_out.X[row])}" if shows else None,
+            _uri(held_out.X[row]) if shows else None,
         )
         for row, probability in zip(wrong[order].tolist(), sure[order].tolist(), strict=True)
     ]
+
+
+def _uri(picture: Pixels) -> str:
+    return f"data:image/png;base64,{b64encode(png(picture)).decode()}"
 
 
 def _limits(draft: Draft, fitted: Fitted) -> Iterator[str]:

@@ -4,6 +4,7 @@ They go into the version as a client sends them, and with it to whoever gets it:
 where it is.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 from mlapi.golden import TOLERANCE, Golden
-from mlapi.pictures import Pixels
+from mlapi.picture_rows import BASE64
+from mlapi.pictures import Pixels, png
 from mlapi.signature import Feature
-from training import png
 from training.golden import outputs
 from training.pictures import flat, rescaled
 
@@ -33,7 +34,7 @@ def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Go
     X = pictures(image, seed)
     if is_network:
         X = X[_is_clear(estimator.predict_proba(flat(X)))]
-    rows: list[Any] = [{"b64": png.in_words(picture)} for picture in X]
+    rows: list[Any] = [{BASE64: b64encode(png(picture)).decode()} for picture in X]
     return Golden(rows, outputs(estimator, flat(X)), SINGLE if is_network else TOLERANCE)
 
 

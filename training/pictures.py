@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from mlapi.errors import DatasetError, MlapiError, counted, listed, quoted
 from mlapi.picture_formats import WORDS
-from mlapi.pictures import Pixels, read
+from mlapi.pictures import Pixels, png, read
 from mlapi.signature import IMAGE, Feature
-from training import cifar, png
+from training import cifar
 from training.picture_files import File, Files
 from training.picture_folders import (
     TEST,
@@ -99,7 +99,7 @@ def rescaled(X: Pixels, feature: Feature) -> Pixels:
     wanted = (feature.height, feature.width, feature.channels)
     if X.shape[1:] == wanted:
         return X
-    return np.stack([read(png.encode(picture), feature) for picture in X])
+    return np.stack([read(png(picture), feature) for picture in X])
 
 
 def _first_pass(files: Files) -> tuple[list[Entry], dict[str, bytes]]:
