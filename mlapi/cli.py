@@ -17,7 +17,7 @@ from mlapi.errors import MlapiError
 from mlapi.names import PRODUCTION
 from mlapi.settings import load_settings, settings_rows
 from mlapi.terminal import Commands, changes_of, registry_of, stdout, table
-from mlapi.training_commands import register, train
+from mlapi.training_commands import card, register, train
 
 if TYPE_CHECKING:
     from mlapi.registry import Registry
@@ -194,6 +194,7 @@ def settings() -> None:
 
 main.add_command(train)
 main.add_command(register)
+main.add_command(card)
 
 
 if __name__ == "__main__":

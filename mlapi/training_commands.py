@@ -178,6 +178,21 @@ def _tell_unpromoted(snapshot: "Snapshot") -> None:
 
 @click.command()
 @click.argument("name")
+@click.option("--images", metavar="DIR|FILE", required=True, help="The pictures that it learnt from.")
+@click.option("--ref", help="A version or an alias.")
+def card(name: str, images: str, ref: str | None) -> None:
+    """Make the card of a version anew, with its hardest mistakes as pictures, where it only names them.
+
+    mlapi card flowers --images flowers/ > card.html
+    """
+    registry = registry_of(load_settings(), eager=False)
+    from training.picture_card import card_again
+
+    click.echo(card_again(registry.get(name, ref), images), nl=False)
+
+
+@click.command()
+@click.argument("name")
 @click.argument("estimator", type=click.Path(path_type=Path))
 @click.option(
     "--sample",

@@ -119,7 +119,8 @@ SERVER = """
 import sys
 
 def heavy():
-    return sorted({name.split(".")[0] for name in sys.modules} & {"sklearn", "scipy", "pandas"})
+    named = {"sklearn", "scipy", "pandas", "PIL", "onnxruntime"}
+    return sorted({name.split(".")[0] for name in sys.modules} & named)
 
 from wsgi import app
 client = app.test_client()

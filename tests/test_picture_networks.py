@@ -2,7 +2,11 @@
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,7 @@ from mlapi import cli  # noqa: E402 - after the skip
 from mlapi.app import create_app  # noqa: E402
 from mlapi.artifact import read_manifest  # noqa: E402
 from mlapi.training_display import Display  # noqa: E402
-from tests.conftest import STATE, settings_for, trusting  # noqa: E402
+from tests.conftest import ROOT, STATE, settings_for, trusting  # noqa: E402
 from tests.drawn import encoded, shape, write  # noqa: E402
 from training.picture_golden import SINGLE  # noqa: E402
 
@@ -85,6 +89,7 @@ def test_a_network_is_trained_published_and_asked(run: Run, folder: Path) -> Non
     assert (manifest.algorithm, manifest.task) == ("cnn", "image-classification")
     assert manifest.data["epochs"] == 3
     assert "PyTorch" in manifest.data["machine"]
+    assert manifest.data["apart"] < 1e-4, "golden pictures among those on which it is measured"
     assert SINGLE <= manifest.tolerance <= 1e-3
     image = manifest.signature.image
     assert image is not None
@@ -110,6 +115,24 @@ def test_a_training_that_broke_off_goes_on_to_the_same_network(
 
     assert network_of(folder, 2) == network_of(folder, 1)
     assert not CHECKPOINT.exists()
+
+
+def test_a_training_that_was_killed_goes_on_from_its_last_epoch(run: Run, folder: Path) -> None:
+    line = (*LINE, "--parameter", "epochs=12")
+    run(*line)
+    command = [sys.executable, "-m", "mlapi.cli", *line]
+    alike = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=alike, stderr=subprocess.DEVNULL) as running:
+        for _ in range(600):
+            if CHECKPOINT.exists() and CHECKPOINT.stat().st_size:
+                break
+            time.sleep(0.05)
+        running.kill()
+
+    assert CHECKPOINT.exists()
+    run(*line, "--resume")
+
+    assert network_of(folder, 2) == network_of(folder, 1)
 
 
 def test_a_training_that_broke_off_is_not_forgotten_by_chance(

@@ -173,6 +173,28 @@ def test_pictures_that_may_not_be_passed_on_stay_out_of_the_version(run: Run, fo
         assert not [picture for picture in (*own, *pixels) if picture in content], file.name
 
 
+def test_a_card_without_pictures_is_made_anew_with_them_where_they_lie(run: Run, folder: Path) -> None:
+    run(*QUICK, "--parameter", "C=0.0001")
+    run(*QUICK, "--parameter", "C=0.0001", "--no-pictures-in-card")
+
+    made = CliRunner().invoke(cli.main, ["card", "shapes", "--ref", "2", "--images", "shapes"])
+
+    first, second = (manifest_of(folder, version).created_at[:16] for version in (1, 2))
+    own = card_of(folder).replace(first.replace("T", " "), second.replace("T", " "))
+    assert made.exit_code == 0
+    assert "data:image/png" not in card_of(folder, 2)
+    assert figures(made.stdout) == figures(own)
+    (folder / "shapes" / "train" / "box" / "more.png").write_bytes(encoded(shape("box", 9000)))
+    refused = CliRunner().invoke(cli.main, ["card", "shapes", "--images", "shapes"])
+    assert refused.exit_code == 1
+    assert "holds other pictures than shapes did" in refused.stderr
+
+
+def figures(card: str) -> list[str]:
+    """The tables' cells, the mistakes, and the plots."""
+    return re.findall(r'<td class="figure">[^<]*|<li><img [^>]*>|<img src="data:image/svg[^>]*>', card)
+
+
 def test_one_level_of_folders_is_split_with_equal_shares(run: Run, folder: Path) -> None:
     write(folder / "flat", {"": 40})
 

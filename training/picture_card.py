@@ -6,22 +6,25 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from mlapi.errors import counted
-from mlapi.manifest import Draft, environment
+from mlapi.errors import DatasetError, RecipeError, counted
+from mlapi.manifest import Draft, Manifest, environment
+from mlapi.model import Model
 from mlapi.pictures import Pixels, png
 from training import plots
 from training.answers import Answers
 from training.calibration import calibration_of
-from training.picture_fitting import Fitted
-from training.pictures import Pictures
-from training.recipes import Recipe
+from training.picture_fitting import Fitted, judged, prepare
+from training.pictures import Pictures, load
+from training.recipes import Recipe, make_recipe
 from training.report import Account, Gallery, Mistake, report
 
 MOST_MISTAKES = 24
 
 
 def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
-    """The content of report.html."""
+    """The content of report.html; the draft of a version that is published already is its manifest."""
+    published = draft if isinstance(draft, Manifest) else None
+    now = datetime.now(UTC).isoformat()
     prepared, data = fitted.prepared, draft.data
     gallery = Gallery(
         by_class=by_class(fitted.answers),
@@ -35,7 +38,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
             algorithm=draft.algorithm,
             task=draft.task,
             target=draft.signature.target.name,
-            trained_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            trained_at=_moment(published.created_at if published else now),
             source=data["source"],
             sha256=data["sha256"],
             rows=data["rows"],
@@ -52,7 +55,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
             parameters=draft.parameters,
             recipe={**draft.recipe, "images": data["source"]},
             calibration=calibration_of(fitted.answers),
-            environment=environment(),
+            environment=published.environment if published else environment(),
             gallery=gallery,
         )
     )
@@ -84,6 +87,36 @@ def mistakes(answers: Answers, held_out: Pictures, *, shows: bool) -> list[Mista
         )
         for row, probability in zip(wrong[order].tolist(), sure[order].tolist(), strict=True)
     ]
+
+
+def card_again(model: Model, source: str) -> bytes:
+    """The card of a published version with its mistakes as pictures, which may have been left out of it.
+
+    Raises:
+        RecipeError, DatasetError: The version did not learn from pictures, or these are not they.
+        ModelUnavailable: Its estimator cannot be loaded.
+        OSError: They cannot be read.
+    """
+    manifest = model.manifest
+    if "images" not in manifest.recipe:
+        raise RecipeError(
+            f"{model.name} version {model.version} did not learn from pictures: its card is whole"
+        )
+    recipe = make_recipe(model.name, {**manifest.recipe, "images": source, "pictures_in_card": True})
+    pictures = load(source, recipe.size)
+    if pictures.digest != manifest.data["sha256"]:
+        raise DatasetError(
+            f"{pictures.source} holds other pictures than {manifest.data['source']} did, from which "
+            f"{model.name} version {model.version} learnt"
+        )
+    prepared = prepare(recipe, pictures, manifest.task)
+    return card(
+        recipe, manifest, judged(recipe, pictures, prepared, model.estimator, manifest.data["seconds"])
+    )
+
+
+def _moment(stamp: str) -> str:
+    return datetime.fromisoformat(stamp).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _uri(picture: Pixels) -> str:

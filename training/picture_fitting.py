@@ -13,14 +13,14 @@ from sklearn.preprocessing import StandardScaler
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION, Algorithm
 from mlapi.errors import DatasetError, RecipeError, counted, reason
-from training import checks
+from training import checks, picture_golden
 from training.answers import Answers, answers_of, guesses
 from training.engine import one_core
 from training.evaluate import figures, measure
 from training.fitting import deciding_metric
 from training.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
 from training.picture_folders import TEST, VALIDATION
-from training.pictures import Pictures, flat, load
+from training.pictures import Pictures, feature_of, flat, load
 from training.progress import Progress
 from training.recipes import FOR_PICTURES, Recipe
 from training.splits import Positions, Rows, hold_out
@@ -79,7 +79,7 @@ def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> F
 def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Fitted:
     algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
     task = _task(recipe, algorithm)
-    metric = deciding_metric(recipe, CLASSIFICATION)
+    deciding_metric(recipe, CLASSIFICATION)  # a wrong one is told at once
     place = checkpoint() if task == IMAGE_CLASSIFICATION else None
     progress.began("reading")
     pictures = load(recipe.source, recipe.size)
@@ -94,10 +94,15 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
     seconds = max([time.perf_counter() - started, *noted[-1:]])
     progress.began("evaluating")
+    return judged(recipe, pictures, prepared, estimator, seconds)
+
+
+def judged(recipe: Recipe, pictures: Pictures, prepared: Prepared, estimator: Any, seconds: float) -> Fitted:
+    """Ask an estimator that took so many seconds to fit about the held-out pictures."""
     held_out = prepared.held_out
     with one_core():
         answers = answers_of(CLASSIFICATION, estimator, flat(held_out.X), held_out.y)
-    found = _figures(answers, prepared, recipe.seed)
+    metric, found = deciding_metric(recipe, CLASSIFICATION), _figures(answers, prepared, recipe.seed)
     return Fitted(pictures, prepared, estimator, seconds, metric, answers, found)
 
 
@@ -159,8 +164,14 @@ def _estimator(
     seen, validation = prepared.seen, prepared.validation
     if prepared.task == IMAGE_CLASSIFICATION:
         estimator.set_params(budget=recipe.budget)
-        judged = None if validation is None else (validation.X, validation.y)
-        return estimator.fit(seen.X, seen.y, validation=judged, watch=progress.learnt, checkpoint=checkpoint)
+        return estimator.fit(
+            seen.X,
+            seen.y,
+            validation=None if validation is None else (validation.X, validation.y),
+            probes=picture_golden.pictures(feature_of(seen.X), recipe.seed),
+            watch=progress.learnt,
+            checkpoint=checkpoint,
+        )
     with one_core():
         return make_pipeline(StandardScaler(), estimator).fit(flat(seen.X), seen.y)
 

@@ -151,5 +151,6 @@ def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
         "intervals": INTERVALS,
         "seconds": round(fitted.seconds, 1),
         "epochs": len(fitted.history) or None,
+        "apart": getattr(fitted.estimator, "apart_", None),
         "machine": _machine(),
     }

@@ -28,8 +28,9 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     """Pictures -> classes: (n, height, width, channels), or as flat rows where `shape` tells how to see them.
 
     Values are raw ones, best of 0 to 255, and normalized by the moments of the training pictures. A fitted
-    one has `shape_`, `mean_` and `std_` (by channel), `network_` (an ONNX file) and `history_` (what became
-    of each epoch). It pickles, and answers, without PyTorch; threads may ask it at once.
+    one has `shape_`, `mean_` and `std_` (by channel), `network_` (an ONNX file), `history_` (what became of
+    each epoch) and `apart_` (how far its probabilities are from PyTorch's at most). It pickles, and answers,
+    without PyTorch; threads may ask it at once.
     """
 
     def __init__(  # noqa: PLR0913 - scikit-learn's contract: a parameter each
@@ -61,12 +62,13 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.width = width
         self.random_state = random_state
 
-    def fit(
+    def fit(  # noqa: PLR0913 - what is learned from, what it is judged by, and who looks on
         self,
         X: Any,
         y: Any,
         *,
         validation: tuple[Any, Any] | None = None,
+        probes: Any = None,
         watch: Watch | None = None,
         checkpoint: Path | None = None,
     ) -> "ConvolutionalNetwork":
@@ -74,6 +76,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         Args:
             validation: Pictures and classes to choose the best epoch by.
+            probes: Pictures on which the exported network has to answer as PyTorch does.
             watch: Is told some times a second how far the training is; what it raises ends the training.
             checkpoint: A file to go on from if it is there, and written after each epoch. Only for a
                 training with a whole number for `random_state`; the caller removes it.
@@ -91,10 +94,11 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             plan,
             classes=len(self.classes_),
             validation=None if validation is None else self._labeled(*validation),
+            probes=None if probes is None else np.reshape(probes, (-1, *self.shape_)),
             watch=watch,
             checkpoint=checkpoint,
         )
-        self.network_, self.history_ = trained.network, trained.history
+        self.network_, self.history_, self.apart_ = trained.network, trained.history, trained.apart
         self.mean_, self.std_ = trained.mean, trained.std
         self._runtime = Runtime(self.network_)
         return self

@@ -14,23 +14,26 @@ from mlapi.networks.runtime import Runtime
 TOLERANCE = 1e-4
 """Between the probabilities of onnxruntime and PyTorch."""
 
-_PROBES, _NOISE = 200, 50
+_SOME, _NOISE = 200, 50
 
 
-def exported(network: ResidualNetwork, mean: Any, std: Any, pictures: NDArray[Any]) -> tuple[bytes, float]:
-    """The ONNX file, and how far it is from PyTorch at most: on some pictures, noise, black, white."""
+def exported(
+    network: ResidualNetwork, mean: Any, std: Any, pictures: NDArray[Any], probes: NDArray[Any] | None
+) -> tuple[bytes, float]:
+    """The ONNX file, and how far it is from PyTorch at most: on some pictures, the probes, and noise."""
     plain = folded(network, mean.cpu(), std.cpu())
     _, height, width, channels = pictures.shape
     content = onnx_file(plain, (height, width, channels))
-    probes = _probes(pictures)
+    asked = _asked(pictures, probes)
     with torch.inference_mode():
-        own = plain(torch.from_numpy(probes).permute(0, 3, 1, 2)).softmax(1).numpy()
-    return content, float(np.abs(Runtime(content).probabilities(probes) - own).max())
+        own = plain(torch.from_numpy(asked).permute(0, 3, 1, 2)).softmax(1).numpy()
+    return content, float(np.abs(Runtime(content).probabilities(asked) - own).max())
 
 
-def _probes(pictures: NDArray[Any]) -> NDArray[np.float32]:
-    some = pictures[:: math.ceil(len(pictures) / _PROBES)].astype(np.float32)
+def _asked(pictures: NDArray[Any], probes: NDArray[Any] | None) -> NDArray[np.float32]:
+    some = pictures[:: math.ceil(len(pictures) / _SOME)].astype(np.float32)
     black, white = some.min(), some.max()
     noise = np.random.default_rng(0).uniform(black, white, (_NOISE, *some.shape[1:])).astype(np.float32)
     plain = np.stack([np.full(some.shape[1:], value, np.float32) for value in (black, white)])
-    return np.concatenate([some, noise, plain])
+    told = [] if probes is None else [probes.astype(np.float32)]
+    return np.concatenate([some, *told, noise, plain])

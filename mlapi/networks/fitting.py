@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from mlapi.networks.averaging import EVERY
 from mlapi.networks.checkpoint import Checkpoint, digest
 from mlapi.networks.export import TOLERANCE
@@ -33,19 +35,21 @@ def train(  # noqa: PLR0913 - a fact each
     *,
     classes: int,
     validation: Labeled | None = None,
+    probes: NDArray[Any] | None = None,
     watch: Watch | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
     """Train a network from the start, or from where the checkpoint's training broke off.
 
     With a validation set the network is the best of all epochs, else the last. A budget is kept by going
-    through the schedule as time goes, and is for all that is done here.
+    through the schedule as time goes, and is for all that is done here. On the probes, too, the exported
+    network has to answer as PyTorch does.
 
     Raises:
         RecipeError: The checkpoint is of another training, or cannot be read.
         FloatingPointError: The training diverged, or the exported network answers something else.
     """
-    training = Training(data, plan, classes, validation)
+    training = Training(data, plan, classes, validation, probes)
     file = Checkpoint(checkpoint, _identity(data, plan, validation)) if checkpoint else None
     if file and (state := file.read()):
         training.load(state)
@@ -81,10 +85,17 @@ class Course:
 class Training:
     """One training, from the first step or from a state that was saved: its course, its clock, its best."""
 
-    def __init__(self, data: Labeled, plan: Plan, classes: int, validation: Labeled | None) -> None:
+    def __init__(
+        self,
+        data: Labeled,
+        plan: Plan,
+        classes: int,
+        validation: Labeled | None,
+        probes: NDArray[Any] | None,
+    ) -> None:
         self._began = time.monotonic()
         self._before_s = self._step_s = 0.0
-        self._plan, self._validation = plan, validation
+        self._plan, self._validation, self._probes = plan, validation, probes
         self._schedule = schedule(
             len(data.labels), epochs=plan.epochs, batch_size=plan.batch_size, budget=plan.budget
         )
@@ -95,7 +106,7 @@ class Training:
     def rehearse(self, file: Checkpoint | None) -> None:
         """Do now what comes last: it should not fail after hours, and the budget leaves time for it."""
         began = time.monotonic()
-        self._learner.exported()
+        self._learner.exported(self._probes)
         if file:
             file.write(self.state())
         last_s = _MARGIN * (time.monotonic() - began) + self._validation_s()
@@ -157,10 +168,10 @@ class Training:
         """
         if self._best:
             self._learner.put(self._best)
-        network, apart = self._learner.exported()
+        network, apart = self._learner.exported(self._probes)
         if not apart <= TOLERANCE:
             raise FloatingPointError(f"the exported network answers {apart:.2g} apart from the trained one")
-        return Trained(network, self._learner.mean, self._learner.std, self._course.history)
+        return Trained(network, self._learner.mean, self._learner.std, self._course.history, apart)
 
     def _end_epoch(self) -> None:
         """Measure, remember the best, and write the epoch down.

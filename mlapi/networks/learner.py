@@ -88,9 +88,9 @@ class Learner:
             right += int((found == self._tensor(data.labels[some])).sum())
         return right / len(data.labels)
 
-    def exported(self) -> tuple[bytes, float]:
+    def exported(self, probes: NDArray[Any] | None) -> tuple[bytes, float]:
         """See `mlapi.networks.export.exported`."""
-        return exported(self._network, self._mean, self._std, self._shown)
+        return exported(self._network, self._mean, self._std, self._shown, probes)
 
     def weights(self) -> dict[str, Any]:
         """A copy of the network's numbers."""

@@ -74,7 +74,10 @@ def _draw(graph: _Graph, network: ResidualNetwork, shape: tuple[int, int, int]) 
         x = graph.convolution(x, group.first.convolution)
         x = graph.add("Gelu", graph.add("MaxPool", x, kernel_shape=pool, strides=pool))
         y = graph.add("Gelu", graph.convolution(x, group.second.convolution))
-        x = graph.add("Gelu", graph.add("Add", graph.convolution(y, group.third.convolution), x))
+        if group.third is None:
+            x = y
+        else:
+            x = graph.add("Gelu", graph.add("Add", graph.convolution(y, group.third.convolution), x))
     x = graph.add("Flatten", graph.add("GlobalMaxPool", x))
     x = graph.add("Gemm", x, graph.weight(network.head.weight), transB=1)
     graph.add("Softmax", x, name=OUTPUT)

@@ -67,3 +67,5 @@ class Trained:
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     history: list[dict[str, Any]]
+    apart: float
+    """How far a probability of onnxruntime's is from PyTorch's at most."""

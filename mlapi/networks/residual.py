@@ -1,4 +1,4 @@
-"""The network itself: a whitening layer, three groups of convolutions with a residual in each, a linear head.
+"""The network itself: a whitening layer, three groups of convolutions, a linear head.
 
 Its parts and their first values follow Jordan 2024 (arXiv 2404.00498): a first layer of fixed filters that
 whiten patches, convolutions that begin as the identity, norms without a scale. Takes normalized pictures,
@@ -45,17 +45,19 @@ class NormedConvolution(nn.Module):  # type: ignore[misc]
 
 
 class Group(nn.Module):  # type: ignore[misc]
-    """Halves the picture; two more convolutions are added to what the first gives."""
+    """Halves the picture; where there is a third convolution, the first one's result is added to its."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, is_last: bool) -> None:
         super().__init__()
         self.first = NormedConvolution(inputs, outputs, halves=True)
         self.second = NormedConvolution(outputs, outputs)
-        self.third = NormedConvolution(outputs, outputs)
+        # Of 32 pixels the last group has 3: a third one there costs a fifth of the file, and gains little.
+        self.third = None if is_last else NormedConvolution(outputs, outputs)
 
     def forward(self, x: Any) -> Any:
         x = functional.gelu(self.first(x))
-        return functional.gelu(self.third(functional.gelu(self.second(x))) + x)
+        y = functional.gelu(self.second(x))
+        return y if self.third is None else functional.gelu(self.third(y) + x)
 
 
 class ResidualNetwork(nn.Module):  # type: ignore[misc]
@@ -71,7 +73,8 @@ class ResidualNetwork(nn.Module):  # type: ignore[misc]
         self.whitening.weight.requires_grad = False
         nn.init.zeros_(self.whitening.bias)
         sizes = (filters, width, 4 * width, 4 * width)
-        self.groups = nn.ModuleList(Group(*pair) for pair in pairwise(sizes))
+        groups = enumerate(pairwise(sizes), 1)
+        self.groups = nn.ModuleList(Group(*pair, is_last=place == len(sizes) - 1) for place, pair in groups)
         self.head = nn.Linear(sizes[-1], classes, bias=False)
         self.scale = _HEAD_SCALE
 
