@@ -27,7 +27,7 @@ import orjson
 from mlapi import copies, disk, manifest, pickling
 from mlapi.errors import BrokenArtifact, quoted, reason
 from mlapi.keys import SigningKey
-from mlapi.manifest import MANIFEST, MODEL, File, Manifest
+from mlapi.manifest import MANIFEST, MODEL, NETWORK, File, Manifest
 from mlapi.names import parse_version
 from mlapi.trust import Trust
 
@@ -130,9 +130,14 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
 
     content = _shared(folder, manifest, trust) or read_file(folder, manifest, MODEL)
     try:
-        return pickling.load(content, CLASSES | trust.classes)
+        estimator = pickling.load(content, CLASSES | trust.classes)
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{MODEL}: {error}") from error
+    if NETWORK in manifest.files:
+        if not hasattr(estimator, "take"):
+            raise BrokenArtifact(f"{MODEL} has no use for {NETWORK}")
+        estimator.take(read_file(folder, manifest, NETWORK))
+    return estimator
 
 
 def sign(content: bytes, key: SigningKey) -> bytes:

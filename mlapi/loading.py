@@ -17,7 +17,7 @@ from mlapi import golden
 from mlapi.artifact import check_files, load_estimator, read_file
 from mlapi.errors import BrokenArtifact
 from mlapi.golden import Golden
-from mlapi.manifest import GOLDEN, MODEL, PREDICTOR, Manifest, differences
+from mlapi.manifest import GOLDEN, MODEL, NETWORK, PREDICTOR, Manifest, differences
 from mlapi.model import Model, Skills, model_of
 from mlapi.pickling import dump_predictor, load_predictor
 from mlapi.trust import Trust
@@ -60,7 +60,7 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
     """The ways in which this version can be served, the quickest first."""
     fitted = _Estimator(manifest, partial(load_estimator, folder, manifest, trust))
     if PREDICTOR in manifest.files:
-        model = _from_store(read_file(folder, manifest, PREDICTOR), manifest, fitted)
+        model = _from_store(folder, manifest, fitted)
         if model is not None:
             yield model
     model = replace(model_of(manifest, fitted()), fitted=fitted)
@@ -93,11 +93,14 @@ def _proven(paths: Iterator[Model], rows: Golden) -> Model:
     raise AssertionError("the last path has no predictor")
 
 
-def _from_store(content: bytes, manifest: Manifest, fitted: Callable[[], Any]) -> Model | None:
+def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> Model | None:
+    content = read_file(folder, manifest, PREDICTOR)
     try:
         found = load_predictor(content)
         if found["form"] != _FORM:
             raise BrokenArtifact(f"it has the form {found['form']!r:.40}; this mlapi reads {_FORM}")
+        if NETWORK in manifest.files:
+            found["answering"].take(read_file(folder, manifest, NETWORK))
         skills = Skills(tuple(found["outputs"]), found["classes"])
         return Model(manifest, fitted, skills).answered_by(found["answering"])
     except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi

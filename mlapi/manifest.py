@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 MODEL = "model.joblib"
 GOLDEN = "golden.json"
 PREDICTOR = "predictor.joblib"
+NETWORK = "network.onnx"
 REFERENCE = "reference.json"
 REPORT = "report.html"
 

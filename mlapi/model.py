@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi import golden
-from mlapi.compiled.predictor import COMPILED, Answering, Predictor
+from mlapi.compiled.predictor import Answering, Predictor
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
 from mlapi.manifest import Manifest
 from mlapi.rows import Row
@@ -77,10 +77,10 @@ class Model:
 
     @property
     def served_by(self) -> str:
-        """scikit-learn, compiled, or what a machine names."""
+        """scikit-learn, compiled, or what the predictor names."""
         if self.predictor is None:
             return "scikit-learn"
-        return str(getattr(self.predictor.answering, "engine", COMPILED))
+        return str(getattr(self.predictor.answering, "engine", "compiled"))
 
     @property
     def estimator(self) -> Any:

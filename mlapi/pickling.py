@@ -93,6 +93,7 @@ COMPILED = frozenset(
         "mlapi.compiled.linear.Values",
         "mlapi.compiled.linear.shares",
         "mlapi.compiled.linear.softmax",
+        "mlapi.compiled.network.Network",
         "mlapi.compiled.one_row.OneRow",
         "mlapi.compiled.predictor.Additive",
         "mlapi.compiled.predictor.Dense",

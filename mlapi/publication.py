@@ -19,7 +19,7 @@ from mlapi.artifact import DELETED, GONE, SIGNATURE, STAGING, sign, version_numb
 from mlapi.golden import Golden
 from mlapi.keys import SigningKey
 from mlapi.loading import load_model, stored
-from mlapi.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, Draft, File, Manifest
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Draft, File, Manifest
 from mlapi.names import PRODUCTION, parse_version
 from mlapi.store import Store
 from mlapi.trust import Trust
@@ -52,8 +52,9 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     staging = home / f"{STAGING}{secrets.token_hex(8)}"
     disk.make_folder(staging)
     try:
-        entries = {MODEL: _write(staging / MODEL, lambda file: pickling.dump(estimator, file))}
-        for name, content in {**files, GOLDEN: golden.to_bytes(answers)}.items():
+        bare, network = _detached(estimator)
+        entries = {MODEL: _write(staging / MODEL, lambda file: pickling.dump(bare, file))}
+        for name, content in {**files, **network, GOLDEN: golden.to_bytes(answers)}.items():
             entries[name] = _write(staging / name, partial(_put, content))
         unnumbered = manifest.describe(draft, 1, entries, answers.least)
         model = load_model(staging, unnumbered, trust)
@@ -67,6 +68,13 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     except BaseException:
         disk.remove(staging)
         raise
+
+
+def _detached(estimator: Any) -> tuple[Any, dict[str, bytes]]:
+    """A network lies beside its estimator, where a server, or anybody who reads ONNX, finds it alone."""
+    if not hasattr(estimator, "without_network"):
+        return estimator, {}
+    return estimator.without_network(), {NETWORK: estimator.network_}
 
 
 class _Hashing:

@@ -13,12 +13,13 @@ from typing import Any
 import orjson
 import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
-from mlapi import pickling
+from mlapi import cli, pickling
 from mlapi.app import create_app
 from mlapi.artifact import SIGNATURE, sign
 from mlapi.changes import Changes, open_changes
@@ -44,6 +45,8 @@ settings.register_profile("mlapi", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("mlapi")
 
 AppFactory = Callable[..., Flask]
+
+Run = Callable[..., Result]
 
 STATE = Path(tempfile.mkdtemp(prefix="mlapi-tests-"))
 """One state for all tests: what one of them publishes, every server of another trusts."""
@@ -177,3 +180,25 @@ def _names_in(file: Path) -> list[str]:
 def changes_in(folder: Path, **given: Any) -> Changes:
     folder.mkdir(exist_ok=True)
     return open_changes(settings_for(folder, **given), "tests")
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    """The command, with the exit status that is expected; `folder`, where it runs, is each file's own."""
+
+    def run(*words: str, status: int = 0) -> Result:
+        done = CliRunner().invoke(cli.main, words)
+        assert done.exit_code == status, done.output
+        return done
+
+    return run
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Two threads for small networks wait for each other where others work, too."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,7 @@ SHAPE = (12, 12, 3)
 X, Y = drawn(120, SHAPE)
 MORE_X, MORE_Y = drawn(60, SHAPE, seed=1)
 
-pytestmark = pytest.mark.vision
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads for small networks wait for each other where others work, too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.vision, pytest.mark.usefixtures("one_torch_thread")]
 
 
 def small(**changed: Any) -> ConvolutionalNetwork:

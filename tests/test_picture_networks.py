@@ -7,38 +7,26 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 torch = pytest.importorskip("torch", reason="training networks needs PyTorch: pip install 'mlapi[vision]'")
 
-from mlapi import cli  # noqa: E402 - after the skip
 from mlapi.app import create_app  # noqa: E402
 from mlapi.artifact import read_manifest  # noqa: E402
 from mlapi.training_display import Display  # noqa: E402
-from tests.conftest import ROOT, STATE, settings_for, trusting  # noqa: E402
+from tests.conftest import ROOT, STATE, Run, settings_for, trusting  # noqa: E402
 from tests.drawn import encoded, shape, write  # noqa: E402
 from training.picture_golden import SINGLE  # noqa: E402
-
-Run = Callable[..., Result]
 
 CHECKPOINT = STATE / "training" / "shapes.ckpt"
 SMALL = ("--parameter", "epochs=3", "--parameter", "width=4", "--parameter", "batch_size=40")
 LINE = ("train", "--images", "shapes", *SMALL)
 
-pytestmark = pytest.mark.vision
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.vision, pytest.mark.usefixtures("one_torch_thread")]
 
 
 @pytest.fixture
@@ -47,16 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     CHECKPOINT.unlink(missing_ok=True)
-
-
-@pytest.fixture
-def run(folder: Path) -> Run:
-    def run(*words: str, status: int = 0) -> Result:
-        done = CliRunner().invoke(cli.main, words)
-        assert done.exit_code == status, done.output
-        return done
-
-    return run
 
 
 def network_of(folder: Path, version: int) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 import base64
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from mlapi import cli
 from mlapi.app import create_app
@@ -18,13 +17,11 @@ from mlapi.manifest import Manifest
 from mlapi.pictures import read
 from mlapi.signature import Feature
 from mlapi.training_display import Display
-from tests.conftest import settings_for, trusting
+from tests.conftest import Run, settings_for, trusting
 from tests.drawn import encoded, shape, write
 from training import picture_golden, recipes
 from training.picture_fitting import prepare
 from training.pictures import Pictures, load
-
-Run = Callable[..., Result]
 
 QUICK = ("train", "--images", "shapes", "--algorithm", "logistic_regression")
 
@@ -35,16 +32,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path / "shapes", {"train": 30, "test": 12})
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(folder: Path) -> Run:
-    def run(*words: str, status: int = 0) -> Result:
-        done = CliRunner().invoke(cli.main, words)
-        assert done.exit_code == status, done.output
-        return done
-
-    return run
 
 
 def manifest_of(folder: Path, version: int = 1, name: str = "shapes") -> Manifest:

@@ -7,22 +7,20 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 import training
 from mlapi import cli
 from mlapi.artifact import read_manifest
 from mlapi.errors import DatasetError, RecipeError
-from tests.conftest import STATE, trusting
+from tests.conftest import STATE, Run, trusting
 
 ROOT = Path(__file__).parent.parent
-Run = Callable[..., Result]
 
 RECIPES = """
 [price]
@@ -54,16 +52,6 @@ def folder(homes: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "config" / "models.toml").write_text(RECIPES)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(folder: Path) -> Run:
-    def run(*words: str, status: int = 0) -> Result:
-        done = CliRunner().invoke(cli.main, words)
-        assert done.exit_code == status, done.output
-        return done
-
-    return run
 
 
 def recipe_of(folder: Path, name: str, version: int = 1) -> dict[str, object]:

@@ -5,6 +5,7 @@ It is trained with PyTorch, which `fit` imports and nothing else, and answers by
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,9 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             watch=watch,
             checkpoint=checkpoint,
         )
-        self.network_, self.history_, self.apart_ = trained.network, trained.history, trained.apart
+        self.history_, self.apart_ = trained.history, trained.apart
         self.mean_, self.std_ = trained.mean, trained.std
-        self._runtime = Runtime(self.network_)
+        self.take(trained.network)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -115,6 +116,17 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
+    def take(self, network: bytes) -> None:
+        """Answer with this ONNX file."""
+        self.network_ = network
+        self._runtime = Runtime(network)
+
+    def without_network(self) -> "ConvolutionalNetwork":
+        """A copy that answers once it has taken its network again."""
+        found = copy(self)
+        del found.network_, found._runtime
+        return found
+
     def __getstate__(self) -> dict[str, Any]:
         """Without onnxruntime's session, which belongs to this process."""
         return {name: value for name, value in super().__getstate__().items() if name != "_runtime"}
@@ -122,7 +134,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "network_" in state:
-            self._runtime = Runtime(self.network_)
+            self.take(self.network_)
 
     def _learned(self, X: Any, y: Any) -> Labeled:
         """Check the training pictures, and take their shape and classes over."""

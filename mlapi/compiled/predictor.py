@@ -20,9 +20,6 @@ from mlapi.compiled.steps import Fill
 from mlapi.compiled.words import Table
 from mlapi.signature import Batch, Matrix
 
-COMPILED = "compiled"
-"""What answers where nothing else is named."""
-
 Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 """scikit-learn's own answer: a method's name and rows -> what the method gives."""
 
@@ -88,7 +85,6 @@ class Dense:
 
     def __init__(self, prepared: Preparation, machine: Machine) -> None:
         self.methods = machine.methods
-        self.engine = getattr(machine, "engine", COMPILED)
         self._prepared = prepared
         self._machine = machine
 

@@ -9,12 +9,14 @@ import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
 
+from mlapi.algorithms.cnn import ConvolutionalNetwork
 from mlapi.compiled.columns import Names, NumberBlock, Preparation, WordBlock
 from mlapi.compiled.linear import Linear
 from mlapi.compiled.machine import Machine, Unanswered, Uncompilable
+from mlapi.compiled.network import Network
 from mlapi.compiled.predictor import Additive, Answering, Dense, Terms, Unscaled
 from mlapi.compiled.words import Table
-from mlapi.compiling import linear, networks, svm, trees
+from mlapi.compiling import linear, svm, trees
 from mlapi.compiling.columns import preparation
 from mlapi.compiling.linear import folded
 from mlapi.compiling.machines import Machines
@@ -24,7 +26,7 @@ from mlapi.signature import Matrix
 logger = logging.getLogger(__name__)
 
 
-MACHINES: Machines = {**linear.MACHINES, **networks.MACHINES, **svm.MACHINES, **trees.MACHINES}
+MACHINES: Machines = {**linear.MACHINES, **svm.MACHINES, **trees.MACHINES}
 
 
 def compiled(estimator: Any, names: Names) -> Answering | None:
@@ -41,6 +43,8 @@ def compiled(estimator: Any, names: Names) -> Answering | None:
 
 def _compiled(chain: Sequence[Any], names: Names) -> Answering:
     *transformers, final = chain
+    if type(final) is ConvolutionalNetwork and not transformers:
+        return _network(final)
     if type(final) is TransformedTargetRegressor:
         return _unscaled(final, transformers, names)
     machine = _machine(final)
@@ -59,6 +63,12 @@ def _machine(final: Any) -> Machine:
     if machine is None:
         raise Uncompilable
     return machine
+
+
+def _network(network: ConvolutionalNetwork) -> Answering:
+    found = Network(network.classes_, network.shape_)
+    found.take(network.network_)
+    return found
 
 
 def _unscaled(model: TransformedTargetRegressor, transformers: Sequence[Any], names: Names) -> Answering:
