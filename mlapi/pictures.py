@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mlapi import picture_structure
 from mlapi.errors import MalformedBody, MlapiError, TooLarge
 from mlapi.picture_formats import format_of
 from mlapi.settings import Settings
@@ -34,9 +35,6 @@ Size: TypeAlias = tuple[int, int]
 
 _COPIES: Mapping[str, int] = {"WEBP": 4}
 """How often a decoder holds the picture: libwebp's for animations twice, Pillow twice more (measured)."""
-
-_MOST_SCANS = 64
-"""Of a JPEG, which is walked through anew for each; cameras and editors write ten at most."""
 
 _SMALL = 2_000_000
 """Pixels; larger ones are decoded one at a time, so that threads do not add up their memory."""
@@ -89,6 +87,7 @@ def opened(content: bytes, most_pixels: int = Settings.max_pixels) -> "Image":
         MalformedBody, TooLarge, UnsupportedFormat: As `read`.
     """
     form = format_of(content)
+    picture_structure.check(form, content)
     pillow = _pillow()
     _hush()
     try:
@@ -98,8 +97,6 @@ def opened(content: bytes, most_pixels: int = Settings.max_pixels) -> "Image":
     except Exception as error:  # hostile bytes in many decoders, each with exceptions of its own
         raise _damaged(form, error) from error
     _check_size(picture.size, form, most_pixels // _COPIES.get(form, 1))
-    if form == "JPEG" and (scans := content.count(b"\xff\xda")) > _MOST_SCANS:
-        raise MalformedBody(f"a JPEG of {scans:,} scans; at most {_MOST_SCANS} are read: save it anew")
     return picture
 
 

@@ -27,7 +27,7 @@ FLOORS = {
             "publication",
         ),
         *("pictures", "refusals", "registry", "rows", "snapshot", "sparse_pickles", "store", "tables"),
-        *("picture_formats", "picture_rows", "tree_pickles", "trust", "values"),
+        *("picture_formats", "picture_rows", "picture_structure", "tree_pickles", "trust", "values"),
     },
     2: {"formats", "multipart", "number_tables", "schemas", "uploads"},
     3: {"telemetry", "application", "body", "problems", "resources"},

@@ -5,9 +5,10 @@ import http.client
 import json
 import random
 import struct
+import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from PIL import Image
 from mlapi.app import create_app
 from tests.conftest import settings_for
 from tests.pictures import digits, drawn, file_of, fitted_digits, publish_pictures
+from tests.problems import assert_problem
 from tests.server import Server, running
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -129,6 +131,28 @@ def test_damage_is_of_all_sorts(client: FlaskClient) -> None:
     )
 
     assert min(found[200], found[400]) > 10
+
+
+EMPTY = struct.pack(">I", zlib.crc32(b"teSt"))
+
+ENDLESS: dict[str, Callable[[], bytes]] = {
+    "EXIF in pieces": lambda: b"\xff\xd8" + (b"\xff\xe1\x00\x12Exif\0\0" + b"M" * 10) * 800_000,
+    "empty segments": lambda: b"\xff\xd8" + b"\xff\xe1\x00\x02" * 4_000_000,
+    "empty chunks": lambda: seeds()[0][:33] + (bytes(4) + b"teSt" + EMPTY) * 1_300_000,
+}
+
+
+@pytest.mark.parametrize("made", ENDLESS.values(), ids=ENDLESS)
+def test_sixteen_megabytes_of_headers_are_refused_in_no_time(
+    client: FlaskClient, made: Callable[[], bytes]
+) -> None:
+    file = made()
+    began = time.process_time()
+
+    response = client.post("/classify", data=file, content_type="image/png")
+
+    assert time.process_time() - began < 1
+    assert "save it anew" in assert_problem(response, 400, "malformed-body")["detail"]
 
 
 def peak_memory(process: int) -> int:
