@@ -160,9 +160,11 @@ def _check_size(size: Size, form: str, most: int) -> None:
 
 def _decoded(picture: "Image", image: Feature) -> Pixels:
     size = image.width or 0, image.height or 0
-    turn = _TURNS.get(_orientation(picture))
-    turned = size[::-1] if turn in ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90") else size
     try:
+        if picture.format == "PNG":
+            picture.load()  # its EXIF may stand behind the pixels
+        turn = _TURNS.get(_orientation(picture))
+        turned = size[::-1] if turn in ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90") else size
         if picture.size != turned:
             picture.draft(None, (2 * turned[0], 2 * turned[1]))
         picture.load()

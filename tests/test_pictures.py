@@ -114,6 +114,18 @@ def test_a_picture_is_turned_upright(orientation: int, size: tuple[int, int], fo
     assert np.corrcoef(found[..., 0].ravel(), expected[..., 0].ravel())[0, 1] > 0.97
 
 
+def test_the_orientation_of_a_png_may_stand_behind_its_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    entry = b"eXIf" + exif.tobytes()[6:]
+    upright = smooth(8, 8)
+    file = file_of(upright.transpose(Image.Transpose.ROTATE_180))
+    chunk = struct.pack(">I", len(entry) - 4) + entry + struct.pack(">I", zlib.crc32(entry))
+    file = file[:-12] + chunk + file[-12:]
+
+    np.testing.assert_array_equal(pictures.read(file, COLORS), np.asarray(upright))
+
+
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0", b"\xff" * 300]
 )
