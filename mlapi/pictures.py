@@ -193,14 +193,17 @@ def _fitted(picture: "Image", size: Size, mode: str) -> "Image":
     if picture.size == size:
         return _painted(picture, mode)
     scale = min(picture.width / size[0], picture.height / size[1])
-    width, height = size[0] * scale, size[1] * scale
+    # Rounded, either side may be a hair longer than the picture, and what is beyond its edge is black.
+    width, height = min(size[0] * scale, picture.width), min(size[1] * scale, picture.height)
     left, top = (picture.width - width) / 2, (picture.height - height) / 2
-    outer = floor(left), floor(top), ceil(left + width), ceil(top + height)
+    right, bottom = min(ceil(left + width), picture.width), min(ceil(top + height), picture.height)
+    outer = floor(left), floor(top), right, bottom
     # The filter gets two pixels and more for each that it makes, and a strip stays small.
     factor = max(1, min(int(scale / 2), _STRIP // (outer[2] - outer[0])))
+    small = _reduced(picture, outer, factor, mode)
     left, top = (left - outer[0]) / factor, (top - outer[1]) / factor
-    inner = left, top, left + width / factor, top + height / factor
-    return _reduced(picture, outer, factor, mode).resize(size, _pillow().Resampling.BICUBIC, inner)
+    inner = left, top, min(left + width / factor, small.width), min(top + height / factor, small.height)
+    return small.resize(size, _pillow().Resampling.BICUBIC, inner)
 
 
 def _reduced(picture: "Image", box: tuple[int, int, int, int], factor: int, mode: str) -> "Image":

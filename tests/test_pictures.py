@@ -169,6 +169,17 @@ def test_a_large_picture_is_reduced_as_at_once() -> None:
     assert np.abs(found - np.asarray(expected)).max() <= 2
 
 
+def test_white_stays_white_in_every_size() -> None:
+    """Rounding makes some a hair larger than their picture; beyond its edge all is black."""
+    random = np.random.default_rng(1)
+    for side in range(4, 130):
+        image = Feature("image", "image", minimum=0, maximum=255, width=side, height=side, channels=1)
+        squares = random.integers(1, 400, (4, 1)).repeat(2, axis=1)
+        for width, height in (*squares.tolist(), *random.integers(1, 400, (4, 2)).tolist()):
+            white = Image.new("L", (width, height), 255)
+            assert (pictures.pixels(white, image) == 255).all(), (side, width, height)
+
+
 def test_an_animation_is_its_first_picture() -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
 
