@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, State
 
 from mlapi.errors import MalformedBody, TooLarge
 
@@ -30,24 +30,22 @@ def parts(content_type: str, body: bytes, most: int) -> list[Part]:
 
     Raises:
         MalformedBody: It is not what its header says.
-        TooLarge: It has more than `most` parts, or one with an endless head.
+        TooLarge: It has more than `most` parts.
     """
     boundary = parse_options_header(content_type)[1].get("boundary")
     if not boundary:
         raise MalformedBody(f"{MEDIA_TYPE} without a boundary: let the client write this header itself")
-    decoder = MultipartDecoder(boundary.encode("latin1", "replace"), 2 * _STEP, max_parts=most)
+    decoder = MultipartDecoder(boundary.encode("latin1", "replace"), 2 * _STEP)
     found: list[tuple[str, bool, list[bytes]]] = []
     try:
         for event in _events(decoder, body):
             if isinstance(event, Field | File):
+                if len(found) == most:
+                    raise TooLarge(f"more than {most:,} parts in one request")
                 found.append((event.name or "", isinstance(event, File), []))
             elif isinstance(event, Data):
                 found[-1][2].append(event.data)
-    except RequestEntityTooLarge as error:
-        raise TooLarge(
-            f"more than {most:,} parts in one request, or headers of a part that do not end"
-        ) from error
-    except (ValueError, AttributeError) as error:  # how the decoder says that it is stuck
+    except (ValueError, AttributeError, RequestEntityTooLarge) as error:  # how the decoder says it is stuck
         raise MalformedBody(f"{MEDIA_TYPE} that is broken, or does not end with its boundary") from error
     return [Part(name, is_file, b"".join(pieces)) for name, is_file, pieces in found]
 
@@ -57,6 +55,8 @@ def _events(decoder: MultipartDecoder, body: bytes) -> Iterator[Event]:
         decoder.receive_data(body[start : start + _STEP])
         while not isinstance(event := decoder.next_event(), NeedData):
             yield event
+        if decoder.state is State.EPILOGUE:
+            break  # what follows counts for nothing (RFC 2046, 5.1.1), and the decoder would keep it
     decoder.receive_data(None)
     while not isinstance(event := decoder.next_event(), Epilogue):
         yield event

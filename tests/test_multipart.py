@@ -71,6 +71,8 @@ def test_a_boundary_may_stand_in_quotes(header: str) -> None:
         ("multipart/form-data", body(HEAD + b"\r\n1")),
         ("multipart/form-data; boundary=", body(HEAD + b"\r\n1")),
         ("multipart/form-data; boundary=y", body(HEAD + b"\r\n1")),
+        ("multipart/form-data; boundary=y", body(HEAD + b"\r\n" + bytes(200_000))),
+        ("multipart/form-data; boundary=x", b"\r\n--x" * 1_000_000),
         ("multipart/form-data; boundary=x", b""),
         ("multipart/form-data; boundary=x", body(HEAD + b"\r\n1")[:-6]),
         ("multipart/form-data; boundary=x", body(b"Content-Type: image/png\r\n\r\n1")),
@@ -89,8 +91,12 @@ def test_the_number_of_parts_is_bounded() -> None:
     assert len(parts("multipart/form-data; boundary=x", given, 4)) == 4
     with pytest.raises(TooLarge, match="more than 3 parts"):
         parts("multipart/form-data; boundary=x", given, 3)
-    with pytest.raises(TooLarge):
-        parts("multipart/form-data; boundary=x", b"\r\n--x" * 1_000_000, 3)
+
+
+def test_what_follows_the_last_boundary_counts_for_nothing() -> None:
+    given = body(HEAD + b"\r\n1") + bytes(300_000)
+
+    assert parts("multipart/form-data; boundary=x", given, 1) == [Part("image", True, b"1")]
 
 
 @given(st.binary(max_size=300), st.text(max_size=20))
