@@ -7,7 +7,6 @@ numbers like any other. Knows signatures; knows nothing of media types, marshmal
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from mlapi import pictures
@@ -29,18 +28,25 @@ _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.IGNORECASE)
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
+_MOST_NUMBERS = 8 * 1024 * 1024
+"""What the pictures of one request may become, 64 MiB: of a large model each is hundreds of thousands."""
+
+_MOST_COLUMNS = 65_536
+"""Of a picture that is sent as numbers: each is a feature, made when they are first asked for."""
+
 _AT_ONCE = 2
 """The pictures of a request may have so many times the pixels of one: eight of a phone's 12 million each."""
 
 
 class PictureReader:
-    """`mlapi.rows.Reader` where the one feature is a picture. Immutable, so threads may share it."""
+    """`mlapi.rows.Reader` where the one feature is a picture. Threads may share it."""
 
     def __init__(self, signature: Signature, image: Feature, limits: PictureLimits) -> None:
         self._signature = signature
         self._image = image
         self._limits = limits
         self._known = signature.known | {BASE64}
+        self._numbers: Reader | None = None
 
     def knows(self, names: Iterable[str]) -> bool:
         """Whether every name is one of a picture's, or ignored."""
@@ -51,25 +57,28 @@ class PictureReader:
 
         Raises:
             InvalidRows: There is no row, or one is neither, or its picture cannot be read.
-            TooLarge: There are more pictures or pixels than one request may have.
+            TooLarge: A picture has too many pixels, or all have, or there are too many of them.
         """
         if not rows:
             raise refusal(rows, self._signature)
-        if all(type(row) is list for row in rows):
-            return self._numbers.read(rows)
+        if all(type(row) is list for row in rows) and (numbers := self._of_numbers()):
+            return numbers.read(rows)
         self._check_number(len(rows))
         return self._read(given for number, row in enumerate(rows) for given in self._of_row(row, (number,)))
 
     def read_one(self, row: Any) -> Instances:
         """`read` of one row; no path has the row's number."""
-        return self._numbers.read_one(row) if type(row) is list else self._read(self._of_row(row, ()))
+        if type(row) is list and (numbers := self._of_numbers()):
+            return numbers.read_one(row)
+        return self._read(self._of_row(row, ()))
 
     def read_files(self, files: Sequence[bytes]) -> Instances:
         """Pictures as they are; a path is the number of one.
 
         Raises:
-            MalformedBody, TooLarge, UnsupportedFormat: There is one, and it cannot be read.
+            MalformedBody, UnsupportedFormat: There is one, and it cannot be read.
             InvalidRows: There are several, and some cannot be read.
+            TooLarge: As `read`.
         """
         if len(files) == 1:
             return self._batch([pictures.read(files[0], self._image, self._limits.pixels)])
@@ -78,8 +87,8 @@ class PictureReader:
 
     def accept(self, rows: Sequence[Any]) -> Instances | None:
         """What `read` gives; None where it raises `InvalidRows`."""
-        if type(rows[0]) is list:
-            return self._numbers.accept(rows)
+        if type(rows[0]) is list and (numbers := self._of_numbers()):
+            return numbers.accept(rows)
         try:
             return self.read(rows)
         except InvalidRows:
@@ -87,8 +96,8 @@ class PictureReader:
 
     def accept_one(self, row: Any) -> Instances | None:
         """What `read_one` gives; None where it raises `InvalidRows`."""
-        if type(row) is list:
-            return self._numbers.accept_one(row)
+        if type(row) is list and (numbers := self._of_numbers()):
+            return numbers.accept_one(row)
         try:
             return self.read_one(row)
         except InvalidRows:
@@ -96,20 +105,26 @@ class PictureReader:
 
     def accept_row(self, row: Any) -> Instances | None:
         """As `mlapi.rows.Reader` does, of pixels."""
-        return self._numbers.accept_row(row) if type(row) is list else None
+        numbers = self._of_numbers() if type(row) is list else None
+        return None if numbers is None else numbers.accept_row(row)
 
     def accept_matrix(self, matrix: Matrix) -> Instances | None:
         """Rows of pixels; None if they do not fit the signature."""
-        return self._numbers.accept_matrix(matrix)
+        numbers = self._of_numbers()
+        return None if numbers is None else numbers.accept_matrix(matrix)
 
-    @cached_property
-    def _numbers(self) -> Reader:
-        """For pixels; made when they are first sent, for a large picture has a hundred thousand columns."""
-        return Reader(Signature(self._signature.flat, self._signature.target))
+    def _of_numbers(self) -> Reader | None:
+        """For pixels; None where there are too many columns. Two threads may make it: the last one stays."""
+        if self._numbers is None and self._image.size <= _MOST_COLUMNS:
+            self._numbers = Reader(Signature(self._signature.flat, self._signature.target))
+        return self._numbers
 
     def _check_number(self, number: int) -> None:
-        if self._limits.pictures is not None and number > self._limits.pictures:
-            raise TooLarge(f"{number:,} pictures; at most {self._limits.pictures:,} in one request")
+        if self._limits.pictures is None:
+            return
+        most = min(self._limits.pictures, _MOST_NUMBERS // self._image.size)
+        if number > most:
+            raise TooLarge(f"{number:,} pictures; this model takes at most {most:,} in one request")
 
     def _batch(self, drawn: Sequence[pictures.Pixels]) -> Instances:
         return Instances(pictures.batch(drawn, self._image))
@@ -123,7 +138,7 @@ class PictureReader:
                 total += picture.width * picture.height
                 if total <= most:
                     drawn.append(pictures.pixels(picture, self._image))
-            except (MalformedBody, TooLarge, UnsupportedFormat) as error:
+            except (MalformedBody, UnsupportedFormat) as error:
                 remarks.append((path, str(error)))
         if total > most:
             raise TooLarge(f"{total:,} pixels in all pictures; at most {most:,} in one request")
@@ -151,7 +166,9 @@ class PictureReader:
 
     @property
     def _expected(self) -> str:
-        return f'expected a picture, {{"{BASE64}": "…"}}, or a list of {self._image.size:,} numbers'
+        size = self._image.size
+        numbers = f", or a list of {size:,} numbers" if size <= _MOST_COLUMNS else ""
+        return f'expected a picture, {{"{BASE64}": "…"}}{numbers}'
 
     def _of_text(self, text: Any, path: Path) -> Given:
         if not isinstance(text, str):

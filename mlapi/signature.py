@@ -33,7 +33,7 @@ NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
 
 IMAGE: Kind = "image"
 
-_MOST_COLUMNS = 1024 * 1024 * 4
+_MOST_COLUMNS = 256 * 256 * 4
 """Of a picture: what clients send is scaled to its size, and takes eight bytes a column."""
 
 

@@ -188,6 +188,32 @@ def test_one_picture_is_refused_with_the_status_of_its_problem(
             assert words in assert_problem(ask(client, path, **body), status, slug)["detail"]
 
 
+BOMB = file_of(Image.new("1", (10_000, 10_000)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"json": {"b64": encoded(BOMB)}},
+        {"json": {"features": {"b64": encoded(BOMB)}}},
+        {"json": {"X": [{"b64": TEXT}, {"b64": "&"}, {"b64": encoded(BOMB)}]}},
+        {"files": (FILES[0], b"hello", BOMB)},
+    ],
+    ids=["bare", "features", "X", "form"],
+)
+def test_too_many_pixels_are_too_large_wherever_they_stand(client: FlaskClient, body: dict[str, Any]) -> None:
+    given = {"data": form(*body["files"])} if "files" in body else body
+
+    assert "at most 50,000,000" in assert_problem(ask(client, **given), 413, "too-large")["detail"]
+
+
+def test_a_form_that_is_broken_is_so_in_any_size(client: FlaskClient) -> None:
+    for size in (1_000, 200_000):
+        data = b'--a\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + bytes(size)
+        response = ask(client, data=data, content_type="multipart/form-data; boundary=b")
+        assert_problem(response, 400, "malformed-body")
+
+
 def test_of_several_pictures_each_wrong_one_is_named(client: FlaskClient) -> None:
     response = ask(client, data=form(FILES[0], b"hello", FILES[1], FILES[2][:60], b"<svg/>"))
 

@@ -232,7 +232,7 @@ def test_pictures_that_are_learnt_from_and_judged_by_are_told(run: Run, folder: 
     [
         (["--images", "nowhere", "--algorithm", "svm"], "there is no nowhere: expected a folder"),
         (["--images", "shapes", "--target", "y"], "target: is for tables, and `images` is none"),
-        (["--images", "shapes", "--size", "2"], "size: expected a side from 4 to 1024 pixels, got 2"),
+        (["--images", "shapes", "--size", "2"], "size: expected a side from 4 to 256 pixels, got 2"),
         (
             ["--images", "shapes", "--algorithm", "linear_regression"],
             "linear_regression tells no classes",

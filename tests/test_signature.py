@@ -105,3 +105,11 @@ def test_what_would_break_a_caller_is_named(old: Signature, new: Signature, chan
 )
 def test_what_takes_all_that_it_took_breaks_nobody(old: Signature, new: Signature) -> None:
     assert breaking_changes(old, new) == []
+
+
+def test_the_size_of_a_picture_is_bounded() -> None:
+    image = Feature("image", "image", minimum=0, maximum=255, width=256, height=256, channels=4)
+
+    assert image.size == 262_144
+    with pytest.raises(ValueError, match="an image without a size"):
+        replace(image, width=257)

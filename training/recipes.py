@@ -276,7 +276,7 @@ _VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "metric": _one_of(tuple(metric for metrics in METRICS.values() for metric in metrics)),
     "task": _one_of((REGRESSION, CLASSIFICATION)),
     "budget": (lambda value: seconds(value) is not None, "a time such as 90, 60s or 5m"),
-    "size": (_between(4, 1024), "a side from 4 to 1024 pixels"),
+    "size": (_between(4, 256), "a side from 4 to 256 pixels"),
     "pictures_in_card": (lambda value: isinstance(value, bool), "true or false"),
     "polynomial": (_between(2, 5), "a degree from 2 to 5"),
     "splines": (_between(2, 50), "a number of knots from 2 to 50"),
