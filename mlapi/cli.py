@@ -7,6 +7,7 @@ of ours.
 import logging
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,12 +80,14 @@ def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[
     from mlapi.offline import predict_csv, predict_pictures
 
     model = registry_of(settings, eager=False).get(name, ref)
-    if model.signature.image is not None:
-        lines = predict_pictures(model, model.signature.image, files, include, settings.max_pixels)
+    image = model.signature.image
+    warn = partial(click.echo, err=True)
+    if image is not None and not any(file.suffix.lower() == ".csv" for file in files):
+        lines = predict_pictures(model, image, files, include, settings.max_pixels, warn)
     elif len(files) > 1:
-        raise click.UsageError(f"model {name!r} takes rows: one CSV file at a time")
+        raise click.UsageError(f"model {name!r} takes rows: one CSV file at a time, and nothing beside it")
     else:
-        lines = predict_csv(model, files[0], include, warn=lambda text: click.echo(text, err=True))
+        lines = predict_csv(model, files[0], include, warn)
     for line in lines:
         click.echo(line, nl=False)
 

@@ -3,22 +3,25 @@
 import csv
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from mlapi import pictures
 from mlapi.cells import is_marker, numbers
-from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat, counted
 from mlapi.model import Model, Prediction
-from mlapi.picture_rows import reader_of
 from mlapi.refusals import InvalidRows, Remark
-from mlapi.signature import NUMERIC, Feature
+from mlapi.rows import Reader
+from mlapi.signature import NUMERIC, Feature, Signature
 from mlapi.tables import Told, open_csv
 
 CHUNK = 10_000
 """Rows answered at a time, so that a long file costs no more memory than a short one."""
+
+CELLS = 4_000_000
+"""Of as many rows as are answered at a time, at most, be they cells of a file or pixels of pictures."""
 
 PICTURES = 256
 """Answered at a time."""
@@ -32,19 +35,23 @@ def predict_csv(
 ) -> Iterator[str]:
     """The header and one line a row. A file is written as the recipe says that the training's was.
 
+    Where the model takes pictures, a row is the pixels of one, each in a column that the signature names.
+
     Args:
-        warn: Called with each warning, at most 20 of every 10,000 rows.
+        warn: Called with each warning, at most 20 of the rows that are answered at a time.
 
     Raises:
         DatasetError: The file is not CSV, or a cell does not fit the model; the message has its line.
         UnknownOutput, Unanswerable: As `Model.predict`.
         OSError: The file cannot be read.
     """
-    reader = reader_of(model.signature)
+    signature = model.signature
+    features = signature.flat
+    reader = Reader(Signature(features, signature.target, signature.ignored))
     header: list[str] | None = None
     written = model.manifest.recipe
     told = Told(**{sign: written.get(sign) for sign in ("delimiter", "encoding", "decimal", "thousands")})
-    for lines, rows in _chunks(file, told, model.signature.features):
+    for lines, rows in _chunks(file, told, features):
         try:
             found = reader.read(rows)
         except InvalidRows as error:
@@ -60,41 +67,70 @@ def predict_csv(
         raise DatasetError(f"{file} has no rows")
 
 
-def predict_pictures(
-    model: Model, image: Feature, places: Iterable[Path], include: Collection[str], max_pixels: int
+def predict_pictures(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the pictures' own
+    model: Model,
+    image: Feature,
+    places: Iterable[Path],
+    include: Collection[str],
+    max_pixels: int,
+    warn: Callable[[str], None],
 ) -> Iterator[str]:
-    """The header and one line a picture; a folder stands for all pictures in it.
+    """The header and one line a picture; a folder stands for all pictures in it that are not hidden.
+
+    Args:
+        warn: Called with each file that cannot be read, and why.
 
     Raises:
-        DatasetError: A file is no picture that can be read, or a folder has none.
+        DatasetError: A folder has no pictures; or, after all others are answered, some could not be read.
         UnknownOutput, Unanswerable: As `Model.predict`.
-        OSError: A file cannot be read.
     """
-    files = chain.from_iterable(map(_pictures, places))
+    files = [file for place in places for file in _pictures(place)]
+    at_once = max(1, min(PICTURES, CELLS // image.size))
     header: list[str] | None = None
-    while chunk := list(islice(files, PICTURES)):
-        batch = pictures.batch([_pixels(file, image, max_pixels) for file in chunk], image)
-        columns = {"file": list(map(str, chunk)), **_columns(model.predict(batch, include))}
+    answered = 0
+    for start in range(0, len(files), at_once):
+        read = [
+            (str(file), _pixels(file, image, max_pixels, warn)) for file in files[start : start + at_once]
+        ]
+        drawn = [(name, pixels) for name, pixels in read if pixels is not None]
+        if not drawn:
+            continue
+        batch = pictures.batch([pixels for _, pixels in drawn], image)
+        columns = {"file": [name for name, _ in drawn], **_columns(model.predict(batch, include))}
         if header is None:
             header = list(columns)
             yield _line(header)
         yield from map(_line, zip(*columns.values(), strict=True))
+        answered += len(drawn)
+    if answered < len(files):
+        raise DatasetError(f"{len(files) - answered:,} of {counted(len(files), 'file')} cannot be read")
 
 
 def _pictures(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
-    found = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    found = sorted(file for file in place.rglob("*") if _is_picture(file, place))
     if not found:
         raise DatasetError(f"{place} has no pictures: {', '.join(sorted(SUFFIXES))}")
     return found
 
 
-def _pixels(file: Path, image: Feature, max_pixels: int) -> pictures.Pixels:
+def _is_picture(file: Path, folder: Path) -> bool:
+    """By its name. What is hidden is passed over, as in training: systems leave it behind."""
+    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
+
+
+def _pixels(
+    file: Path, image: Feature, max_pixels: int, warn: Callable[[str], None]
+) -> pictures.Pixels | None:
     try:
         return pictures.read(file.read_bytes(), image, max_pixels)
     except (MalformedBody, TooLarge, UnsupportedFormat) as error:
-        raise DatasetError(f"{file}: {error}") from error
+        warn(f"{file}: {error}")
+    except OSError as error:
+        warn(f"{file}: {error.strerror or error}")
+    return None
 
 
 def _chunks(
@@ -104,7 +140,7 @@ def _chunks(
     by_name = {feature.name: feature for feature in features}
     with open_csv(file, told) as (dialect, rows):
         _, header = next(rows, (0, []))
-        while chunk := list(islice(rows, CHUNK)):
+        while chunk := list(islice(rows, max(1, min(CHUNK, CELLS // (len(header) or 1))))):
             lines, cells = zip(*chunk, strict=True)
             columns = {
                 name: _values(by_name.get(name), column, dialect.decimal, told.thousands)

@@ -307,6 +307,31 @@ def test_predict_answers_pictures_of_a_model_of_pictures(run: Run, tmp_path: Pat
     assert done.stdout == f"file,prediction\n7.png,{labels[7]}\n8.png,{labels[8]}\n"
 
 
+def test_predict_answers_what_it_can_read_and_fails_in_the_end(run: Run, tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    (tmp_path / "1.png").write_text("none")
+    (tmp_path / "2.png").write_bytes(file_of(drawn(digits()[0][2])))
+
+    done = run("predict", "digits", "1.png", "2.png", status=1, **serving(tmp_path / "models"))
+
+    assert done.stdout == "file,prediction\n2.png,2\n"
+    assert done.stderr.splitlines() == [
+        "1.png: not a picture; can read PNG, JPEG, WebP, GIF and BMP",
+        "Error: 1 of 2 files cannot be read",
+    ]
+
+
+def test_predict_answers_a_file_of_pixels(run: Run, tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    rows, labels = digits()
+    names = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
+    (tmp_path / "rows.csv").write_text("\n".join(",".join(map(str, row)) for row in (names, *rows[:3])))
+
+    done = run("predict", "digits", "rows.csv", **serving(tmp_path / "models"))
+
+    assert done.stdout.split() == ["prediction", *map(str, labels[:3])]
+
+
 def test_predict_takes_one_file_of_rows(trained: Path, run: Run) -> None:
     done = run("predict", "svm", "a.csv", "b.csv", status=2, **serving(trained))
 

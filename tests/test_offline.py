@@ -92,7 +92,7 @@ def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> No
     (tmp_path / "deep" / "notes.txt").write_text("not a picture")
     given = [tmp_path / "deep", tmp_path / "any"]
 
-    header, *lines = predict_pictures(model, DIGIT, given, ["probabilities"], 10_000)
+    header, *lines = predict_pictures(model, DIGIT, given, ["probabilities"], 10_000, print)
 
     cells = [line.rstrip().split(",") for line in lines]
     assert header.startswith("file,prediction,probabilities_0,probabilities_1,")
@@ -100,13 +100,52 @@ def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> No
     assert [int(cell[1]) for cell in cells] == [labels[1], labels[0], labels[2]]
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_named_and_the_others_answered(tmp_path: Path) -> None:
     publish_pictures(tmp_path / "models", "digits", fitted_digits())
     model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    good = tmp_path / "good.png"
+    good.write_bytes(file_of(drawn(digits()[0][0])))
     (tmp_path / "a.png").write_text("<html>")
-    (tmp_path / "empty").mkdir()
+    warnings: list[str] = []
 
-    with pytest.raises(DatasetError, match=r"a\.png: .*HTML"):
-        list(predict_pictures(model, DIGIT, [tmp_path / "a.png"], (), 10_000))
-    with pytest.raises(DatasetError, match="empty has no pictures"):
-        list(predict_pictures(model, DIGIT, [tmp_path / "empty"], (), 10_000))
+    answers = predict_pictures(
+        model, DIGIT, [tmp_path / "a.png", tmp_path / "none.png", good, good], (), 10_000, warnings.append
+    )
+
+    assert [next(answers) for _ in range(3)] == ["file,prediction\n", f"{good},0\n", f"{good},0\n"]
+    with pytest.raises(DatasetError, match="2 of 4 files cannot be read"):
+        next(answers)
+    assert "a.png: cannot read a file of the kind HTML" in warnings[0]
+    assert "none.png: No such file" in warnings[1]
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    folder = tmp_path / ".photos"
+    (folder / ".trash").mkdir(parents=True)
+    for name in ("a.png", "._a.png", ".trash/b.png"):
+        (folder / name).write_bytes(file_of(drawn(digits()[0][1])))
+
+    _, *lines = predict_pictures(model, DIGIT, [folder], (), 10_000, print)
+
+    assert lines == [f"{folder / 'a.png'},1\n"]
+    (folder / "a.png").unlink()
+    with pytest.raises(DatasetError, match=r"photos has no pictures"):
+        list(predict_pictures(model, DIGIT, [folder], (), 10_000, print))
+
+
+def test_rows_of_pixels_are_answered_as_pictures(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    rows, labels = digits()
+    frame = pd.DataFrame(rows[:20], columns=list(model.signature.columns))
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+
+    header, *lines = predict_csv(model, tmp_path / "rows.csv", (), print)
+
+    assert header == "prediction\n"
+    assert [int(line) for line in lines] == labels[:20].tolist()
+    frame.drop(columns="pixel_3_4").to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(DatasetError, match="line 2, column pixel_3_4: missing"):
+        list(predict_csv(model, tmp_path / "rows.csv", (), print))
