@@ -23,6 +23,9 @@ _MOST_METADATA = 2 * 1024 * 1024
 _MOST_SCANS = 64
 """Of a JPEG; cameras and editors write ten at most."""
 
+_MOST_BLOCKS = 20_000
+"""Of a GIF before its first picture, 255 bytes each at most."""
+
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC3, 0xC5, 0xC7, 0xC9, 0xCB, 0xCD, 0xCF})
@@ -35,6 +38,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER_AFTER_PIXELS = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 
 _CHUNK = Struct(">I4s")
+
+_LOOP = re.compile(rb"\xff[\x0b-\xff]NETSCAPE2\.0")
 
 _OF_PIXELS = frozenset({b"IDAT", b"fcTL", b"fdAT"})
 
@@ -104,8 +109,36 @@ def _check_png(content: bytes) -> None:
             raise _refusal("PNG", f"{_MOST_METADATA:,} bytes beside its pixels")
 
 
+def _check_gif(content: bytes) -> None:
+    for number, _ in enumerate(_blocks(content)):
+        if number >= _MOST_BLOCKS:
+            raise _refusal("GIF", f"{_MOST_BLOCKS:,} blocks before its picture")
+
+
+def _blocks(content: bytes) -> Iterator[int]:
+    """Where each block and each stray byte before the first picture is, as Pillow finds them."""
+    flags = int.from_bytes(content[10:11])
+    place = 13 + (6 << (flags & 7) if flags & 0x80 else 0)
+    while (sign := content[place : place + 1]) not in (b"", b",", b";"):
+        yield place
+        place += 1
+        if sign == b"!":
+            # Pillow looks into the first blocks of all but comments, and reads on though one is the last.
+            looked_at = int(content[place : place + 1] != b"\xfe") + bool(_LOOP.match(content, place))
+            place += 1
+            while place < len(content) and (content[place] or looked_at > 0):
+                yield place
+                place += 1 + content[place]
+                looked_at -= 1
+            place += 1
+
+
 def _refusal(form: str, what: str) -> MalformedBody:
     return MalformedBody(f"the {form} has more than {what}: save it anew, without its metadata")
 
 
-_CHECKS: Mapping[str, Callable[[bytes], None]] = {"JPEG": _check_jpeg, "PNG": _check_png}
+_CHECKS: Mapping[str, Callable[[bytes], None]] = {
+    "JPEG": _check_jpeg,
+    "PNG": _check_png,
+    "GIF": _check_gif,
+}

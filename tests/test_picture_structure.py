@@ -1,6 +1,5 @@
 """The parts of picture files are counted: ordinary files pass, endless ones do not, and both are quick."""
 
-import io
 import struct
 import time
 import zlib
@@ -45,6 +44,13 @@ def jpeg_with(extra: bytes) -> bytes:
     return file[:2] + extra + file[2:]
 
 
+def gif_with(extra: bytes) -> bytes:
+    """A GIF with blocks before its picture."""
+    file = file_of(NOISE.quantize(4), "GIF")
+    place = 13 + (6 << (file[10] & 7))
+    return file[:place] + extra + file[place:]
+
+
 EXIF = b"\xff\xe1\x00\x12Exif\0\0" + b"M" * 10
 
 MEGABYTE = 1 << 20
@@ -62,6 +68,11 @@ ENDLESS: dict[str, Callable[[], bytes]] = {
     "empty chunks": lambda: png_with(chunk(b"teSt") * (16 * MEGABYTE // 12 - 2000)),
     "empty chunks of pixels": lambda: png_with(chunk(b"IDAT") * (16 * MEGABYTE // 12 - 2000)),
     "empty chunks at the end": lambda: png_with(chunk(b"teSt") * (16 * MEGABYTE // 12 - 2000), b"IEND"),
+    "comments of a GIF": lambda: gif_with(b"!\xfe" + b"\x01a" * 8_000_000 + b"\0"),
+    "stray bytes of a GIF": lambda: gif_with(bytes(16_000_000)),
+    "empty extensions of a GIF": lambda: gif_with(b"!\xff\0\0" * 4_000_000),
+    "blocks behind a loop": lambda: gif_with(b"!\xff\x0cNETSCAPE2.0!\0" + b"\1," * 8_000_000),
+    "blocks behind an empty one": lambda: gif_with(b"!\xf9\0" + b"\1," * 8_000_000),
     "long chunks": lambda: png_with(chunk(b"teSt", bytes(MEGABYTE)) * 3),
 }
 
@@ -147,8 +158,14 @@ def test_any_cut_is_damaged_or_left_to_pillow(form: str) -> None:
             pictures.read(file[:end], COLORS)
 
 
-def test_other_formats_are_not_looked_into() -> None:
-    content = io.BytesIO()
-    NOISE.save(content, "GIF")
+def test_what_editors_write_into_a_gif_passes() -> None:
+    loop = b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0"
+    xmp = b"!\xff\x0bXMP DataXMP" + (b"\x50" + bytes(80)) * 5_000 + b"\0"
+    expected = pictures.read(gif_with(b""), COLORS)
 
-    check("GIF", content.getvalue() + b"\xff\xda" * 100)
+    for extra in (loop, xmp, b"!\xfe\5hello\0", b"!\xf9\4\0\0\0\0\0", loop + xmp + loop):
+        np.testing.assert_array_equal(pictures.read(gif_with(extra), COLORS), expected)
+
+
+def test_other_formats_are_not_looked_into() -> None:
+    check("BMP", file_of(NOISE, "BMP") + b"\xff\xda" * 100)
