@@ -12,7 +12,7 @@ from struct import Struct
 from mlapi.errors import MalformedBody
 
 _MOST_PARTS = 1_000
-"""Segments of a JPEG, or chunks of a PNG that hold no pixels; cameras and editors write thirty at most."""
+"""Segments of a JPEG, or chunks of a PNG that hold no pixels; ordinary files have twenty at most."""
 
 _MOST_PIECES = 20_000
 """Chunks of a PNG that hold pixels; libpng writes one for each 8 kB."""
