@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from mlapi.algorithms.cnn import ALGORITHM, ConvolutionalNetwork  # noqa: E402
 from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION  # noqa: E402
 from mlapi.errors import RecipeError  # noqa: E402
 from mlapi.inventory import names_in  # noqa: E402
-from mlapi.networks import fitting  # noqa: E402
+from mlapi.networks import export, fitting  # noqa: E402
 from mlapi.networks.augmentation import Augmentation  # noqa: E402
+from mlapi.networks.onnx_file import onnx_file  # noqa: E402
 from mlapi.networks.plan import Progress  # noqa: E402
-from mlapi.networks.residual import ResidualNetwork, folded  # noqa: E402
+from mlapi.networks.residual import ResidualNetwork, folded, rounded  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 from tests.learnt_pictures import cifar, drawn  # noqa: E402
 
@@ -301,6 +303,35 @@ def test_other_pictures_than_it_learned_from_are_refused(fitted: ConvolutionalNe
         fitted.predict(np.zeros((1, 431)))
 
 
+def test_a_network_that_is_folded_wrongly_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_its_norms(network: ResidualNetwork, mean: Any, std: Any) -> ResidualNetwork:
+        found = folded(network, mean, std)
+        found.groups[0].first.convolution.bias.data.zero_()
+        return found
+
+    monkeypatch.setattr(export, "folded", without_its_norms)
+
+    with pytest.raises(FloatingPointError, match=r"the folded network answers .* apart from the trained one"):
+        small(epochs=1).fit(X, Y)
+
+
+def test_a_file_that_is_written_wrongly_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another_head(network: ResidualNetwork, shape: Any) -> bytes:
+        network = deepcopy(network)
+        network.head.weight.data *= 1.01
+        return onnx_file(network, shape)
+
+    monkeypatch.setattr(export, "onnx_file", with_another_head)
+
+    with pytest.raises(FloatingPointError, match=r"onnxruntime answers .* apart from PyTorch"):
+        small(epochs=1).fit(X, Y)
+
+
+def test_what_rounding_the_weights_does_is_told(fitted: ConvolutionalNetwork) -> None:
+    assert 1e-6 < fitted.rounding_ < 0.01
+    assert fitted.apart_ < 1e-5
+
+
 def test_the_folded_network_answers_as_the_one_that_was_trained() -> None:
     torch.manual_seed(0)
     network = ResidualNetwork((20, 20, 3), 5, 8)
@@ -313,9 +344,12 @@ def test_the_folded_network_answers_as_the_one_that_was_trained() -> None:
             network(seen)
         network.eval()
 
-        apart = (folded(network, mean, std)(pictures) - network(seen)).abs().max()
+        whole = folded(network, mean, std)
+        folding = (whole(pictures) - network(seen)).abs().max()
+        rounding = (rounded(whole)(pictures) - network(seen)).abs().max()
 
-    assert apart < 0.003  # of the weights, that are rounded to float16
+    assert folding < 2e-5
+    assert folding < rounding < 0.003
 
 
 def test_the_first_layer_whitens() -> None:

@@ -152,5 +152,6 @@ def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
         "seconds": round(fitted.seconds, 1),
         "epochs": len(fitted.history) or None,
         "apart": getattr(fitted.estimator, "apart_", None),
+        "rounding": getattr(fitted.estimator, "rounding_", None),
         "machine": _machine(),
     }

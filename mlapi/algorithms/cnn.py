@@ -30,8 +30,8 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     Values are raw ones, best of 0 to 255, and normalized by the moments of the training pictures. A fitted
     one has `shape_`, `mean_` and `std_` (by channel), `network_` (an ONNX file), `history_` (what became of
-    each epoch) and `apart_` (how far its probabilities are from PyTorch's at most). It pickles, and answers,
-    without PyTorch; threads may ask it at once.
+    each epoch), `apart_` (how far its probabilities are from PyTorch's at most) and `rounding_` (how far
+    rounding its weights moved them). It pickles, and answers, without PyTorch; threads may ask it at once.
     """
 
     def __init__(  # noqa: PLR0913 - scikit-learn's contract: a parameter each
@@ -99,7 +99,8 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             watch=watch,
             checkpoint=checkpoint,
         )
-        self.history_, self.apart_ = trained.history, trained.apart
+        self.history_ = trained.history
+        self.apart_, self.rounding_ = trained.apart, trained.rounding
         self.mean_, self.std_ = trained.mean, trained.std
         self.take(trained.network)
         return self

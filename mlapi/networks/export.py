@@ -1,33 +1,79 @@
-"""A trained network -> its ONNX file, and how far the two are apart."""
+"""A trained network -> its ONNX file, and how far the two are apart.
+
+Two comparisons, since rounding changes answers and errors must not hide behind that: the folded network with
+the trained one, then onnxruntime with PyTorch, both with the weights as the file has them.
+"""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlapi.networks.augmentation import normalized
 from mlapi.networks.onnx_file import onnx_file
-from mlapi.networks.residual import ResidualNetwork, folded
+from mlapi.networks.residual import ResidualNetwork, folded, in_full, rounded
 from mlapi.networks.runtime import Runtime
 
 TOLERANCE = 1e-4
-"""Between the probabilities of onnxruntime and PyTorch."""
+"""Between two probabilities that are to be the same."""
 
 _SOME, _NOISE = 200, 50
 
 
+class Exported(NamedTuple):
+    """`network` is an ONNX file; the others are the largest differences between probabilities."""
+
+    network: bytes
+    folding: float
+    """Of the network with its norms folded in, before anything is rounded, from the one that was trained."""
+    apart: float
+    """Of onnxruntime's from PyTorch's, both with the rounded weights."""
+    rounding: float
+    """Of those before the weights were rounded from those after."""
+
+    def check(self) -> None:
+        """
+        Raises:
+            FloatingPointError: It is not the network that was trained.
+        """
+        if not self.folding <= TOLERANCE:
+            raise FloatingPointError(
+                f"the folded network answers {self.folding:.2g} apart from the trained one"
+            )
+        if not self.apart <= TOLERANCE:
+            raise FloatingPointError(f"onnxruntime answers {self.apart:.2g} apart from PyTorch")
+
+
 def exported(
     network: ResidualNetwork, mean: Any, std: Any, pictures: NDArray[Any], probes: NDArray[Any] | None
-) -> tuple[bytes, float]:
-    """The ONNX file, and how far it is from PyTorch at most: on some pictures, the probes, and noise."""
-    plain = folded(network, mean.cpu(), std.cpu())
+) -> Exported:
+    """The ONNX file, and how it answers some pictures, the probes, and noise."""
+    mean, std = mean.cpu(), std.cpu()
+    whole = folded(network, mean, std)
+    short = rounded(whole)
     _, height, width, channels = pictures.shape
-    content = onnx_file(plain, (height, width, channels))
+    content = onnx_file(short, (height, width, channels))
     asked = _asked(pictures, probes)
+    raw = torch.from_numpy(asked)
+    trained = _probabilities(in_full(network), normalized(raw, mean, std))
+    before, after = (_probabilities(plain, raw.permute(0, 3, 1, 2)) for plain in (whole, short))
+    return Exported(
+        content,
+        folding=_apart(before, trained),
+        apart=_apart(Runtime(content).probabilities(asked), after),
+        rounding=_apart(after, before),
+    )
+
+
+def _probabilities(network: ResidualNetwork, pictures: Any) -> NDArray[np.float32]:
     with torch.inference_mode():
-        own = plain(torch.from_numpy(asked).permute(0, 3, 1, 2)).softmax(1).numpy()
-    return content, float(np.abs(Runtime(content).probabilities(asked) - own).max())
+        return network(pictures).softmax(1).numpy()  # type: ignore[no-any-return]
+
+
+def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
+    return float(np.abs(one - other).max())
 
 
 def _asked(pictures: NDArray[Any], probes: NDArray[Any] | None) -> NDArray[np.float32]:

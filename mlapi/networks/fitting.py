@@ -1,6 +1,7 @@
 """Pictures and a plan -> a network: epochs and steps within a time, checkpoints, and the best of the states.
 
-One seed gives one network, on one machine with one number of threads, where the epochs are told.
+One seed gives one network where the epochs are told, on a processor, with one number of threads; a graphics
+card adds in whatever order it likes.
 """
 
 import math
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from mlapi.networks.averaging import EVERY
 from mlapi.networks.checkpoint import Checkpoint, digest
-from mlapi.networks.export import TOLERANCE
 from mlapi.networks.learner import Learner
 from mlapi.networks.plan import Labeled, Plan, Progress, Trained, Watch
 from mlapi.networks.schedule import schedule
@@ -164,14 +164,14 @@ class Training:
         """The best of the states, exported.
 
         Raises:
-            FloatingPointError: onnxruntime does not answer as PyTorch does.
+            FloatingPointError: It does not answer as the network that was trained.
         """
         if self._best:
             self._learner.put(self._best)
-        network, apart = self._learner.exported(self._probes)
-        if not apart <= TOLERANCE:
-            raise FloatingPointError(f"the exported network answers {apart:.2g} apart from the trained one")
-        return Trained(network, self._learner.mean, self._learner.std, self._course.history, apart)
+        found = self._learner.exported(self._probes)
+        found.check()
+        mean, std = self._learner.mean, self._learner.std
+        return Trained(found.network, mean, std, self._course.history, found.apart, found.rounding)
 
     def _end_epoch(self) -> None:
         """Measure, remember the best, and write the epoch down.

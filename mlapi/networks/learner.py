@@ -14,7 +14,7 @@ from torch.nn import functional
 from mlapi.networks.augmentation import Augmentation, normalized
 from mlapi.networks.averaging import Average
 from mlapi.networks.device import autocast, device
-from mlapi.networks.export import exported
+from mlapi.networks.export import Exported, exported
 from mlapi.networks.optimizer import optimizer, set_rate
 from mlapi.networks.plan import Labeled, Plan, Shape
 from mlapi.networks.residual import ResidualNetwork
@@ -88,7 +88,7 @@ class Learner:
             right += int((found == self._tensor(data.labels[some])).sum())
         return right / len(data.labels)
 
-    def exported(self, probes: NDArray[Any] | None) -> tuple[bytes, float]:
+    def exported(self, probes: NDArray[Any] | None) -> Exported:
         """See `mlapi.networks.export.exported`."""
         return exported(self._network, self._mean, self._std, self._shown, probes)
 

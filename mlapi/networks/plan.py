@@ -68,4 +68,6 @@ class Trained:
     std: NDArray[np.float64]
     history: list[dict[str, Any]]
     apart: float
-    """How far a probability of onnxruntime's is from PyTorch's at most."""
+    """How far a probability of onnxruntime's is from PyTorch's at most, with the same weights."""
+    rounding: float
+    """How far rounding the weights to two bytes moved a probability at most."""

@@ -100,13 +100,18 @@ def pool_of(shape: Sequence[int]) -> tuple[int, int]:
     return min(2, shape[-2]), min(2, shape[-1])
 
 
+def in_full(network: ResidualNetwork) -> ResidualNetwork:
+    """A copy that answers in float32, on the processor."""
+    copy: ResidualNetwork = deepcopy(network).float().cpu().eval()
+    return copy
+
+
 def folded(network: ResidualNetwork, mean: Any, std: Any) -> ResidualNetwork:
     """A copy for prediction, which takes raw values: norms and the head's scale are part of the layers.
 
-    A norm may be folded into a convolution before the pool, because its scale is positive. Large weights are
-    rounded to float16, but not the first layer's: differences of raw values need the digits.
+    A norm may be folded into a convolution before the pool, because its scale is positive.
     """
-    copy: ResidualNetwork = deepcopy(network).float().cpu().eval()
+    copy = in_full(network)
     first = copy.whitening
     first.weight.data /= std.view(1, -1, 1, 1)
     first.bias.data -= (first.weight.data * mean.view(1, -1, 1, 1)).sum((1, 2, 3))
@@ -114,9 +119,17 @@ def folded(network: ResidualNetwork, mean: Any, std: Any) -> ResidualNetwork:
         if isinstance(module, NormedConvolution):
             module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
             module.norm = nn.Identity()
-            _round(module.convolution.weight)
     copy.head.weight.data *= copy.scale
     copy.scale = 1.0
+    return copy
+
+
+def rounded(network: ResidualNetwork) -> ResidualNetwork:
+    """A copy with weights of two bytes, but in the first layer: differences of raw values need the digits."""
+    copy = deepcopy(network)
+    for module in copy.modules():
+        if isinstance(module, NormedConvolution):
+            _round(module.convolution.weight)
     _round(copy.head.weight)
     return copy
 
