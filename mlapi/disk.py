@@ -121,14 +121,15 @@ def append(path: Path, line: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[BinaryIO]:
+def locked(path: Path, *, waits: bool = True) -> Iterator[BinaryIO]:
     """The file, for notes to others; held by one at a time, until its holder dies at the latest.
 
     Raises:
+        BlockingIOError: Somebody else holds it, and this one does not wait.
         OSError: The file is not there and cannot be made.
     """
     with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield file
 
 

@@ -64,22 +64,12 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
         OSError: The data cannot be reached, or the models folder not written.
     """
     started = time.perf_counter()
-    checkpoint = partial(checkpoints.place, changes.state_dir, recipe.name, leftover)
-    if recipe.images:
-        made = picture_version.make(recipe, progress, checkpoint)
-    else:
-        made = _of_table(recipe, progress, frame, engine)
-    old = in_production(changes.registry, recipe.name)
-    manifest = changes.publish(made.draft, made.estimator, made.answers, made.files)
-    verdict = None
-    if not changes.is_only(manifest):
-        signature, held_out = made.draft.signature, made.held_out
-        verdict = judge(
-            recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=held_out, old=old
-        )
-    if verdict and verdict.promotes:
-        changes.promote(recipe.name, manifest.version)
-    checkpoints.forget(changes.state_dir, recipe.name)
+    with checkpoints.place(changes.state_dir, recipe.name, leftover) as checkpoint:
+        if recipe.images:
+            made = picture_version.make(recipe, progress, checkpoint)
+        else:
+            made = _of_table(recipe, progress, frame, engine)
+        manifest, verdict = _publish(recipe, changes, made, allow_breaking)
     return Trained(manifest, time.perf_counter() - started, verdict)
 
 
@@ -87,6 +77,20 @@ def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
     """The content of reference.json: statistics of the rows that training saw."""
     columns = {name: frame[name].to_numpy() for name in signature.columns}
     return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _publish(
+    recipe: Recipe, changes: Changes, made: Result, allow_breaking: bool
+) -> tuple[Manifest, Verdict | None]:
+    old = in_production(changes.registry, recipe.name)
+    manifest = changes.publish(made.draft, made.estimator, made.answers, made.files)
+    if changes.is_only(manifest):
+        return manifest, None
+    signature, held_out = made.draft.signature, made.held_out
+    verdict = judge(recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=held_out, old=old)
+    if verdict.promotes:
+        changes.promote(recipe.name, manifest.version)
+    return manifest, verdict
 
 
 def _of_table(
