@@ -124,6 +124,48 @@ def test_an_unpacked_folder_and_another_size_do_as_well(tmp_path: Path) -> None:
     assert load(str(tmp_path), 16).X.shape == (39, 16, 16, 3)
 
 
+def test_files_of_another_folder_are_not_mixed_in(tmp_path: Path) -> None:
+    found = load(archive(tmp_path / "cifar.tar.gz", {"a/test_batch": b"words", **PYTHON, "b/meta": b""}))
+
+    assert found.X.shape == (39, 32, 32, 3)
+    assert found.digest == load(archive(tmp_path / "cifar.tar.gz", PYTHON)).digest
+
+
+def itself() -> list[Any]:
+    found: list[Any] = []
+    found.append(found)
+    return found
+
+
+def doubled() -> list[Any]:
+    """Of 2 ** 200 words."""
+    found: list[Any] = ["word"]
+    for _ in range(200):
+        found = [found, found]
+    return found
+
+
+DEEP = b")" + 200_000 * b"\x85"
+"""A tuple in a tuple in a tuple: whoever hashes or shows it runs out of stack."""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("batches.meta", pickle.dumps({"label_names": itself()}, 2)),
+        ("batches.meta", pickle.dumps({"label_names": doubled()}, 2)),
+        ("batches.meta", b"\x80\x02}U\x0blabel_names](" + DEEP + b"es."),
+        ("data_batch_1", pickle.dumps({"data": itself(), "labels": [0], "filenames": ["a"]}, 2)),
+        ("data_batch_1", pickled(data=array(SEEN[0][:1]), labels=pickle.dumps(doubled(), 2)[2:-1])),
+        ("data_batch_1", b"\x80\x02}" + DEEP + b"K\x01s."),
+        ("data_batch_1", b"\x80\x02" + DEEP + b")R."),
+    ],
+)
+def test_what_holds_itself_or_is_nested_deeply_is_refused_at_once(name: str, content: bytes) -> None:
+    with pytest.raises(DatasetError, match="is not as CIFAR's authors have written it"):
+        cifar.read({**PYTHON, name: content})
+
+
 class Harm:
     def __reduce__(self) -> Any:
         return os.mkdir, ("harm",)

@@ -1,9 +1,10 @@
 """Folders and archives of pictures -> pixels and classes, or a sentence that says what would do."""
 
 import io
+import os
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from mlapi.errors import DatasetError
 from mlapi.pictures import png, read
 from tests.conftest import ROOT
 from tests.drawn import CLASSES, encoded, shape, write
-from training.picture_files import MOST_BYTES
-from training.pictures import feature_of, load, rescaled
+from training.picture_files import MOST_BYTES, File
+from training.pictures import _second_pass, feature_of, load, rescaled
 
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10-images.tar.gz"
 
@@ -68,6 +69,57 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     (tmp_path / "disc").rename(tmp_path / "train")
 
     assert load(str(tmp_path)).classes == ("box", "train")
+
+
+def test_unlabelled_pictures_beside_parts_with_classes_are_of_no_class(tmp_path: Path) -> None:
+    write(tmp_path, {"train": 10}, classes=("box", "disc"))
+    for name in ("test/0.png", "test/1.png", "train/2.png", "samples/3.png", "samples/more/4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(encoded(shape("disc", 0)))
+
+    found = load(str(tmp_path))
+
+    assert found.classes == ("box", "disc")
+    assert found.parts.tolist() == ["train"] * 20
+    assert found.notes == (
+        '5 files in no folder of a class passed over: "samples/3.png", "samples/more/4.png", "test/0.png" '
+        "and 2 more",
+    )
+
+
+def test_among_pictures_files_that_are_called_like_cifars_are_files_like_any_other(tmp_path: Path) -> None:
+    write(tmp_path, {"": 10})
+    for name in ("train", "meta", "box/test", "stripes/data_batch_1"):
+        (tmp_path / name).write_bytes(b"words")
+
+    found = load(str(tmp_path))
+
+    assert (len(found.y), found.classes) == (30, CLASSES)
+    assert found.notes == (
+        '2 files could not be read as a picture: "box/test", "stripes/data_batch_1"',
+        '2 files in no folder of a class passed over: "meta", "train"',
+    )
+
+
+@pytest.mark.parametrize(("more", "waiting"), [(0, 32), (1 << 21, 1)], ids=["small", "large"])
+def test_few_files_wait_to_be_decoded_and_of_large_ones_fewer(more: int, waiting: int) -> None:
+    content = encoded(shape("box", 0)) + bytes(more)
+    workers, handed = os.cpu_count() or 1, 0
+
+    def files() -> Iterator[File]:
+        nonlocal handed
+        for number in range(200 * workers if waiting > 1 else 20 * workers):
+            handed = number + 1
+            yield File(str(number), content)
+
+    wanted = {str(number): number for number in range(200 * workers)}
+    ahead = [
+        handed - done
+        for done, _ in enumerate(_second_pass(files(), wanted, feature_of(shape("box", 0)[None])))
+    ]
+
+    assert len(ahead) == handed
+    assert max(ahead) == 2 * workers * waiting
 
 
 def test_pictures_for_validation_are_judged_by_where_there_are_no_others(tmp_path: Path) -> None:
@@ -130,7 +182,7 @@ def test_the_size_is_told_or_the_pictures_own_or_one_that_suits_them(
     found = load(str(tmp_path), size)
 
     assert found.X.shape[1:] == (*expected, 3)
-    assert bool(found.notes) == (len(set(sizes)) > 1)
+    assert bool(found.notes) == (set(sizes) != {expected[::-1]})
 
 
 @pytest.mark.parametrize(("each", "channels"), [((1, 1), 1), ((4, 4), 4), ((1, 3), 3), ((3, 4), 3)])

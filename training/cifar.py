@@ -10,7 +10,7 @@ import pickletools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ _WORDS: Mapping[str, str] = {
 
 NAMES = frozenset({*_PARTS, *(f"{part}.bin" for part in _PARTS), *_WORDS})
 """What the files are called whose bytes `read` takes."""
+
+T = TypeVar("T")
 
 _FOREIGN = "is not as CIFAR's authors have written it"
 
@@ -94,9 +96,9 @@ def _part(name: str, content: bytes, classes: int) -> Part:
         names: Sequence[str] = [f"{name}#{number}" for number in range(len(rows))]
     else:
         found = unpickled(content)
-        rows = np.asarray(found["data"])
-        labels = np.array(found["labels" if "labels" in found else "fine_labels"], dtype=np.intp)
-        names = [str(PurePosixPath(word).name) for word in found["filenames"]]
+        rows = found["data"]
+        labels = np.array(_all(int, found["labels" if "labels" in found else "fine_labels"]), dtype=np.intp)
+        names = [PurePosixPath(word).name for word in _all(str, found["filenames"])]
     if rows.dtype != np.uint8 or rows.shape != (len(labels), _PIXELS) or len(names) != len(labels):
         raise ValueError(f"{name} has other shapes")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
@@ -115,7 +117,14 @@ def _records(content: bytes, *, of_100: bool) -> tuple[NDArray[np.uint8], NDArra
 def _words(content: bytes, key: str) -> list[str]:
     if not key:
         return content.decode().split()
-    return [str(word) for word in unpickled(content)[key]]
+    return _all(str, unpickled(content)[key])
+
+
+def _all(kind: type[T], values: Any) -> list[T]:
+    """The values, which are a list of one kind: numpy, `str` and `hash` would follow what is nested."""
+    if type(values) is not list or not all(type(value) is kind for value in values):
+        raise ValueError(f"something else than a list of {kind.__name__}")
+    return values
 
 
 class _Array:
@@ -174,7 +183,8 @@ class _Machine:
         self._stack[-1].extend(values)
 
     def update(self, values: list[Any]) -> None:
-        self._stack[-1].update(zip(values[::2], map(_settled, values[1::2]), strict=True))
+        keys = _all(str, values[::2])
+        self._stack[-1].update(zip(keys, map(_settled, values[1::2]), strict=True))
 
     def since_mark(self) -> list[Any]:
         start = self._marks.pop()
@@ -187,6 +197,8 @@ class _Machine:
 
     def reduce(self, _: Any) -> None:
         name, given = self.last(2)
+        if type(name) is not str:
+            raise ValueError("a pickle that calls what has no name")
         if name in _RECONSTRUCT:
             self.push(_Array())
         elif name == _DTYPE:

@@ -5,7 +5,6 @@ Looks at nothing but what the first pass over the files has noted; decodes nothi
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -64,26 +63,36 @@ def entry_of(file: File) -> Entry:
 def placed(source: str, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
     """Part and class of each file that lies in a class's folder.
 
+    Where one part has classes, what lies outside of parts and classes is of none: the unlabelled `test/` of
+    a contest, sample pictures beside `train/`.
+
     Raises:
         DatasetError: There are no classes.
     """
     folders = {entry.name: entry.name.split("/")[:-1] for entry in entries}
     if not any(entry.size for entry in entries):
         raise DatasetError(f"{source} holds no pictures: expected a folder for each class, pictures in it")
-    above = _above(["/".join(folders[entry.name]) for entry in entries if _is_meant(entry)])
+    meant = [entry.name for entry in entries if _is_meant(entry)]
+    above = _above(["/".join(folders[name]) for name in meant])
+    inner = {name: parts[len(above) :] for name, parts in folders.items() if parts[: len(above)] == above}
+    has_parts = any(_part(inner[name]) for name in meant)
     found = {}
-    for name, parts in folders.items():
-        inner = parts[len(above) :] if parts[: len(above)] == above else []
-        part = _FOLDERS.get(inner[0].lower(), "") if len(inner) > 1 else ""  # else it is a class of trains
-        inner = inner[1:] if part else inner
-        if inner:
-            found[name] = (part, inner[0])
+    for name, parts in inner.items():
+        if not has_parts and parts:
+            found[name] = ("", parts[0])
+        elif part := _part(parts):
+            found[name] = (part, parts[1])
     if not any(entry.size and entry.name in found for entry in entries):
         only = f"only one class, {quoted(above[-1])}" if above else "pictures, and no folders"
         raise DatasetError(
             f"{source} holds {only}: to tell classes apart, each needs a folder of its own, with two at least"
         )
     return found
+
+
+def _part(folders: Sequence[str]) -> str:
+    """Which part a class's folder lies in, if in any: `train` with pictures in it is a class of trains."""
+    return _FOLDERS.get(folders[0].lower(), "") if len(folders) > 1 else ""
 
 
 def _is_meant(entry: Entry) -> bool:
@@ -121,11 +130,12 @@ def notes_on(
     chosen: Sequence[Entry], unread: Sequence[str], stray: Sequence[str], feature: Feature
 ) -> Iterator[str]:
     """What was made of the files, in sentences."""
-    if len({entry.size for entry in chosen}) > 1:
-        sizes = Counter(entry.size for entry in chosen)
+    sizes = {entry.size for entry in chosen if entry.size}
+    if sizes != {(feature.width, feature.height)}:
+        many = f"{len(sizes):,} sizes" if len(sizes) > 1 else "{} × {} pixels".format(*min(sizes))
         yield (
-            f"the pictures have {len(sizes):,} sizes; each is scaled to {feature.width} × {feature.height}, "
-            f"and what juts out is cropped"
+            f"the pictures have {many}; each is scaled to {feature.width} × {feature.height}, and what juts "
+            f"out is cropped"
         )
     if unread:
         yield f"{counted(len(unread), 'file')} could not be read as a picture: {_some(unread)}"

@@ -6,12 +6,10 @@ digests and sizes, the second decodes, through the very function that reads what
 
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +38,8 @@ FEWEST = 20
 _MEMORY = 0.25
 """The share of this machine's memory that the pixels may take: they are copied, and training needs more."""
 
-_CHUNK = 32
-
-T = TypeVar("T")
+_CHUNK, _CHUNK_BYTES = 32, 1 << 20
+"""What one thread decodes in one go: so many files, or fewer that have so many bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,17 +99,23 @@ def rescaled(X: Pixels, feature: Feature) -> Pixels:
     return np.stack([read(png(picture), feature) for picture in X])
 
 
-def _first_pass(files: Files) -> tuple[list[Entry], dict[str, bytes]]:
-    """What is there; and the content of CIFAR's own files, if it is that."""
+def _first_pass(files: Iterable[File]) -> tuple[list[Entry], Mapping[str, bytes]]:
+    """What is there; and where there is no picture the content of CIFAR's own files, of the folder with most.
+
+    Among pictures a file called train, or meta, is a file like any other.
+    """
     entries: list[Entry] = []
-    raw: dict[str, bytes] = {}
+    raw: dict[str, dict[str, bytes]] = {}
+    has_pictures = False
     for file in files:
-        base = file.name.rpartition("/")[2]
-        if base in cifar.NAMES:
-            raw[base] = file.content
-        else:
-            entries.append(entry_of(file))
-    return entries, raw
+        entries.append(entry_of(file))
+        has_pictures = has_pictures or entries[-1].size is not None
+        folder, _, base = file.name.rpartition("/")
+        if has_pictures:
+            raw.clear()
+        elif base in cifar.NAMES:
+            raw.setdefault(folder, {})[base] = file.content
+    return entries, max(raw.values(), key=len, default={})
 
 
 def _decoded(
@@ -146,33 +149,41 @@ def _decoded(
     )
 
 
-def _second_pass(files: Files, wanted: Mapping[str, int], feature: Feature) -> Iterator[tuple[str, Pixels]]:
-    """Some chunks at a time, so that what waits to be decoded stays small."""
-
-    def decode(chunk: Sequence[File]) -> list[tuple[str, Pixels]]:
-        return list(_rows(chunk, feature))
-
+def _second_pass(
+    files: Iterable[File], wanted: Mapping[str, int], feature: Feature
+) -> Iterator[tuple[str, Pixels]]:
+    """Two chunks a processor at a time, so that what waits to be decoded stays small."""
     workers = os.cpu_count() or 1
-    chunks = _batched((file for file in files if file.name in wanted), _CHUNK)
+    waiting: deque[Future[list[tuple[str, Pixels]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
-        for some in _batched(chunks, 4 * workers):
-            for rows in pool.map(decode, some):
-                yield from rows
+        for chunk in _chunks(file for file in files if file.name in wanted):
+            waiting.append(pool.submit(_rows, chunk, feature))
+            if len(waiting) == 2 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
 
 
-def _rows(chunk: Iterable[File], feature: Feature) -> Iterator[tuple[str, Pixels]]:
+def _chunks(files: Iterable[File]) -> Iterator[list[File]]:
+    """Many small files, or a large one."""
+    chunk: list[File] = []
+    for file in files:
+        chunk.append(file)
+        if len(chunk) == _CHUNK or sum(len(each.content) for each in chunk) >= _CHUNK_BYTES:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _rows(chunk: Iterable[File], feature: Feature) -> list[tuple[str, Pixels]]:
+    rows = []
     for file in chunk:
         try:
-            yield file.name, read(file.content, feature)
+            rows.append((file.name, read(file.content, feature)))
         except MlapiError:
             continue
-
-
-def _batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`itertools.batched`, which Python 3.11 lacks."""
-    rest = iter(values)
-    while some := list(islice(rest, size)):
-        yield some
+    return rows
 
 
 def _of_cifar(source: str, raw: Mapping[str, bytes], size: int | None) -> Pictures:
