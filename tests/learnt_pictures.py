@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mlapi.algorithms.cnn import ConvolutionalNetwork
 from tests.conftest import ROOT
+
+ACROSS_OR_DOWN = Path(__file__).with_name("across_or_down.onnx")
+"""The `network_` of a ConvolutionalNetwork(width=3, epochs=15, flip=False, random_state=0) that was fitted to
+`drawn(2000, (8, 8, 1))`."""
 
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10-images.tar.gz"
 
@@ -26,6 +32,21 @@ def drawn(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> tuple[ND
         else:
             picture[random.integers(height)] += 130
     return X, np.array(["across", "down"])[y]
+
+
+def across_or_down() -> ConvolutionalNetwork:
+    """Fitted, as it is after its pickle was read: without PyTorch."""
+    made = ConvolutionalNetwork()
+    made.__setstate__(
+        {
+            **made.get_params(),
+            "shape_": (8, 8, 1),
+            "n_features_in_": 64,
+            "classes_": np.array(["across", "down"]),
+            "network_": ACROSS_OR_DOWN.read_bytes(),
+        }
+    )
+    return made
 
 
 def cifar(count: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -23,8 +23,8 @@ from mlapi.algorithms.cnn import ALGORITHM, ConvolutionalNetwork  # noqa: E402
 from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION  # noqa: E402
 from mlapi.errors import RecipeError  # noqa: E402
 from mlapi.inventory import names_in  # noqa: E402
-from mlapi.networks import export, fitting  # noqa: E402
-from mlapi.networks.augmentation import Augmentation  # noqa: E402
+from mlapi.networks import export, fitting, learner, schedule  # noqa: E402
+from mlapi.networks.augmentation import Augmentation, normalized  # noqa: E402
 from mlapi.networks.onnx_file import onnx_file  # noqa: E402
 from mlapi.networks.plan import Progress  # noqa: E402
 from mlapi.networks.residual import ResidualNetwork, folded, rounded  # noqa: E402
@@ -244,6 +244,22 @@ def test_the_best_epoch_is_kept() -> None:
 
     accuracies = [entry["validation_accuracy"] for entry in network.history_]
     assert accuracies[-1] < max(accuracies) == network.score(some, wrong)
+
+
+def test_large_pictures_are_computed_with_in_small_lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    lots: list[int] = []
+
+    def noting(pictures: Any, mean: Any, std: Any) -> Any:
+        lots.append(len(pictures))
+        return normalized(pictures, mean, std)
+
+    monkeypatch.setattr(learner, "normalized", noting)
+    monkeypatch.setattr(schedule, "_PIXELS", 10 * 12 * 12)
+    monkeypatch.setattr(learner, "_WHITENED_NUMBERS", 20 * 4 * 12 * 12 * 3)
+
+    small(epochs=1).fit(X, Y, validation=(MORE_X, MORE_Y))
+
+    assert (lots[0], max(lots[1:])) == (20, 10)
 
 
 def test_validation_knows_no_other_classes() -> None:

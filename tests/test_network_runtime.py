@@ -1,8 +1,4 @@
-"""A network's answers without PyTorch: in threads, after a fork, from a pickle.
-
-across_or_down.onnx is the `network_` of a ConvolutionalNetwork(width=3, epochs=15, flip=False,
-random_state=0) that was fitted to `drawn(2000, (8, 8, 1))`.
-"""
+"""A network's answers without PyTorch: in threads, after a fork, from a pickle."""
 
 import multiprocessing
 import os
@@ -10,18 +6,17 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlapi.algorithms.cnn import ConvolutionalNetwork
 from mlapi.networks.runtime import CHUNK, Runtime
-from mlapi.networks.schedule import Schedule, rate, schedule
+from mlapi.networks.schedule import Schedule, rate, schedule, together
 from tests.conftest import ROOT
-from tests.learnt_pictures import drawn
+from tests.learnt_pictures import ACROSS_OR_DOWN as FILE
+from tests.learnt_pictures import across_or_down, drawn
 
-FILE = Path(__file__).with_name("across_or_down.onnx")
 SHAPE = (8, 8, 1)
 X, Y = drawn(100, SHAPE, seed=1)
 
@@ -29,17 +24,7 @@ X, Y = drawn(100, SHAPE, seed=1)
 @pytest.fixture
 def network() -> ConvolutionalNetwork:
     """As it is after its pickle was read."""
-    made = ConvolutionalNetwork()
-    made.__setstate__(
-        {
-            **made.get_params(),
-            "shape_": SHAPE,
-            "n_features_in_": 64,
-            "classes_": np.array(["across", "down"]),
-            "network_": FILE.read_bytes(),
-        }
-    )
-    return made
+    return across_or_down()
 
 
 def test_it_answers_pictures_and_flat_rows_of_any_type(network: ConvolutionalNetwork) -> None:
@@ -124,6 +109,11 @@ def test_few_pictures_make_small_batches_and_more_epochs(
     assert schedule(pictures, epochs=None, batch_size=1000, budget=None) == Schedule(batch, steps, epochs)
     assert schedule(pictures, epochs=7, batch_size=1000, budget=None).epochs == 7
     assert schedule(pictures, epochs=None, batch_size=1000, budget=9).epochs == 200
+
+
+@pytest.mark.parametrize(("side", "count"), [(32, 4096), (64, 1024), (256, 64), (4096, 2)])
+def test_of_large_pictures_fewer_are_computed_with_at_once(side: int, count: int) -> None:
+    assert together((side, side, 3)) == count
 
 
 def test_a_training_is_over_when_its_steps_or_its_time_are() -> None:

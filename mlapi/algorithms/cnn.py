@@ -231,7 +231,12 @@ ALGORITHM = Algorithm(
             tasks=_IMAGES,
         ),
         "batch_size": Parameter(
-            1000, "The most pictures in a step.", int, minimum=2, maximum=100_000, tasks=_IMAGES
+            1000,
+            "The most pictures in a step; of large ones fewer.",
+            int,
+            minimum=2,
+            maximum=100_000,
+            tasks=_IMAGES,
         ),
         "learning_rate": Parameter(
             11.5, "The highest, for 1,024 pictures.", float, minimum=0, above=True, tasks=_IMAGES

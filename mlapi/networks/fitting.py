@@ -1,7 +1,7 @@
 """Pictures and a plan -> a network: epochs and steps within a time, checkpoints, and the best of the states.
 
 One seed gives one network where the epochs are told, on a processor, with one number of threads; a graphics
-card adds in whatever order it likes.
+card may add in another order.
 """
 
 import math
@@ -17,7 +17,7 @@ from mlapi.networks.averaging import EVERY
 from mlapi.networks.checkpoint import Checkpoint, digest
 from mlapi.networks.learner import Learner
 from mlapi.networks.plan import Labeled, Plan, Progress, Trained, Watch
-from mlapi.networks.schedule import schedule
+from mlapi.networks.schedule import schedule, together
 
 _WATCH_S, _CHECKPOINT_S = 0.25, 180
 """Seconds between two reports, and between two checkpoints within an epoch."""
@@ -96,8 +96,9 @@ class Training:
         self._began = time.monotonic()
         self._before_s = self._step_s = 0.0
         self._plan, self._validation, self._probes = plan, validation, probes
+        batch_size = min(plan.batch_size, together(data.shape))
         self._schedule = schedule(
-            len(data.labels), epochs=plan.epochs, batch_size=plan.batch_size, budget=plan.budget
+            len(data.labels), epochs=plan.epochs, batch_size=batch_size, budget=plan.budget
         )
         self._learner = Learner(data, plan, classes=classes, batch=self._schedule.batch)
         self._course = Course()

@@ -18,15 +18,17 @@ from mlapi.networks.export import Exported, exported
 from mlapi.networks.optimizer import optimizer, set_rate
 from mlapi.networks.plan import Labeled, Plan, Shape
 from mlapi.networks.residual import ResidualNetwork
+from mlapi.networks.schedule import together
 
-_WHITENED = 1000
-"""Pictures that the first layer's filters are made of: a million patches, where they have 32 pixels."""
+_WHITENED, _WHITENED_NUMBERS = 1000, 1 << 24
+"""Pictures that the first layer's filters are made of (a million patches, where they have 32 pixels), and the
+numbers in all patches: of large pictures fewer do, and a thousand would take gigabytes."""
 
 _BIAS_EPOCHS = 3
 """After these the first layer stays as it is, and no gradient is computed for it."""
 
 _ASKED = 1000
-"""Pictures at once where only answers are wanted."""
+"""Pictures at once where only answers are wanted; of large ones fewer."""
 
 
 class Learner:
@@ -80,8 +82,9 @@ class Learner:
         """The share of right answers, as they are while training: before the network is exported."""
         self._network.eval()
         right = 0
-        for start in range(0, len(data.labels), _ASKED):
-            some = slice(start, start + _ASKED)
+        count = min(_ASKED, together(data.shape))
+        for start in range(0, len(data.labels), count):
+            some = slice(start, start + count)
             pictures = normalized(self._tensor(data.pictures[some]), self._mean, self._std)
             with torch.inference_mode(), autocast(self._device):
                 found = self._network(pictures).argmax(1)
@@ -127,7 +130,7 @@ class Learner:
         with torch.random.fork_rng(devices=[]):  # the caller's own chance stays as it was
             torch.manual_seed(self._plan.random_state)
             network = ResidualNetwork(shape, classes, self._plan.width)
-        some = self._pictures[:: math.ceil(len(self._pictures) / _WHITENED)]
+        some = self._pictures[:: math.ceil(len(self._pictures) / _whitened(network, shape))]
         network.whiten(normalized(some, self._mean, self._std).cpu())
         network.to(self._device, memory_format=torch.channels_last)
         return network
@@ -135,6 +138,13 @@ class Learner:
     def _tensor(self, values: NDArray[Any]) -> Any:
         # PyTorch warns of arrays that it could not write to.
         return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(self._device)
+
+
+def _whitened(network: ResidualNetwork, shape: Shape) -> int:
+    """How many pictures of a shape the first layer's filters are made of."""
+    layer = network.whitening
+    overlap = math.prod(k / s for k, s in zip(layer.kernel_size, layer.stride, strict=True))
+    return min(_WHITENED, max(1, int(_WHITENED_NUMBERS / (math.prod(shape) * overlap))))
 
 
 def moments(pictures: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from mlapi.networks.plan import Shape
+
 _PEAK, _FIRST, _LAST = 0.23, 0.2, 0.07
 """The learning rate rises from a fifth to the whole in this share of the training, then falls to the last.
 
@@ -16,6 +18,9 @@ _MOST_EPOCHS = 200
 
 _LEAST_BATCH, _STEPS_PER_EPOCH = 16, 25
 """Few pictures make small batches, so that there are steps enough."""
+
+_PIXELS = 1 << 22
+"""At once: a thousand pictures of 64 pixels, 64 of 256."""
 
 _DEAR, _LATE = 0.03, 0.8
 """Validation takes no more than this share of the time, until the training is late."""
@@ -49,6 +54,11 @@ def schedule(pictures: int, *, epochs: int | None, batch_size: int, budget: floa
     if epochs is None:
         epochs = max(_EPOCHS, math.ceil(_STEPS / steps)) if budget is None else _MOST_EPOCHS
     return Schedule(batch, steps, epochs, budget)
+
+
+def together(shape: Shape) -> int:
+    """How many pictures of a shape are learned from, or asked about, at once at most."""
+    return max(2, _PIXELS // (shape[0] * shape[1]))
 
 
 def rate(share: float) -> float:
