@@ -182,6 +182,8 @@ def breaking_changes(old: Signature, new: Signature) -> list[str]:
         found.append("rows as lists have another length or order")
     if old.target.kind != new.target.kind:
         found.append(f"the answer is of kind {new.target.kind} instead of {old.target.kind}")
+    if old.image and new.image and _is_renumbered(old.target, new.target):
+        found.append("the class numbers of /classify stand for others")
     return found
 
 
@@ -216,13 +218,24 @@ def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
         return
     if new.kind != old.kind and (old.kind, new.kind) not in _WIDER:
         yield f"{old.name} is of kind {new.kind} instead of {old.kind}"
-    if old.kind == IMAGE and (old.size, old.maximum) != (new.size, new.maximum):
+    if old.kind == IMAGE and _drawn(old) != _drawn(new):
         yield f"{old.name}, where its pixels are sent as numbers, has others"
     if old.nullable and not new.nullable:
         yield f"{old.name} may not be blank any more"
     lost = [str(word) for word in old.categories or () if word not in (new.categories or (word,))]
     if lost:
         yield f"{old.name} no longer knows {', '.join(lost[:3])}"
+
+
+def _drawn(image: Feature) -> tuple[float | None, ...]:
+    """What it takes to send a picture as numbers."""
+    return image.height, image.width, image.channels, image.minimum, image.maximum
+
+
+def _is_renumbered(old: Target, new: Target) -> bool:
+    """Whether a place among the classes, or its name, is another; further ones at the end do no harm."""
+    pairs = ((old.classes or (), new.classes or ()), (old.class_names or (), new.class_names or ()))
+    return any(after[: len(before)] != before for before, after in pairs)
 
 
 def _nullable(signature: Signature) -> frozenset[str]:

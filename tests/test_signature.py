@@ -66,6 +66,14 @@ def signature(*features: Feature, target: Target = NUMBER) -> Signature:
     return Signature(features, target)
 
 
+IMAGE = Feature("image", "image", minimum=0, maximum=255, width=6, height=6, channels=3)
+NUMBERS = "the class numbers of /classify stand for others"
+
+
+def of(*classes: str) -> Target:
+    return Target("y", "category", classes)
+
+
 X, NULLABLE = Feature("x"), Feature("x", nullable=True)
 
 
@@ -85,6 +93,14 @@ X, NULLABLE = Feature("x"), Feature("x", nullable=True)
             signature(Feature("c", "category", categories=("a",))),
             "c no longer knows b",
         ),
+        (signature(IMAGE), signature(replace(IMAGE, width=4, height=9)), "where its pixels are sent"),
+        (signature(IMAGE), signature(replace(IMAGE, minimum=-1)), "where its pixels are sent"),
+        (
+            signature(IMAGE, target=of("cat", "dog")),
+            signature(IMAGE, target=of("bat", "cat", "dog")),
+            NUMBERS,
+        ),
+        (signature(IMAGE, target=of("cat", "dog")), signature(IMAGE, target=of("cat")), NUMBERS),
     ],
 )
 def test_what_would_break_a_caller_is_named(old: Signature, new: Signature, change: str) -> None:
@@ -101,6 +117,9 @@ def test_what_would_break_a_caller_is_named(old: Signature, new: Signature, chan
             signature(Feature("c", "category", categories=("a",))),
             signature(Feature("c", "category", categories=("a", "b"))),
         ),
+        (signature(IMAGE, target=of("cat")), signature(IMAGE, target=of("cat", "dog"))),
+        (signature(X, target=of("cat", "dog")), signature(X, target=of("bat", "cat", "dog"))),
+        (signature(IMAGE), signature(replace(IMAGE, mean=(0, 0, 0), std=(1, 1, 1)))),
     ],
 )
 def test_what_takes_all_that_it_took_breaks_nobody(old: Signature, new: Signature) -> None:
