@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mlapi.artifact import check_files, read_manifest
 from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
 from mlapi.inspection import look
 from mlapi.loading import load_model
-from mlapi.manifest import MODEL, Manifest
+from mlapi.manifest import MODEL, NETWORK, PREDICTOR, Manifest
 from mlapi.model import Model
 from mlapi.names import is_model_name
 from mlapi.settings import Settings
@@ -37,6 +37,9 @@ _CHECK_S = 0.2
 
 _LEAST_BYTES = 64 * 1024
 """What a loaded version takes beside its arrays."""
+
+_TAKES: Mapping[str, int] = {MODEL: 1, PREDICTOR: 1, NETWORK: 3}
+"""How often a file lies in memory: a network as it was read, and in a session with four bytes for two."""
 
 
 class Registry:
@@ -327,8 +330,9 @@ def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
 
 
 def _size(model: Model) -> int:
-    """About what a loaded version takes: its arrays are as large as they are in the file."""
-    return model.manifest.files[MODEL].bytes + _LEAST_BYTES
+    """About what a loaded version takes: its arrays are as large as they are in the files."""
+    files = model.manifest.files
+    return _LEAST_BYTES + sum(times * files[name].bytes for name, times in _TAKES.items() if name in files)
 
 
 def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:

@@ -19,12 +19,13 @@ from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.artifact import SIGNATURE, read_manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
-from mlapi.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, Manifest
+from mlapi.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Manifest
 from mlapi.model import Model
 from mlapi.registry import Registry
 from mlapi.store import Folder
 from mlapi.trust import Trust
 from tests.conftest import publish_fitted, replace_file, trusting
+from tests.learnt_pictures import across_or_down, drawn
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 
@@ -398,7 +399,8 @@ def test_golden_rows_that_are_not_reproduced_break_a_version(tmp_path: Path) -> 
 def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) -> None:
     for version in range(1, 7):
         line(tmp_path, version)
-    size = read_manifest(tmp_path / "line" / "1", trusting()).files[MODEL].bytes
+    files = read_manifest(tmp_path / "line" / "1", trusting()).files
+    size = files[MODEL].bytes + files[PREDICTOR].bytes
     registry = open_registry(tmp_path, on_demand_bytes=2 * (size + 64 * 1024))
     assert sorted(number for _, number in registry.snapshot.loaded) == [1, 6]
 
@@ -406,6 +408,19 @@ def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) ->
 
     assert answers == [2, 3, 4, 2]
     assert len(registry._on_demand._models) == 2
+
+
+def test_a_network_counts_as_it_lies_in_memory(tmp_path: Path) -> None:
+    X = pd.DataFrame(drawn(40, (8, 8, 1))[0].reshape(40, 64)).add_prefix("p")
+    for _ in range(5):
+        files = publish_fitted(tmp_path, "bars", across_or_down(), X).files
+    without_sessions = sum(files[name].bytes for name in (MODEL, PREDICTOR, NETWORK)) + 64 * 1024
+    registry = open_registry(tmp_path, on_demand_bytes=2 * without_sessions)
+
+    for version in (2, 3, 4):
+        registry.get("bars", str(version))
+
+    assert list(registry._on_demand._models) == [("bars", 4)]
 
 
 def test_a_version_with_more_than_its_manifest_lists_is_broken(tmp_path: Path) -> None:
