@@ -34,6 +34,9 @@ REPORT = "report.html"
 PINNED = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
 """The packages whose versions can change a model's answers."""
 
+_FOR_PICTURES, _FOR_NETWORKS = "pillow", "onnxruntime"
+"""Those of models that take pictures, and of networks."""
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -103,10 +106,13 @@ def describe(draft: Draft, number: int, files: Mapping[str, File], tolerance: fl
 
 
 def differences(manifest: Manifest) -> Iterator[str]:
-    """Which pinned packages are here in another version than where it was trained, in words."""
-    for package in PINNED:
+    """Which packages that matter to it are here in another version than where it was trained, in words.
+
+    One that an older manifest does not tell of is not known to be another.
+    """
+    for package in _mattering(manifest):
         trained, here = manifest.environment.get(package), _installed(package)
-        if trained != here:
+        if trained not in (None, here):
             yield f"{package} {here} instead of {trained}"
 
 
@@ -143,8 +149,16 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
         "mlapi": installed("mlapi"),
-        **{package: _installed(package) for package in PINNED},
+        **{package: _installed(package) for package in (*PINNED, _FOR_PICTURES, _FOR_NETWORKS)},
     }
+
+
+def _mattering(manifest: Manifest) -> Iterator[str]:
+    yield from PINNED
+    if manifest.signature.image is not None:
+        yield _FOR_PICTURES
+    if NETWORK in manifest.files:
+        yield _FOR_NETWORKS
 
 
 @cache  # a look takes a millisecond, and what was imported once does not change in a process

@@ -22,7 +22,10 @@ from sklearn.svm import SVC, SVR
 
 from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
+from mlapi.manifest import NETWORK
 from tests.conftest import AppFactory, changes_in, classes_of
+from tests.learnt_pictures import across_or_down, drawn
+from training.picture_golden import SINGLE
 from training.registration import register
 
 IRIS = datasets.load_iris(as_frame=True)
@@ -69,6 +72,15 @@ def test_any_estimator_is_served_as_it_predicts(
     rows = IRIS.data.to_numpy()[::7]
     answer = client.post("/predict/mine", json={"X": rows.tolist()}).get_json()
     np.testing.assert_allclose(answer["prediction"], estimator.predict(rows), rtol=1e-9)
+
+
+def test_a_network_may_be_off_by_what_float32_leaves_open(files: tuple[Path, Path]) -> None:
+    X, _ = drawn(40, (8, 8, 1))
+
+    manifest = try_to_register(files, across_or_down(), pd.DataFrame(X.reshape(40, 64)).add_prefix("p"))
+
+    assert SINGLE <= manifest.tolerance <= 1e-3
+    assert NETWORK in manifest.files
 
 
 def test_columns_are_put_in_the_estimators_order_and_others_ignored(files: tuple[Path, Path]) -> None:

@@ -8,6 +8,7 @@ import math
 import re
 import warnings
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mlapi.signature import Signature, Target
 from training import features
 from training.files import read
 from training.golden import golden, golden_rows
+from training.picture_golden import SINGLE
 from training.workflow import reference
 
 
@@ -92,9 +94,10 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
     columns = {name: chosen[name].to_numpy() for name in signature.names}
     batch = features.matrix(chosen) if signature.is_numeric else columns
     try:
-        return golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
+        found = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
     except Unanswerable as error:
         raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
+    return replace(found, least=SINGLE) if hasattr(_final(estimator), "network_") else found
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
