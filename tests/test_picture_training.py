@@ -182,6 +182,15 @@ def figures(card: str) -> list[str]:
     return re.findall(r'<td class="figure">[^<]*|<li><img [^>]*>|<img src="data:image/svg[^>]*>', card)
 
 
+def test_who_publishes_support_vectors_is_told_that_they_are_pictures(run: Run, folder: Path) -> None:
+    told = run("train", "--images", "shapes", "--algorithm", "svm", "--no-pictures-in-card").stdout
+
+    warning = "a support vector machine keeps pictures that it learnt from, pixel by pixel"
+    assert f"Warning: {warning}" in " ".join(told.split())
+    assert warning in manifest_of(folder).data["warnings"][-1]
+    assert "upport vector machine keeps pictures" in card_of(folder)
+
+
 def test_one_level_of_folders_is_split_with_equal_shares(run: Run, folder: Path) -> None:
     write(folder / "flat", {"": 40})
 
@@ -261,7 +270,7 @@ def test_a_version_of_pictures_is_not_trained_again_to_compare(run: Run, folder:
     done = CliRunner().invoke(cli.main, ["train", "--again", "shapes@1"])
 
     assert done.exit_code == 1
-    assert "shapes version 1 learnt from pictures, which is not compared" in done.stderr
+    assert "version 1 learnt from pictures, and only what learnt from a table is trained again" in done.stderr
 
 
 @pytest.mark.parametrize(("each", "expected"), [(15, 0), (60, 12), (400, 80), (1200, 200)])

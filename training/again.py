@@ -50,9 +50,9 @@ def train_again(
         )
     if "images" in manifest.recipe:
         raise RecipeError(
-            f"{manifest.name} version {manifest.version} learnt from pictures, which is not compared: what a "
-            f"network learns differs with the time and the processor that it has. `mlapi train --images` "
-            f"makes the next version, and judges both on the same pictures"
+            f"{manifest.name} version {manifest.version} learnt from pictures, and only what learnt from a "
+            f"table is trained again to be compared. `mlapi train --images` makes the next version, and "
+            f"judges both on the same pictures"
         )
     given = {
         **manifest.recipe,

@@ -128,6 +128,15 @@ def same_pictures(seen: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> Itera
         )
 
 
+def kept_pictures(algorithm: str) -> Iterator[str]:
+    """What a version passes on beside what it has learnt: also where the card shows no pictures."""
+    if algorithm == "svm":
+        yield (
+            "a support vector machine keeps pictures that it learnt from, pixel by pixel, and so does the "
+            "version: whoever gets it has them"
+        )
+
+
 def sizes(features: int, seen: int, held_out: int) -> Iterator[str]:
     """Too few rows to trust a figure."""
     if held_out < FEW:

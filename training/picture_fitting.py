@@ -128,7 +128,11 @@ def prepare(recipe: Recipe, pictures: Pictures, task: str) -> Prepared:
         validation=pictures.take(choosing) if len(choosing) else None,
         held_out=judged,
         split=split,
-        warnings=(*checks.imbalance(pictures.y), *checks.same_pictures(learnt.X, judged.X)),
+        warnings=(
+            *checks.imbalance(pictures.y),
+            *checks.same_pictures(learnt.X, judged.X),
+            *checks.kept_pictures(recipe.algorithm or FOR_PICTURES),
+        ),
     )
 
 
