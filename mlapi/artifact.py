@@ -8,7 +8,8 @@
         manifest.sig      by whose key, and the signature over manifest.json
         model.joblib      the fitted estimator, uncompressed
         predictor.joblib  what it compiles to, where it does (`mlapi.loading`)
-        golden.json       rows with the answers that training got
+        network.onnx      the network of an estimator that has one
+        golden.json       rows, or drawn pictures, with the answers that training got
         reference.json    statistics of the training data
         report.html       the model card, where there is one
 
