@@ -387,11 +387,11 @@ def test_the_first_layer_whitens() -> None:
 def test_moved_pictures_are_mirrored_at_the_border_and_where_told() -> None:
     pictures = torch.arange(2 * 5 * 6).reshape(2, 5, 6, 1)
     chosen, generator = torch.tensor([1, 0, 1]), torch.Generator().manual_seed(0)
-    still = Augmentation((5, 6, 1), crop=0, cutout=0)
+    still = Augmentation((5, 6, 1), crop=0, cutout=0, mix=0)
     flipped = torch.tensor([False, True, True])
 
     unmoved = still.moved(pictures, chosen, flipped, generator)
-    moved = Augmentation((5, 6, 1), crop=0.4, cutout=0).moved(pictures, chosen, flipped, generator)
+    moved = Augmentation((5, 6, 1), crop=0.4, cutout=0, mix=0).moved(pictures, chosen, flipped, generator)
 
     assert torch.equal(unmoved, torch.stack([pictures[1], pictures[0].flip(1), pictures[1].flip(1)]))
     padded = np.pad(unmoved.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
@@ -403,12 +403,29 @@ def test_moved_pictures_are_mirrored_at_the_border_and_where_told() -> None:
 def test_a_hole_is_cut_into_each_picture() -> None:
     pictures = torch.ones(500, 3, 8, 8)
 
-    pierced = Augmentation((8, 8, 3), crop=0, cutout=0.5).pierced(pictures, torch.Generator())
+    pierced = Augmentation((8, 8, 3), crop=0, cutout=0.5, mix=0).pierced(pictures, torch.Generator())
 
     missing = (pierced == 0).sum((2, 3))
     assert missing.min() >= 1
     assert missing.max() == 16
     assert torch.equal(missing[:, 0], missing[:, 1])
+
+
+def test_a_part_of_another_is_pasted_into_some_pictures() -> None:
+    pictures = torch.arange(1000).reshape(-1, 1, 1, 1).expand(1000, 8, 6, 3)
+
+    mixed, partners, own = Augmentation((8, 6, 3), crop=0, cutout=0, mix=0.5).mixed(
+        pictures, torch.Generator()
+    )
+
+    foreign = mixed[..., 0] != pictures[..., 0]
+    where = foreign.any((1, 2))
+    assert torch.equal(mixed[..., 0], torch.where(foreign, partners[:, None, None], pictures[..., 0]))
+    torch.testing.assert_close(own[where], 1 - foreign[where].float().mean((1, 2)))
+    assert 0.35 < where.float().mean() < 0.5, "a part may be smaller than a pixel"
+    for picture in foreign[where][:50]:
+        rows, columns = picture.any(1), picture.any(0)
+        assert torch.equal(picture, rows[:, None] & columns), "a rectangle"
 
 
 def test_what_it_pickles_is_declared_and_answers_the_same(fitted: ConvolutionalNetwork) -> None:

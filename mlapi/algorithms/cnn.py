@@ -44,8 +44,9 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         learning_rate: float = 11.5,
         weight_decay: float = 0.0153,
         label_smoothing: float = 0.2,
-        crop: float = 0.0625,
-        cutout: float = 0.0,
+        crop: float = 0.125,
+        cutout: float = 0.25,
+        mix: float = 0.5,
         flip: bool = True,
         width: int = 64,
         random_state: Any = None,
@@ -59,6 +60,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.label_smoothing = label_smoothing
         self.crop = crop
         self.cutout = cutout
+        self.mix = mix
         self.flip = flip
         self.width = width
         self.random_state = random_state
@@ -257,7 +259,7 @@ ALGORITHM = Algorithm(
             tasks=_IMAGES,
         ),
         "crop": Parameter(
-            0.0625,
+            0.125,
             "How far pictures are moved at most, as a share of their sides.",
             float,
             minimum=0,
@@ -265,8 +267,16 @@ ALGORITHM = Algorithm(
             tasks=_IMAGES,
         ),
         "cutout": Parameter(
-            0.0,
+            0.25,
             "How large a hole pictures get, as a share of their sides.",
+            float,
+            minimum=0,
+            maximum=1,
+            tasks=_IMAGES,
+        ),
+        "mix": Parameter(
+            0.5,
+            "The share of pictures that get a part of another, and of its class.",
             float,
             minimum=0,
             maximum=1,

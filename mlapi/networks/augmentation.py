@@ -1,4 +1,4 @@
-"""Pictures as they are trained on: moved, mirrored, with a hole, normalized; never the same twice."""
+"""Pictures as they are trained on: moved, mirrored, mixed, with a hole, normalized; never the same twice."""
 
 from typing import Any
 
@@ -8,13 +8,15 @@ from mlapi.networks.plan import Shape
 
 
 class Augmentation:
-    """`crop` and `cutout` are shares of a side: how far pictures are moved at most, how large the hole is."""
+    """`crop` and `cutout` are shares of a side: how far pictures are moved at most, how large the hole is.
+    `mix` is the share of pictures that get a part of another."""
 
-    def __init__(self, shape: Shape, *, crop: float, cutout: float) -> None:
+    def __init__(self, shape: Shape, *, crop: float, cutout: float, mix: float) -> None:
         sides = shape[:2]
         self._reach = [min(round(crop * side), side - 1) for side in sides]
         self._hole = [round(cutout * side) for side in sides]
         self._sides = sides
+        self._mix = mix
 
     def moved(self, pictures: Any, chosen: Any, flipped: Any, generator: Any) -> Any:
         """The chosen pictures (n, height, width, channels), moved; what is missing is mirrored."""
@@ -26,6 +28,21 @@ class Augmentation:
             rows.to(device)[:, :, None],
             columns.to(device)[:, None, :],
         ]
+
+    def mixed(self, pictures: Any, generator: Any) -> tuple[Any, Any, Any]:
+        """Pictures (n, height, width, channels), some with a rectangle of another (CutMix, arXiv 1905.04899).
+
+        Returns with them whose part each has, and the share of each that is its own.
+        """
+        count = len(pictures)
+        partners = torch.randperm(count, generator=generator)
+        given, chance = torch.rand((2, count), generator=generator)
+        lengths = given.sqrt() * (chance < self._mix)  # so that areas are spread evenly
+        rows, columns = (self._part(axis, lengths, generator) for axis in (0, 1))
+        foreign = rows[:, :, None] & columns[:, None, :]
+        own = 1 - foreign.float().mean((1, 2))
+        place = foreign[..., None].to(pictures.device)
+        return torch.where(place, pictures[partners.to(pictures.device)], pictures), partners, own
 
     def pierced(self, pictures: Any, generator: Any) -> Any:
         """Normalized pictures (n, channels, height, width), a rectangle of each set to the mean."""
@@ -47,6 +64,12 @@ class Augmentation:
         start = torch.randint(1 - hole, side, (count, 1), generator=generator)
         place = torch.arange(side)
         return (place >= start) & (place < start + hole)
+
+    def _part(self, axis: int, lengths: Any, generator: Any) -> Any:
+        """Which pixels a part of such lengths covers, its middle anywhere."""
+        side = self._sides[axis]
+        middle = torch.rand(len(lengths), generator=generator)[:, None] * side
+        return (torch.arange(side) + 0.5 - middle).abs() < lengths[:, None] * side / 2
 
 
 def normalized(pictures: Any, mean: Any, std: Any) -> Any:

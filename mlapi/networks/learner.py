@@ -27,6 +27,9 @@ numbers in all patches: of large pictures fewer do, and a thousand would take gi
 _BIAS_EPOCHS = 3
 """After these the first layer stays as it is, and no gradient is computed for it."""
 
+_UNMIXED = 0.9
+"""In the last tenth of a training pictures are not mixed: it ends with what it will be asked."""
+
 _ASKED = 1000
 """Pictures at once where only answers are wanted; of large ones fewer."""
 
@@ -42,7 +45,7 @@ class Learner:
         self._pictures, self._labels = self._tensor(data.pictures), self._tensor(data.labels)
         self._generator = torch.Generator().manual_seed(plan.random_state)
         self._flips = (torch.rand(len(data.labels), generator=self._generator) < 0.5) & plan.flip
-        self._augmentation = Augmentation(data.shape, crop=plan.crop, cutout=plan.cutout)
+        self._augmentation = Augmentation(data.shape, crop=plan.crop, cutout=plan.cutout, mix=plan.mix)
         self._network = self._first_network(data.shape, classes)
         self._average = Average(self._network)
         self._optimizer = optimizer(self._network, batch, plan.learning_rate, plan.weight_decay)
@@ -58,19 +61,20 @@ class Learner:
     def step(self, epoch: int, place: int, share: float) -> float:
         """Learn from the next pictures of this epoch; returns the rate, as a share of the highest."""
         chosen = self._order[place * self._batch : (place + 1) * self._batch]
-        pictures = self._varied(chosen)
+        pictures, partners, own = self._varied(chosen, share)
         labels = self._labels[chosen.to(self._device)]
+        others = labels[partners.to(self._device)]
         used = set_rate(self._optimizer, share)
         self._network.whitening.bias.requires_grad = epoch <= _BIAS_EPOCHS
         self._network.train()
         with autocast(self._device):
             logits = self._network(pictures).float()
-        smoothing = self._plan.label_smoothing
-        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+        own = own.to(self._device)
+        loss = (own * self._losses(logits, labels) + (1 - own) * self._losses(logits, others)).sum()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
-        right = (logits.argmax(1) == labels).sum()
+        right = (logits.argmax(1) == torch.where(own >= 0.5, labels, others)).sum()
         self.sums += torch.stack([loss.detach(), right, right.new_tensor(len(chosen))]).double()
         return used
 
@@ -122,9 +126,18 @@ class Learner:
         self._flips, self._order = state["flips"], state["order"]
         self.sums.copy_(state["sums"])
 
-    def _varied(self, chosen: Any) -> Any:
-        pictures = self._augmentation.moved(self._pictures, chosen, self._flips[chosen], self._generator)
-        return self._augmentation.pierced(normalized(pictures, self._mean, self._std), self._generator)
+    def _losses(self, logits: Any, labels: Any) -> Any:
+        smoothing = self._plan.label_smoothing
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+
+    def _varied(self, chosen: Any, share: float) -> tuple[Any, Any, Any]:
+        """The chosen pictures as the network gets them, and with whom and how much each is mixed."""
+        how = self._augmentation
+        pictures = how.moved(self._pictures, chosen, self._flips[chosen], self._generator)
+        partners, own = torch.arange(len(chosen)), torch.ones(len(chosen))
+        if share < _UNMIXED and self._plan.mix:
+            pictures, partners, own = how.mixed(pictures, self._generator)
+        return how.pierced(normalized(pictures, self._mean, self._std), self._generator), partners, own
 
     def _first_network(self, shape: Shape, classes: int) -> ResidualNetwork:
         with torch.random.fork_rng(devices=[]):  # the caller's own chance stays as it was

@@ -36,6 +36,7 @@ class Plan:
     label_smoothing: float
     crop: float
     cutout: float
+    mix: float
     flip: bool
     width: int
     random_state: int
