@@ -39,7 +39,10 @@ pytestmark = [pytest.mark.vision, pytest.mark.usefixtures("one_torch_thread")]
 
 
 def small(**changed: Any) -> ConvolutionalNetwork:
-    return ConvolutionalNetwork(**{"epochs": 3, "width": 4, "random_state": 0} | changed)
+    """Quick, and with pictures as they are: what makes long trainings better makes short ones worse."""
+    return ConvolutionalNetwork(
+        **{"epochs": 3, "width": 4, "crop": 0.0625, "cutout": 0.0, "mix": 0.0, "random_state": 0} | changed
+    )
 
 
 @pytest.fixture(scope="module")
@@ -422,7 +425,7 @@ def test_a_part_of_another_is_pasted_into_some_pictures() -> None:
     where = foreign.any((1, 2))
     assert torch.equal(mixed[..., 0], torch.where(foreign, partners[:, None, None], pictures[..., 0]))
     torch.testing.assert_close(own[where], 1 - foreign[where].float().mean((1, 2)))
-    assert 0.35 < where.float().mean() < 0.5, "a part may be smaller than a pixel"
+    assert 0.4 < where.float().mean() < 0.55, "a part may be smaller than a pixel"
     for picture in foreign[where][:50]:
         rows, columns = picture.any(1), picture.any(0)
         assert torch.equal(picture, rows[:, None] & columns), "a rectangle"
@@ -484,7 +487,7 @@ class Lines(ConvolutionalNetwork):
         return 1, self.n_features_in_, 1
 
 
-LINES = Lines(epochs=10, width=4, crop=0.0, flip=False, random_state=0)
+LINES = Lines(epochs=10, width=4, crop=0.0, cutout=0.0, mix=0.0, flip=False, random_state=0)
 
 
 @parametrize_with_checks([LINES])
