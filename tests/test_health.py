@@ -88,6 +88,7 @@ def test_the_index_is_a_page_for_browsers_and_data_for_others(client: FlaskClien
     assert browser.content_type.startswith("text/html")
     page = browser.get_data(as_text=True)
     assert "logistic_regression" in page
+    assert "production = 1 " in page
     assert "default-src 'none'" in browser.headers["Content-Security-Policy"]
     assert set(other.get_json()) == {"name", "version", "links"}
     assert browser.headers["Vary"] == other.headers["Vary"] == "Accept"

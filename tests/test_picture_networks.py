@@ -76,11 +76,22 @@ def test_a_network_is_trained_published_and_asked(run: Run, folder: Path) -> Non
     card = (folder / "models" / "shapes" / "1" / "report.html").read_text()
     for words in ("Loss by epoch", "Accuracy by epoch", "Learning rate by epoch", "3 epochs in"):
         assert words in card
+    assert "18 of the others, by chance, chose the best epoch" in card
     client = create_app(settings_for(folder / "models")).test_client()
     content = base64.b64encode(encoded(shape("disc", 7000))).decode()
     body = {"instances": [{"b64": content}]}
     answer = client.post("/predict/shapes?include=probabilities", json=body).get_json()
     assert sum(answer["probabilities"][0]) == pytest.approx(1)
+
+
+def test_pictures_in_a_folder_for_it_choose_the_epoch(run: Run, folder: Path) -> None:
+    write(folder / "shapes", {"val": 4})
+
+    done = run(*LINE)
+
+    assert "180 to learn from, 12 choose the epoch, 36 to judge by." in done.stdout
+    card = (folder / "models" / "shapes" / "1" / "report.html").read_text()
+    assert "12 in a folder for it, chose the best epoch" in card
 
 
 def test_a_training_that_broke_off_goes_on_to_the_same_network(

@@ -14,6 +14,7 @@ from training import plots
 from training.answers import Answers
 from training.calibration import calibration_of
 from training.picture_fitting import Fitted, judged, prepare
+from training.picture_folders import VALIDATION
 from training.pictures import Pictures, load
 from training.recipes import Recipe, make_recipe
 from training.report import Account, Gallery, Mistake, report
@@ -148,8 +149,10 @@ def _limits(draft: Draft, fitted: Fitted) -> Iterator[str]:
 
 def _divided(fitted: Fitted) -> str:
     chosen = fitted.prepared.validation
-    few = f"; {len(chosen.y):,} of the others, by chance, chose the best epoch" if chosen else ""
-    return fitted.prepared.split + few
+    if chosen is None:
+        return fitted.prepared.split
+    which = "in a folder for it" if (chosen.parts == VALIDATION).all() else "of the others, by chance"
+    return f"{fitted.prepared.split}; {len(chosen.y):,} {which}, chose the best epoch"
 
 
 def _time(fitted: Fitted, machine: str) -> str:

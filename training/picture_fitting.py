@@ -25,8 +25,9 @@ from training.progress import Progress
 from training.recipes import FOR_PICTURES, Recipe
 from training.splits import Positions, Rows, hold_out
 
-_VALIDATION, _ENOUGH, _FEWEST = 0.02, 200, 100
-"""The share of the training pictures that chooses the epoch; how many will do; too few to spare any."""
+_LEAST, _MOST, _ENOUGH, _FEWEST = 0.02, 0.1, 200, 100
+"""The share of the training pictures that chooses the epoch: the least where that is enough pictures, else
+up to the most; none where there are too few to spare any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +151,9 @@ def _choosing(
     told = pictures.parts[seen] == VALIDATION
     if told.any():
         return seen[~told], seen[told]
-    share = max(_VALIDATION, min(_ENOUGH / len(seen), _ENOUGH / (10 * _ENOUGH)))
     if len(seen) < _FEWEST:
         return seen, seen[:0]
+    share = max(_LEAST, min(_ENOUGH / len(seen), _MOST))
     try:
         learnt, choosing = hold_out(Rows(len(seen), seed, codes[seen]), share)
     except RecipeError:  # more classes than pictures to choose by
