@@ -239,14 +239,16 @@ def test_what_is_watched_and_what_is_kept_tell_the_same(monkeypatch: pytest.Monk
     assert json.loads(json.dumps(network.history_)) == network.history_
 
 
-def test_the_best_epoch_is_kept() -> None:
+def test_the_best_epoch_is_kept_and_of_those_that_nothing_tells_from_it_the_last() -> None:
     """Judged by wrong answers the best epoch is an early one, when nothing was learned yet."""
-    some, wrong = MORE_X[:10], np.where(MORE_Y[:10] == "down", "across", "down")
+    some, wrong = MORE_X[:40], np.where(MORE_Y[:40] == "down", "across", "down")
 
     network = small(epochs=12).fit(X, Y, validation=(some, wrong))
 
     accuracies = [entry["validation_accuracy"] for entry in network.history_]
-    assert accuracies[-1] < max(accuracies) == network.score(some, wrong)
+    best = max(accuracies)
+    alike = [found for found in accuracies if found >= best - np.sqrt(best * (1 - best) / len(wrong))]
+    assert accuracies[-1] < alike[-1] == network.score(some, wrong)
 
 
 def test_large_pictures_are_computed_with_in_small_lots(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,13 +193,19 @@ class Training:
             course.history[-1]["stopped"] = "epochs" if all_done else "budget"
 
     def _measure(self, share: float) -> float | None:
-        """The accuracy, where it is time for it; of two that are equal the later state is kept."""
+        """The accuracy, where it is time for it.
+
+        Of all states that are within one standard error of the best the last one is kept: it has learned the
+        longest, and the others were lucky (the one-standard-error rule, Breiman et al. 1984, section 3.4.3).
+        """
         course, data = self._course, self._validation
         if data is None or not self._schedule.validates(course.epoch, share, len(data.labels)):
             return None
         course.accuracy = self._learner.accuracy(data)
-        if course.accuracy >= course.best:
-            course.best, self._best = course.accuracy, self._learner.weights()
+        course.best = max(course.best, course.accuracy)
+        error = math.sqrt(course.best * (1 - course.best) / len(data.labels))
+        if course.accuracy >= course.best - error:
+            self._best = self._learner.weights()
         return course.accuracy
 
     def _validation_s(self) -> float:
