@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -60,6 +61,9 @@ KEY = local_key(STATE)
 threadpool_limits(
     1
 )  # threads of arithmetic that share a core wait for each other: boosting takes many times longer
+
+# A shell lets what it runs in the background ignore Ctrl-C, and so would the programs that tests press it on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
