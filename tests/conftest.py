@@ -198,6 +198,16 @@ def run(folder: Path) -> Run:
     return run
 
 
+def assert_no_training(folder: Path, words: Iterable[str], message: str) -> None:
+    """`mlapi train` with these words says in one line what is wrong, and publishes nothing in the folder."""
+    done = CliRunner().invoke(cli.main, ["train", *words])
+
+    assert done.exit_code in (1, 2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(folder.glob("models/*/*/manifest.json"))
+
+
 @pytest.fixture
 def one_torch_thread() -> Iterator[None]:
     """Two threads for small networks wait for each other where others work, too."""

@@ -1,7 +1,6 @@
 """multipart/form-data: what clients write, and what is refused."""
 
 import io
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -103,5 +102,9 @@ def test_what_follows_the_last_boundary_counts_for_nothing() -> None:
 def test_garbage_is_read_or_refused(garbage: bytes, boundary: str) -> None:
     for content in (garbage, b"--x\r\n" + garbage + b"\r\n--x--"):
         for header in (boundary, "x"):
-            with suppress(MalformedBody, TooLarge):
-                parts(f"multipart/form-data; boundary={header}", content, 3)
+            try:
+                found = parts(f"multipart/form-data; boundary={header}", content, 3)
+            except (MalformedBody, TooLarge):
+                continue
+            assert len(found) <= 3
+            assert all(part.content in content for part in found)

@@ -17,7 +17,7 @@ from mlapi.manifest import Manifest
 from mlapi.pictures import read
 from mlapi.signature import Feature
 from mlapi.training_display import Display
-from tests.conftest import Run, settings_for, trusting
+from tests.conftest import Run, assert_no_training, settings_for, trusting
 from tests.drawn import encoded, shape, write
 from training import picture_golden, recipes
 from training.picture_fitting import prepare
@@ -253,15 +253,8 @@ def test_pictures_that_are_learnt_from_and_judged_by_are_told(run: Run, folder: 
         (["--size", "16"], "Expected --data and --target, or --images, or the names of recipes."),
     ],
 )
-def test_mistakes_are_one_line_and_publish_nothing(
-    run: Run, folder: Path, words: list[str], message: str
-) -> None:
-    done = CliRunner().invoke(cli.main, ["train", *words])
-
-    assert done.exit_code in (1, 2)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not list(folder.glob("models/*/*/manifest.json"))
+def test_mistakes_are_one_line_and_publish_nothing(folder: Path, words: list[str], message: str) -> None:
+    assert_no_training(folder, words, message)
 
 
 def test_a_version_of_pictures_is_not_trained_again_to_compare(run: Run, folder: Path) -> None:

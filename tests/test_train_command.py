@@ -12,13 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import training
-from mlapi import cli
 from mlapi.artifact import read_manifest
 from mlapi.errors import DatasetError, RecipeError
-from tests.conftest import STATE, Run, trusting
+from tests.conftest import STATE, Run, assert_no_training, trusting
 
 ROOT = Path(__file__).parent.parent
 
@@ -155,15 +153,8 @@ def test_a_group_is_on_one_side_and_no_feature_and_the_share_is_kept(
         (["--again", "nothing@1"], "the models folder cannot be read"),
     ],
 )
-def test_mistakes_are_one_line_and_publish_nothing(
-    run: Run, folder: Path, words: list[str], message: str
-) -> None:
-    done = CliRunner().invoke(cli.main, ["train", *words])
-
-    assert done.exit_code in (1, 2)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not list(folder.glob("models/*/*/manifest.json"))
+def test_mistakes_are_one_line_and_publish_nothing(folder: Path, words: list[str], message: str) -> None:
+    assert_no_training(folder, words, message)
 
 
 def test_a_version_is_trained_again_and_is_the_same_until_its_data_is_another(
