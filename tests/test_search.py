@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -413,6 +413,28 @@ def test_ctrl_c_before_anything_was_scored_stops_the_program(search: Search) -> 
     assert err.splitlines()[-1] == "KeyboardInterrupt"
     assert err.count("Traceback (most recent call last)") == 1
     assert_nothing_is_left(search)
+
+
+class Interrupted(Engine):
+    """Ctrl-C comes while its fits are ended."""
+
+    def run(self, *given: Any, **named: Any) -> Generator[Any, None, None]:
+        try:
+            yield from super().run(*given, **named)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_ctrl_c_while_the_first_ends_the_fits_stops_the_program() -> None:
+    def interrupt(tried: Tried) -> None:
+        if tried.done:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        tune(contest(), Interrupted(workers=1), SVM, {}, progress=interrupt)
+    assert tune(contest(), HERE, SVM, {}, progress=interrupt).stopped == "interrupt"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_folds_may_be_of_any_kind() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlapi.algorithms.declaration import Algorithm, Parameters
 from mlapi.errors import reason
-from training.engine import Engine, one_core
+from training.engine import Engine, interrupts_counted, one_core
 from training.evaluate import is_worse
 from training.scoring import NEED_PROBABILITIES, score
 
@@ -170,20 +170,21 @@ def play(board: Board, engine: Engine, *, deadline: float, small: bool, progress
     The first one is finished whatever the time. Little work stays in this process.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C came before any trial had a score.
+        KeyboardInterrupt: Ctrl-C came before any trial had a score, or twice.
     """
     here = not engine.is_remote and (engine.workers == 1 or small)
     progress(board.tried())
-    try:
-        with closing(engine.run(_fit, board.contest, _jobs(board, engine, deadline), here=here)) as fits:
-            for fit in fits:
-                if fit is not None:
-                    board.add(fit)
-                    progress(board.tried())
-    except KeyboardInterrupt:
-        if board.best is None:
-            raise
-        return "interrupt"
+    with interrupts_counted() as interrupts:
+        try:
+            with closing(engine.run(_fit, board.contest, _jobs(board, engine, deadline), here=here)) as fits:
+                for fit in fits:
+                    if fit is not None:
+                        board.add(fit)
+                        progress(board.tried())
+        except KeyboardInterrupt:
+            if board.best is None or interrupts() > 1:
+                raise
+            return "interrupt"
     return "done" if board.done == len(board.trials) else "budget"
 
 

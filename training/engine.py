@@ -7,6 +7,7 @@ threads and signals; knows nothing of models or of what is searched for.
 import logging
 import signal
 import socket
+import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from functools import lru_cache
 from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -167,6 +169,30 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def interrupts_counted() -> Iterator[Callable[[], int]]:
+    """How often Ctrl-C came within.
+
+    A second one may come while the first still ends processes: what is caught then looks like one of them.
+    """
+    came = 0
+    before = signal.getsignal(signal.SIGINT)
+
+    def count(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came += 1
+        before(number, frame)  # type: ignore[operator]
+
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield lambda: 0  # it is not raised here, or is ours to leave alone
+        return
+    signal.signal(signal.SIGINT, count)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _call(function: Callable[[Any, Any], Any], place: Any, call: Any) -> Any:

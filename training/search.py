@@ -87,7 +87,7 @@ def compare(
 
     Raises:
         RecipeError: None of them can be fitted.
-        KeyboardInterrupt: Ctrl-C before the first had a score; later, what has one is kept.
+        KeyboardInterrupt: Ctrl-C before the first had a score, or twice; else what has one is kept.
     """
     started = time.monotonic()
     task = contest.task
@@ -129,7 +129,7 @@ def tune(  # noqa: PLR0913 - each a choice of its own
 
     Raises:
         RecipeError: No trial can be fitted.
-        KeyboardInterrupt: Ctrl-C before trial 0 was done; later, the best so far is kept.
+        KeyboardInterrupt: Ctrl-C before trial 0 was done, or twice; else the best so far is kept.
     """
     started = time.monotonic()
     board = Board(contest, _draw(contest, algorithm, given, seed=seed, count=trials))
