@@ -177,17 +177,17 @@ def interrupts_counted() -> Iterator[Callable[[], int]]:
 
     A second one may come while the first still ends processes: what is caught then looks like one of them.
     """
-    came = 0
-    before = signal.getsignal(signal.SIGINT)
+    came, before = 0, signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield lambda: 0  # it is not raised here
+        return
+    react: Callable[[int, FrameType | None], object] = before
 
     def count(number: int, frame: FrameType | None) -> None:
         nonlocal came
         came += 1
-        before(number, frame)  # type: ignore[operator]
+        react(number, frame)
 
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield lambda: 0  # it is not raised here, or is ours to leave alone
-        return
     signal.signal(signal.SIGINT, count)
     try:
         yield lambda: came

@@ -47,8 +47,9 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         crop: float = 0.125,
         cutout: float = 0.25,
         mix: float = 0.5,
+        neighborhood: float = 0.005,
         flip: bool = True,
-        width: int = 64,
+        width: int = 32,
         random_state: Any = None,
     ) -> None:
         self.shape = shape
@@ -61,6 +62,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.crop = crop
         self.cutout = cutout
         self.mix = mix
+        self.neighborhood = neighborhood
         self.flip = flip
         self.width = width
         self.random_state = random_state
@@ -282,12 +284,24 @@ ALGORITHM = Algorithm(
             maximum=1,
             tasks=_IMAGES,
         ),
+        "neighborhood": Parameter(
+            0.005,
+            "How far around its weights, as a share of them, a network avoids a higher loss.",
+            float,
+            minimum=0,
+            maximum=1,
+            tasks=_IMAGES,
+        ),
         "flip": Parameter(
-            True, "Whether pictures are mirrored, which letters and digits must not be.", bool, tasks=_IMAGES
+            True,
+            "Whether a picture and its mirror image are the same, as they are not with letters and digits: "
+            "the network learns from either, and answers with the mean for both.",
+            bool,
+            tasks=_IMAGES,
         ),
         "width": Parameter(
-            64,
-            "Channels of the first convolutions; the others have four times as many.",
+            32,
+            "How wide the network is: its convolutions have 1.5, 4 and 8 times as many channels.",
             int,
             minimum=1,
             maximum=1024,

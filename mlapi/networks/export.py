@@ -69,7 +69,7 @@ def exported(
 
 def _probabilities(network: ResidualNetwork, pictures: Any) -> NDArray[np.float32]:
     with torch.inference_mode():
-        return network(pictures).softmax(1).numpy()  # type: ignore[no-any-return]
+        return network.probabilities(pictures).numpy()  # type: ignore[no-any-return]
 
 
 def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:

@@ -4,7 +4,7 @@ One step after the other, each told how much of the training is done; when to st
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from mlapi.networks.augmentation import Augmentation, normalized
 from mlapi.networks.averaging import Average
 from mlapi.networks.device import autocast, device
 from mlapi.networks.export import Exported, exported
+from mlapi.networks.neighborhood import uphill
 from mlapi.networks.optimizer import optimizer, set_rate
 from mlapi.networks.plan import Labeled, Plan, Shape
 from mlapi.networks.residual import ResidualNetwork
@@ -27,11 +28,25 @@ numbers in all patches: of large pictures fewer do, and a thousand would take gi
 _BIAS_EPOCHS = 3
 """After these the first layer stays as it is, and no gradient is computed for it."""
 
-_UNMIXED = 0.9
-"""In the last tenth of a training pictures are not mixed: it ends with what it will be asked."""
+_LOOKED_AT = 0.25
+"""The share of a step's pictures that says where uphill is: few do it as well, or better, and cost less."""
 
 _ASKED = 1000
 """Pictures at once where only answers are wanted; of large ones fewer."""
+
+
+class Lot(NamedTuple):
+    """The pictures of one step, their labels, those of the pictures that they got a part of, and how much of
+    each picture is its own."""
+
+    pictures: Any
+    labels: Any
+    others: Any
+    own: Any
+
+    def first(self, count: int) -> "Lot":
+        """So many of them."""
+        return Lot(*(values[:count] for values in self))
 
 
 class Learner:
@@ -61,20 +76,18 @@ class Learner:
     def step(self, epoch: int, place: int, share: float) -> float:
         """Learn from the next pictures of this epoch; returns the rate, as a share of the highest."""
         chosen = self._order[place * self._batch : (place + 1) * self._batch]
-        pictures, partners, own = self._varied(chosen, share)
-        labels = self._labels[chosen.to(self._device)]
-        others = labels[partners.to(self._device)]
+        lot = self._lot(chosen)
         used = set_rate(self._optimizer, share)
         self._network.whitening.bias.requires_grad = epoch <= _BIAS_EPOCHS
         self._network.train()
-        with autocast(self._device):
-            logits = self._network(pictures).float()
-        own = own.to(self._device)
-        loss = (own * self._losses(logits, labels) + (1 - own) * self._losses(logits, others)).sum()
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        some = lot.first(max(2, math.ceil(_LOOKED_AT * len(chosen))))  # a norm needs two
+        with uphill(self._network, lambda: self._loss(self._logits(some), some), self._plan.neighborhood):
+            logits = self._logits(lot)
+            loss = self._loss(logits, lot)
+            loss.backward()
         self._optimizer.step()
-        right = (logits.argmax(1) == torch.where(own >= 0.5, labels, others)).sum()
+        right = (logits.argmax(1) == torch.where(lot.own >= 0.5, lot.labels, lot.others)).sum()
         self.sums += torch.stack([loss.detach(), right, right.new_tensor(len(chosen))]).double()
         return used
 
@@ -91,7 +104,7 @@ class Learner:
             some = slice(start, start + count)
             pictures = normalized(self._tensor(data.pictures[some]), self._mean, self._std)
             with torch.inference_mode(), autocast(self._device):
-                found = self._network(pictures).argmax(1)
+                found = self._network.probabilities(pictures).argmax(1)
             right += int((found == self._tensor(data.labels[some])).sum())
         return right / len(data.labels)
 
@@ -126,23 +139,36 @@ class Learner:
         self._flips, self._order = state["flips"], state["order"]
         self.sums.copy_(state["sums"])
 
-    def _losses(self, logits: Any, labels: Any) -> Any:
-        smoothing = self._plan.label_smoothing
-        return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    def _logits(self, lot: Lot) -> Any:
+        with autocast(self._device):
+            return self._network(lot.pictures).float()
 
-    def _varied(self, chosen: Any, share: float) -> tuple[Any, Any, Any]:
-        """The chosen pictures as the network gets them, and with whom and how much each is mixed."""
+    def _loss(self, logits: Any, lot: Lot) -> Any:
+        """Of all of them together."""
+        smoothing = self._plan.label_smoothing
+        one, other = (
+            functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+            for labels in (lot.labels, lot.others)
+        )
+        return (lot.own * one + (1 - lot.own) * other).sum()
+
+    def _lot(self, chosen: Any) -> Lot:
+        """The chosen pictures as the network gets them."""
         how = self._augmentation
         pictures = how.moved(self._pictures, chosen, self._flips[chosen], self._generator)
-        partners, own = torch.arange(len(chosen)), torch.ones(len(chosen))
-        if share < _UNMIXED and self._plan.mix:
-            pictures, partners, own = how.mixed(pictures, self._generator)
-        return how.pierced(normalized(pictures, self._mean, self._std), self._generator), partners, own
+        pictures, partners, own = how.mixed(pictures, self._generator)
+        labels = self._labels[chosen.to(self._device)]
+        return Lot(
+            how.pierced(normalized(pictures, self._mean, self._std), self._generator),
+            labels,
+            labels[partners.to(self._device)],
+            own.to(self._device),
+        )
 
     def _first_network(self, shape: Shape, classes: int) -> ResidualNetwork:
         with torch.random.fork_rng(devices=[]):  # the caller's own chance stays as it was
             torch.manual_seed(self._plan.random_state)
-            network = ResidualNetwork(shape, classes, self._plan.width)
+            network = ResidualNetwork(shape, classes, self._plan.width, mirrors=self._plan.flip)
         some = self._pictures[:: math.ceil(len(self._pictures) / _whitened(network, shape))]
         network.whiten(normalized(some, self._mean, self._std).cpu())
         network.to(self._device, memory_format=torch.channels_last)

@@ -13,6 +13,9 @@ from mlapi.networks.residual import ResidualNetwork, pool_of
 
 INPUT, OUTPUT = "pictures", "probabilities"
 
+_BEFORE_THE_FIRST = -(2**63)
+"""Where a slice ends that goes backwards through all."""
+
 _OPSET, _IR = 20, 10
 """The first operators with Gelu; both read by onnxruntime from 1.18 on."""
 
@@ -39,6 +42,15 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(halves if is_short else array, name))
         return self.add("Cast", name, to=TensorProto.FLOAT) if is_short else name
 
+    def numbers(self, *values: int) -> str:
+        name = f"weight_{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.array(values, dtype=np.int64), name))
+        return name
+
+    def linear(self, x: str, layer: Any, name: str = "") -> str:
+        bias = [] if layer.bias is None else [self.weight(layer.bias)]
+        return self.add("Gemm", x, self.weight(layer.weight), *bias, name=name, transB=1)
+
     def convolution(self, x: str, layer: Any) -> str:
         inputs = (x, self.weight(layer.weight), self.weight(layer.bias))
         pads = [*layer.padding, *layer.padding]
@@ -63,8 +75,11 @@ def onnx_file(network: ResidualNetwork, shape: tuple[int, int, int]) -> bytes:
 
 
 def _draw(graph: _Graph, network: ResidualNetwork, shape: tuple[int, int, int]) -> None:
-    """What `ResidualNetwork.forward` does."""
+    """What `ResidualNetwork.probabilities` does, both pictures of a pair as one lot."""
     x = graph.add("Transpose", INPUT, perm=[0, 3, 1, 2])
+    if network.mirrors:
+        back = [graph.numbers(number) for number in (-1, _BEFORE_THE_FIRST, 3, -1)]
+        x = graph.add("Concat", x, graph.add("Slice", x, *back), axis=0)
     x = graph.add("Gelu", graph.convolution(x, network.whitening))
     layer = network.whitening
     size = [(side - k) // s + 1 for side, k, s in zip(shape, layer.kernel_size, layer.stride, strict=False)]
@@ -77,7 +92,19 @@ def _draw(graph: _Graph, network: ResidualNetwork, shape: tuple[int, int, int]) 
         if group.third is None:
             x = y
         else:
-            x = graph.add("Gelu", graph.add("Add", graph.convolution(y, group.third.convolution), x))
-    x = graph.add("Flatten", graph.add("GlobalMaxPool", x))
-    x = graph.add("Gemm", x, graph.weight(network.head.weight), transB=1)
-    graph.add("Softmax", x, name=OUTPUT)
+            y = _gated(graph, graph.convolution(y, group.third.convolution), group.gate)
+            x = graph.add("Gelu", graph.add("Add", y, x))
+    x = graph.linear(graph.add("Flatten", graph.add("GlobalMaxPool", x)), network.head)
+    if not network.mirrors:
+        graph.add("Softmax", x, name=OUTPUT)
+        return
+    pairs = graph.add("Reshape", graph.add("Softmax", x), graph.numbers(2, -1, network.head.out_features))
+    graph.add("ReduceMean", pairs, graph.numbers(0), name=OUTPUT, keepdims=0)
+
+
+def _gated(graph: _Graph, x: str, gate: Any) -> str:
+    """What `Gate.forward` does."""
+    means = graph.add("Flatten", graph.add("GlobalAveragePool", x))
+    opened = graph.linear(graph.add("Gelu", graph.linear(means, gate.squeeze)), gate.excite)
+    share = graph.add("Unsqueeze", graph.add("Sigmoid", opened), graph.numbers(2, 3))
+    return graph.add("Mul", x, graph.add("Add", share, share))

@@ -37,6 +37,7 @@ class Plan:
     crop: float
     cutout: float
     mix: float
+    neighborhood: float
     flip: bool
     width: int
     random_state: int

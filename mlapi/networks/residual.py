@@ -24,6 +24,9 @@ _PATCH_PARTS = 16
 _PATCH_FLOOR = 5e-4
 """Added to the variance of each component, so that noise is not blown up."""
 
+_SQUEEZE = 8
+"""So many channels share one number of those that decide how much of each goes on."""
+
 _HEAD_SCALE = 1 / 9
 """Of the logits: what comes in is large, because each is the greatest of many values."""
 
@@ -44,6 +47,24 @@ class NormedConvolution(nn.Module):  # type: ignore[misc]
         return self.norm(functional.max_pool2d(x, pool_of(x.shape)) if self.halves else x)
 
 
+class Gate(nn.Module):  # type: ignore[misc]
+    """How much of each channel goes on: twice as much at most, by the means of all of them.
+
+    Squeeze and excitation (Hu et al. 2018, arXiv 1709.01507). Begins as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, max(1, channels // _SQUEEZE))
+        self.excite = nn.Linear(self.squeeze.out_features, channels)
+        nn.init.zeros_(self.excite.weight)
+        nn.init.zeros_(self.excite.bias)
+
+    def forward(self, x: Any) -> Any:
+        opened = self.excite(functional.gelu(self.squeeze(x.mean((2, 3)))))
+        return x * (2 * torch.sigmoid(opened))[:, :, None, None]
+
+
 class Group(nn.Module):  # type: ignore[misc]
     """Halves the picture; where there is a third convolution, the first one's result is added to its."""
 
@@ -53,18 +74,25 @@ class Group(nn.Module):  # type: ignore[misc]
         self.second = NormedConvolution(outputs, outputs)
         # In the first group, with its many pixels, it takes a twentieth of the time, and gains little.
         self.third = None if is_first else NormedConvolution(outputs, outputs)
+        self.gate = nn.Identity() if is_first else Gate(outputs)
 
     def forward(self, x: Any) -> Any:
         x = functional.gelu(self.first(x))
         y = functional.gelu(self.second(x))
-        return y if self.third is None else functional.gelu(self.third(y) + x)
+        return y if self.third is None else functional.gelu(self.gate(self.third(y)) + x)
 
 
 class ResidualNetwork(nn.Module):  # type: ignore[misc]
-    """Pictures (n, channels, height, width) -> logits (n, classes)."""
+    """Pictures (n, channels, height, width) -> logits (n, classes).
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, width: int) -> None:
+    One that `mirrors` answers with the mean of the probabilities for a picture and its mirror image.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], classes: int, width: int, *, mirrors: bool = False
+    ) -> None:
         super().__init__()
+        self.mirrors = mirrors
         height, width_px, channels = shape
         stride = max(1, round(min(height, width_px) / SIDE))
         patch = (min(max(2, stride), height), min(max(2, stride), width_px))
@@ -72,7 +100,7 @@ class ResidualNetwork(nn.Module):  # type: ignore[misc]
         self.whitening = nn.Conv2d(channels, filters, patch, stride)
         self.whitening.weight.requires_grad = False
         nn.init.zeros_(self.whitening.bias)
-        sizes = (filters, width, 4 * width, 4 * width)
+        sizes = (filters, 3 * width // 2, 4 * width, 8 * width)
         groups = enumerate(pairwise(sizes))
         self.groups = nn.ModuleList(Group(*pair, is_first=place == 0) for place, pair in groups)
         self.head = nn.Linear(sizes[-1], classes, bias=False)
@@ -83,6 +111,13 @@ class ResidualNetwork(nn.Module):  # type: ignore[misc]
         for group in self.groups:
             x = group(x)
         return self.head(x.amax((2, 3))) * self.scale
+
+    def probabilities(self, pictures: Any) -> Any:
+        """(n, classes), in float32."""
+        found = self(pictures).float().softmax(1)
+        if not self.mirrors:
+            return found
+        return (found + self(pictures.flip(3)).float().softmax(1)) / 2
 
     def whiten(self, pictures: Any) -> None:
         """Set the first filters: the principal components of these pictures' patches, and their negatives."""
