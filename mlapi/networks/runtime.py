@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 16
-"""Pictures at once: with the default network as quick as 64, in a quarter of the memory."""
+CHUNK = 8
+"""Pictures at once, and their mirror images: as quick as 32, in a quarter of the memory."""
 
 
 class Runtime:
