@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 torch = pytest.importorskip("torch", reason="training networks needs PyTorch: pip install 'mlapi[vision]'")
@@ -251,7 +252,7 @@ def test_the_best_epoch_is_kept_and_of_those_that_nothing_tells_from_it_the_last
         monkeypatch.setattr(learner.Learner, "accuracy", lambda *_: next(found))
         return small(epochs=4).fit(X, Y, validation=(MORE_X, MORE_Y)).network_
 
-    last = small(epochs=4).fit(X, Y).network_
+    last = kept(0.1, 0.2, 0.3, 0.9)
     third = kept(0.1, 0.2, 0.9, 0.6)
     assert kept(0.1, 0.2, 0.9, 0.87) == last != third
     assert kept(0.1, 0.9, 0.87, 0.6) == third
@@ -422,6 +423,23 @@ def test_the_weights_are_back_after_a_look_around() -> None:
 
     kept = {name: value for name, value in network.state_dict().items() if "tracked" not in name}
     assert all(torch.equal(value, before[name]) for name, value in kept.items())
+
+
+def test_it_is_as_sure_as_it_is_right() -> None:
+    noisy = MORE_X[:40].copy()
+    noisy[::2] = np.random.default_rng(3).integers(0, 250, noisy[::2].shape, np.uint8)  # right by chance
+    options = {"epochs": 12, "label_smoothing": 0.0}
+
+    plain, calibrated = (
+        small(**options).fit(X, Y),
+        small(**options).fit(X, Y, validation=(noisy, MORE_Y[:40])),
+    )
+
+    def surprise(network: ConvolutionalNetwork) -> float:
+        return float(log_loss(MORE_Y[:40], network.predict_proba(noisy)))
+
+    assert surprise(calibrated) < surprise(plain)
+    np.testing.assert_array_equal(plain.predict(MORE_X), calibrated.predict(MORE_X))
 
 
 def test_a_gate_lets_through_as_much_of_each_channel_as_it_learned() -> None:

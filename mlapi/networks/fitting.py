@@ -162,13 +162,15 @@ class Training:
         self._learner.load(state["learner"])
 
     def result(self) -> Trained:
-        """The best of the states, exported.
+        """The best of the states, exported; where there are pictures to tell, it is as sure as it is right.
 
         Raises:
             FloatingPointError: It does not answer as the network that was trained.
         """
         if self._best:
             self._learner.put(self._best)
+        if self._validation:
+            self._learner.calibrate(self._validation)
         found = self._learner.exported(self._probes)
         found.check()
         mean, std = self._learner.mean, self._learner.std

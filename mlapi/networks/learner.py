@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from mlapi.networks.augmentation import Augmentation, normalized
 from mlapi.networks.averaging import Average
+from mlapi.networks.calibration import sharpness
 from mlapi.networks.device import autocast, device
 from mlapi.networks.export import Exported, exported
 from mlapi.networks.neighborhood import uphill
@@ -97,16 +98,12 @@ class Learner:
 
     def accuracy(self, data: Labeled) -> float:
         """The share of right answers, as they are while training: before the network is exported."""
-        self._network.eval()
-        right = 0
-        count = min(_ASKED, together(data.shape))
-        for start in range(0, len(data.labels), count):
-            some = slice(start, start + count)
-            pictures = normalized(self._tensor(data.pictures[some]), self._mean, self._std)
-            with torch.inference_mode(), autocast(self._device):
-                found = self._network.probabilities(pictures).argmax(1)
-            right += int((found == self._tensor(data.labels[some])).sum())
-        return right / len(data.labels)
+        found = self._views(data).softmax(2).mean(0).argmax(1)
+        return float((found == self._tensor(data.labels)).double().mean())
+
+    def calibrate(self, data: Labeled) -> None:
+        """Let the network be as sure as it is right about pictures that it has not learned from."""
+        self._network.scale *= sharpness(self._views(data), self._tensor(data.labels))
 
     def exported(self, probes: NDArray[Any] | None) -> Exported:
         """See `mlapi.networks.export.exported`."""
@@ -138,6 +135,17 @@ class Learner:
         self._generator.set_state(state["generator"])
         self._flips, self._order = state["flips"], state["order"]
         self.sums.copy_(state["sums"])
+
+    def _views(self, data: Labeled) -> Any:
+        """See `ResidualNetwork.views`; a part of the pictures at a time."""
+        self._network.eval()
+        count = min(_ASKED, together(data.shape))
+        parts = []
+        for start in range(0, len(data.labels), count):
+            pictures = self._tensor(data.pictures[start : start + count])
+            with torch.inference_mode(), autocast(self._device):
+                parts.append(self._network.views(normalized(pictures, self._mean, self._std)))
+        return torch.cat(parts, 1)
 
     def _logits(self, lot: Lot) -> Any:
         with autocast(self._device):

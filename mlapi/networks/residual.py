@@ -114,10 +114,12 @@ class ResidualNetwork(nn.Module):  # type: ignore[misc]
 
     def probabilities(self, pictures: Any) -> Any:
         """(n, classes), in float32."""
-        found = self(pictures).float().softmax(1)
-        if not self.mirrors:
-            return found
-        return (found + self(pictures.flip(3)).float().softmax(1)) / 2
+        return self.views(pictures).softmax(2).mean(0)
+
+    def views(self, pictures: Any) -> Any:
+        """The logits (1 or 2, n, classes) of pictures, and of their mirror images where these count too."""
+        seen = (pictures, pictures.flip(3)) if self.mirrors else (pictures,)
+        return torch.stack([self(view).float() for view in seen])
 
     def whiten(self, pictures: Any) -> None:
         """Set the first filters: the principal components of these pictures' patches, and their negatives."""
