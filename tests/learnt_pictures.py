@@ -51,14 +51,25 @@ def across_or_down() -> ConvolutionalNetwork:
 
 def cifar(count: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """So many pictures of each class of its training set."""
+    files = cifar_files("train", count)
+    X = np.stack([seen(file) for some in files.values() for file in some])
+    return X, np.repeat(list(files), count)
+
+
+def cifar_files(part: str, count: int) -> dict[str, list[bytes]]:
+    """So many files of each class of its training set (`train`) or its test set (`test`)."""
     if not CIFAR.exists():
         pytest.skip(f"the pictures of CIFAR-10 are not in {CIFAR.parent.name}/")
-    found: dict[str, list[NDArray[Any]]] = {}
+    found: dict[str, list[bytes]] = {}
     with tarfile.open(CIFAR, "r|gz") as archive:
         for member in archive:
             parts = member.name.split("/")
-            if member.isfile() and parts[-3] == "train" and len(found.setdefault(parts[-2], [])) < count:
-                with Image.open(io.BytesIO(archive.extractfile(member).read())) as picture:
-                    found[parts[-2]].append(np.asarray(picture.convert("RGB")))
-    X = np.concatenate([np.stack(pictures) for pictures in found.values()])
-    return X, np.repeat(list(found), count)
+            if member.isfile() and parts[-3] == part and len(found.setdefault(parts[-2], [])) < count:
+                found[parts[-2]].append(archive.extractfile(member).read())
+    return found
+
+
+def seen(file: bytes) -> NDArray[Any]:
+    """The pixels of a picture, by Pillow alone."""
+    with Image.open(io.BytesIO(file)) as picture:
+        return np.asarray(picture.convert("RGB"))

@@ -102,7 +102,7 @@ def test_a_private_key_that_is_none_stops_signing_and_not_serving(tmp_path: Path
     with pytest.raises(KeyProblem, match="is not a private key"):
         local_key(tmp_path)
     make_key(Settings(state_dir=tmp_path))
-    assert set(trust_of(Settings(state_dir=tmp_path)).keys) == {key.id}
+    assert set(trust_of(Settings(state_dir=tmp_path, trusted_keys=())).keys) == {key.id}
 
 
 def test_a_public_key_that_is_none_vouches_for_nobody(
@@ -118,7 +118,7 @@ def test_a_public_key_that_is_none_vouches_for_nobody(
 def test_a_state_that_cannot_be_written_trusts_what_it_can_read(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
 
-    settings = Settings(state_dir=tmp_path / "state")
+    settings = Settings(state_dir=tmp_path / "state", trusted_keys=())
 
     make_key(settings)
 
