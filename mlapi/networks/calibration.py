@@ -9,6 +9,7 @@ _LIKELY = 0.5
 """Of few pictures one knows little: the logarithm of the factor is this far from 0 as a rule."""
 
 _FARTHEST = 5.0
+"""The largest factor, and one over it the smallest."""
 
 
 def sharpness(logits: torch.Tensor, labels: torch.Tensor) -> float:

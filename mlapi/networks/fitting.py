@@ -110,7 +110,8 @@ class Training:
         self._learner.exported(self._probes)
         if file:
             file.write(self.state())
-        last_s = _MARGIN * (time.monotonic() - began) + self._validation_s()
+        # The last epoch asks the validation set, and so does calibration.
+        last_s = _MARGIN * (time.monotonic() - began) + 2 * self._validation_s()
         if self._plan.budget is not None:
             left = max(self._plan.budget - last_s, self._plan.budget / 2)
             self._schedule = replace(self._schedule, seconds=left)
