@@ -357,6 +357,8 @@ def test_who_reads_its_answer_is_not_cut_for_those_who_do_not(server: Server) ->
         count = read_rest(reader, 6_000_000)
         for sock in deaf:
             sock.sendall(GET % b"large/%d" % size)
+            sock.recv(1)
+            server.get("/after/it")  # what is read from here on is read after that answer began to wait
             count += read_rest(reader, 6_000_000)
 
         assert count + read_rest(reader, size - count) >= size
