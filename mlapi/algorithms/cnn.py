@@ -224,6 +224,7 @@ _IMAGES = (IMAGE_CLASSIFICATION,)
 ALGORITHM = Algorithm(
     name="cnn",
     builders={IMAGE_CLASSIFICATION: ConvolutionalNetwork},
+    bare={},
     parameters={
         "epochs": Parameter(
             None,

@@ -9,6 +9,7 @@ from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm, 
 ALGORITHM = Algorithm(
     name="decision_tree",
     builders={CLASSIFICATION: DecisionTreeClassifier, REGRESSION: DecisionTreeRegressor},
+    bare={CLASSIFICATION: DecisionTreeClassifier, REGRESSION: DecisionTreeRegressor},
     parameters={
         **trees.PARAMETERS,
         "max_features": Parameter(

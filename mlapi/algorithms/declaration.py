@@ -33,7 +33,7 @@ class Parameter:
     """One parameter of an estimator, under scikit-learn's own name for it.
 
     A number lies from `minimum` (not itself, if `above`) to `maximum`; `choices` are further values. `tasks`
-    are those that have the parameter.
+    are those that have the parameter; `ours` says that scikit-learn's estimator has no such one.
     """
 
     default: object
@@ -44,6 +44,7 @@ class Parameter:
     above: bool = False
     choices: tuple[object, ...] = ()
     tasks: tuple[str, ...] = (CLASSIFICATION, REGRESSION)
+    ours: bool = False
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
@@ -81,7 +82,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """`builders` by task; `recognises` are the classes of a foreign estimator that this one serves.
+    """`builders` by task; `bare` are scikit-learn's own estimators by task, with its defaults, which take
+    parameters that are not `ours`, and `bare_rows` the most rows that those take within reason. `recognises`
+    are the classes of a foreign estimator that this one serves.
 
     `classes` are those that a fitted one's pickle names, `module.name`: nothing else is imported to load it.
 
@@ -96,6 +99,7 @@ class Algorithm:
 
     name: str
     builders: Mapping[str, Build]
+    bare: Mapping[str, Build]
     parameters: Mapping[str, Parameter]
     recognises: tuple[type, ...]
     classes: tuple[str, ...]
@@ -103,6 +107,7 @@ class Algorithm:
     start: Parameters = field(default_factory=dict)
     quick: Parameters = field(default_factory=dict)
     at_scale: AtScale = _unchanged
+    bare_rows: int | None = None
     dense: bool = False
     seeded: bool = False
 

@@ -8,6 +8,7 @@ from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm, 
 ALGORITHM = Algorithm(
     name="gradient_boosting",
     builders={CLASSIFICATION: HistGradientBoostingClassifier, REGRESSION: HistGradientBoostingRegressor},
+    bare={CLASSIFICATION: HistGradientBoostingClassifier, REGRESSION: HistGradientBoostingRegressor},
     parameters={
         "learning_rate": Parameter(0.1, "How much of each tree counts.", float, minimum=0, above=True),
         "max_iter": Parameter(100, "The most trees, for each class.", int, minimum=1, maximum=10_000),

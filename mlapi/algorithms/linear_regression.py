@@ -21,9 +21,17 @@ def _values(penalty: str | None, alpha: float, l1_ratio: float, **line: Any) -> 
     return LinearRegression(**line)
 
 
+_BARE = {None: LinearRegression, "ridge": Ridge, "lasso": Lasso, "elastic_net": ElasticNet}
+
+
+def _bare(penalty: str | None = None, **given: Any) -> Any:
+    return _BARE[penalty](**given)
+
+
 ALGORITHM = Algorithm(
     name="linear_regression",
     builders={REGRESSION: _values},
+    bare={REGRESSION: _bare},
     parameters={
         "penalty": Parameter(
             None,

@@ -16,9 +16,15 @@ def _classes(l1_ratio: float, **given: Any) -> LogisticRegression:
     return LogisticRegression(l1_ratio=l1_ratio, solver="saga" if l1_ratio else "lbfgs", **given)
 
 
+def _bare(**given: Any) -> LogisticRegression:
+    """The solver that takes what is given: scikit-learn's own, or saga for an L1 part."""
+    return LogisticRegression(**given, **({"solver": "saga"} if given.get("l1_ratio") else {}))
+
+
 ALGORITHM = Algorithm(
     name="logistic_regression",
     builders={CLASSIFICATION: _classes},
+    bare={CLASSIFICATION: _bare},
     parameters={
         "C": Parameter(1.0, "Inverse strength of the penalty.", float, minimum=0, above=True),
         "l1_ratio": Parameter(

@@ -1,5 +1,6 @@
 """Many decision trees, each grown on other rows and features, whose mean answers."""
 
+from functools import partial
 from typing import Any
 
 from scipy.stats import randint, uniform
@@ -20,6 +21,10 @@ def _values(max_features: Any, **given: Any) -> RandomForestRegressor:
     return RandomForestRegressor(max_features=1.0 if max_features == AUTO else max_features, **given)
 
 
+def _bare(forest: type, **given: Any) -> Any:
+    return forest(**{name: value for name, value in given.items() if value != AUTO})
+
+
 def at_scale(parameters: Parameters, rows: int) -> tuple[Parameters, str | None]:
     """Bound the leaves; a tree that draws its rows sees about 63 % of them."""
     share = 0.64 if parameters.get("bootstrap", True) else 1.0
@@ -29,6 +34,10 @@ def at_scale(parameters: Parameters, rows: int) -> tuple[Parameters, str | None]
 ALGORITHM = Algorithm(
     name="random_forest",
     builders={CLASSIFICATION: _classes, REGRESSION: _values},
+    bare={
+        CLASSIFICATION: partial(_bare, RandomForestClassifier),
+        REGRESSION: partial(_bare, RandomForestRegressor),
+    },
     parameters={
         "n_estimators": Parameter(TREES, "How many trees.", int, minimum=1, maximum=10_000),
         **trees.PARAMETERS,

@@ -168,6 +168,7 @@ def at_scale(parameters: Parameters, rows: int) -> tuple[Parameters, str | None]
 ALGORITHM = Algorithm(
     name="svm",
     builders={CLASSIFICATION: CalibratedSVC, REGRESSION: _values},
+    bare={CLASSIFICATION: SVC, REGRESSION: SVR},
     parameters={
         "C": Parameter(1.0, "Inverse strength of the penalty.", float, minimum=0, above=True),
         "kernel": Parameter("rbf", "How rows are compared.", choices=("rbf", "linear", "poly", "sigmoid")),
@@ -188,19 +189,23 @@ ALGORITHM = Algorithm(
             tasks=(CLASSIFICATION,),
         ),
         "probabilities": Parameter(
-            True, "Whether there are probabilities, for five more fits.", bool, tasks=(CLASSIFICATION,)
+            True,
+            "Whether there are probabilities, for five more fits.",
+            bool,
+            tasks=(CLASSIFICATION,),
+            ours=True,
         ),
         "epsilon": Parameter(
             0.1, "Errors up to this size cost nothing.", float, minimum=0, tasks=(REGRESSION,)
         ),
         "scale_target": Parameter(
-            False, "Whether C and epsilon count in the target's spread.", bool, tasks=(REGRESSION,)
+            False, "Whether C and epsilon count in the target's spread.", bool, tasks=(REGRESSION,), ours=True
         ),
         "approximate": Parameter(
-            False, "Whether a linear machine approximates the kernel, for many rows.", bool
+            False, "Whether a linear machine approximates the kernel, for many rows.", bool, ours=True
         ),
         "components": Parameter(
-            300, "How many columns approximate the kernel.", int, minimum=1, maximum=10_000
+            300, "How many columns approximate the kernel.", int, minimum=1, maximum=10_000, ours=True
         ),
     },
     recognises=(CalibratedSVC, SVC, NuSVC, LinearSVC, SVR, NuSVR, LinearSVR),
@@ -240,5 +245,6 @@ ALGORITHM = Algorithm(
     start={"scale_target": True},
     quick={"probabilities": False},
     at_scale=at_scale,
+    bare_rows=EXACT_ROWS,
     seeded=True,
 )
