@@ -21,8 +21,9 @@ a hundred times its size of objects."""
 
 class Part(NamedTuple):
     name: str
-    is_file: bool
     content: bytes
+    file_name: str | None = None
+    """As the client calls it; None of what is no file."""
 
 
 def parts(content_type: str, body: bytes, most: int) -> list[Part]:
@@ -36,18 +37,19 @@ def parts(content_type: str, body: bytes, most: int) -> list[Part]:
     if not boundary:
         raise MalformedBody(f"{MEDIA_TYPE} without a boundary: let the client write this header itself")
     decoder = MultipartDecoder(boundary.encode("latin1", "replace"), 2 * _STEP)
-    found: list[tuple[str, bool, list[bytes]]] = []
+    found: list[tuple[str, list[bytes], str | None]] = []
     try:
         for event in _events(decoder, body):
             if isinstance(event, Field | File):
                 if len(found) == most:
                     raise TooLarge(f"more than {most:,} parts in one request")
-                found.append((event.name or "", isinstance(event, File), []))
+                file_name = event.filename if isinstance(event, File) else None
+                found.append((event.name or "", [], file_name))
             elif isinstance(event, Data):
-                found[-1][2].append(event.data)
+                found[-1][1].append(event.data)
     except (ValueError, AttributeError, RequestEntityTooLarge) as error:  # how the decoder says it is stuck
         raise MalformedBody(f"{MEDIA_TYPE} that is broken, or does not end with its boundary") from error
-    return [Part(name, is_file, b"".join(pieces)) for name, is_file, pieces in found]
+    return [Part(name, b"".join(pieces), file_name) for name, pieces, file_name in found]
 
 
 def _events(decoder: MultipartDecoder, body: bytes) -> Iterator[Event]:

@@ -78,6 +78,6 @@ def _strays(parts: Sequence[Part]) -> Iterator[Finding]:
             continue
         if not part.content:
             yield Finding(f"/{FIELD}/{number}", f"empty: choose a file that has bytes, {_CURL}")
-        elif not part.is_file and not kind_of(part.content):
+        elif part.file_name is None and not kind_of(part.content):
             yield Finding(f"/{FIELD}/{number}", f"a text and no file; with an @ curl sends the file: {_CURL}")
         number += 1
