@@ -10,6 +10,7 @@ from gunicorn.http.errors import NoMoreData
 
 from mlapi.configuration import Frozen
 from mlapi.connections import Connection
+from mlapi.streams import Stream
 
 
 class Answering:
@@ -45,7 +46,11 @@ class Answering:
             )
             environ["wsgi.multithread"] = True
             self._count(response)
-            self._write(self._application(environ, response.start_response), response, environ)
+            answer = self._application(environ, response.start_response)
+            if isinstance(answer, Stream):
+                connection.follow(answer, response)
+                return False
+            self._write(answer, response, environ)
             connection.flush()
             if began:
                 self._log.access(response, request, environ, datetime.now() - began)

@@ -4,12 +4,15 @@ Flask asks for them at each request, and looks each path up anew; together that 
 view takes. Only what Flask documents as open to subclasses is overridden.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
+
+from mlapi.streams import Stream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -56,6 +59,14 @@ class Bytes(Response):
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[Any]:
         start_response(self.status, self.headers.to_wsgi_list())
         return self.response
+
+
+class Streaming(Bytes):
+    """A response whose body is a `Stream`, which the worker has to get as it is."""
+
+    def __init__(self, stream: Stream, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=Headers(headers))
+        self.response = stream
 
 
 class _NoSessions(SessionInterface):

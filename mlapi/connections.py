@@ -8,11 +8,14 @@ ends; what a request means, and whether it is a legal one, is the parser's busin
 import re
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.http import get_parser
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
+
+from mlapi.streams import Stream
 
 HEAD_S = 5.0
 """A request's head is there so long after its first byte."""
@@ -30,6 +33,10 @@ LONGEST_LINE = 8 * 1024
 
 _STEP = 64 * 1024
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+def _nothing() -> None:
+    return
 
 
 class Connection:
@@ -50,8 +57,12 @@ class Connection:
         """Whether reading or writing has failed, or was too slow: an error that follows is the client's."""
         self.closing = False
         self.closed = False
+        self.stream: Stream | None = None
+        """What its answer goes on with, until that ends or the client goes away."""
         self.large = False
         """Whether its request is more than is gathered: a thread will wait for the rest."""
+        self.when_read: Callable[[], None] = _nothing
+        """Called, in that thread, when the rest has come; not for chunks, which tell no length."""
         self._buffer = bytearray()
         self._answer_head: bytes | None = None
         self._ended = False
@@ -200,6 +211,8 @@ class Connection:
             self.sock.setblocking(False)
         self._ended = not data
         self._received += len(data)
+        if self._end and self._received >= self._end:
+            self.when_read()
         return data
 
     def sendall(self, data: bytes) -> None:
@@ -245,6 +258,29 @@ class Connection:
             raise
         finally:
             self.sock.setblocking(False)
+
+    def follow(self, stream: Stream, response: Any) -> None:
+        """Begin an answer that goes on: nothing else will be answered here."""
+        self.stream, self._response = stream, response
+        response.force_close()
+        self.tell_news()
+
+    def tell_news(self) -> None:
+        """Send what the stream has to say; at its end there is none any more.
+
+        Raises:
+            OSError: The client has gone.
+        """
+        if self.stream is None or self.unsent:
+            return
+        news = self.stream.news()
+        if news:
+            self._response.write(news)
+        elif news is None:
+            self._response.close()
+            self.stream = None
+        self.flush()
+        self._answer_head = b""
 
     def next_request(self) -> bool:
         """Forget the request that was answered; whether the next one can follow on this connection."""

@@ -2,6 +2,7 @@
 only that thread touches the poller and the table of connections.
 """
 
+import math
 import select
 import socket
 import time
@@ -28,6 +29,9 @@ ABSENT_S = 1.0
 
 UNREAD = 64 * 1024 * 1024
 """Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
+
+LARGE = 2
+"""So many threads wait for the rest of large requests, at most: the others are for small ones."""
 
 GATHERED = 64 * 1024 * 1024
 """Bytes of unfinished requests: over it, the largest wait for a thread, and are not read before."""
@@ -56,6 +60,7 @@ class Loop:
         self._returned: deque[tuple[Connection, bool]] = deque()
         self._queue: deque[Connection] = deque()
         self._unread: dict[Connection, None] = {}
+        self._streaming: dict[Connection, None] = {}
         self._large = 0
         self._stopping = False
         self._due = time.monotonic()
@@ -104,6 +109,8 @@ class Loop:
         if not self._worker.is_parent_alive():
             self._worker.alive = False
         self._doors.tell()
+        for connection in list(self._streaming):
+            self._tell_news(connection)
         for connection in list(self._connections.values()):
             if late > ABSENT_S and not connection.away:
                 connection.postpone(late)
@@ -155,7 +162,7 @@ class Loop:
             if connection.over:
                 self._drop(connection)
                 return
-            if connection.closing:
+            if connection.closing or connection.stream:
                 connection.clear()
                 return
             if not connection.gathered or not connection.is_ready():
@@ -173,13 +180,19 @@ class Loop:
         return sum(connection.gathered for connection in self._connections.values())
 
     def _begin_large(self) -> None:
-        """Half of the threads at most wait for large requests: the others are for small ones."""
-        while self._queue and self._large < max(1, self._worker.cfg.threads // 2):
+        while self._queue and self._large < LARGE:
             connection = self._queue.popleft()
             connection.restart_clock()
+            connection.when_read = partial(self._worker.method_queue.defer, self._end_large, connection)
             self._large += 1
             self._answer(connection)
             self._consider(connection)
+
+    def _end_large(self, connection: Connection) -> None:
+        """Its request has been read: it waits for its answer like any other."""
+        if connection.large:
+            self._large -= 1
+            connection.large = False
 
     # Answering.
 
@@ -209,16 +222,32 @@ class Loop:
 
     def _settle(self, connection: Connection, keep: bool) -> None:
         connection.away = False
-        if connection.large:
-            self._large -= 1
-            connection.large = False
+        self._end_large(connection)
         if not connection.watched:
             self._poller.register(connection.sock, select.POLLIN)
             connection.watched = True
         connection.keep = keep
+        if connection.stream:
+            self._streaming[connection] = None
+            connection.deadline = math.inf
         if connection.unsent:
             self._wait_for_reader(connection)
-        elif not keep:
+        elif not keep and not connection.stream:
+            self._close_gently(connection)
+
+    def _tell_news(self, connection: Connection) -> None:
+        """Of an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
+        try:
+            connection.tell_news()
+        except Exception as error:  # whatever it is made of: other clients must not be left alone
+            if not isinstance(error, OSError):
+                self._worker.log.exception("A stream broke")
+            self._drop(connection)
+            return
+        if connection.unsent:
+            self._wait_for_reader(connection)
+        elif not connection.stream or self._stopping:
+            del self._streaming[connection]
             self._close_gently(connection)
 
     def _wait_for_reader(self, connection: Connection) -> None:
@@ -236,7 +265,9 @@ class Loop:
             self._unread[connection] = None  # it has read: the last to be cut
         else:
             self._poller.modify(connection.sock, select.POLLIN)
-            if not connection.keep:
+            if connection.stream:
+                connection.deadline = math.inf
+            elif not connection.keep:
                 self._close_gently(connection)
 
     # Closing.
@@ -253,5 +284,6 @@ class Loop:
             self._poller.unregister(connection.sock)
         del self._connections[connection.sock.fileno()]
         self._unread.pop(connection, None)
+        self._streaming.pop(connection, None)
         connection.close()
         self._doors.tell()
