@@ -61,6 +61,10 @@ class Draft:
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
+PROMOTION = "promotion"
+"""In `data`: {"promotes": flag, "over": version or null, "reason": half a sentence}."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest(Draft):
     """A version's description of itself; `files` lists every file but the manifest and its signature.

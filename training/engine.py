@@ -12,20 +12,23 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import joblib
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from mlapi.errors import RecipeError, reason
+from mlapi.errors import MlapiError, RecipeError, reason
+
+T = TypeVar("T")
 
 DASK_PORT = 8786
 
@@ -73,9 +76,23 @@ class Engine:
         except Exception as error:  # whatever a cluster's client raises; here it is a defect of ours
             if not self.is_remote:
                 raise
-            raise RecipeError(
-                f"the Dask cluster lost its scheduler or workers, or cannot run a fit: {reason(error)}"
-            ) from error
+            raise _lost(error) from error
+
+    def send(self, function: Callable[..., T], *given: Any, tell: Callable[[dict[str, Any]], None]) -> T:
+        """`function(tell, *given)` on the cluster; what it tells there is told here.
+
+        Raises:
+            RecipeError: The cluster went away, or lost the worker that did it.
+            MlapiError: Whatever of ours the function raises.
+        """
+        topic = f"mlapi-{uuid4().hex}"
+        self.cluster.subscribe_topic(topic, lambda event: tell(event[1]))
+        try:
+            return cast("T", self.cluster.submit(_tell_of, topic, function, *given, pure=False).result())
+        except MlapiError:
+            raise
+        except Exception as error:  # whatever a cluster's client raises
+            raise _lost(error) from error
 
     @contextmanager
     def _shared(self, shared: Any) -> Iterator[Any]:
@@ -193,6 +210,19 @@ def interrupts_counted() -> Iterator[Callable[[], int]]:
         yield lambda: came
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _tell_of(topic: str, function: Callable[..., Any], *given: Any) -> Any:
+    """On a worker of the cluster."""
+    from distributed import get_worker  # noqa: PLC0415 - an extra
+
+    return function(partial(get_worker().log_event, topic), *given)
+
+
+def _lost(error: Exception) -> RecipeError:
+    return RecipeError(
+        f"the Dask cluster lost its scheduler or workers, or cannot run a fit: {reason(error)}"
+    )
 
 
 def _call(function: Callable[[Any, Any], Any], place: Any, call: Any) -> Any:

@@ -48,14 +48,17 @@ class Read:
     notes: tuple[str, ...] = ()
 
 
-def read(source: str, told: Told = UNTOLD) -> Read:
+def read(source: str, told: Told = UNTOLD, called: str | None = None) -> Read:
     """Read a path or a URL that fsspec knows; what kind of file it is, its content says.
+
+    Args:
+        called: What messages call it; else where it is.
 
     Raises:
         DatasetError: It is no table that can be read, or a column or row of it is not as it must be.
         OSError: It cannot be reached; the message tells no credentials.
     """
-    name = shown(source)
+    name = called or shown(source)
     content = _content(source, name)
     found = _parquet(name, content) if content.startswith(PARQUET) else _csv(name, content, told)
     if found.frame.empty:

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from mlapi.errors import DatasetError, RecipeError, reason
@@ -17,6 +16,7 @@ from training.evaluate import METRICS, PRIMARY
 from training.preparation import Prepared, prepare
 from training.progress import Progress
 from training.recipes import Recipe
+from training.sources import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Fitted:
     """The one that decides."""
 
 
-def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame | None = None) -> Fitted:
+def fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows = None) -> Fitted:
     """Read, decide, choose, fit and assess.
 
     Raises:
@@ -40,7 +40,7 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame 
         OSError: The data cannot be reached.
     """
     try:
-        return _fit(recipe, engine, progress, frame)
+        return _fit(recipe, engine, progress, rows)
     except (RecipeError, DatasetError) as error:
         raise type(error)(f"[{recipe.name}] {error}") from error
 
@@ -57,9 +57,9 @@ def deciding_metric(recipe: Recipe, task: str) -> str:
     return metric
 
 
-def _fit(recipe: Recipe, engine: Engine, progress: Progress, frame: pd.DataFrame | None) -> Fitted:
+def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows) -> Fitted:
     progress.began("reading")
-    table = sources.load(recipe, frame)
+    table = sources.load(recipe, rows)
     prepared = prepare(recipe, table)
     metric = deciding_metric(recipe, prepared.task)
     progress.understood(recipe, table, prepared)

@@ -1,6 +1,8 @@
 """Where a recipe's rows come from: scikit-learn's own tables, somebody's file, or a frame that is at hand."""
 
+from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -12,7 +14,19 @@ from training.datasets import Table
 from training.recipes import Recipe
 
 
-def load(recipe: Recipe, frame: pd.DataFrame | None = None) -> Table:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Rows that are read already, and what to say of where they came from."""
+
+    source: str
+    read: files.Read
+
+
+Rows: TypeAlias = pd.DataFrame | Given | None
+"""A table that a recipe does not name."""
+
+
+def load(recipe: Recipe, rows: Rows = None) -> Table:
     """The recipe's table, its target apart.
 
     Raises:
@@ -20,8 +34,10 @@ def load(recipe: Recipe, frame: pd.DataFrame | None = None) -> Table:
         DatasetError: The table cannot be read, or has no such target.
         OSError: It cannot be reached.
     """
-    if frame is not None:
-        return _with_target(recipe, "a DataFrame", files.Read(frame))
+    if isinstance(rows, Given):
+        return _with_target(recipe, rows.source, rows.read)
+    if rows is not None:
+        return _with_target(recipe, "a DataFrame", files.Read(rows))
     if recipe.dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:

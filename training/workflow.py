@@ -5,10 +5,12 @@ Of pictures `training.picture_version` makes the version; judging and publishing
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -16,7 +18,7 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.changes import Changes
 from mlapi.errors import RecipeError, Unanswerable
 from mlapi.golden import Golden
-from mlapi.manifest import REFERENCE, REPORT, Draft, Manifest
+from mlapi.manifest import PROMOTION, REFERENCE, REPORT, Draft, Manifest
 from mlapi.reference import statistics
 from mlapi.signature import Signature
 from training import checkpoints, features, picture_version
@@ -31,6 +33,10 @@ from training.progress import SILENT, Progress
 from training.promotion import HeldOut, Verdict, in_production, judge
 from training.recipes import Recipe, to_json
 from training.result import Result
+from training.sources import Rows
+
+Maker: TypeAlias = Callable[[Recipe, Progress, Rows], Result]
+"""A recipe for a table -> what is to be published."""
 
 
 class Trained(NamedTuple):
@@ -46,8 +52,10 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
     changes: Changes,
     progress: Progress = SILENT,
     *,
-    frame: pd.DataFrame | None = None,
+    frame: Rows = None,
+    origin: Mapping[str, Any] = MappingProxyType({}),
     engine: Engine | None = None,
+    make: Maker | None = None,
     allow_breaking: bool = False,
     leftover: Leftover = "refuse",
 ) -> Trained:
@@ -55,7 +63,9 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
 
     Args:
         frame: The table, where the recipe names none.
+        origin: What the manifest says besides of where the version comes from.
         engine: Where fits run; else on this machine.
+        make: Who makes a version of a table; else `version_of_table`, with this engine.
         leftover: What to do with the checkpoint of an earlier training that has not come to its end.
 
     Raises:
@@ -68,7 +78,8 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
         if recipe.images:
             made = picture_version.make(recipe, progress, checkpoint)
         else:
-            made = _of_table(recipe, progress, frame, engine)
+            made = (make or partial(version_of_table, engine=engine))(recipe, progress, frame)
+        made = replace(made, draft=replace(made.draft, data={**made.draft.data, **origin}))
         manifest, verdict = _publish(recipe, changes, made, allow_breaking)
     return Trained(manifest, time.perf_counter() - started, verdict)
 
@@ -82,20 +93,29 @@ def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
 def _publish(
     recipe: Recipe, changes: Changes, made: Result, allow_breaking: bool
 ) -> tuple[Manifest, Verdict | None]:
+    """Judged first: from then on a version says of itself what is to become of it, whatever happens to us."""
     old = in_production(changes.registry, recipe.name)
-    manifest = changes.publish(made.draft, made.estimator, made.answers, made.files)
-    if changes.is_only(manifest):
-        return manifest, None
     signature, held_out = made.draft.signature, made.held_out
     verdict = judge(recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=held_out, old=old)
+    told = {**verdict._asdict(), "over": None if old is None else old.version}
+    draft = replace(made.draft, data={**made.draft.data, PROMOTION: told})
+    manifest = changes.publish(draft, made.estimator, made.answers, made.files)
+    if changes.is_only(manifest):
+        return manifest, None
     if verdict.promotes:
         changes.promote(recipe.name, manifest.version)
     return manifest, verdict
 
 
-def _of_table(
-    recipe: Recipe, progress: Progress, frame: pd.DataFrame | None, engine: Engine | None
+def version_of_table(
+    recipe: Recipe, progress: Progress, frame: Rows, *, engine: Engine | None = None
 ) -> Result:
+    """All but judging and publishing it.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit its data.
+        OSError: The data cannot be reached.
+    """
     with this_machine(None) if engine is None else nullcontext(engine) as running:
         fitted = fit(recipe, running, progress, frame)
     progress.began("publishing")
