@@ -2,10 +2,11 @@
 
     MlapiError
      +- MalformedBody, UnsupportedFormat, NotAcceptable, TooLarge
-     +- InvalidInput, UnknownOutput, Unanswerable
+     +- InvalidInput, UnknownOutput, Unanswerable, Unfittable
      +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
-     +- ModelNotFound, VersionNotFound, ReportNotFound
-     +- ModelUnavailable, NotReady, NotWritable
+     +- ModelNotFound, VersionNotFound, ReportNotFound, JobNotFound
+     +- ModelUnavailable, NotReady, NotWritable, FitsBusy, NoPool
+     +- TooManyJobs
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
@@ -124,6 +125,12 @@ class Unanswerable(MlapiError):
     title = "The model has no answer to these rows"
 
 
+class Unfittable(MlapiError):
+    status = 422
+    slug = "unfittable"
+    title = "These rows cannot be fitted so"
+
+
 class UnknownVersion(MlapiError):
     status = 422
     slug = "unknown-version"
@@ -190,6 +197,44 @@ class NotWritable(ModelUnavailable):
 class NotReady(ModelUnavailable):
     slug = "not-ready"
     title = "No model serves"
+
+
+class FitsBusy(ModelUnavailable):
+    slug = "fits-busy"
+    title = "Too many fits at once"
+
+
+class NoPool(ModelUnavailable):
+    slug = "no-pool"
+    title = "Nothing can be fitted now"
+
+
+class NotOffered(MlapiError):
+    status = 403
+    slug = "not-offered"
+    title = "Not offered here"
+
+
+class AlgorithmNotFound(MlapiError):
+    status = 404
+    slug = "algorithm-not-found"
+    title = "No such algorithm"
+
+
+class JobNotFound(MlapiError):
+    status = 404
+    slug = "job-not-found"
+    title = "No such job"
+
+
+class TooManyJobs(MlapiError):
+    status = 429
+    slug = "too-many-jobs"
+    title = "Too many jobs"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "30"}
 
 
 class BrokenArtifact(MlapiError):

@@ -5,6 +5,7 @@ argument from there; a name or a value that is wrong stops the start with every 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -93,6 +94,12 @@ def _model_name(value: object) -> str:
     return value
 
 
+def _dask(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"dask://[^/\s]+", value):
+        raise ValueError("expected dask://host:port")
+    return value
+
+
 def _log_level(value: object) -> str:
     if value not in LOG_LEVELS:
         raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}")
@@ -174,14 +181,52 @@ class Settings:
         _whole(1, _PILLOWS_MOST),
         "The most pixels of one picture, a WebP a quarter of it; those of one request, twice as many.",
     )
+    fit_workers: int = _setting(1, _whole(0, 64), "How many fits on request run at once; 0 for none at all.")
+    fits_waiting: int = _setting(8, _whole(0, 1000), "How many more may wait; others are told to come later.")
+    fit_seconds: float = _setting(30.0, _seconds(0.1, 3600), "The longest that a fit on request may take.")
+    fit_megabytes: int = _setting(1024, _whole(16, 2**20), "The most memory that a fit on request may take.")
+    fit_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows of a fit on request.")
+    fit_columns: int = _setting(1000, _whole(1, 100_000), "The most columns of a fit on request.")
+    fit_classes: int = _setting(100, _whole(2, 10_000), "The most classes of a fit on request.")
+    job_workers: int = _setting(1, _whole(0, 64), "How many training jobs run at once; 0 for none at all.")
+    jobs_waiting: int = _setting(100, _whole(1, 100_000), "The most jobs that wait or run.")
+    jobs_per_caller: int = _setting(20, _whole(1, 100_000), "Of them, the most from one address.")
+    job_seconds: float = _setting(3600.0, _seconds(1, 7 * 86_400), "The longest that a job may take.")
+    job_megabytes: int = _setting(4096, _whole(16, 2**20), "The most memory that a job may take.")
+    job_rows: int = _setting(1_000_000, _whole(1, 100_000_000), "The most rows of a job.")
+    job_columns: int = _setting(1000, _whole(1, 100_000), "The most columns of a job.")
+    job_classes: int = _setting(100, _whole(2, 10_000), "The most classes of a job.")
+    jobs_engine: str | None = _setting(
+        None, _dask, "Where jobs fit: `dask://host:port` for a Dask cluster; unset, on this machine."
+    )
     host: str = _setting("127.0.0.1", _text, "The address that the server listens on.")
     port: int = _setting(8000, _whole(1, 65_535), "The port that the server listens on.")
     workers: int = _setting(2, _whole(1, 256), "How many worker processes serve.")
     log_level: str = _setting("info", _log_level, "The least level that is logged.")
 
     @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
     def picture_limits(self) -> "PictureLimits":
         return PictureLimits(self.max_pixels, self.max_pictures)
+
+    @property
+    def fit_limits(self) -> "TableLimits":
+        return TableLimits(self.fit_rows, self.fit_columns, self.fit_classes)
+
+    @property
+    def job_limits(self) -> "TableLimits":
+        return TableLimits(self.job_rows, self.job_columns, self.job_classes)
+
+
+class TableLimits(NamedTuple):
+    """What the table that a fit or a job is sent may be."""
+
+    rows: int
+    columns: int
+    classes: int
 
 
 class PictureLimits(NamedTuple):

@@ -1,0 +1,32 @@
+"""Asking the pool, from a worker's thread that waits for the answer."""
+
+from pathlib import Path
+
+from mlapi.errors import FitsBusy, NoPool
+from mlapi.pool.messages import Message, connect, receive, send
+from mlapi.pool.refusals import error_of
+
+
+def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message:
+    """The answer of a task that the pool of this folder has done.
+
+    Args:
+        seconds: How long to wait for it, its turn included.
+
+    Raises:
+        NoPool: Nobody keeps one, or it ended meanwhile.
+        FitsBusy: Too many wait already.
+        MlapiError: Whatever the task raises, or Unfittable: it was too much, or ended its process.
+    """
+    try:
+        with connect(folder) as sock:
+            sock.settimeout(seconds)
+            send(sock, Message({**message.head, "do": task}, message.body))
+            reply = receive(sock)
+    except TimeoutError as error:
+        raise FitsBusy(f"its turn has not come within {seconds:g} s") from error
+    except OSError as error:
+        raise NoPool("the process that fits is not there, or ended; it is started again at once") from error
+    if reply.head["ended"] == "done":
+        return Message(reply.head["head"], reply.body)
+    raise error_of(reply.head["head"])

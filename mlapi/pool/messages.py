@@ -1,0 +1,84 @@
+"""Messages over a local socket: some JSON, and bytes behind it. Both sides are ours."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+SOCKET = "pool.sock"
+
+_SIZES = struct.Struct("<IQ")
+
+
+class Message(NamedTuple):
+    head: dict[str, Any]
+    body: bytes = b""
+
+
+class Gone(ConnectionError):
+    """The other side has ended, or nobody listens there."""
+
+
+def send(sock: socket.socket, message: Message) -> None:
+    """
+    Raises:
+        OSError: The other side has gone.
+    """
+    head = orjson.dumps(message.head)
+    sock.sendall(_SIZES.pack(len(head), len(message.body)) + head)
+    if message.body:
+        sock.sendall(message.body)
+
+
+def receive(sock: socket.socket) -> Message:
+    """
+    Raises:
+        Gone: The other side ended before it had said all.
+    """
+    head, body = _SIZES.unpack(_exactly(sock, _SIZES.size))
+    return Message(orjson.loads(_exactly(sock, head)), bytes(_exactly(sock, body)))
+
+
+def connect(folder: Path) -> socket.socket:
+    """
+    Raises:
+        Gone: Nobody listens there.
+    """
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        with address(folder) as place:
+            sock.connect(place)
+    except OSError as error:
+        sock.close()
+        raise Gone(str(error)) from error
+    return sock
+
+
+@contextmanager
+def address(folder: Path) -> Iterator[str]:
+    """The socket's path, by way of an open folder: an address holds 107 bytes (unix(7))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        through = Path(f"/proc/self/fd/{descriptor}")
+        yield str((through if through.exists() else folder) / SOCKET)
+    finally:
+        os.close(descriptor)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytearray:
+    found = bytearray(size)
+    view, at = memoryview(found), 0
+    while at < size:
+        try:
+            read = sock.recv_into(view[at:])
+        except ConnectionError as error:
+            raise Gone(str(error)) from error
+        if not read:
+            raise Gone("it ended in the middle of a message")
+        at += read
+    return found
