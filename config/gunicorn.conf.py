@@ -1,7 +1,9 @@
 """How gunicorn serves. Where and with how many workers is said in the settings (`mlapi settings`)."""
 
+import atexit
 import ctypes
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ try:
 except SettingsError as _error:
     sys.exit(f"mlapi: {_error}")
 
-bind = [f"{_settings.host}:{_settings.port}"]
+bind = [_settings.address]
 workers = _settings.workers
 # An empty Flask view on two workers, in one run on a busy machine of two cores, medians of three rounds:
 # CPU µs a request at 1 and at 16 connections, p50 at one, requests a second at 16, while 150 clients
@@ -26,7 +28,9 @@ workers = _settings.workers
 # (`sync`, in another run: 305 and 272; it closes every connection after one answer. The same view under
 # granian, in this run: 124, 113, 159 µs, 7,900.)
 worker_class = "mlapi.worker.Worker"
-threads = 4  # of a worker, inside long calls at once; a short one never leaves the loop's own thread
+# Of a worker, inside long calls at once; a short one never leaves the loop's own thread. Those for fits on
+# request, which only wait for another process, come on top; a thread is made when it is needed.
+threads = 4 + _settings.fit_workers + _settings.fits_waiting
 keepalive = 15
 worker_connections = 1000  # of a worker; below the 1,024 open files that many systems allow a process
 backlog = 2048  # a burst of 800 connections at once is answered whole (tests/test_worker.py)
@@ -38,10 +42,26 @@ max_requests_jitter = 200_000  # not all workers at once
 preload_app = True
 
 
+# The pool of processes that fit on request and run jobs: see mlapi/keeper.py.
+dirty_apps = ["mlapi.keeper:Keeper"]
+dirty_workers = int(_settings.fit_workers + _settings.job_workers > 0)
+# By this name gunicorn finds, and ends, what a killed master has left: that of two servers must differ.
+proc_name = f"mlapi {_settings.address}"
+
+
 def pre_fork(server: object, worker: object) -> None:
     """Keep the collector from writing to, and so copying, the pages that the workers share: 72 MB in
     place of 73 for two workers without models (proportional), more with what a model holds in objects."""
     gc.freeze()
+
+
+def _end_at_once(process: object) -> None:
+    """Leave out what C++ libraries do when a process ends: of one that was forked, onnxruntime (1.31.1) joins
+    threads that only its parent had, and aborts a worker, or lets gunicorn's dirty arbiter hang."""
+    atexit.register(os._exit, 0)
+
+
+post_worker_init = on_dirty_starting = _end_at_once
 
 
 # One thread of arithmetic a worker: more of them fight over the same cores, and a model that used

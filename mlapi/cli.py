@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlapi.errors import MlapiError
+from mlapi.job_commands import jobs
 from mlapi.names import PRODUCTION
 from mlapi.settings import load_settings, settings_rows
 from mlapi.terminal import Commands, changes_of, registry_of, stdout, table
@@ -195,6 +196,7 @@ def settings() -> None:
     stdout.print(rows)
 
 
+main.add_command(jobs)
 main.add_command(train)
 main.add_command(register)
 main.add_command(card)

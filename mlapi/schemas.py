@@ -116,9 +116,9 @@ class PredictRequest(Schema):
         try:
             instances: Instances = self.load(body)
         except ValidationError as error:
-            remarks = [*_leaves(error.messages), *remarks]
+            remarks = [*leaves(error.messages), *remarks]
         if remarks:
-            raise _invalid(remarks, stray_count - len(strays))
+            raise invalid(remarks, stray_count - len(strays))
         return instances
 
     def read_files(self, files: Files) -> Instances:
@@ -135,7 +135,7 @@ class PredictRequest(Schema):
             return self.reader.read_files(files.contents)
         except InvalidRows as error:
             remarks = [((files.field or "", *path), detail) for path, detail in error.remarks]
-            raise _invalid(remarks, error.count - len(remarks)) from error
+            raise invalid(remarks, error.count - len(remarks)) from error
 
     def _accept(self, form: str, rows: Any) -> Instances | None:
         """Rows that are right, without the walk through marshmallow that tells what is wrong."""
@@ -157,7 +157,7 @@ class PredictRequest(Schema):
         try:
             return self.reader.read_one(body)
         except InvalidRows as error:
-            raise _invalid(error.remarks, error.count - len(error.remarks)) from error
+            raise invalid(error.remarks, error.count - len(error.remarks)) from error
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
         """All keys are columns, or none names a form: then the unknown ones are told as features."""
@@ -300,7 +300,7 @@ class AliasRequest(Schema):
         try:
             return int(self.load(body)["version"])
         except ValidationError as error:
-            raise _invalid(list(_leaves(error.messages)), 0) from error
+            raise invalid(list(leaves(error.messages)), 0) from error
 
 
 Request = TypeVar("Request", bound=PredictRequest)
@@ -346,16 +346,16 @@ def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
     return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
 
 
-def _leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
+def leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
     """marshmallow's tree of errors, flat; its key `_schema` stands for the body itself."""
     if isinstance(node, Mapping):
         for token, child in node.items():
-            yield from _leaves(child, path if token == SCHEMA and not path else (*path, token))
+            yield from leaves(child, path if token == SCHEMA and not path else (*path, token))
     else:
         yield from ((path, detail) for detail in node)
 
 
-def _invalid(remarks: Collection[Remark], hidden: int) -> InvalidInput:
+def invalid(remarks: Collection[Remark], hidden: int) -> InvalidInput:
     hidden += sum(detail.hidden for _, detail in remarks if isinstance(detail, More))
     shown = [remark for remark in remarks if not isinstance(remark[1], More)]
     findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]

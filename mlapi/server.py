@@ -18,13 +18,16 @@ class Server(Application):  # type: ignore[misc]
 
     def load_config(self) -> None:
         self.load_config_from_file(str(config_file()))
-        self.cfg.set("bind", [f"{self._settings.host}:{self._settings.port}"])
+        self.cfg.set("bind", [self._settings.address])
         self.cfg.set("workers", self._settings.workers)
+        self.cfg.set("proc_name", f"mlapi {self._settings.address}")
 
     def load(self) -> Any:
         # Here and not above: numpy must find the limits on its threads that the configuration sets.
         from mlapi.app import create_app  # noqa: PLC0415
+        from mlapi.keeper import Keeper  # noqa: PLC0415
 
+        Keeper.settings = self._settings
         return create_app(self._settings)
 
 

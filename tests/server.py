@@ -35,10 +35,15 @@ class Server:
     @property
     def workers(self) -> list[int]:
         """The process ids of the workers, lowest first."""
-        pid = self.process.pid
         if not Path("/proc").exists():
             pytest.skip("looks at processes in /proc: Linux only")
-        return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return [pid for pid in children(self.process.pid) if not children(pid)]
+
+    @property
+    def pool(self) -> list[int]:
+        """The process ids of the pool and of who restarts it, that one first; none while there is no pool."""
+        keepers = [pid for pid in children(self.process.pid) if children(pid)]
+        return [*keepers, *(pid for keeper in keepers for pid in children(keeper))]
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection that is kept alive until the server is stopped."""
@@ -72,6 +77,14 @@ class Server:
             return ask(connection, method, path, body)
 
 
+def children(pid: int) -> list[int]:
+    """Of a process that may have ended, lowest first."""
+    try:
+        return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return []
+
+
 def ask(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None
 ) -> tuple[int, Any]:
@@ -98,6 +111,8 @@ def running(
         "MLAPI_MODELS_DIR": str(models_dir),
         "MLAPI_STATE_DIR": str(STATE),
         "MLAPI_PORT": str(port),
+        "MLAPI_FIT_WORKERS": "0",  # no pool, where no test is about it
+        "MLAPI_JOB_WORKERS": "0",
         **environ,
     }
     with log.open("wb") as output:

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from mlapi.settings import OURS, Settings
 from mlapi.trust import trust_of
 from tests.conftest import ROOT
 from tests.learnt_pictures import cifar_files, seen
+from tests.pools import until
+from tests.server import running
 
 BOX = ROOT / "models" / "cifar10" / "1"
 SAMPLES = sorted((ROOT / "samples").glob("*.png"))
@@ -29,6 +32,20 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("machine")
     shutil.copytree(BOX, folder / "models" / "cifar10" / "1")
     return Settings(models_dir=folder / "models", state_dir=folder / "state")
+
+
+def test_a_server_of_it_ends_when_it_is_told_to(settings: Settings, tmp_path: Path) -> None:
+    """onnxruntime's own end of a process that was forked aborts it, or hangs."""
+    places = {"MLAPI_STATE_DIR": str(settings.state_dir), "MLAPI_FIT_WORKERS": "1"}
+    with running(Path(settings.models_dir), tmp_path, **places) as server:
+        until(lambda: server.get("/fit")[0] == 200)
+        assert server.get("/health/ready")[0] == 200
+        server.signal(signal.SIGTERM)
+
+        assert server.process.wait(timeout=15) == 0
+
+    assert "SIGABRT" not in server.log
+    assert "terminate" not in server.log
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,11 @@
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +15,25 @@ import numpy as np
 import pytest
 
 from mlapi.errors import RecipeError
+from mlapi.settings import Settings
+from tests import dask_cluster
+from tests.dask_cluster import process
 from tests.errands import die, look_around
+from tests.pools import claimed, message_of
 from tests.searching import SVM, build, contest
+from tests.server import free_port
 from training import engine as engines
 from training.engine import engine, one_core
+from training.jobs import perform
 from training.search import compare, tune
 
 ROOT = Path(__file__).parent.parent
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def process(folder: Path, *words: str) -> Iterator[None]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_TEMPORARY_DIRECTORY": str(folder)}
-    with (folder / "log").open("ab") as log:
-        started = subprocess.Popen(
-            [sys.executable, "-m", *words], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-    try:
-        yield
-    finally:
-        started.terminate()
-        try:
-            started.wait(10)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait()
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Dask scheduler with two worker processes."""
-    folder = tmp_path_factory.mktemp("dask")
-    address = f"127.0.0.1:{free_port()}"
-    host, port = address.split(":")
-    scheduler = ("distributed.cli.dask_scheduler", "--host", host, "--port", port, "--no-dashboard")
-    worker = ("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-    with ExitStack() as stack:
-        stack.enter_context(process(folder, *scheduler, "--dashboard-address", "127.0.0.1:0"))
-        for _ in range(2):
-            stack.enter_context(process(folder, *worker))
-        with distributed.Client(address, timeout=20, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=20)
-        yield f"dask://{address}"
+    with dask_cluster.cluster(tmp_path_factory.mktemp("dask")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +186,16 @@ def test_a_cluster_leaves_no_thread_behind(cluster: str) -> None:
     while [new for new in set(threading.enumerate()) - before if "IO loop" in new.name]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_job_is_made_on_a_cluster(cluster: str, tmp_path: Path) -> None:
+    settings = Settings(models_dir=tmp_path / "models", state_dir=tmp_path / "state", jobs_engine=cluster)
+    rows = np.arange(60.0).reshape(30, 2)
+    body = {"algorithm": "linear_regression", "X": rows.tolist(), "y": rows.sum(axis=1).tolist()}
+    told: list[dict[str, Any]] = []
+
+    job = claimed(settings, "dask", body)
+    answer = perform(settings, message_of(settings, job), told.append)
+
+    assert answer.head == {"version": 1}
+    assert [said["message"] for said in told][:2] == ["reading", "choosing"]

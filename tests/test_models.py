@@ -130,7 +130,6 @@ def test_an_altered_model_card_is_not_shown(line: Path, make_app: AppFactory) ->
         ("/models/svm/versions/0", "version-not-found"),
         ("/models/svm/versions/2", "version-not-found"),
         ("/models/svm/versions/2/report", "version-not-found"),
-        ("/models/svm/versions", "not-found"),
         ("/models/svm/1", "not-found"),
     ],
 )

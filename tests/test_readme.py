@@ -40,7 +40,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "samples").symlink_to(ROOT / "samples")
     shutil.copytree(ROOT / "models" / "cifar10" / "1", folder / "models" / "cifar10" / "1")
-    with running(folder / "models", folder, ["make", "serve", "PORT={port}", "WORKERS=1"]) as server:
+    command = ["make", "serve", "PORT={port}", "WORKERS=1"]
+    with running(folder / "models", folder, command, MLAPI_FIT_WORKERS="1") as server:
         yield server, folder
 
 

@@ -3,8 +3,10 @@
 from mlapi.problems import Api
 from mlapi.registry import Registry
 from mlapi.resources.classify import Classify
+from mlapi.resources.fit import TUTORIALS, Fit
 from mlapi.resources.health import Live, Ready
 from mlapi.resources.index import Index
+from mlapi.resources.jobs import AllJobs, JobEvents, OneJob, Versions
 from mlapi.resources.models import Alias, Models, OneModel, Report, Version
 from mlapi.resources.predict import Predict
 from mlapi.settings import Settings
@@ -21,9 +23,14 @@ def add_routes(api: Api, registry: Registry, settings: Settings) -> None:
             both,
         ),
         (Classify, ["/classify"], both),
+        (Fit, ["/fit", "/fit/<name>", *TUTORIALS], {"settings": settings}),
         (Models, ["/models"], models),
         (OneModel, ["/models/<name>"], models),
         (Version, ["/models/<name>/versions/<ref>"], both),
+        (Versions, ["/models/<name>/versions"], {"settings": settings}),
+        (AllJobs, ["/jobs"], {"settings": settings}),
+        (OneJob, ["/jobs/<job>"], {"settings": settings}),
+        (JobEvents, ["/jobs/<job>/events"], {"settings": settings}),
         (Alias, ["/models/<name>/aliases/<alias>"], both),
         (Report, ["/models/<name>/versions/<ref>/report"], models),
         (Live, ["/health/live"], {}),

@@ -17,6 +17,8 @@ LINKS = {
     "models": "/models",
     "predict": "/predict/{model}",
     "classify": "/classify",
+    "fit": "/fit/{algorithm}",
+    "jobs": "/jobs",
     "live": "/health/live",
     "ready": "/health/ready",
 }

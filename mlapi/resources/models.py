@@ -82,7 +82,7 @@ class Version(Resource):  # type: ignore[misc]
         if number is None:
             known = listed(self.registry.snapshot.record(name).numbers)
             raise VersionNotFound(f"{quoted(ref)} is no version's number; versions: {known}")
-        with _writing():
+        with writing():
             changes.delete_version(name, number, _unchanged(self.registry, name))
         return Response(status=204)
 
@@ -120,14 +120,14 @@ class Alias(Resource):  # type: ignore[misc]
         formats.check_encoding(request.headers.get("Content-Encoding"))
         body = read_body(request.environ, self.settings.max_body_bytes)
         version = _ALIAS.read(formats.decode(request.headers.get("Content-Type"), body))
-        with _writing():
+        with writing():
             changes.promote(name, version, alias, _unchanged(self.registry, name))
         record = self.registry.snapshot.record(name)
         return _tagged(respond(_ENTRY.dump(record)), record)
 
     def delete(self, name: str, alias: str) -> Response:
         changes = _changes(self.registry, self.settings)
-        with _writing():
+        with writing():
             changes.remove_alias(name, alias, _unchanged(self.registry, name))
         return Response(status=204)
 
@@ -136,6 +136,15 @@ def _changes(registry: Registry, settings: Settings) -> Changes:
     """Changes on behalf of the address that the request comes from.
 
     Raises:
+        WritesNotAllowed: As `check_writes`.
+    """
+    check_writes(settings)
+    return changes_of(registry, settings.state_dir, f"http {request.remote_addr}")
+
+
+def check_writes(settings: Settings) -> None:
+    """
+    Raises:
         WritesNotAllowed: The settings do not allow them, or a page of another site asks for them.
     """
     if not settings.allow_writes:
@@ -143,11 +152,10 @@ def _changes(registry: Registry, settings: Settings) -> Changes:
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
         raise WritesNotAllowed(f"a page from {quoted(origin)} may not change models here")
-    return changes_of(registry, settings.state_dir, f"http {request.remote_addr}")
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:

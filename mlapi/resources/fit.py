@@ -1,0 +1,52 @@
+"""/fit: scikit-learn's own estimators, fitted to the rows of one request and forgotten."""
+
+from flask import Response, request
+from flask_restful import Resource
+from werkzeug.datastructures import Headers
+
+from mlapi import formats, telemetry
+from mlapi.application import Bytes
+from mlapi.body import read_body
+from mlapi.errors import NotOffered
+from mlapi.pool.client import ask
+from mlapi.pool.messages import Message
+from mlapi.resources.responses import respond
+from mlapi.settings import Settings
+
+TUTORIALS = {"/linear_regression": "linear_regression", "/support_vector_machine": "svm"}
+"""Paths that tutorials use."""
+
+
+class Fit(Resource):  # type: ignore[misc]
+    """`/fit`, `/fit/<algorithm>`, and the tutorials' names for it."""
+
+    init_every_request = False
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def get(self, name: str | None = None) -> Response:
+        self._check_offered()
+        name = TUTORIALS.get(request.path, name)
+        return respond(self._ask("describe", Message({"algorithm": name})).head)
+
+    def post(self, name: str | None = None) -> Response:
+        """In the thread of a request that waits meanwhile, without work of its own."""
+        self._check_offered()
+        name = TUTORIALS.get(request.path, name)
+        media_type, _ = formats.encoder(request.environ.get("HTTP_ACCEPT"))
+        formats.check_encoding(request.environ.get("HTTP_CONTENT_ENCODING"))
+        body = read_body(request.environ, self.settings.max_body_bytes)
+        head = {"algorithm": name, "content_type": request.environ.get("CONTENT_TYPE")}
+        answer = self._ask("fit", Message(head, body))
+        telemetry.note(request.environ, algorithm=name, rows=answer.head["rows"])
+        return Bytes(answer.body, headers=Headers([("Content-Type", media_type)]))
+
+    def _check_offered(self) -> None:
+        if self.settings.fit_workers == 0:
+            raise NotOffered("nothing is fitted on request here: the setting fit_workers is 0")
+
+    def _ask(self, task: str, message: Message) -> Message:
+        settings = self.settings
+        patience = settings.fit_seconds * (2 + settings.fits_waiting / settings.fit_workers)
+        return ask(settings.state_dir, task, message, seconds=patience)

@@ -1,0 +1,138 @@
+"""/jobs, and `POST /models/<model>/versions`, which makes one: trainings that outlast their request."""
+
+import time
+
+from flask import Response, request
+from flask_restful import Resource
+
+from mlapi import job_schemas
+from mlapi.application import Streaming
+from mlapi.body import read_body
+from mlapi.errors import Finding, InvalidInput, NotOffered, quoted
+from mlapi.formats import check_encoding, encode_json
+from mlapi.jobs import Job, Jobs, Order
+from mlapi.names import is_model_name
+from mlapi.pool.client import ask
+from mlapi.pool.messages import Message
+from mlapi.resources.models import check_writes, writing
+from mlapi.resources.responses import respond
+from mlapi.settings import Settings
+from mlapi.streams import Stream
+
+_ENTRY = job_schemas.JobEntry()
+
+_NEWEST = 100
+
+QUIET_S = 15.0
+"""The longest that a stream says nothing."""
+
+
+class Versions(Resource):  # type: ignore[misc]
+    """`/models/<model>/versions`"""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def post(self, name: str) -> Response:
+        settings = self.settings
+        check_writes(settings)
+        check_encoding(request.headers.get("Content-Encoding"))
+        if not is_model_name(name):
+            raise InvalidInput([Finding("", f"no model can be called {quoted(name)}")], 1)
+        if settings.job_workers == 0:
+            raise NotOffered("no training jobs are run here: the setting job_workers is 0")
+        order = self._order(name, read_body(request.environ, settings.max_body_bytes))
+        with writing():
+            job = Jobs(settings.state_dir).submit(
+                order, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
+            )
+        response = _shown(job)
+        response.status_code = 202
+        response.headers["Location"] = f"/jobs/{job.id}"
+        return response
+
+    def _order(self, name: str, body: bytes) -> Order:
+        message = Message({"content_type": request.headers.get("Content-Type")}, body)
+        read = ask(self.settings.state_dir, "order", message, seconds=self.settings.fit_seconds)
+        caller, key = str(request.remote_addr), request.headers.get("Idempotency-Key")
+        return Order(name, read.head["recipe"], read.head["source"], read.body, caller, key)
+
+
+class AllJobs(Resource):  # type: ignore[misc]
+    """`/jobs`: the newest."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.jobs = Jobs(settings.state_dir)
+
+    def get(self) -> Response:
+        with writing():
+            return respond({"jobs": [_ENTRY.dump(job) for job in self.jobs.newest(_NEWEST)]})
+
+
+class OneJob(Resource):  # type: ignore[misc]
+    """`/jobs/<id>`"""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.jobs = Jobs(settings.state_dir)
+
+    def get(self, job: str) -> Response:
+        with writing():
+            return _shown(self.jobs.status(job))
+
+    def delete(self, job: str) -> Response:
+        check_writes(self.settings)
+        with writing():
+            found = self.jobs.cancel(job)
+        response = _shown(found)
+        response.status_code = 200 if found.is_over else 202
+        return response
+
+
+class JobEvents(Resource):  # type: ignore[misc]
+    """`/jobs/<id>/events`: what `/jobs/<id>` says, again whenever it changes, until the job ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.jobs = Jobs(settings.state_dir)
+
+    def get(self, job: str) -> Response:
+        with writing():
+            self.jobs.status(job)
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        return Streaming(_Events(self.jobs, job), headers)
+
+
+class _Events(Stream):
+    """Server-sent events (WHATWG HTML, 9.2): each is the whole job. A comment now and then keeps proxies from
+    taking the connection for a dead one, and finds out if it is."""
+
+    def __init__(self, jobs: Jobs, job: str) -> None:
+        self._jobs, self._job = jobs, job
+        self._last: Job | None = None
+        self._stamp: object = None
+        self._said = time.monotonic()
+
+    def news(self) -> bytes | None:
+        if self._last is not None and self._last.is_over:
+            return None
+        is_quiet = time.monotonic() > self._said + QUIET_S
+        job = self._changed(anyway=is_quiet)
+        if job is None and not is_quiet:
+            return b""
+        self._said = time.monotonic()
+        return b":\n\n" if job is None else b"data: " + encode_json(_ENTRY.dump(job)) + b"\n\n"
+
+    def _changed(self, *, anyway: bool) -> Job | None:
+        """The job, unless it is as it was; a stamp may miss one of two changes within a tick of the clock."""
+        stamp = self._jobs.stamp()
+        if stamp == self._stamp and not anyway:
+            return None
+        job = self._jobs.status(self._job)
+        if job == self._last:
+            return None
+        self._stamp, self._last = stamp, job
+        return job
+
+
+def _shown(job: Job) -> Response:
+    return respond(_ENTRY.dump(job))

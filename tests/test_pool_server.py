@@ -1,0 +1,201 @@
+"""Fits and jobs of the server as it runs: their processes may be too much, or be killed, and it goes on."""
+
+import http.client
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.svm import SVC
+
+from mlapi.jobs import Jobs
+from tests.conftest import KEY, changes_in
+from tests.lines import publish
+from tests.load import Load
+from tests.pools import until
+from tests.server import Server, ask, running
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are bounded so on Linux")
+
+IRIS = load_iris()
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 2)).round(3)
+BODY = {"algorithm": "linear_regression", "X": X.tolist(), "y": (X @ [1.0, 2.0]).round(3).tolist()}
+NOISE = {"X": RNG.normal(size=(6000, 5)).round(3).tolist(), "y": RNG.integers(0, 2, 6000).tolist()}
+ENDLESS = {**NOISE, "parameters": {"kernel": "poly", "degree": 9, "C": 1e9}}
+
+OFFERED = {
+    "MLAPI_FIT_WORKERS": "1",
+    "MLAPI_FITS_WAITING": "1",
+    "MLAPI_FIT_SECONDS": "2",
+    "MLAPI_FIT_MEGABYTES": "64",
+    "MLAPI_JOB_WORKERS": "1",
+    "MLAPI_ALLOW_WRITES": "true",
+    "MLAPI_MODELS_POLL_S": "0.05",
+    "MLAPI_TRUSTED_KEYS": str(KEY.public),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pool-server")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    publish(changes_in(folder / "models"), 1, "line")
+    with started(folder) as server:
+        yield server
+
+
+def started(folder: Path) -> Any:
+    return running(folder / "models", folder, **OFFERED, MLAPI_STATE_DIR=str(folder / "state"))
+
+
+@pytest.fixture(autouse=True)
+def _there(server: Server) -> None:
+    until(lambda: server.get("/fit")[0] == 200)
+
+
+def test_a_fit_is_scikit_learns_own(server: Server) -> None:
+    X, y = IRIS.data.tolist(), IRIS.target.tolist()
+
+    status, answer = server.post("/support_vector_machine", {"X": X, "y": y})
+
+    assert status == 200
+    assert answer["prediction"] == SVC().fit(X, y).predict(X).tolist()
+
+
+def test_fits_that_take_too_much_are_ended_and_predictions_go_on(server: Server) -> None:
+    with Load(server, "/predict/line") as load:
+        slow = server.post("/fit/svm", ENDLESS)
+        large = server.post("/fit/linear_regression", {"X": [[1.5] * 300] * 6000, "y": [1] * 6000})
+
+    for (status, answer), told in ((slow, "longer than the 2 s"), (large, "more than the 64 MB of memory")):
+        assert (status, answer["type"]) == (422, "/problems/unfittable")
+        assert told in answer["detail"]
+    assert (load.failed, load.broken_connections, load.wrong) == (0, 0, [])
+    assert server.post("/fit/svm", {"X": [[0], [1]], "y": [0, 1]})[0] == 200
+
+
+def test_of_twenty_at_once_those_beyond_the_bound_are_told_to_come_later(server: Server) -> None:
+    found: Counter[Any] = Counter()
+
+    def fit() -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+            connection.request("POST", "/fit/svm", json.dumps(ENDLESS))
+            response = connection.getresponse()
+            found[response.status, response.headers["Retry-After"] is not None] += 1
+
+    threads = [threading.Thread(target=fit) for _ in range(20)]
+    with Load(server, "/predict/line") as load:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+    assert found == {(422, False): 2, (503, True): 18}
+    assert (load.failed, load.broken_connections) == (0, 0)
+
+
+def test_streams_take_no_threads(server: Server) -> None:
+    job = server.post("/models/streamed/versions", {**BODY, "algorithm": "random_forest"})[1]["id"]
+    connections = [server.connect() for _ in range(30)]
+    for connection in connections:
+        connection.request("GET", f"/jobs/{job}/events")
+    connections.pop().close()
+
+    assert all(server.post("/predict/line", {"X": [[1.0]]})[0] == 200 for _ in range(20))
+    for connection in connections:
+        text = connection.getresponse().read().decode()
+        events = [json.loads(line[6:]) for line in text.split("\n\n") if line.startswith("data: ")]
+        assert events[-1]["state"] == "succeeded"
+
+
+def kill_the_pool(server: Server) -> None:
+    os.kill(server.pool[1], signal.SIGKILL)
+
+
+def kill_who_restarts_the_pool(server: Server) -> None:
+    os.kill(server.pool[0], signal.SIGKILL)
+
+
+def kill_a_worker(server: Server) -> None:
+    os.kill(server.workers[0], signal.SIGKILL)
+
+
+def reload(server: Server) -> None:
+    server.signal(signal.SIGHUP)
+
+
+def test_whatever_is_killed_each_job_makes_one_version(server: Server) -> None:
+    jobs = [submitted(server, "harmed") for _ in range(5)]
+    harms = (kill_the_pool, kill_a_worker, kill_who_restarts_the_pool, reload)
+    for job, harm in zip(jobs, harms, strict=False):
+        until(lambda job=job: status(server, job)["state"] in ("running", "succeeded"), 60)  # type: ignore[misc]
+        until(lambda: len(server.pool) == 2)
+        harm(server)
+
+    assert_one_version_each(server, "harmed", jobs)
+
+
+def test_jobs_go_on_when_the_master_was_killed(folder: Path) -> None:
+    own = folder / "killed"
+    (own / "models").mkdir(parents=True)
+    with started(own) as server:
+        until(lambda: server.get("/fit")[0] == 200)
+        jobs = [submitted(server, "master") for _ in range(2)]
+        until(lambda: status(server, jobs[0])["state"] != "queued")
+        below = [*server.workers, *server.pool]
+        server.process.kill()
+        server.process.wait()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+
+    with started(own) as server:
+        assert_one_version_each(server, "master", jobs)
+
+
+def submitted(server: Server, model: str) -> str:
+    code, answer = server.post(f"/models/{model}/versions", BODY)
+    assert code == 202, answer
+    return str(answer["id"])
+
+
+def status(server: Server, job: str) -> Any:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        try:
+            return ask(connection, "GET", f"/jobs/{job}")[1]
+        except (OSError, http.client.HTTPException):  # its worker was just killed
+            return {"state": "unknown"}
+
+
+def assert_one_version_each(server: Server, model: str, jobs: list[str]) -> None:
+    for job in jobs:
+        until(lambda job=job: status(server, job)["state"] == "succeeded", 60)  # type: ignore[misc]
+    versions = server.get(f"/models/{model}")[1]["versions"]
+    made_by = [server.get(f"/models/{model}/versions/{version}")[1]["data"]["job"] for version in versions]
+    assert sorted(made_by) == sorted(jobs)
+
+
+def test_servers_side_by_side_leave_each_others_pools_alone_and_leave_nothing_behind(
+    server: Server, folder: Path
+) -> None:
+    own, before = folder / "beside", server.pool
+    (own / "models").mkdir(parents=True)
+    with started(own) as other:
+        until(lambda: other.get("/fit")[0] == 200)
+        job = submitted(other, "late")
+        until(lambda: status(other, job)["state"] == "running")
+        below = [*other.workers, *other.pool]
+
+    assert server.pool == before
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+    assert Jobs(own / "state").status(job).state in ("running", "succeeded")
