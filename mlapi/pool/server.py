@@ -98,7 +98,7 @@ class Queue:
             self._ready.append(self._child(self._warm_up))
 
     def _put_back(self, child: Child) -> None:
-        if child.stays:
+        if child.stays and len(self._ready) < self._bounds.running:
             self._ready.append(child)
         else:
             child.end()
