@@ -8,6 +8,7 @@ from typing import Any
 from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
 
+from mlapi.body import RELEASE
 from mlapi.configuration import Frozen
 from mlapi.connections import Connection
 from mlapi.streams import Stream
@@ -45,6 +46,7 @@ class Answering:
                 request, connection, connection.client, connection.server, connection.cfg
             )
             environ["wsgi.multithread"] = True
+            environ[RELEASE] = connection.release
             self._count(response)
             answer = self._application(environ, response.start_response)
             if isinstance(answer, Stream):

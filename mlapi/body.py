@@ -8,6 +8,9 @@ from mlapi.errors import MalformedBody, TooLarge
 Environ: TypeAlias = Mapping[str, Any]
 """Of a request, as WSGI has it (PEP 3333)."""
 
+RELEASE = "mlapi.release"
+"""In the environment of a request, by a worker of ours: what lets another large one begin."""
+
 _STEP = 1024 * 1024
 
 _DIGITS = 20
@@ -30,6 +33,13 @@ def read_body(environ: Environ, limit: int) -> bytes:
     if declared is not None and len(body) < declared:
         raise MalformedBody(f"the body broke off after {len(body):,} of {declared:,} bytes")
     return body
+
+
+def hand_over(environ: Environ) -> None:
+    """Another process answers the request that was read: it takes no more time or memory of this one."""
+    release = environ.get(RELEASE)
+    if release is not None:
+        release()
 
 
 def discard_body(environ: Environ, limit: int) -> None:

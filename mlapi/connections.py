@@ -61,8 +61,8 @@ class Connection:
         """What its answer goes on with, until that ends or the client goes away."""
         self.large = False
         """Whether its request is more than is gathered: a thread will wait for the rest."""
-        self.when_read: Callable[[], None] = _nothing
-        """Called, in that thread, when the rest has come; not for chunks, which tell no length."""
+        self.release: Callable[[], None] = _nothing
+        """To be called, from that thread, once the rest has come, if its answer is the work of others."""
         self._buffer = bytearray()
         self._answer_head: bytes | None = None
         self._ended = False
@@ -211,8 +211,6 @@ class Connection:
             self.sock.setblocking(False)
         self._ended = not data
         self._received += len(data)
-        if self._end and self._received >= self._end:
-            self.when_read()
         return data
 
     def sendall(self, data: bytes) -> None:

@@ -31,7 +31,7 @@ UNREAD = 64 * 1024 * 1024
 """Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
 
 LARGE = 2
-"""So many threads wait for the rest of large requests, at most: the others are for small ones."""
+"""So many large requests are read, or answered in this process, at once: each takes a thread, and memory."""
 
 GATHERED = 64 * 1024 * 1024
 """Bytes of unfinished requests: over it, the largest wait for a thread, and are not read before."""
@@ -183,13 +183,13 @@ class Loop:
         while self._queue and self._large < LARGE:
             connection = self._queue.popleft()
             connection.restart_clock()
-            connection.when_read = partial(self._worker.method_queue.defer, self._end_large, connection)
+            connection.release = partial(self._worker.method_queue.defer, self._end_large, connection)
             self._large += 1
             self._answer(connection)
             self._consider(connection)
 
     def _end_large(self, connection: Connection) -> None:
-        """Its request has been read: it waits for its answer like any other."""
+        """Its request is answered, or waits for others to answer it."""
         if connection.large:
             self._large -= 1
             connection.large = False

@@ -6,7 +6,7 @@ from werkzeug.datastructures import Headers
 
 from mlapi import formats, telemetry
 from mlapi.application import Bytes
-from mlapi.body import read_body
+from mlapi.body import hand_over, read_body
 from mlapi.errors import NotOffered
 from mlapi.pool.client import ask
 from mlapi.pool.messages import Message
@@ -37,6 +37,7 @@ class Fit(Resource):  # type: ignore[misc]
         media_type, _ = formats.encoder(request.environ.get("HTTP_ACCEPT"))
         formats.check_encoding(request.environ.get("HTTP_CONTENT_ENCODING"))
         body = read_body(request.environ, self.settings.max_body_bytes)
+        hand_over(request.environ)
         head = {"algorithm": name, "content_type": request.environ.get("CONTENT_TYPE")}
         answer = self._ask("fit", Message(head, body))
         telemetry.note(request.environ, algorithm=name, rows=answer.head["rows"])

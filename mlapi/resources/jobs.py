@@ -7,7 +7,7 @@ from flask_restful import Resource
 
 from mlapi import job_schemas
 from mlapi.application import Streaming
-from mlapi.body import read_body
+from mlapi.body import hand_over, read_body
 from mlapi.errors import Finding, InvalidInput, NotOffered, quoted
 from mlapi.formats import check_encoding, encode_json
 from mlapi.jobs import Job, Jobs, Order
@@ -41,7 +41,9 @@ class Versions(Resource):  # type: ignore[misc]
             raise InvalidInput([Finding("", f"no model can be called {quoted(name)}")], 1)
         if settings.job_workers == 0:
             raise NotOffered("no training jobs are run here: the setting job_workers is 0")
-        order = self._order(name, read_body(request.environ, settings.max_body_bytes))
+        body = read_body(request.environ, settings.max_body_bytes)
+        hand_over(request.environ)
+        order = self._order(name, body)
         with writing():
             job = Jobs(settings.state_dir).submit(
                 order, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
