@@ -80,6 +80,11 @@ def tell_and_wait(message: Message, tell: Tell) -> Message:
     return wait_for(message, tell)
 
 
+def chatter(_: Message, tell: Tell) -> Message:
+    while True:
+        tell({"so": "on"})
+
+
 def nothing() -> None:
     return
 
@@ -127,7 +132,7 @@ def test_a_task_is_done_in_a_process_of_its_own_that_takes_the_next_one(folder: 
     ("task", "error", "told"),
     [
         ("loop", Unfittable, "longer than the 1 s that it may"),
-        ("crash", Unfittable, f"by signal {int(signal.SIGSEGV)}"),
+        ("crash", Unfittable, "by signal 11 before it was done, most likely for want of more than 64 MB"),
         ("leave", Unfittable, "with status 3"),
         ("refuse", Unfittable, "not so"),
         ("fail", MlapiError, "a defect of the server; its log has the reason"),
@@ -249,8 +254,19 @@ def test_a_child_that_is_not_wanted_any_more_is_left(child: Child, tmp_path: Pat
     assert child.outcome(seconds=20, is_wanted=lambda: False).ended == "unwanted"
 
 
+@pytest.mark.parametrize(("is_wanted", "ended"), [(True, "refused"), (False, "unwanted")])
+def test_a_child_that_never_stops_talking_is_ended_all_the_same(is_wanted: bool, ended: str) -> None:
+    child = Child(chatter, 64)
+    try:
+        child.begin(Message({}))
+        assert child.outcome(seconds=0.5, is_wanted=lambda: is_wanted).ended == ended
+    finally:
+        child.end()
+
+
 def test_a_child_that_was_killed_while_it_waited_is_not_noticed(tmp_path: Path) -> None:
     serve(tmp_path, Pool(tmp_path, {"echo": Queue(echo, BOUNDS, nothing)}))
+    asked(tmp_path, "echo")
     first = asked(tmp_path, "echo").head["pid"]
 
     os.kill(first, signal.SIGKILL)

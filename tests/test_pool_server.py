@@ -29,8 +29,10 @@ IRIS = load_iris()
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 2)).round(3)
 BODY = {"algorithm": "linear_regression", "X": X.tolist(), "y": (X @ [1.0, 2.0]).round(3).tolist()}
-NOISE = {"X": RNG.normal(size=(6000, 5)).round(3).tolist(), "y": RNG.integers(0, 2, 6000).tolist()}
-ENDLESS = {**NOISE, "parameters": {"kernel": "poly", "degree": 9, "C": 1e9}}
+NOISE = {"X": RNG.normal(size=(9000, 20)).round(3).tolist(), "y": RNG.integers(0, 2, 9000).tolist()}
+"""More than a worker gathers: a thread reads it."""
+
+ENDLESS = {**NOISE, "parameters": {"n_estimators": 10_000}}
 
 OFFERED = {
     "MLAPI_FIT_WORKERS": "1",
@@ -76,7 +78,7 @@ def test_a_fit_is_scikit_learns_own(server: Server) -> None:
 
 def test_fits_that_take_too_much_are_ended_and_predictions_go_on(server: Server) -> None:
     with Load(server, "/predict/line") as load:
-        slow = server.post("/fit/svm", ENDLESS)
+        slow = server.post("/fit/random_forest", ENDLESS)
         large = server.post("/fit/linear_regression", {"X": [[1.5] * 300] * 6000, "y": [1] * 6000})
 
     for (status, answer), told in ((slow, "longer than the 2 s"), (large, "more than the 64 MB of memory")):
@@ -91,7 +93,7 @@ def test_of_twenty_at_once_those_beyond_the_bound_are_told_to_come_later(server:
 
     def fit() -> None:
         with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
-            connection.request("POST", "/fit/svm", json.dumps(ENDLESS))
+            connection.request("POST", "/fit/random_forest", json.dumps(ENDLESS))
             response = connection.getresponse()
             found[response.status, response.headers["Retry-After"] is not None] += 1
 

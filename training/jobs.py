@@ -1,6 +1,7 @@
 """One training job, in a process of its own: what was sent -> a version, by the way of `mlapi train`."""
 
 import json
+import time
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from training.preparation import Prepared
 
 _HERE = Engine(workers=1)
+
+_BETWEEN_S = 0.25
+"""Between trials that are told: each is written to disk."""
 
 
 def perform(settings: Settings, message: Message, tell: Tell) -> Message:
@@ -109,6 +113,7 @@ class _Telling(Silent):
 
     def __init__(self, tell: Tell, limits: TableLimits) -> None:
         self._tell, self._limits = tell, limits
+        self._told = 0.0
 
     def began(self, step: str) -> None:
         self._tell({"progress": STEPS.index(step) / len(STEPS), "message": step})
@@ -119,5 +124,8 @@ class _Telling(Silent):
             raise TooLarge(f"{len(classes):,} classes; a job takes {self._limits.classes:,} at most")
 
     def tried(self, trial: "Tried") -> None:
+        if time.monotonic() < self._told + _BETWEEN_S:
+            return
+        self._told = time.monotonic()
         share = (STEPS.index("choosing") + trial.done / max(1, trial.planned)) / len(STEPS)
         self._tell({"progress": share, "message": f"{trial.done} of {trial.planned} tried"})

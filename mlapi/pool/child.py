@@ -37,12 +37,15 @@ Ended: TypeAlias = Literal["done", "refused", "killed", "unwanted"]
 """`killed` is by somebody else than us; `unwanted`: nobody waits for it any more."""
 
 _PROGRESS, _DONE, _LAST, _REFUSED = b"P", b"D", b"L", b"R"
-"""What a child says; after the third its process ends, as after the fourth."""
+"""What a child says; after the last two its process ends."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 _LOST = 255
 """The status of a child of whose end its own parent could not tell, being killed itself."""
+
+_FAULTS = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
+"""How libraries end that do not expect that memory is refused: libsvm, for one."""
 
 _TASKS = 100
 """A process does no more of them, for what leaks somewhere."""
@@ -93,6 +96,7 @@ class Child:
     def __init__(
         self, task: Task, megabytes: int, *, nice: int = 0, warm_up: Callable[[], None] | None = None
     ) -> None:
+        self._megabytes = megabytes
         self._ours, theirs = _CONTEXT.Pipe()
         given = (theirs, task, megabytes, nice, warm_up)
         self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
@@ -128,17 +132,17 @@ class Child:
     ) -> Outcome:
         """Wait for its last word, but no longer than so many seconds, until one of `unless` (sockets, pipes)
         has something to say, or until it is not wanted any more."""
-        until = time.monotonic() + seconds
-        while True:
-            left = until - time.monotonic()
-            ready = wait([self._ours, *unless], max(0.0, min(left, _LOOK_S)))
-            if self._ours in ready:
-                if outcome := self._heard(tell):
-                    return outcome
-            elif ready or not is_wanted():
+        now = time.monotonic()
+        until, look = now + seconds, now
+        while now < until:
+            ready = wait([self._ours, *unless], min(until - now, _LOOK_S))
+            if self._ours in ready and (outcome := self._heard(tell)):
+                return outcome
+            now = time.monotonic()  # also where it tells more than we can listen to
+            if set(ready) - {self._ours} or (now >= look and not is_wanted()):
                 return Outcome("unwanted")
-            elif left <= 0:
-                return refused(Unfittable(f"it takes longer than the {seconds:g} s that it may"))
+            look = now + _LOOK_S if now >= look else look
+        return refused(Unfittable(f"it takes longer than the {seconds:g} s that it may"))
 
     def _heard(self, tell: Tell) -> Outcome | None:
         """What it says next, if that is its last word."""
@@ -159,7 +163,10 @@ class Child:
         self._process.join(5)
         code = self._process.exitcode
         how = f"by signal {-code}" if code and code < 0 else f"with status {code}"
-        problem = document(Unfittable(f"its process was ended {how} before it was done"))
+        why = (
+            f", most likely for want of more than {self._megabytes:,} MB of memory" if code in _FAULTS else ""
+        )
+        problem = document(Unfittable(f"its process was ended {how} before it was done{why}"))
         return Outcome("killed" if code in (-signal.SIGKILL, _LOST) else "refused", Message(problem))
 
 
