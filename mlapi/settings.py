@@ -157,7 +157,7 @@ class Settings:
     state_dir: Path = _setting(
         Path("state"),
         _path,
-        "The folder for the keys, the audit log, and copies of distant and large models.",
+        "The folder for the keys, the audit log, training jobs, and copies of distant and large models.",
     )
     trusted_keys: tuple[str, ...] = _setting(
         (OURS,), _public_keys, "Public keys whose versions are served, beside those of this machine."
@@ -167,7 +167,7 @@ class Settings:
         (), _class_names, "Classes that registered estimators may name, beyond those of the algorithms here."
     )
     allow_writes: bool = _setting(
-        False, _flag, "Whether aliases and versions can be changed over HTTP, by anyone who reaches it."
+        False, _flag, "Whether models can be changed and trained over HTTP, by anyone who reaches it."
     )
     default_model: str | None = _setting(
         None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."

@@ -185,7 +185,7 @@ def test_who_goes_away_keeps_neither_a_turn_nor_a_place(folder: Path, tmp_path: 
     for _ in range(4):
         with closing(connect(folder)) as gone:
             send(gone, Message({"do": "wait_for", "file": str(tmp_path / "never")}))
-        until(lambda: is_free(folder))
+        assert until(lambda: is_free(folder))
 
 
 def is_free(folder: Path) -> bool:

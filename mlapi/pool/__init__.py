@@ -1,5 +1,5 @@
 """Fits and jobs, each in a process of its own that can be ended: the pool, and how it is asked.
 
-`server` is the process that keeps them, one for all workers; `client` asks it. Neither knows what a fit is:
-`tasks` says by name what a child does.
+`server` keeps them, in one process for all workers; `client` asks it; `jobs` runs those that wait on disk.
+None knows what a fit is: `mlapi.keeper` says what a child does.
 """
