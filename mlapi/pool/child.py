@@ -208,7 +208,7 @@ def _done(task: Task, message: Message, megabytes: int, tell: Tell) -> tuple[byt
     except OSError as refusal:
         logger.exception("a task failed")
         error = NotWritable(f"a file cannot be read or written: {reason(refusal)}")
-    except Exception:
+    except Exception:  # the edge of what a task calls: whoever asked is told, and the log says why
         logger.exception("a task failed")
         error = MlapiError("a defect of the server; its log has the reason")
     return _REFUSED, Message(document(error))
