@@ -72,13 +72,15 @@ def started(server: Server, models: Models, published: Path | None = None) -> It
     """A server on a free port, which may not answer yet; ours serves all models, or those of a folder."""
     port = free_port()
     command = [sys.executable, "-m", *(word.format(port=port) for word in server.command)]
-    environ = _environ(models, published or models.published, port)
+    environ = _environ(models, published or models.published, port, is_floor=server.is_floor)
     with running(command, environ, port, models.folder / f"{server.name}.log") as process:
         yield process
 
 
-def _environ(models: Models, published: Path, port: int) -> Mapping[str, str]:
+def _environ(models: Models, published: Path, port: int, *, is_floor: bool) -> Mapping[str, str]:
+    no_pool = {"MLAPI_FIT_WORKERS": "0", "MLAPI_JOB_WORKERS": "0"} if is_floor else {}
     return {
+        **no_pool,
         "ESTIMATORS": str(models.estimators),
         "MLAPI_MODELS_DIR": str(published),
         "MLAPI_STATE_DIR": str(models.state),

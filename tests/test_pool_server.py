@@ -21,7 +21,7 @@ from tests.conftest import KEY, changes_in
 from tests.lines import publish
 from tests.load import Load
 from tests.pools import until
-from tests.server import Server, ask, running
+from tests.server import Server, ask, children, running
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are bounded so on Linux")
 
@@ -163,6 +163,16 @@ def test_jobs_go_on_when_the_master_was_killed(folder: Path) -> None:
 
     with started(own) as server:
         assert_one_version_each(server, "master", jobs)
+
+
+def test_what_fits_need_is_imported_once_somebody_asks(folder: Path) -> None:
+    own = folder / "idle"
+    (own / "models").mkdir(parents=True)
+    with started(own) as server:
+        until((own / "state" / "jobs.sqlite").exists)  # the pool looks for jobs
+        assert children(server.pool[1]) == []
+        assert server.get("/fit")[0] == 200
+        assert children(server.pool[1]) != []
 
 
 def submitted(server: Server, model: str) -> str:

@@ -51,8 +51,8 @@ class Bounds:
 class Queue:
     """Tasks of one kind: so many run, so many wait, and others are turned away.
 
-    A process is kept ready for the next one: the one that did the last, if it came to its end; with `warm_up`
-    one is there from the beginning.
+    After the first task a process is kept ready for the next: the one that did the last, if it came to its
+    end; else, with `warm_up`, another.
     """
 
     def __init__(self, task: Task, bounds: Bounds, warm_up: Callable[[], None] | None = None) -> None:
@@ -89,7 +89,7 @@ class Queue:
         finally:
             self._turns.release()
 
-    def make_ready(self) -> None:
+    def _make_ready(self) -> None:
         """
         Raises:
             OSError: No process can be started.
@@ -102,7 +102,7 @@ class Queue:
             self._ready.append(child)
         else:
             child.end()
-            self.make_ready()
+            self._make_ready()
 
     def _begun(self, message: Message) -> Child:
         while True:
@@ -139,8 +139,6 @@ class Pool:
         disk.make_folder(self._folder, mode=0o700)
         with disk.locked(self._folder / LOCK), _listening(self._folder) as door:
             self._begin()
-            for queue in self._queues.values():
-                threading.Thread(target=queue.make_ready, daemon=True).start()
             while True:
                 asker, _ = door.accept()
                 threading.Thread(target=self._answer, args=(asker,), daemon=True).start()
