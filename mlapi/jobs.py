@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -178,8 +178,10 @@ class Jobs:
 
     def stamp(self) -> tuple[int, ...]:
         """Another one when anything has changed; costs microseconds."""
-        paths = (self._state_dir / name for name in (FILE, f"{FILE}-wal"))
-        stats = [path.stat() for path in paths if path.exists()]
+        stats = []
+        for name in (FILE, f"{FILE}-wal"):
+            with suppress(FileNotFoundError):  # whoever closes the database last removes its log
+                stats.append((self._state_dir / name).stat())
         return tuple(part for stat in stats for part in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
 
     def newest(self, count: int) -> list[Job]:

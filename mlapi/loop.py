@@ -239,8 +239,8 @@ class Loop:
         """Of an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
         try:
             connection.tell_news()
-        except Exception as error:  # whatever it is made of: other clients must not be left alone
-            if not isinstance(error, OSError):
+        except Exception:  # whatever it is made of: other clients must not be left alone
+            if not connection.broken:
                 self._worker.log.exception("A stream broke")
             self._drop(connection)
             return

@@ -85,6 +85,14 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def is_running(pid: int) -> bool:
+    """One that has ended, and that nobody has waited for yet, is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def ask(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None
 ) -> tuple[int, Any]:

@@ -1,6 +1,7 @@
 """Jobs on disk: submitted once, claimed one after the other, and never lost."""
 
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,15 @@ def test_a_job_is_cancelled_at_once_while_it_waits_and_soon_while_it_runs(jobs: 
     assert (found.state, found.cancelled) == ("running", True)
     jobs.end(running.id, "cancelled", "cancelled")
     assert jobs.cancel(running.id).state == "cancelled"
+
+
+def test_the_stamp_is_told_while_others_come_and_go(jobs: Jobs) -> None:
+    submit(jobs)
+    others = threading.Thread(target=lambda: [jobs.running() for _ in range(200)])
+    others.start()
+    while others.is_alive():
+        assert jobs.stamp()
+    others.join()
 
 
 def test_the_stamp_is_another_one_when_anything_has_changed(jobs: Jobs) -> None:

@@ -21,7 +21,7 @@ from tests.conftest import KEY, changes_in
 from tests.lines import publish
 from tests.load import Load
 from tests.pools import until
-from tests.server import Server, ask, children, running
+from tests.server import Server, ask, children, is_running, running
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are bounded so on Linux")
 
@@ -159,7 +159,7 @@ def test_jobs_go_on_when_the_master_was_killed(folder: Path) -> None:
         below = [*server.workers, *server.pool]
         server.process.kill()
         server.process.wait()
-        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+        until(lambda: not any(map(is_running, below)))
 
     with started(own) as server:
         assert_one_version_each(server, "master", jobs)
@@ -173,6 +173,22 @@ def test_what_fits_need_is_imported_once_somebody_asks(folder: Path) -> None:
         assert children(server.pool[1]) == []
         assert server.get("/fit")[0] == 200
         assert children(server.pool[1]) != []
+
+
+def test_a_stream_that_has_nothing_to_read_any_more_ends_and_the_log_says_why(folder: Path) -> None:
+    own = folder / "unreadable"
+    (own / "models").mkdir(parents=True)
+    with started(own) as server:
+        connection = server.connect()
+        connection.request("GET", f"/jobs/{submitted(server, 'a')}/events")
+        response = connection.getresponse()
+        assert response.readline().startswith(b"data: ")
+        (own / "state" / "jobs.sqlite").write_bytes(b"no database" * 1000)
+
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()
+        assert "A stream broke" in server.log
+        assert server.get("/health/live")[0] == 200
 
 
 def submitted(server: Server, model: str) -> str:
@@ -209,5 +225,5 @@ def test_servers_side_by_side_leave_each_others_pools_alone_and_leave_nothing_be
         below = [*other.workers, *other.pool]
 
     assert server.pool == before
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+    until(lambda: not any(map(is_running, below)))
     assert Jobs(own / "state").status(job).state in ("running", "succeeded")

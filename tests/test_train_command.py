@@ -205,7 +205,7 @@ def on_a_terminal(words: list[str], folder: Path, *, until: str, presses: int) -
 
 
 def test_one_ctrl_c_keeps_the_best_so_far_and_two_stop(folder: Path, homes: pd.DataFrame) -> None:
-    pd.concat([homes] * 20).to_csv(folder / "homes.csv", index=False)
+    pd.concat([homes] * 4).to_csv(folder / "homes.csv", index=False)
     words = [*LINE, "--algorithm", "gradient_boosting", "--budget", "10m"]
 
     status, shown = on_a_terminal(words, folder, until="1 of 60 tried, best", presses=1)
