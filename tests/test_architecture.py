@@ -5,6 +5,7 @@ docs/architecture.md explains them; the tables here hold them.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,20 +69,26 @@ MLAPI = [path for path in FILES if path.relative_to(ROOT).parts[0] == "mlapi"]
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree(path)))
 
 
 def imports(path: Path) -> Iterator[str]:
     """Every module that a file imports, `from a import b` as "a.b" too; not those for types alone."""
     for_types = {
         inner
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in map(ast.unparse, ast.walk(node))
+        for inner in ast.walk(node)
     }
-    for node in ast.walk(tree(path)):
-        if ast.unparse(node) in for_types:
+    for node in nodes(path):
+        if node in for_types:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -164,7 +171,7 @@ def test_training_is_imported_where_the_command_and_a_job_start_it() -> None:
 
 def calls(path: Path, *names: str) -> set[str]:
     """Which of these the file calls or touches, as they are written there."""
-    found = {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute | ast.Name)}
+    found = {ast.unparse(node) for node in nodes(path) if isinstance(node, ast.Attribute | ast.Name)}
     return {name for name in names if name in found}
 
 
@@ -194,7 +201,7 @@ def test_few_rooms_write_and_all_through_one(path: Path) -> None:
     writers |= {"checkpoint.py", "checkpoints.py"}
     if path in {ROOT / "mlapi" / "jobs.py", ROOT / "mlapi" / "pool" / "server.py"}:
         writers.add(path.name)
-    attributes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)]
+    attributes = [node for node in nodes(path) if isinstance(node, ast.Attribute)]
     methods = {node.attr for node in attributes if ast.unparse(node.value) != "disk"}
     through_disk = {node.attr for node in attributes} - methods
     if path.name not in readers | writers:
@@ -205,7 +212,7 @@ def test_few_rooms_write_and_all_through_one(path: Path) -> None:
         assert not methods & {"write_text", "write_bytes", "mkdir", "rename", "unlink", "rmdir", "rmtree"}
         modes = [
             argument.value
-            for node in ast.walk(tree(path))
+            for node in nodes(path)
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("open")
             for argument in node.args
             if isinstance(argument, ast.Constant)
