@@ -58,8 +58,9 @@ def server(folder: Path) -> Iterator[Server]:
         yield server
 
 
-def started(folder: Path) -> Any:
-    return running(folder / "models", folder, **OFFERED, MLAPI_STATE_DIR=str(folder / "state"))
+def started(folder: Path, **environ: str) -> Any:
+    environ = {**OFFERED, **environ, "MLAPI_STATE_DIR": str(folder / "state")}
+    return running(folder / "models", folder, **environ)
 
 
 @pytest.fixture(autouse=True)
@@ -165,10 +166,10 @@ def test_jobs_go_on_when_the_master_was_killed(folder: Path) -> None:
         assert_one_version_each(server, "master", jobs)
 
 
-def test_what_fits_need_is_imported_once_somebody_asks(folder: Path) -> None:
+def test_what_fits_need_is_imported_once_somebody_asks_who_waits_for_it(folder: Path) -> None:
     own = folder / "idle"
     (own / "models").mkdir(parents=True)
-    with started(own) as server:
+    with started(own, MLAPI_FIT_SECONDS="0.2", MLAPI_FITS_WAITING="0") as server:
         until((own / "state" / "jobs.sqlite").exists)  # the pool looks for jobs
         assert children(server.pool[1]) == []
         assert server.get("/fit")[0] == 200

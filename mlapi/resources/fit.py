@@ -16,6 +16,9 @@ from mlapi.settings import Settings
 TUTORIALS = {"/linear_regression": "linear_regression", "/support_vector_machine": "svm"}
 """Paths that tutorials use."""
 
+_START_S = 10.0
+"""The first who asks also waits for the process that the others are forked from."""
+
 
 class Fit(Resource):  # type: ignore[misc]
     """`/fit`, `/fit/<algorithm>`, and the tutorials' names for it."""
@@ -49,5 +52,5 @@ class Fit(Resource):  # type: ignore[misc]
 
     def _ask(self, task: str, message: Message) -> Message:
         settings = self.settings
-        patience = settings.fit_seconds * (2 + settings.fits_waiting / settings.fit_workers)
+        patience = _START_S + settings.fit_seconds * (2 + settings.fits_waiting / settings.fit_workers)
         return ask(settings.state_dir, task, message, seconds=patience)
