@@ -180,6 +180,7 @@ def test_a_stream_that_has_nothing_to_read_any_more_ends_and_the_log_says_why(fo
     own = folder / "unreadable"
     (own / "models").mkdir(parents=True)
     with started(own) as server:
+        until(lambda: server.get("/fit")[0] == 200)
         connection = server.connect()
         connection.request("GET", f"/jobs/{submitted(server, 'a')}/events")
         response = connection.getresponse()
