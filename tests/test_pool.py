@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mlapi.errors import FitsBusy, MlapiError, NoPool, NotWritable, Unfittable
+from mlapi.pool import client
 from mlapi.pool.child import Child, Outcome, Task, Tell, prepare
 from mlapi.pool.client import ask
 from mlapi.pool.messages import Message, connect, send
@@ -196,13 +197,21 @@ def is_free(folder: Path) -> bool:
     return True
 
 
-def test_nobody_there_is_said(tmp_path: Path) -> None:
+def test_nobody_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "RESTART_S", 0.1)
     with pytest.raises(NoPool):
         asked(tmp_path, "echo")
     with closing(socket.socket(socket.AF_UNIX)) as sock:
         sock.bind(str(tmp_path / "pool.sock"))
         with pytest.raises(NoPool):
             asked(tmp_path, "echo")
+
+
+def test_a_pool_that_comes_in_a_moment_is_waited_for(tmp_path: Path) -> None:
+    coming = threading.Timer(0.3, serve, (tmp_path, Pool(tmp_path, {"echo": Queue(echo, BOUNDS, nothing)})))
+    coming.start()
+
+    assert asked(tmp_path, "echo", b"ab").body == b"ba"
 
 
 def test_a_socket_may_lie_deeper_than_an_address_can_say(tmp_path: Path) -> None:

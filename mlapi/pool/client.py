@@ -1,10 +1,17 @@
 """Asking the pool, from a worker's thread that waits for the answer."""
 
+import time
 from pathlib import Path
+from socket import socket
 
 from mlapi.errors import FitsBusy, NoPool
-from mlapi.pool.messages import Message, connect, receive, send
+from mlapi.pool.messages import Gone, Message, connect, receive, send
 from mlapi.pool.refusals import error_of
+
+RESTART_S = 2.0
+"""For a pool to be there: that of a server that has just started, or that was killed and is started again."""
+
+_LOOK_S = 0.05
 
 
 def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message:
@@ -19,7 +26,7 @@ def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message
         MlapiError: Whatever the task raises, or Unfittable: it was too much, or ended its process.
     """
     try:
-        with connect(folder) as sock:
+        with _connected(folder) as sock:
             sock.settimeout(seconds)
             send(sock, Message({**message.head, "do": task}, message.body))
             reply = receive(sock)
@@ -30,3 +37,14 @@ def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message
     if reply.head["ended"] == "done":
         return Message(reply.head["head"], reply.body)
     raise error_of(reply.head["head"])
+
+
+def _connected(folder: Path) -> socket:
+    until = time.monotonic() + RESTART_S
+    while True:
+        try:
+            return connect(folder)
+        except Gone:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_S)
