@@ -1,4 +1,6 @@
+import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -84,6 +86,23 @@ def test_a_fit_starts_no_processes_of_its_own() -> None:
 def test_warnings_of_a_fit_reach_nobody() -> None:
     with warnings.catch_warnings(record=True, action="always") as heard, one_core():
         warnings.warn("not converged", stacklevel=1)
+
+    assert heard == []
+
+
+def interrupted() -> Iterator[int]:
+    """Ctrl-C comes while the first processes are started."""
+    signal.raise_signal(signal.SIGINT)
+    yield from range(9)
+
+
+def test_ctrl_c_at_the_start_says_nothing_more_once_the_engine_is_left() -> None:
+    with warnings.catch_warnings(record=True, action="always") as heard:
+        with pytest.raises(KeyboardInterrupt) as told, engine(None) as here:
+            list(here.run(look_around, 1, interrupted()))
+        assert told.type is KeyboardInterrupt
+        del told  # and with it all that its frames hold
+        gc.collect()
 
     assert heard == []
 

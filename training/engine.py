@@ -10,7 +10,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import resource_tracker
@@ -64,9 +64,10 @@ class Engine:
             return
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
         try:
-            with self._shared(shared) as place:
+            with self._shared(shared) as place, ExitStack() as begun:
                 with _interrupts_blocked():
                     results = parallel(joblib.delayed(_call)(function, place, call) for call in calls)
+                    begun.enter_context(closing(results))  # Ctrl-C is raised at the end of this block
                 yield from results
         except TerminatedWorkerError as error:
             raise RecipeError(
