@@ -107,6 +107,28 @@ def test_ctrl_c_at_the_start_says_nothing_more_once_the_engine_is_left() -> None
     assert heard == []
 
 
+def test_what_fails_in_the_thread_that_kills_processes_reaches_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", heard.append)
+
+    def fail(name: str) -> None:
+        thread = threading.Thread(target={}.pop, args=(1,), name=name)
+        thread.start()
+        thread.join()
+
+    with engine(None):
+        fail("ExecutorManagerThread")
+        fail("another")
+    fail("ExecutorManagerThread")
+
+    assert [failure.thread and failure.thread.name for failure in heard] == [
+        "another",
+        "ExecutorManagerThread",
+    ]
+
+
 def test_a_process_that_the_system_kills_is_told_in_one_line() -> None:
     with engine(None) as here, pytest.raises(RecipeError, match="killed a process") as told:
         list(here.run(die, None, range(2)))

@@ -157,16 +157,24 @@ def _this_machine() -> Iterator[Engine]:
 def _silence() -> Iterator[None]:
     """What loky and joblib tell the terminal of a process that has grown and is replaced, and of Ctrl-C.
 
-    A fit that ends while the others are killed asks for the next one in vain, in a thread that logs this.
+    A fit that ends while the others are killed asks for the next one in vain, in a thread that logs this. The
+    thread that kills fails where it finds the name of a call that it has thrown away before (joblib 1.6.0).
     """
-    callbacks = logging.getLogger("concurrent.futures")
+    callbacks, told = logging.getLogger("concurrent.futures"), threading.excepthook
+
+    def tell(failure: threading.ExceptHookArgs) -> None:
+        if failure.thread is None or failure.thread.name != "ExecutorManagerThread":
+            told(failure)
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         warnings.filterwarnings("ignore", r"\d+ tasks (have been|which were) ", UserWarning)
         callbacks.addFilter(_nothing)
+        threading.excepthook = tell
         try:
             yield
         finally:
+            threading.excepthook = told
             callbacks.removeFilter(_nothing)
 
 
