@@ -214,6 +214,7 @@ def test_one_ctrl_c_keeps_the_best_so_far_and_two_stop(folder: Path, homes: pd.D
     assert "until it was stopped by hand" in " ".join(shown.split())
     assert recipe_of(folder, "price")["budget"] == 600
 
+    pd.concat([homes] * 20).to_csv(folder / "homes.csv", index=False)  # the second must not come too late
     status, shown = on_a_terminal(words, folder, until="1 of 60 tried, best", presses=2)
     assert status == 1
     assert "Aborted!" in shown
