@@ -163,7 +163,8 @@ def _silence() -> Iterator[None]:
     callbacks, told = logging.getLogger("concurrent.futures"), threading.excepthook
 
     def tell(failure: threading.ExceptHookArgs) -> None:
-        if failure.thread is None or failure.thread.name != "ExecutorManagerThread":
+        is_that = failure.thread is not None and failure.thread.name == "ExecutorManagerThread"
+        if not (is_that and failure.exc_type is KeyError):
             told(failure)
 
     with warnings.catch_warnings():

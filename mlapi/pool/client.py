@@ -21,7 +21,7 @@ def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message
         seconds: How long to wait for it, its turn included.
 
     Raises:
-        NoPool: Nobody keeps one, or it ended meanwhile.
+        NoPool: Nobody keeps one, also not a moment later, or it ended meanwhile.
         FitsBusy: Too many wait already.
         MlapiError: Whatever the task raises, or Unfittable: it was too much, or ended its process.
     """
