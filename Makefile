@@ -53,8 +53,8 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 	$(SETTINGS) $(BIN)/mlapi train --missing
 	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
 
-test: $(TOOLS) ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: $(TOOLS) ## run the tests, without those that need PyTorch
+	$(BIN)/python -m pytest -m "not vision" --numprocesses 2 --dist loadfile
 
 test-vision: $(TORCH) ## install PyTorch, and run the tests that need it
 	$(BIN)/python -m pytest -m vision
