@@ -21,6 +21,9 @@ T = TypeVar("T")
 LOOK_S = 0.2
 """How often jobs are looked for."""
 
+ANYWAY_S = 2.0
+"""How often also where nothing seems to have changed: opening the database writes 32 kB each time."""
+
 AGAIN_S = 5.0
 """A disk that was full may have room by then."""
 
@@ -68,11 +71,19 @@ class Runner:
 
     def _work(self) -> None:
         while True:
+            stamp = _until_it_works(self._jobs.stamp)
             job = _until_it_works(self._jobs.claim)
             if job is None:
-                time.sleep(LOOK_S)
-                continue
-            self._settle(job, self._outcome(job))
+                self._rest(stamp)
+            else:
+                self._settle(job, self._outcome(job))
+
+    def _rest(self, stamp: object) -> None:
+        """Until anything has changed since; a stamp may miss one of two changes in a tick of the clock."""
+        until = time.monotonic() + ANYWAY_S
+        time.sleep(LOOK_S)
+        while time.monotonic() < until and _until_it_works(self._jobs.stamp) == stamp:
+            time.sleep(LOOK_S)
 
     def _outcome(self, job: Job) -> Outcome | None:
         """None where it was not even begun, for a reason that may pass."""
