@@ -16,9 +16,9 @@ from sklearn.svm import SVC
 from benchmarks.tables import TARGET, penguins
 from mlapi.changes import Changes, open_changes
 from mlapi.settings import Settings
-from training.recipes import make_recipe
-from training.registration import register
-from training.workflow import train
+from mlapi.training.recipes import make_recipe
+from mlapi.training.registration import register
+from mlapi.training.workflow import train
 
 HUNDRED = tuple(f"numbers_{number}" for number in range(100))
 

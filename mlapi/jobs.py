@@ -71,8 +71,8 @@ create table if not exists jobs (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`recipe` is what `training.recipes.make_recipe` takes, `source` the name of the file in its folder;
-    times are seconds since 1970; `problem` is what `mlapi.pool.child.document` says."""
+    """`recipe` is what `mlapi.training.recipes.make_recipe` takes, `source` the name of the file in its
+    folder; times are seconds since 1970; `problem` is what `mlapi.pool.child.document` says."""
 
     id: str
     state: State

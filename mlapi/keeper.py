@@ -31,7 +31,7 @@ from mlapi.settings import Settings, TableLimits, process_settings
 
 logger = logging.getLogger(__name__)
 
-_IMPORTED = ("mlapi.tasks", "training.jobs", "matplotlib.figure", "matplotlib.backends.backend_svg")
+_IMPORTED = ("mlapi.tasks", "mlapi.training.jobs", "matplotlib.figure", "matplotlib.backends.backend_svg")
 """What children run, and what that imports late: imported by the process that they are forked from, and by no
 other of the server."""
 
@@ -120,7 +120,7 @@ def _errand(limits: TableLimits, message: Message, tell: Tell) -> Message:
 
 
 def _train(settings: Settings, message: Message, tell: Tell) -> Message:
-    from training.jobs import perform  # noqa: PLC0415
+    from mlapi.training.jobs import perform  # noqa: PLC0415
 
     return perform(settings, message, tell)
 

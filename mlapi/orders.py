@@ -26,7 +26,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def read(content_type: str | None, body: bytes, limits: TableLimits) -> tuple[dict[str, Any], str, bytes]:
-    """The recipe (as `training.recipes.make_recipe` takes it), a file's name, and its content.
+    """The recipe (as `mlapi.training.recipes.make_recipe` takes it), a file's name, and its content.
 
     Raises:
         InvalidInput: Something of it is wrong; all of it is told.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mlapi.changes import Changes
     from mlapi.registry import Registry
     from mlapi.snapshot import Snapshot
-    from training.engine import Engine
-    from training.recipes import Recipe
+    from mlapi.training.engine import Engine
+    from mlapi.training.recipes import Recipe
 
 _COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
 
@@ -81,7 +81,7 @@ def train(
         raise click.UsageError("Expected --data and --target, or --images, or the names of recipes.")
     if names and own:
         raise click.UsageError(f"--{min(own)} is data of your own: leave the recipes' names out.")
-    from training.engine import engine as engine_at
+    from mlapi.training.engine import engine as engine_at
 
     with engine_at(engine) as running:
         if again:
@@ -98,7 +98,7 @@ def train(
 
 
 def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
-    from training.recipes import make_recipe
+    from mlapi.training.recipes import make_recipe
 
     given = _with_parameters(options)
     words = given["target"] if "target" in given else Path(given["images"]).resolve().name.partition(".")[0]
@@ -108,7 +108,7 @@ def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
 
 def _recipes(names: tuple[str, ...], options: Mapping[str, Any]) -> "list[Recipe]":
     """The recipes of config/models.toml, each with what is said otherwise now."""
-    from training.recipes import load_recipes, make_recipe, select, to_json
+    from mlapi.training.recipes import load_recipes, make_recipe, select, to_json
 
     if "name" in options:
         raise click.UsageError("--name goes with --data or --images; a recipe has a name.")
@@ -143,7 +143,7 @@ def _train(
     recipes: "list[Recipe]", changes: "Changes", engine: "Engine", settings: Settings, **how: Any
 ) -> None:
     from mlapi.manifest import REPORT
-    from training.workflow import train
+    from mlapi.training.workflow import train
 
     with Display() as display:
         for recipe in recipes:
@@ -153,7 +153,7 @@ def _train(
 
 
 def _train_again(which: str, registry: "Registry", engine: "Engine") -> None:
-    from training.again import train_again
+    from mlapi.training.again import train_again
 
     name, _, ref = which.partition("@")
     model = registry.get(name, ref or None)
@@ -186,7 +186,7 @@ def card(name: str, images: str, ref: str | None) -> None:
     mlapi card flowers --images flowers/ > card.html
     """
     registry = registry_of(load_settings(), eager=False)
-    from training.picture_card import card_again
+    from mlapi.training.picture_card import card_again
 
     click.echo(card_again(registry.get(name, ref), images), nl=False)
 
@@ -207,7 +207,7 @@ def register(name: str, estimator: Path, sample: Path) -> None:
     runs what those do.
     """
     changes = changes_of(load_settings())
-    from training.registration import register as publish
+    from mlapi.training.registration import register as publish
 
     manifest = publish(name, estimator, sample, changes)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")

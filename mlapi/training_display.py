@@ -12,21 +12,21 @@ from mlapi.terminal import stderr, stdout, table
 
 if TYPE_CHECKING:
     from mlapi.manifest import Manifest
-    from training.again import Comparison
-    from training.contest import Tried
-    from training.datasets import Table as Data
-    from training.preparation import Prepared
-    from training.progress import Learning
-    from training.recipes import Recipe
-    from training.search import Candidate
-    from training.workflow import Trained
+    from mlapi.training.again import Comparison
+    from mlapi.training.contest import Tried
+    from mlapi.training.datasets import Table as Data
+    from mlapi.training.preparation import Prepared
+    from mlapi.training.progress import Learning
+    from mlapi.training.recipes import Recipe
+    from mlapi.training.search import Candidate
+    from mlapi.training.workflow import Trained
 
 MOST_COLUMNS = 60
 """Columns of a table that are listed one by one; the card has all."""
 
 
 class Display:
-    """A `training.progress.Progress`: is told what happens, one recipe after the other."""
+    """A `mlapi.training.progress.Progress`: is told what happens, one recipe after the other."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -33,12 +33,12 @@ from mlapi.publication import publish
 from mlapi.settings import PREFIX, Settings
 from mlapi.signature import Signature, Target
 from mlapi.store import Folder
+from mlapi.training import features
+from mlapi.training.golden import golden, golden_rows
+from mlapi.training.recipes import load_recipes
+from mlapi.training.registration import algorithm_of, task_of
+from mlapi.training.workflow import train
 from mlapi.trust import Trust
-from training import features
-from training.golden import golden, golden_rows
-from training.recipes import load_recipes
-from training.registration import algorithm_of, task_of
-from training.workflow import train
 
 ROOT = Path(__file__).parent.parent
 

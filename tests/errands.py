@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from training.engine import one_core
+from mlapi.training.engine import one_core
 
 
 def look_around(rows: Any, _: int) -> dict[str, Any]:

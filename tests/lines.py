@@ -7,8 +7,8 @@ from mlapi.changes import Changes
 from mlapi.manifest import REFERENCE, REPORT, Draft
 from mlapi.registry import Registry
 from mlapi.signature import Signature, Target
-from training import features
-from training.golden import golden
+from mlapi.training import features
+from mlapi.training.golden import golden
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 SIGNATURE = Signature(features.describe_features(FRAME), Target("y", "number"))

@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION
-from training.contest import Contest, Tried
-from training.engine import engine
-from training.search import tune
+from mlapi.training.contest import Contest, Tried
+from mlapi.training.engine import engine
+from mlapi.training.search import tune
 
 SVM = replace(
     ALGORITHMS["svm"], search=({"C": loguniform(1e-2, 1e3), "gamma": loguniform(1e-4, 1)},), quick={}

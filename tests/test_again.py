@@ -9,11 +9,11 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi.errors import RecipeError
 from mlapi.model import Model
+from mlapi.training.again import train_again
+from mlapi.training.engine import Engine
+from mlapi.training.recipes import make_recipe
+from mlapi.training.workflow import train
 from tests.conftest import changes_in, publish_fitted
-from training.again import train_again
-from training.engine import Engine
-from training.recipes import make_recipe
-from training.workflow import train
 
 HERE = Engine(workers=1)
 

@@ -34,10 +34,10 @@ from mlapi.algorithms.declaration import (
 )
 from mlapi.app import create_app
 from mlapi.inventory import names_in
+from mlapi.training.registration import algorithm_of
 from tests.conftest import publish_fitted, settings_for
 from tests.server import ask, running
 from tests.test_server import connection_to
-from training.registration import algorithm_of
 
 RANDOM = np.random.default_rng(0)
 X = np.hstack([RANDOM.normal(size=(90, 4)), np.eye(3)[RANDOM.integers(3, size=90)]])

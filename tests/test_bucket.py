@@ -29,10 +29,10 @@ from mlapi.remote import Remote
 from mlapi.resources import add_routes
 from mlapi.settings import Settings
 from mlapi.signature import Signature, Target
+from mlapi.training import features
+from mlapi.training.golden import golden
 from tests.conftest import STATE, trusting
 from tests.server import free_port, running
-from training import features
-from training.golden import golden
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 

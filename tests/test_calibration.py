@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training.answers import Answers
-from training.calibration import Calibration, Spread, calibration_of
+from mlapi.training.answers import Answers
+from mlapi.training.calibration import Calibration, Spread, calibration_of
 
 
 def claimed(said: np.ndarray, came: np.ndarray) -> Calibration:

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 
 from mlapi.errors import RecipeError
+from mlapi.training.checkpoints import Leftover, place
+from mlapi.training.recipes import make_recipe
+from mlapi.training.workflow import train
 from tests.conftest import changes_in
-from training.checkpoints import Leftover, place
-from training.recipes import make_recipe
-from training.workflow import train
 
 
 def broken_off(folder: Path) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training import checks
-from training.columns import Told, understand
+from mlapi.training import checks
+from mlapi.training.columns import Told, understand
 
 RANDOM = np.random.default_rng(0)
 ROWS = 1_000

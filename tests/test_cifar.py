@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mlapi.errors import DatasetError
-from training import cifar
-from training.pictures import load
+from mlapi.training import cifar
+from mlapi.training.pictures import load
 
 WORDS = ("airplane", "automobile", "bird")
 RANDOM = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError
-from training.columns import Column, Told, Understood, understand
+from mlapi.training.columns import Column, Told, Understood, understand
 
 ROWS = 60
 RANDOM = np.random.default_rng(0)

@@ -42,9 +42,9 @@ from mlapi.compiled.predictor import Predictor
 from mlapi.compiling import compiled
 from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines
 from mlapi.signature import Batch
-from training import features
-from training.columns import Told, understand
-from training.features import Blueprint, Expansion
+from mlapi.training import features
+from mlapi.training.columns import Told, understand
+from mlapi.training.features import Blueprint, Expansion
 
 CASES = 60
 """Of each property; some thousands while something is changed here."""

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training.curves import MOST_ROWS, Rows, importance, learning_curve
+from mlapi.training.curves import MOST_ROWS, Rows, importance, learning_curve
 
 
 def days(frame: pd.DataFrame) -> np.ndarray:

@@ -18,16 +18,16 @@ import pytest
 
 from mlapi.errors import RecipeError
 from mlapi.settings import Settings
+from mlapi.training import engine as engines
+from mlapi.training.engine import engine, one_core
+from mlapi.training.jobs import perform
+from mlapi.training.search import compare, tune
 from tests import dask_cluster
 from tests.dask_cluster import process
 from tests.errands import die, look_around
 from tests.pools import claimed, message_of
 from tests.searching import SVM, build, contest
 from tests.server import free_port
-from training import engine as engines
-from training.engine import engine, one_core
-from training.jobs import perform
-from training.search import compare, tune
 
 ROOT = Path(__file__).parent.parent
 

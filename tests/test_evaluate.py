@@ -17,9 +17,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training.answers import Answers, answers_of, guesses
-from training.evaluate import METRICS, evaluate, figures, is_worse, measure, weighted
-from training.intervals import intervals_by_bootstrap
+from mlapi.training.answers import Answers, answers_of, guesses
+from mlapi.training.evaluate import METRICS, evaluate, figures, is_worse, measure, weighted
+from mlapi.training.intervals import intervals_by_bootstrap
 
 WORDS = {
     "two words": np.array(["no", "yes"], dtype=object),

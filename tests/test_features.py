@@ -12,10 +12,10 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION
 from mlapi.errors import RecipeError
 from mlapi.signature import Signature, Target
-from training import features
-from training.columns import Told, Understood, understand
-from training.engine import one_core
-from training.features import MOST_CATEGORIES, Blueprint, Expansion
+from mlapi.training import features
+from mlapi.training.columns import Told, Understood, understand
+from mlapi.training.engine import one_core
+from mlapi.training.features import MOST_CATEGORIES, Blueprint, Expansion
 
 ROWS = 80
 RANDOM = np.random.default_rng(0)

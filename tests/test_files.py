@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from mlapi.errors import DatasetError
 from mlapi.tables import DELIMITERS, Told, open_csv
-from training.files import Read, read
+from mlapi.training.files import Read, read
 
 TABLE = "name,age,city\nAnn,31,Oslo\nBob,27.5,\n"
 

@@ -20,9 +20,9 @@ from mlapi.loading import load_model
 from mlapi.manifest import GOLDEN, MANIFEST, PINNED, Draft, describe
 from mlapi.model import Model, model_of
 from mlapi.signature import Feature, Signature, Target
+from mlapi.training.features import describe_features
+from mlapi.training.golden import FEWEST, golden, golden_rows
 from tests.conftest import AppFactory, classes_of, publish_fitted, resign, trusting
-from training.features import describe_features
-from training.golden import FEWEST, golden, golden_rows
 
 FRAME = pd.DataFrame({"x": [*np.linspace(0.0, 1.0, 98), 50.0, -50.0], "y": [None, *range(99)]})
 

@@ -8,9 +8,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
 from mlapi.algorithms.declaration import REGRESSION
-from training.answers import Answers
-from training.evaluate import evaluate
-from training.intervals import intervals_by_bootstrap, intervals_by_folds
+from mlapi.training.answers import Answers
+from mlapi.training.evaluate import evaluate
+from mlapi.training.intervals import intervals_by_bootstrap, intervals_by_folds
 
 
 def sure(rows: int, classes: int = 3, seed: int = 0) -> Answers:

@@ -28,14 +28,14 @@ from mlapi.loading import load_model
 from mlapi.manifest import MODEL, PREDICTOR
 from mlapi.model import Model
 from mlapi.signature import Batch
+from mlapi.training import features
+from mlapi.training.columns import Told, understand
+from mlapi.training.features import Blueprint, Expansion
+from mlapi.training.promotion import IF_NOT_WORSE, HeldOut, judge
 from tests.conftest import STATE, publish_fitted, replace_file, trusting
 from tests.customers import customers
 from tests.lines import FRAME, fit
 from tests.server import ROOT
-from training import features
-from training.columns import Told, understand
-from training.features import Blueprint, Expansion
-from training.promotion import IF_NOT_WORSE, HeldOut, judge
 
 WORDS = understand(customers(200).drop(columns=["customer_id", "churn"]), Told())
 NUMBERS = understand(

@@ -13,9 +13,9 @@ from mlapi.errors import DatasetError
 from mlapi.offline import _values, predict_csv, predict_pictures
 from mlapi.registry import open_registry
 from mlapi.signature import Feature, Signature, Target
+from mlapi.training import features
 from tests.conftest import publish_fitted, settings_for
 from tests.pictures import DIGIT, digits, drawn, file_of, fitted_digits, publish_pictures
-from training import features
 
 
 def test_numbers_and_blanks_are_what_a_client_would_send() -> None:

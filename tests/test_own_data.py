@@ -18,11 +18,11 @@ from mlapi.app import create_app
 from mlapi.artifact import read_manifest
 from mlapi.cli import main
 from mlapi.manifest import Manifest
+from mlapi.training import sources
+from mlapi.training.preparation import prepare
+from mlapi.training.recipes import make_recipe
+from mlapi.training.workflow import train
 from tests.conftest import ROOT, changes_in, settings_for, trusting
-from training import sources
-from training.preparation import prepare
-from training.recipes import make_recipe
-from training.workflow import train
 
 SHARED = ROOT.parent / "shared" / "data"
 QUICK = {"algorithm": "logistic_regression", "budget": 0}

@@ -12,10 +12,10 @@ import pytest
 
 from mlapi.errors import DatasetError
 from mlapi.pictures import png, read
+from mlapi.training.picture_files import MOST_BYTES, File
+from mlapi.training.pictures import _second_pass, feature_of, load, rescaled
 from tests.conftest import ROOT
 from tests.drawn import CLASSES, encoded, shape, write
-from training.picture_files import MOST_BYTES, File
-from training.pictures import _second_pass, feature_of, load, rescaled
 
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10-images.tar.gz"
 
@@ -331,7 +331,7 @@ def test_more_pixels_than_memory_are_refused_with_the_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"": 10})
-    monkeypatch.setattr("training.pictures._MEMORY", 1e-9)
+    monkeypatch.setattr("mlapi.training.pictures._MEMORY", 1e-9)
 
     with pytest.raises(DatasetError, match=r"30 pictures of 16 × 16 × 3 take .* GiB.* a smaller --size"):
         load(str(tmp_path))

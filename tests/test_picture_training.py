@@ -16,12 +16,12 @@ from mlapi.artifact import read_manifest
 from mlapi.manifest import Manifest
 from mlapi.pictures import read
 from mlapi.signature import Feature
+from mlapi.training import picture_golden, recipes
+from mlapi.training.picture_fitting import prepare
+from mlapi.training.pictures import Pictures, load
 from mlapi.training_display import Display
 from tests.conftest import Run, assert_no_training, settings_for, trusting
 from tests.drawn import encoded, shape, write
-from training import picture_golden, recipes
-from training.picture_fitting import prepare
-from training.pictures import Pictures, load
 
 QUICK = ("train", "--images", "shapes", "--algorithm", "logistic_regression")
 

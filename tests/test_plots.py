@@ -13,11 +13,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from training import plots
-from training.answers import Answers
-from training.calibration import Calibration, Spread, calibration_of
-from training.curves import Importance, LearningCurve
-from training.drawing import Plot, label
+from mlapi.training import plots
+from mlapi.training.answers import Answers
+from mlapi.training.calibration import Calibration, Spread, calibration_of
+from mlapi.training.curves import Importance, LearningCurve
+from mlapi.training.drawing import Plot, label
 
 HOSTILE = [
     *("$x_1$", "a $ b", "50 %", "a_b^{c", "<b>&amp;</b>", "line\nbreak", "nul\0bell\7", "x" * 200, "", " "),
@@ -177,7 +177,7 @@ def test_no_home_is_no_news(tmp_path: Path) -> None:
 def _drawn_with_home(home: Path) -> str:
     """What a first drawing says, where matplotlib finds no cache and no display."""
     code = (
-        "from training import plots; from training.curves import LearningCurve as L;"
+        "from mlapi.training import plots; from mlapi.training.curves import LearningCurve as L;"
         "plots.of_learning(L('年', (1, 2), (0, 1), (0, 1), ''))"
     )
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())}

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError, RecipeError
-from training import sources
-from training.preparation import Prepared, prepare
-from training.recipes import make_recipe
+from mlapi.training import sources
+from mlapi.training.preparation import Prepared, prepare
+from mlapi.training.recipes import make_recipe
 
 ROWS = 40
 FRAME = pd.DataFrame(

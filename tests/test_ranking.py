@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from training.answers import Answers
-from training.ranking import area, by_score, curve, influence
+from mlapi.training.answers import Answers
+from mlapi.training.ranking import area, by_score, curve, influence
 
 
 def ties(rows: int = 200) -> Answers:

@@ -23,10 +23,10 @@ from sklearn.svm import SVC, SVR
 from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
 from mlapi.manifest import NETWORK
+from mlapi.training.picture_golden import SINGLE
+from mlapi.training.registration import register
 from tests.conftest import AppFactory, changes_in, classes_of
 from tests.learnt_pictures import across_or_down, drawn
-from training.picture_golden import SINGLE
-from training.registration import register
 
 IRIS = datasets.load_iris(as_frame=True)
 

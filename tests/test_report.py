@@ -13,12 +13,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training.answers import Answers, answers_of, guesses
-from training.calibration import calibration_of
-from training.curves import Rows, importance, learning_curve
-from training.evaluate import PRIMARY, figures, measure
-from training.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
-from training.report import Account, Candidate, Column, number, report, verdict
+from mlapi.training.answers import Answers, answers_of, guesses
+from mlapi.training.calibration import calibration_of
+from mlapi.training.curves import Rows, importance, learning_curve
+from mlapi.training.evaluate import PRIMARY, figures, measure
+from mlapi.training.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
+from mlapi.training.report import Account, Candidate, Column, number, report, verdict
 
 HOSTILE = "<script>alert('1')</script>\"'{{ 7 * 7 }} $x_1$ %s \u202e \ud800 \n" + "x" * 200
 

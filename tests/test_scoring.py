@@ -9,8 +9,8 @@ from sklearn.svm import SVC
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training.evaluate import METRICS, evaluate
-from training.scoring import score
+from mlapi.training.evaluate import METRICS, evaluate
+from mlapi.training.scoring import score
 
 
 @pytest.mark.parametrize(

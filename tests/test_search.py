@@ -23,11 +23,11 @@ from sklearn.preprocessing import StandardScaler
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Parameters
 from mlapi.errors import RecipeError
+from mlapi.training import search as search_room
+from mlapi.training.contest import Board, Contest, Fit, Tried
+from mlapi.training.engine import Engine, engine
+from mlapi.training.search import compare, tune
 from tests.searching import SVM, build, contest, large
-from training import search as search_room
-from training.contest import Board, Contest, Fit, Tried
-from training.engine import Engine, engine
-from training.search import compare, tune
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,10 +19,10 @@ from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from mlapi.aliases import change_aliases, pointing
+from mlapi.training.recipes import load_recipes
+from mlapi.training.workflow import train
 from tests.conftest import changes_in, classes_of, publish_fitted
 from tests.server import GUNICORN, ROOT, Server, ask, free_port, running
-from training.recipes import load_recipes
-from training.workflow import train
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/net/tcp").exists(), reason="looks at the server's processes in /proc: Linux only"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlapi.errors import RecipeError
-from training.splits import Folds, Rows, folds, hold_out, sample
+from mlapi.training.splits import Folds, Rows, folds, hold_out, sample
 
 CLASSES = np.repeat([0, 1], [40, 20])
 TIMES = np.random.default_rng(0).permutation(60)

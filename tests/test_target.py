@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError
-from training.target import Goal, read_target
+from mlapi.training.target import Goal, read_target
 
 
 def read(cells: Any, **told: Any) -> Goal:

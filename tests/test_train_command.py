@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import training
+from mlapi import training
 from mlapi.artifact import read_manifest
 from mlapi.errors import DatasetError, RecipeError
 from tests.conftest import STATE, Run, assert_no_training, trusting
@@ -251,13 +251,11 @@ def test_mistakes_from_python_are_errors_of_ours(folder: Path, homes: pd.DataFra
 
 def test_importing_recipes_needs_no_more_than_they_do() -> None:
     """The function that `training` exports must not bring in the room it starts."""
-    script = (
-        "import training.recipes, sys; print([name for name in sys.modules if name.startswith('training.')])"
-    )
+    script = "import mlapi.training.recipes, sys; print([n for n in sys.modules if n.startswith('mlapi.')])"
 
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    assert "training.recipes" in done.stdout
-    assert "training.workflow" not in done.stdout
+    assert "mlapi.training.recipes" in done.stdout
+    assert "mlapi.training.workflow" not in done.stdout

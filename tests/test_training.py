@@ -19,11 +19,11 @@ from sklearn.svm import SVC
 from mlapi.algorithms import ALGORITHMS
 from mlapi.artifact import read_manifest
 from mlapi.errors import RecipeError
+from mlapi.training import datasets as tables
+from mlapi.training.progress import STEPS, Silent
+from mlapi.training.recipes import Recipe, load_recipes, select
+from mlapi.training.workflow import train
 from tests.conftest import changes_in, trusting
-from training import datasets as tables
-from training.progress import STEPS, Silent
-from training.recipes import Recipe, load_recipes, select
-from training.workflow import train
 
 ROOT = Path(__file__).parent.parent
 RECIPES = load_recipes(ROOT / "config" / "models.toml")

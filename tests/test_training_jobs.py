@@ -21,9 +21,9 @@ from mlapi.errors import Unfittable
 from mlapi.jobs import Job, Jobs
 from mlapi.keeper import pool_of
 from mlapi.settings import Settings
+from mlapi.training import jobs as training_jobs
 from tests.pools import claimed, message_of, serve, until
 from tests.server import free_port
-from training import jobs as training_jobs
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3)).round(3)
@@ -330,7 +330,7 @@ from mlapi.changes import Changes
 from mlapi.jobs import Jobs
 from mlapi.pool.messages import Message
 from mlapi.settings import process_settings
-from training.jobs import perform
+from mlapi.training.jobs import perform
 
 settings = process_settings()
 jobs = Jobs(settings.state_dir)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training import datasets
-from training.preparation import prepare
-from training.recipes import Recipe
+from mlapi.training import datasets
+from mlapi.training.preparation import prepare
+from mlapi.training.recipes import Recipe
 
 RANDOM = np.random.default_rng(0)
 DAYS = pd.Series(pd.date_range("2020-01-01", periods=600))

@@ -8,11 +8,11 @@ from sklearn.datasets import load_digits
 
 from mlapi.app import create_app
 from mlapi.pictures import png
+from mlapi.training.datasets import IMAGES
+from mlapi.training.recipes import Recipe, make_recipe
+from mlapi.training.workflow import train
 from tests.conftest import changes_in, settings_for
 from tests.customers import customers
-from training.datasets import IMAGES
-from training.recipes import Recipe, make_recipe
-from training.workflow import train
 
 
 def test_what_is_published_tells_no_credentials_and_the_card_no_place(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from training.workflow import Trained
+    from mlapi.training.workflow import Trained
 
 __all__ = ["train"]
 
@@ -25,7 +25,7 @@ def train(table: "pd.DataFrame | str", *, target: str, name: str | None = None, 
         OSError: The table cannot be reached, or the models folder not written.
 
     Example:
-        >>> import training
+        >>> from mlapi import training
         >>> trained = training.train(frame, target="species", drop=["island"], budget="20s")
         >>> trained.manifest.name, trained.manifest.version
         ('species', 1)
@@ -37,8 +37,8 @@ def train(table: "pd.DataFrame | str", *, target: str, name: str | None = None, 
     from mlapi.changes import open_changes  # noqa: PLC0415
     from mlapi.names import as_model_name  # noqa: PLC0415
     from mlapi.settings import load_settings  # noqa: PLC0415
-    from training.recipes import make_recipe  # noqa: PLC0415
-    from training.workflow import train as train_recipe  # noqa: PLC0415
+    from mlapi.training.recipes import make_recipe  # noqa: PLC0415
+    from mlapi.training.workflow import train as train_recipe  # noqa: PLC0415
 
     frame = table if isinstance(table, pd.DataFrame) else None
     data = None if frame is not None else str(table)

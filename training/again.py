@@ -12,11 +12,11 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.errors import MlapiError, RecipeError
 from mlapi.manifest import Manifest, differences
 from mlapi.model import Model
-from training import features
-from training.engine import Engine
-from training.fitting import Fitted, fit
-from training.progress import SILENT, Progress
-from training.recipes import make_recipe
+from mlapi.training import features
+from mlapi.training.engine import Engine
+from mlapi.training.fitting import Fitted, fit
+from mlapi.training.progress import SILENT, Progress
+from mlapi.training.recipes import make_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def train_again(
     if frame is None and not {"dataset", "data"} & manifest.recipe.keys():
         raise RecipeError(
             f"{manifest.name} version {manifest.version} was trained on a DataFrame, which has to be given "
-            f"again: training.again.train_again(…, frame=…)"
+            f"again: mlapi.training.again.train_again(…, frame=…)"
         )
     result = fit(make_recipe(manifest.name, given), engine, progress, frame)
     metrics = {

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from training import curves
-from training.answers import Answers, answers_of, guesses
-from training.calibration import Calibration, Spread, calibration_of
-from training.contest import SMALL_S
-from training.curves import Importance, LearningCurve
-from training.engine import Engine, one_core
-from training.evaluate import evaluate, figures, measure
-from training.intervals import BY_BOOTSTRAP, BY_FOLDS, intervals_by_bootstrap, intervals_by_folds
-from training.preparation import Prepared
-from training.splits import Positions, folds
+from mlapi.training import curves
+from mlapi.training.answers import Answers, answers_of, guesses
+from mlapi.training.calibration import Calibration, Spread, calibration_of
+from mlapi.training.contest import SMALL_S
+from mlapi.training.curves import Importance, LearningCurve
+from mlapi.training.engine import Engine, one_core
+from mlapi.training.evaluate import evaluate, figures, measure
+from mlapi.training.intervals import BY_BOOTSTRAP, BY_FOLDS, intervals_by_bootstrap, intervals_by_folds
+from mlapi.training.preparation import Prepared
+from mlapi.training.splits import Positions, folds
 
 MOST_FOR_FOLDS = 100_000
 """Rows of a table above which intervals come from resampled held-out answers, and not from fitting again."""

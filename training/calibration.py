@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.answers import Answers
-from training.evaluate import unbounded
+from mlapi.training.answers import Answers
+from mlapi.training.evaluate import unbounded
 
 BINS = 10
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlapi.manifest import Draft, environment
-from training import columns, search
-from training.fitting import Fitted
-from training.recipes import Recipe
-from training.report import Account, Candidate, Column, report
+from mlapi.training import columns, search
+from mlapi.training.fitting import Fitted
+from mlapi.training.recipes import Recipe
+from mlapi.training.report import Account, Candidate, Column, report
 
 
 def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlapi.algorithms.declaration import CLASSIFICATION
 from mlapi.errors import counted, listed, quoted
-from training.columns import Column
+from mlapi.training.columns import Column
 
 LEAK = 0.97
 """A column that alone explains so much of the target (1 is all of it) may be the target itself."""

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import Parameters
 from mlapi.errors import RecipeError
-from training import search
-from training.contest import Contest
-from training.engine import Engine
-from training.features import Blueprint
-from training.preparation import Prepared
-from training.progress import Progress
-from training.recipes import Recipe
-from training.search import Candidate, Tuned
-from training.splits import folds, sample
+from mlapi.training import search
+from mlapi.training.contest import Contest
+from mlapi.training.engine import Engine
+from mlapi.training.features import Blueprint
+from mlapi.training.preparation import Prepared
+from mlapi.training.progress import Progress
+from mlapi.training.recipes import Recipe
+from mlapi.training.search import Candidate, Tuned
+from mlapi.training.splits import folds, sample
 
 _COMPARING = 0.5
 """The share of the budget that comparing may take at most."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlapi.errors import DatasetError, listed
 from mlapi.signature import Kind
-from training.kinds import Look, Treatment, decide
+from mlapi.training.kinds import Look, Treatment, decide
 
 _DONE: Mapping[Treatment, tuple[str, str]] = {
     "number": ("scaled", "a blank gets the median, and a mark"),
@@ -25,7 +25,7 @@ _DONE: Mapping[Treatment, tuple[str, str]] = {
     "calendar": ("parts of the calendar, and the age in days", "a blank gets the median, and a mark"),
     "terms": ("a column for each word, weighed by how rare it is (TF-IDF)", "a blank is a word of its own"),
 }
-"""By treatment: what is done, and what with blanks (`training.features` does it)."""
+"""By treatment: what is done, and what with blanks (`mlapi.training.features` does it)."""
 
 
 @dataclass(frozen=True, slots=True)

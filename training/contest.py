@@ -1,7 +1,7 @@
 """Trials against each other: each is fitted on the same folds and scored by one metric, until time is over.
 
 Knows what one trial is and which is best so far. Which are tried, and what is made of the result, is the
-business of `training.search`; nothing is printed here.
+business of `mlapi.training.search`; nothing is printed here.
 """
 
 import time
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from mlapi.algorithms.declaration import Algorithm, Parameters
 from mlapi.errors import reason
-from training.engine import Engine, interrupts_counted, one_core
-from training.evaluate import is_worse
-from training.scoring import NEED_PROBABILITIES, score
+from mlapi.training.engine import Engine, interrupts_counted, one_core
+from mlapi.training.evaluate import is_worse
+from mlapi.training.scoring import NEED_PROBABILITIES, score
 
 PROBE_ROWS = 500
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from mlapi.algorithms.declaration import CLASSIFICATION
-from training.answers import answers_of
-from training.evaluate import LOWER_IS_BETTER, OF_PROBABILITIES, measure
+from mlapi.training.answers import answers_of
+from mlapi.training.evaluate import LOWER_IS_BETTER, OF_PROBABILITIES, measure
 
 MOST_ROWS, FEWEST_ROWS = 2_000, 200
 

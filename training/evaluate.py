@@ -1,7 +1,7 @@
 """How good answers are: the metrics, and what a manifest says of each.
 
 Every metric is computed from weighted counts and sums: the same arithmetic gives those of the rows and of any
-resample of them (`training.intervals`), in a fraction of the time of scikit-learn's functions.
+resample of them (`mlapi.training.intervals`), in a fraction of the time of scikit-learn's functions.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from training.answers import Answers, answers_of
-from training.ranking import area, by_score, influence, sides
+from mlapi.training.answers import Answers, answers_of
+from mlapi.training.ranking import area, by_score, influence, sides
 
 METRICS = {
     REGRESSION: ("r2", "rmse", "mae"),

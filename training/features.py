@@ -23,8 +23,8 @@ from mlapi.algorithms.declaration import Parameters
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.signature import Batch, Feature, Kind, Scalar, Signature
-from training.columns import Column, check_names
-from training.kinds import Treatment
+from mlapi.training.columns import Column, check_names
+from mlapi.training.kinds import Treatment
 
 MOST_CATEGORIES = 100
 """One-hot columns that one column of words becomes at most; rarer words share one."""

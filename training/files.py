@@ -19,7 +19,7 @@ import pandas as pd
 from mlapi import remote, tables
 from mlapi.errors import DatasetError, listed, reason
 from mlapi.tables import UNTOLD, Told
-from training import csv_frames
+from mlapi.training import csv_frames
 
 PARQUET = b"PAR1"
 

@@ -7,16 +7,16 @@ from functools import partial
 from sklearn.pipeline import Pipeline
 
 from mlapi.errors import DatasetError, RecipeError, reason
-from training import sources
-from training.assessment import Assessment, Fit, assess
-from training.choice import Choice, blueprint, choose
-from training.datasets import Table
-from training.engine import Engine, one_core
-from training.evaluate import METRICS, PRIMARY
-from training.preparation import Prepared, prepare
-from training.progress import Progress
-from training.recipes import Recipe
-from training.sources import Rows
+from mlapi.training import sources
+from mlapi.training.assessment import Assessment, Fit, assess
+from mlapi.training.choice import Choice, blueprint, choose
+from mlapi.training.datasets import Table
+from mlapi.training.engine import Engine, one_core
+from mlapi.training.evaluate import METRICS, PRIMARY
+from mlapi.training.preparation import Prepared, prepare
+from mlapi.training.progress import Progress
+from mlapi.training.recipes import Recipe
+from mlapi.training.sources import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from training.answers import Answers
-from training.evaluate import BOUNDS, unbounded, weighted
+from mlapi.training.answers import Answers
+from mlapi.training.evaluate import BOUNDS, unbounded, weighted
 
 LEVEL = 0.95
 

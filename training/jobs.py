@@ -15,18 +15,18 @@ from mlapi.jobs import JOB, ROWS, held
 from mlapi.pool.child import Tell
 from mlapi.pool.messages import Message
 from mlapi.settings import Settings, TableLimits
-from training import files
-from training.engine import Engine, engine
-from training.progress import STEPS, Progress, Silent
-from training.recipes import Recipe, make_recipe
-from training.result import Result
-from training.sources import Given, Rows
-from training.workflow import Trained, train, version_of_table
+from mlapi.training import files
+from mlapi.training.engine import Engine, engine
+from mlapi.training.progress import STEPS, Progress, Silent
+from mlapi.training.recipes import Recipe, make_recipe
+from mlapi.training.result import Result
+from mlapi.training.sources import Given, Rows
+from mlapi.training.workflow import Trained, train, version_of_table
 
 if TYPE_CHECKING:
-    from training.contest import Tried
-    from training.datasets import Table
-    from training.preparation import Prepared
+    from mlapi.training.contest import Tried
+    from mlapi.training.datasets import Table
+    from mlapi.training.preparation import Prepared
 
 _HERE = Engine(workers=1)
 

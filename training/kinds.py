@@ -14,7 +14,7 @@ from pandas.api import types
 from mlapi import cells
 from mlapi.errors import DatasetError, counted, listed, quoted
 from mlapi.signature import Kind
-from training.series import NoCells, plain, words_of
+from mlapi.training.series import NoCells, plain, words_of
 
 Treatment: TypeAlias = Literal["number", "flag", "one_hot", "frequent", "calendar", "terms"]
 

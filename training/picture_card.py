@@ -10,14 +10,14 @@ from mlapi.errors import DatasetError, RecipeError, counted
 from mlapi.manifest import Draft, Manifest, environment
 from mlapi.model import Model
 from mlapi.pictures import Pixels, png
-from training import plots
-from training.answers import Answers
-from training.calibration import calibration_of
-from training.picture_fitting import Fitted, judged, prepare
-from training.picture_folders import VALIDATION
-from training.pictures import Pictures, load
-from training.recipes import Recipe, make_recipe
-from training.report import Account, Gallery, Mistake, report
+from mlapi.training import plots
+from mlapi.training.answers import Answers
+from mlapi.training.calibration import calibration_of
+from mlapi.training.picture_fitting import Fitted, judged, prepare
+from mlapi.training.picture_folders import VALIDATION
+from mlapi.training.pictures import Pictures, load
+from mlapi.training.recipes import Recipe, make_recipe
+from mlapi.training.report import Account, Gallery, Mistake, report
 
 MOST_MISTAKES = 24
 

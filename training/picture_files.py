@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from mlapi import remote
 from mlapi.errors import DatasetError, reason
-from training.files import shown
+from mlapi.training.files import shown
 
 MOST_BYTES = 1 << 28
 """Of one file. CIFAR-100 keeps all of its training pictures in one of 155 MB; a photo takes some."""

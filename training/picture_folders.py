@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlapi.errors import DatasetError, MlapiError, counted, quoted
 from mlapi.pictures import opened
 from mlapi.signature import IMAGE, Feature
-from training.picture_files import File
+from mlapi.training.picture_files import File
 
 TRAINING, VALIDATION, TEST = "train", "validation", "test"
 

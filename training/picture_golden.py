@@ -16,8 +16,8 @@ from mlapi.golden import TOLERANCE, Golden
 from mlapi.picture_rows import BASE64
 from mlapi.pictures import Pixels, png
 from mlapi.signature import Feature
-from training.golden import outputs
-from training.pictures import flat, rescaled
+from mlapi.training.golden import outputs
+from mlapi.training.pictures import flat, rescaled
 
 DRAWN, CROPPED = 28, 12
 

@@ -20,15 +20,15 @@ from mlapi.manifest import REFERENCE, REPORT, Draft
 from mlapi.pictures import Pixels
 from mlapi.reference import QUANTILES
 from mlapi.signature import Feature, Signature, Target
-from training import picture_golden
-from training.files import shown
-from training.picture_card import card
-from training.picture_fitting import INTERVALS, Fitted, fit
-from training.pictures import feature_of, flat, rescaled
-from training.progress import Progress
-from training.promotion import HeldOut
-from training.recipes import FOR_PICTURES, Recipe, to_json
-from training.result import Result
+from mlapi.training import picture_golden
+from mlapi.training.files import shown
+from mlapi.training.picture_card import card
+from mlapi.training.picture_fitting import INTERVALS, Fitted, fit
+from mlapi.training.pictures import feature_of, flat, rescaled
+from mlapi.training.progress import Progress
+from mlapi.training.promotion import HeldOut
+from mlapi.training.recipes import FOR_PICTURES, Recipe, to_json
+from mlapi.training.result import Result
 
 TARGET = "class"
 

@@ -18,9 +18,9 @@ from mlapi.errors import DatasetError, MlapiError, counted, listed, quoted
 from mlapi.picture_formats import WORDS
 from mlapi.pictures import Pixels, png, read
 from mlapi.signature import IMAGE, Feature
-from training import cifar
-from training.picture_files import File, Files
-from training.picture_folders import (
+from mlapi.training import cifar
+from mlapi.training.picture_files import File, Files
+from mlapi.training.picture_folders import (
     TEST,
     TRAINING,
     VALIDATION,

@@ -1,6 +1,6 @@
 """The model card's pictures: what was measured -> SVG in data: URIs, each with its figures in words.
 
-Knows nothing of the page, and of matplotlib only its axes (`training.drawing` keeps the rest).
+Knows nothing of the page, and of matplotlib only its axes (`mlapi.training.drawing` keeps the rest).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.answers import Answers
-from training.calibration import Calibration, Spread
-from training.curves import Importance, LearningCurve
-from training.drawing import NARROW, WIDE, Plot, label, plot
-from training.evaluate import LOWER_IS_BETTER
-from training.ranking import Curve, curve, sides
+from mlapi.training.answers import Answers
+from mlapi.training.calibration import Calibration, Spread
+from mlapi.training.curves import Importance, LearningCurve
+from mlapi.training.drawing import NARROW, WIDE, Plot, label, plot
+from mlapi.training.evaluate import LOWER_IS_BETTER
+from mlapi.training.ranking import Curve, curve, sides
 
 # Okabe and Ito, "Color Universal Design" (2008): the color-blind tell them apart; in print, styles do.
 BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#767676"

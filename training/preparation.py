@@ -13,15 +13,15 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.errors import DatasetError, RecipeError, counted, quoted
 from mlapi.signature import Signature, Target
-from training import checks, features
-from training.columns import Column, Told, Understood, understand
-from training.datasets import Table
-from training.kinds import a_stranger
-from training.recipes import Recipe
-from training.series import NoCells, plain, words_of
-from training.sources import column
-from training.splits import Positions, Rows, hold_out
-from training.target import Goal, read_target
+from mlapi.training import checks, features
+from mlapi.training.columns import Column, Told, Understood, understand
+from mlapi.training.datasets import Table
+from mlapi.training.kinds import a_stranger
+from mlapi.training.recipes import Recipe
+from mlapi.training.series import NoCells, plain, words_of
+from mlapi.training.sources import column
+from mlapi.training.splits import Positions, Rows, hold_out
+from mlapi.training.target import Goal, read_target
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from training.contest import Tried
-    from training.datasets import Table
-    from training.preparation import Prepared
-    from training.recipes import Recipe
-    from training.search import Candidate
+    from mlapi.training.contest import Tried
+    from mlapi.training.datasets import Table
+    from mlapi.training.preparation import Prepared
+    from mlapi.training.recipes import Recipe
+    from mlapi.training.search import Candidate
 
 
 class Learning(Protocol):

@@ -10,7 +10,7 @@ from mlapi.model import Model, estimator_input
 from mlapi.names import PRODUCTION
 from mlapi.registry import Registry
 from mlapi.signature import Batch, Signature, breaking_changes
-from training.evaluate import evaluate, is_worse
+from mlapi.training.evaluate import evaluate, is_worse
 
 ALWAYS = "always"
 IF_NOT_WORSE = "if_not_worse"

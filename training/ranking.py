@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.answers import Answers
+from mlapi.training.answers import Answers
 
 
 class Sorted(NamedTuple):

@@ -11,11 +11,11 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.errors import RecipeError, listed
 from mlapi.names import is_model_name
-from training.columns import Told
-from training.datasets import BUILT_IN
-from training.evaluate import METRICS
-from training.features import Expansion
-from training.promotion import IF_NOT_WORSE, POLICIES
+from mlapi.training.columns import Told
+from mlapi.training.datasets import BUILT_IN
+from mlapi.training.evaluate import METRICS
+from mlapi.training.features import Expansion
+from mlapi.training.promotion import IF_NOT_WORSE, POLICIES
 
 FILE = Path("config/models.toml")
 
@@ -36,7 +36,7 @@ class Recipe:
     seed: int = 0
     promote: str = IF_NOT_WORSE
     metric: str | None = None
-    """The metric that decides; None: the task's own (`training.evaluate.PRIMARY`)."""
+    """The metric that decides; None: the task's own (`mlapi.training.evaluate.PRIMARY`)."""
     data: str | None = None
     """A path or URL of a table; None with a `dataset`, or where the rows are given from Python."""
     target: str | None = None

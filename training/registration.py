@@ -27,11 +27,11 @@ from mlapi.manifest import REFERENCE, Draft, Manifest
 from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
 from mlapi.signature import Signature, Target
-from training import features
-from training.files import read
-from training.golden import golden, golden_rows
-from training.picture_golden import SINGLE
-from training.workflow import reference
+from mlapi.training import features
+from mlapi.training.files import read
+from mlapi.training.golden import golden, golden_rows
+from mlapi.training.picture_golden import SINGLE
+from mlapi.training.workflow import reference
 
 
 def register(name: str, estimator_file: Path, sample_file: Path, changes: Changes) -> Manifest:

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from training import plots
-from training.answers import Answers
-from training.calibration import Calibration, Spread
-from training.curves import Importance, LearningCurve
-from training.drawing import Plot
-from training.evaluate import OF_PROBABILITIES, is_worse
+from mlapi.training import plots
+from mlapi.training.answers import Answers
+from mlapi.training.calibration import Calibration, Spread
+from mlapi.training.curves import Importance, LearningCurve
+from mlapi.training.drawing import Plot
+from mlapi.training.evaluate import OF_PROBABILITIES, is_worse
 
 MEANINGS = {
     "accuracy": "share of rows whose class is right",
@@ -87,8 +87,8 @@ class Candidate(NamedTuple):
 class Account:
     """Everything that the card tells; sentences end with a period.
 
-    `metrics` are those of the manifest (`training.evaluate.figures`), `intervals` says how theirs were made.
-    `class_names` are words for the answers' classes, where those are codes.
+    `metrics` are those of the manifest (`mlapi.training.evaluate.figures`), `intervals` says how theirs were
+    made. `class_names` are words for the answers' classes, where those are codes.
     """
 
     name: str

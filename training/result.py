@@ -6,7 +6,7 @@ from typing import Any
 
 from mlapi.golden import Golden
 from mlapi.manifest import Draft
-from training.promotion import HeldOut
+from mlapi.training.promotion import HeldOut
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """One metric of one fitted estimator, for fits that are only compared.
 
 Computes nothing but what is asked for, since most metrics need no probabilities, and these cost as much as
-the fit does for some estimators. What a published model's manifest says is `training.evaluate`'s business.
+the fit does for some estimators. What a published model's manifest says is the business of
+`mlapi.training.evaluate`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ NEED_PROBABILITIES = frozenset({"roc_auc", "log_loss"})
 
 
 def score(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> float:
-    """The metric of the estimator's answers to these rows, as `training.evaluate` defines it.
+    """The metric of the estimator's answers to these rows, as `mlapi.training.evaluate` defines it.
 
     But ROC AUC is the mean over the classes that have rows: a fold may lack a rare one.
 

@@ -1,7 +1,7 @@
 """Which algorithm suits the rows, and which of its parameters: they are compared, and searched at random.
 
 The folds come from elsewhere, and so does the pipeline around the estimator: all of it is fitted anew in each
-fold (`training.contest`). Nothing is printed here: whoever shows progress is called back.
+fold (`mlapi.training.contest`). Nothing is printed here: whoever shows progress is called back.
 """
 
 import time
@@ -16,9 +16,9 @@ import numpy as np
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import Algorithm, Parameters
 from mlapi.errors import RecipeError
-from training.contest import SMALL_S, Board, Contest, Progress, Stopped, Trial, play, probe
-from training.engine import Engine
-from training.evaluate import is_worse
+from mlapi.training.contest import SMALL_S, Board, Contest, Progress, Stopped, Trial, play, probe
+from mlapi.training.engine import Engine
+from mlapi.training.evaluate import is_worse
 
 MOST_COMPARED_ROWS = 10_000
 MOST_SEARCHED_ROWS = 100_000

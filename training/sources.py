@@ -8,10 +8,10 @@ import pandas as pd
 
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.tables import Told
-from training import datasets, files
-from training.columns import check_names, nearest
-from training.datasets import Table
-from training.recipes import Recipe
+from mlapi.training import datasets, files
+from mlapi.training.columns import check_names, nearest
+from mlapi.training.datasets import Table
+from mlapi.training.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from pandas.api import types
 from mlapi import cells
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.errors import DatasetError, counted, listed, quoted
-from training.kinds import LARGEST
-from training.series import NoCells, plain, words_of
+from mlapi.training.kinds import LARGEST
+from mlapi.training.series import NoCells, plain, words_of
 
 MOST_WHOLE_CLASSES = 20
 """So many different whole numbers are classes; more are values."""

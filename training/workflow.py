@@ -1,6 +1,6 @@
 """One recipe, end to end: table -> decisions -> algorithm -> fit -> assessment -> a published version.
 
-Of pictures `training.picture_version` makes the version; judging and publishing it is the same.
+Of pictures `mlapi.training.picture_version` makes the version; judging and publishing it is the same.
 """
 
 import json
@@ -21,19 +21,19 @@ from mlapi.golden import Golden
 from mlapi.manifest import PROMOTION, REFERENCE, REPORT, Draft, Manifest
 from mlapi.reference import statistics
 from mlapi.signature import Signature
-from training import checkpoints, features, picture_version
-from training.card import card
-from training.checkpoints import Leftover
-from training.engine import Engine
-from training.engine import engine as this_machine
-from training.files import shown
-from training.fitting import Fitted, fit
-from training.golden import golden, golden_rows
-from training.progress import SILENT, Progress
-from training.promotion import HeldOut, Verdict, in_production, judge
-from training.recipes import Recipe, to_json
-from training.result import Result
-from training.sources import Rows
+from mlapi.training import checkpoints, features, picture_version
+from mlapi.training.card import card
+from mlapi.training.checkpoints import Leftover
+from mlapi.training.engine import Engine
+from mlapi.training.engine import engine as this_machine
+from mlapi.training.files import shown
+from mlapi.training.fitting import Fitted, fit
+from mlapi.training.golden import golden, golden_rows
+from mlapi.training.progress import SILENT, Progress
+from mlapi.training.promotion import HeldOut, Verdict, in_production, judge
+from mlapi.training.recipes import Recipe, to_json
+from mlapi.training.result import Result
+from mlapi.training.sources import Rows
 
 Maker: TypeAlias = Callable[[Recipe, Progress, Rows], Result]
 """A recipe for a table -> what is to be published."""
