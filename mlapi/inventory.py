@@ -24,7 +24,8 @@ import numpy as np
 from joblib.numpy_pickle import Unpickler
 
 from mlapi.errors import BrokenArtifact, reason
-from mlapi.numpy_pickles import CODE, NotAllowed
+from mlapi.numpy_pickles import CODE
+from mlapi.pickle_names import NotAllowed, of_today
 from mlapi.pickling import BASE
 
 
@@ -73,17 +74,20 @@ class _InertWrapper(_Inert):
 class _Walker(Unpickler):  # type: ignore[misc]
     """Reads a pickle of joblib's to its end, and notes what it names."""
 
+    proto = 0
+
     def __init__(self, file: BytesIO, found: dict[str, None]) -> None:
         super().__init__(file)
         self.file = file
         self.found = found
 
     def find_class(self, module: str, name: str) -> Any:
-        self.found[f"{module}.{name}"] = None
+        full = ".".join(of_today(module, name, self.proto))
+        self.found[full] = None
         return {
             "joblib.numpy_pickle.NumpyArrayWrapper": _InertWrapper,
             "numpy.dtype": _InertDtype,
-        }.get(f"{module}.{name}", _Inert)
+        }.get(full, _Inert)
 
     def persistent_load(self, _: Any) -> Any:
         raise NotAllowed("it refers to objects outside of itself")

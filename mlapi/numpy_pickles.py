@@ -5,7 +5,6 @@ whether these bytes are objects, and both together make objects of numbers. So n
 functions: it gets these, which take what numpy writes, and nothing else.
 """
 
-import copyreg
 import re
 from typing import Any
 
@@ -14,27 +13,22 @@ from numpy._core import multiarray
 from numpy.random import BitGenerator, Generator
 from numpy.typing import NDArray
 
+from mlapi.pickle_names import Name, NotAllowed
+
 _ALIGNED = 0x80
 """The flag of a dtype that is laid out as C does; of no consequence here but for what numpy shows."""
 
 CODE = re.compile(r"[biufcOSUVMm][0-9]{1,9}")
 _UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
 
-
-class NotAllowed(Exception):
-    """A pickle asks for what none of ours does."""
+ARRAY = "numpy.ndarray"
+SEEDS = "numpy.random.bit_generator.SeedSequence"
 
 
 def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
-    if kind is not np.ndarray or shape != (0,):
+    if not _is_named(kind, ARRAY) or shape != (0,):
         raise NotAllowed("it makes an array of another kind than numpy does")
     return np.empty(0, np.int8)
-
-
-def reconstructor(kind: Any, base: Any, state: Any) -> Any:
-    if any(isinstance(cls, type) and issubclass(cls, np.ndarray) for cls in (kind, base)):
-        raise NotAllowed("it makes an array in another way than numpy does")
-    return copyreg._reconstructor(kind, base, state)  # type: ignore[attr-defined]
 
 
 def scalar(kind: Any, content: Any = b"") -> Any:
@@ -44,6 +38,7 @@ def scalar(kind: Any, content: Any = b"") -> Any:
 
 
 def bit_generator(kind: Any) -> BitGenerator:
+    kind = kind.real if isinstance(kind, Name) else kind
     if not isinstance(kind, type) or not issubclass(kind, BitGenerator):
         raise NotAllowed("it makes random numbers in another way than numpy does")
     return kind()
@@ -54,6 +49,23 @@ def generator(bits: Any) -> Generator:
     if not isinstance(bits, BitGenerator):
         raise NotAllowed("it makes random numbers in another way than numpy does")
     return Generator(bits)
+
+
+def seed_sequence(kind: Any, checksum: Any, state: Any = None) -> Any:
+    """In place of `__pyx_unpickle_SeedSequence`; the state comes next."""
+    if not _is_named(kind, SEEDS) or type(checksum) is not int or state is not None:
+        raise NotAllowed("it makes random numbers in another way than numpy does")
+    make = vars(np.random.bit_generator)["__pyx_unpickle_SeedSequence"]
+    return make(kind.real, checksum, None)
+
+
+def masked(kind: Any, base: Any, shape: Any, code: Any) -> Any:
+    """In place of `numpy.ma.core._mareconstruct`; the state comes next."""
+    from numpy.ma.core import MaskedArray, _mareconstruct  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    if kind is not MaskedArray or not _is_named(base, ARRAY) or shape != (0,) or code not in ("b", b"b"):
+        raise NotAllowed("it makes an array of another kind than numpy does")
+    return _mareconstruct(kind, base.real, shape, "b")
 
 
 def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
@@ -92,3 +104,7 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
     if (made.kind, made.itemsize) != (target.kind, target.itemsize) or (made.hasobject and made.kind != "O"):
         raise NotAllowed("it has a dtype that holds objects beside other things, or of another kind")
     target.__setstate__(made.newbyteorder(order).__reduce__()[2])  # type: ignore[attr-defined]
+
+
+def _is_named(kind: Any, full: str) -> bool:
+    return isinstance(kind, Name) and kind.full == full

@@ -196,7 +196,7 @@ def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> 
             "takes 4 features",
         ),
         (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
-        (LinearRegression, IRIS.data, "is no scikit-learn estimator that has predict"),
+        (LinearRegression, IRIS.data, "LinearRegression itself, and no fitted estimator"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),
         (
             LinearRegression().fit(IRIS.data, IRIS.target),

@@ -1,0 +1,129 @@
+"""Whether a loaded estimator is made of nothing but data and allowed classes, each as its class makes it.
+
+A pickle gives an object any attributes. One that is called as a method is would run in its place; one that
+compiled code follows leads it out of an array (`mlapi.fitted_invariants`); parts that are shared or hold
+themselves take for ever. So all that was loaded is walked through before anybody asks it anything.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mlapi.fitted_invariants import INVARIANTS, Fitted
+from mlapi.pickle_names import Name, NotAllowed, name_of
+from mlapi.sparse_pickles import MATRICES, check_matrix
+
+_SCALARS = (str, bytes, bytearray, bool, float, complex, np.generic, np.dtype, slice, range, type(None))
+
+_LEAVES = frozenset(
+    {
+        "numpy.random._generator.Generator",
+        "scipy.interpolate._bsplines.BSpline",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfSquaredError",
+        "sklearn.tree._tree.Tree",
+    }
+)
+"""Made by compiled code, which keeps what they are made of to itself."""
+
+_SHARED, _FEW = 8, 1000
+"""Parts may be asked that many times as often as there are parts, or a few times more: `svc_` of a
+CalibratedSVC is asked in two places."""
+
+_DEEPEST = 100
+
+
+class _Walk:
+    """Visits each part once, those within before the part that they are in."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+        """By identity: how many parts are in it, counted as often as they are reached; 0 while it is open."""
+        self._alive: list[Any] = []
+
+    def visit(self, part: Any, depth: int = 0) -> int:
+        """Check one part, and all within.
+
+        Raises:
+            NotAllowed: Something is not as its class makes it.
+        """
+        if isinstance(part, _SCALARS):
+            return 0
+        if type(part) is int:
+            _require(-(2**63) <= part < 2**64, "it has a number of too many digits")
+            return 0
+        known = self._sizes.get(id(part))
+        if known is not None:
+            _require(known > 0 or not self._is_known(part), "it has a part that holds itself")
+            return known
+        _require(depth < _DEEPEST, "it has parts within parts, too many of them")
+        self._alive.append(part)
+        self._sizes[id(part)] = 0
+        size = 1 + sum(self.visit(inner, depth + 1) for inner in self._within(part))
+        self._sizes[id(part)] = size
+        return size
+
+    @property
+    def parts(self) -> int:
+        return len(self._alive)
+
+    def _is_known(self, part: Any) -> bool:
+        return (
+            isinstance(part, list | tuple | dict | set | frozenset | np.ndarray)
+            or name_of(type(part)) in INVARIANTS
+        )
+
+    def _within(self, part: Any) -> Iterable[Any]:
+        if isinstance(part, list | tuple | set | frozenset):
+            return part
+        if isinstance(part, dict):
+            return [*part.keys(), *part.values()]
+        if isinstance(part, np.ndarray):
+            return _others(part.ravel().tolist()) if part.dtype.hasobject else ()
+        if isinstance(part, Name):
+            raise NotAllowed(f"it has {part.full} where a value should be")
+        return self._within_object(part, name_of(type(part)))
+
+    def _within_object(self, part: Any, kind: str) -> Iterable[Any]:
+        if kind in MATRICES:
+            check_matrix(vars(part), by_columns="_csc." in kind)
+        if kind in INVARIANTS:
+            return self._attributes(part, kind)
+        if kind in MATRICES or kind in _LEAVES or isinstance(part, type):
+            return ()
+        return list(getattr(part, "__dict__", {}).values())  # of a class that somebody has allowed
+
+    def _attributes(self, part: Any, kind: str) -> Iterable[Any]:
+        attributes = vars(part)
+        for name in attributes:
+            _require(
+                type(name) is str and not hasattr(type(part), name),
+                f"it has a {type(part).__name__} whose {name!r:.40} takes the place of the class's own",
+            )
+        INVARIANTS[kind](Fitted(attributes))
+        return list(attributes.values())
+
+
+def check(estimator: Any) -> None:
+    """Refuse what is not as its class makes it. Costs some microseconds a part; an array of numbers is one.
+
+    Raises:
+        NotAllowed: The message says what is wrong.
+    """
+    if isinstance(estimator, Name):
+        raise NotAllowed(f"it is {estimator.full} itself, and no fitted estimator")
+    walk = _Walk()
+    size = walk.visit(estimator)
+    _require(size <= _SHARED * walk.parts + _FEW, "it has parts that are shared too often")
+
+
+def _others(values: list[Any]) -> list[Any]:
+    """What is no plain value: most arrays of objects are words, and many."""
+    return [value for value in values if type(value) not in (str, float, bool, type(None))]
+
+
+def _require(condition: Any, problem: str) -> None:
+    if not condition:
+        raise NotAllowed(problem)

@@ -1,0 +1,124 @@
+"""Regular expressions that split a text in time that grows as the text does.
+
+Python's `re` tries every way to repeat what may be repeated. A pattern can therefore take for ever on sixty
+letters, and all threads of the process wait. Here a pattern is good if nothing that must follow can fail
+after something of variable length was read: then no way is ever tried twice.
+"""
+
+import re
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
+
+_SINGLE = frozenset({codes.LITERAL, codes.NOT_LITERAL, codes.IN, codes.ANY, codes.CATEGORY})
+_REPEATS = frozenset({codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT})
+_BORDERS = frozenset({codes.AT_BOUNDARY, codes.AT_BEGINNING, codes.AT_BEGINNING_STRING})
+_BORDER = (codes.AT, codes.AT_BOUNDARY)
+
+_LONGEST = 500
+"""Characters of a pattern."""
+
+_MOST = 100
+"""How often something must be repeated: a text that is shorter is read in vain from each of its letters."""
+
+_OPTIONAL = 3
+"""Optional letters at the beginning: each doubles the ways to try."""
+
+
+def is_quick(pattern: str) -> bool:
+    r"""Whether `re.findall` takes time in proportion to the text, whatever the text is.
+
+    `\b\w\w+\b`, `[a-z]+(?:'[a-z]+)?` and `\w+|\S` are; `(a|aa)+$` and `\d+\.\d+` are not known to be.
+    """
+    if len(pattern) > _LONGEST:
+        return False
+    try:
+        steps = list(parser.parse(pattern))
+    except (re.error, RecursionError, OverflowError):
+        return False
+    if len(steps) == 1 and steps[0][0] is codes.BRANCH:
+        return all(_is_word(list(branch)) or _is_quick(branch) for branch in steps[0][1][1])
+    return _is_word(steps) or _is_quick(steps)
+
+
+def _is_word(steps: list[Any]) -> bool:
+    r"""Whether it is `\b[a-z][a-z]+\b` or its like: there is one way to read each word of the text."""
+    if len(steps) < 3 or steps[0] != _BORDER or steps[-1] != _BORDER:
+        return False
+    middle = steps[1:-1]
+    if len(middle) == 1 and middle[0][0] is codes.SUBPATTERN:
+        middle = list(middle[0][1][-1])
+    *letters, last = middle or [_BORDER]
+    code, value = last
+    ends = _is_letter(last) or (
+        code in _REPEATS and value[0] <= _MOST and len(value[2]) == 1 and _is_letter(value[2][0])
+    )
+    return ends and all(map(_is_letter, letters))
+
+
+def _is_letter(step: Any) -> bool:
+    """Whether it takes one character, of those that words are made of."""
+    code, value = step
+    if code is codes.LITERAL:
+        return _are_letters(value, value)
+    return code is codes.IN and all(
+        (kind is codes.CATEGORY and what in (codes.CATEGORY_WORD, codes.CATEGORY_DIGIT))
+        or (kind is codes.LITERAL and _are_letters(what, what))
+        or (kind is codes.RANGE and _are_letters(*what))
+        for kind, what in value
+    )
+
+
+def _are_letters(first: int, last: int) -> bool:
+    return last - first < _LONGEST and all(re.match(r"\w", chr(code)) for code in range(first, last + 1))
+
+
+def _is_quick(steps: Any) -> bool:
+    """Whether what follows the first step of variable length may be missing, so that nothing fails there."""
+    steps = list(steps)
+    optional = _leading(steps)
+    if optional <= _OPTIONAL:
+        steps = steps[optional:]
+    varies = False
+    for step in steps:
+        if varies and not (step[0] in _REPEATS and step[1][0] == 0):
+            return False
+        if not _has_one_length(step):
+            if not _may_vary(step):
+                return False
+            varies = True
+    return True
+
+
+def _leading(steps: list[Any]) -> int:
+    """How many optional letters it begins with."""
+    return next((place for place, step in enumerate(steps) if not _is_optional(step)), len(steps))
+
+
+def _is_optional(step: Any) -> bool:
+    code, value = step
+    return code in _REPEATS and value[1] == 1 and len(value[2]) == 1 and value[2][0][0] in _SINGLE
+
+
+def _has_one_length(step: Any) -> bool:
+    code, value = step
+    if code in _SINGLE:
+        return True
+    if code is codes.AT:
+        return value in _BORDERS
+    if code in _REPEATS:
+        low, high, body = value
+        return low == high <= _MOST and len(body) == 1 and body[0][0] in _SINGLE
+    return code is codes.SUBPATTERN and all(map(_has_one_length, value[-1]))
+
+
+def _may_vary(step: Any) -> bool:
+    code, value = step
+    if code in _REPEATS:
+        low, _, body = value
+        return _is_quick(body) and (low <= 1 or (low <= _MOST and all(map(_has_one_length, body))))
+    if code is codes.SUBPATTERN:
+        return _is_quick(value[-1])
+    if code is codes.BRANCH:
+        return all(map(_is_quick, value[1]))
+    return False  # it looks around, refers back, or is new to this list

@@ -1,0 +1,272 @@
+"""joblib's unpickler within limits: it imports only what is permitted, and calls only what is known.
+
+Whoever may call something, by whatever way a pickle has for that, is asked here. What no one has allowed in
+particular is a `Name` to the pickle, which nothing else can call or alter.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
+from mmap import mmap
+from pickle import (
+    ADDITEMS,
+    APPEND,
+    APPENDS,
+    BUILD,
+    BYTEARRAY8,
+    DICT,
+    FROZENSET,
+    INST,
+    NEWOBJ,
+    NEWOBJ_EX,
+    OBJ,
+    REDUCE,
+    SETITEM,
+    SETITEMS,
+)
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
+
+from mlapi.fitted_invariants import INVARIANTS
+from mlapi.neighbor_pickles import NEIGHBOR_TREES, check_neighbor_tree
+from mlapi.numpy_pickles import ARRAY, give_state
+from mlapi.pickle_calls import CALLS, check_keys
+from mlapi.pickle_names import Name, NotAllowed, name_of, of_today
+from mlapi.sparse_pickles import MATRIX
+from mlapi.tree_pickles import TREE, check_nodes
+
+SHARED_BYTES = 1 << 16
+"""Arrays from this size on are views of the file's bytes; smaller ones are cheaper as copies.
+
+A tree copies its own once more: a forest of 50 MB takes 60 MB with this size, and 100 MB with 1 MiB.
+"""
+
+WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+
+_AS_THEY_ARE = frozenset({"builtins.object", "numpy.float64"})
+"""Estimators keep these as values: the type of the numbers that they make."""
+
+_MADE_EMPTY = frozenset({*INVARIANTS, MATRIX, WRAPPER})
+
+
+class _View(NumpyArrayWrapper):  # type: ignore[misc]
+    """Reads a large array in place, and any other as joblib does."""
+
+    def read_array(self, unpickler: "Limited", ensure_native_byte_order: bool) -> Any:
+        shape = tuple(int(length) for length in self.shape)
+        size = math.prod(shape) * self.dtype.itemsize
+        if self.dtype.hasobject:
+            return _Inner(unpickler.file_handle, unpickler.permit, unpickler.allowed).load()
+        if not self.dtype.isnative or size < SHARED_BYTES:
+            return super().read_array(unpickler, ensure_native_byte_order)
+        file = unpickler.file_handle
+        if self.safe_get_numpy_array_alignment_bytes() is not None:
+            file.read(file.read(1)[0])
+        start = file.tell()
+        flat = np.frombuffer(unpickler.content, self.dtype, size // self.dtype.itemsize, start)
+        file.seek(start + size)
+        return flat.reshape(shape[::-1]).T if self.order == "F" else flat.reshape(shape)
+
+    def __setstate__(self, state: Any) -> None:
+        """Only what joblib writes: any other name could take the place of a method."""
+        kind = state.get("subclass")
+        if (
+            not state.keys() <= _WRITTEN
+            or not isinstance(state["dtype"], np.dtype)
+            or not (isinstance(kind, Name) and kind.full == ARRAY)
+        ):
+            raise NotAllowed("it describes an array in another way than joblib does")
+        self.__dict__.update(state, subclass=np.ndarray)
+
+
+_WRITTEN = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
+
+
+class _Restricted:
+    """What a pickle may do; mixed into pickle's own unpickler, and into joblib's."""
+
+    permit: Callable[[str], None]
+    allowed: list[Any]
+    """What somebody has allowed in particular, as far as this pickle names it."""
+    proto: int
+    stack: list[Any]
+    metastack: list[list[Any]]
+    pop_mark: Callable[[], list[Any]]
+    read: Callable[[int], bytes]
+
+    def find_class(self, module: str, name: str) -> Any:
+        module, name = of_today(module, name, self.proto)
+        full = f"{module}.{name}"
+        self.permit(full)
+        real = super().find_class(module, name)  # type: ignore[misc]
+        if full in _AS_THEY_ARE:
+            return real
+        if full == WRAPPER:
+            return Name(full, _View)
+        if full in CALLS or full in _MADE_EMPTY or full in HANDED_ON:
+            return Name(full, real)
+        self.allowed.append(real)
+        return real
+
+    # Calls.
+
+    def load_reduce(self) -> None:
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        if isinstance(function, Name):
+            if function.full not in CALLS:
+                raise NotAllowed(f"it calls {function.full} itself")
+            self.stack[-1] = CALLS[function.full](*arguments)
+            return
+        self._check_allowed(function)
+        self.stack[-1] = function(*arguments)
+
+    def load_newobj(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = self._new(self.stack[-1], arguments, {})
+
+    def load_newobj_ex(self) -> None:
+        keywords, arguments = self.stack.pop(), self.stack.pop()
+        self.stack[-1] = self._new(self.stack[-1], arguments, keywords)
+
+    def _new(self, kind: Any, arguments: Any, keywords: Any) -> Any:
+        if isinstance(kind, Name):
+            if kind.full not in _MADE_EMPTY or arguments or keywords:
+                raise NotAllowed(f"it makes a {kind.full} in another way than pickle does")
+            return kind.real.__new__(kind.real)
+        self._check_allowed(kind)
+        return kind.__new__(kind, *arguments, **keywords)
+
+    def _check_allowed(self, function: Any) -> None:
+        if not any(function is allowed for allowed in self.allowed):
+            raise NotAllowed(f"it calls {name_of(function)}, which it does not name")
+        if isinstance(function, type) and issubclass(function, np.ndarray):
+            raise NotAllowed(f"it calls numpy's {function.__name__} itself")
+
+    def load_old_object(self) -> None:
+        raise NotAllowed("it makes an object in a way that Python 3 has no use for")
+
+    # States.
+
+    def load_build(self) -> None:
+        state, inst = self.stack[-1], self.stack[-2]
+        if isinstance(inst, np.dtype):
+            give_state(inst, self.stack.pop())
+            return
+        if isinstance(inst, _UNALTERED):
+            raise NotAllowed("it alters a class")
+        if isinstance(inst, np.ndarray) and not (inst.size == 0 and isinstance(state[2], np.dtype)):
+            raise NotAllowed("it alters an array")
+        kind = name_of(type(inst))
+        if kind in _MADE_EMPTY and type(state) is not dict:
+            raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
+        if kind == TREE:
+            check_nodes(inst.n_features, state)
+        if kind in NEIGHBOR_TREES:
+            check_neighbor_tree(kind, state)
+        super().load_build()  # type: ignore[misc]
+
+    # What is filled.
+
+    def load_append(self) -> None:
+        self._check_filled(self.stack[-2], list)
+        super().load_append()  # type: ignore[misc]
+
+    def load_appends(self) -> None:
+        self._check_filled(self.metastack[-1][-1], list)
+        super().load_appends()  # type: ignore[misc]
+
+    def load_setitem(self) -> None:
+        self._check_filled(self.stack[-3], dict, [self.stack[-2]])
+        super().load_setitem()  # type: ignore[misc]
+
+    def load_setitems(self) -> None:
+        self._check_filled(self.metastack[-1][-1], dict, self.stack[::2])
+        super().load_setitems()  # type: ignore[misc]
+
+    def load_additems(self) -> None:
+        self._check_filled(self.metastack[-1][-1], set, self.stack)
+        super().load_additems()  # type: ignore[misc]
+
+    def load_dict(self) -> None:
+        check_keys(self.stack[::2])
+        super().load_dict()  # type: ignore[misc]
+
+    def load_frozenset(self) -> None:
+        check_keys(self.stack)
+        super().load_frozenset()  # type: ignore[misc]
+
+    @staticmethod
+    def _check_filled(target: Any, kind: type, keys: Iterable[Any] = ()) -> None:
+        if not isinstance(target, kind):
+            raise NotAllowed(f"it fills a {type(target).__name__} as if it were a {kind.__name__}")
+        check_keys(keys)
+
+    def load_bytearray8(self) -> None:
+        size = int.from_bytes(self.read(8), "little")
+        self.stack.append(bytearray(self.read(size)))  # pickle's own takes the memory before it reads
+
+    def persistent_load(self, _: Any) -> Any:
+        raise NotAllowed("it refers to objects outside of itself")
+
+    def get_extension(self, _: Any) -> Any:
+        raise NotAllowed("it refers to copyreg's extension registry")
+
+
+HANDED_ON = frozenset(
+    {
+        ARRAY,
+        "numpy.random._pcg64.PCG64",
+        "numpy.random.bit_generator.SeedSequence",
+    }
+)
+"""Arguments of what is called. Called themselves, one takes any memory for objects, others may never end."""
+
+_UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc)
+
+_LIMITED: Mapping[int, Callable[[Any], None]] = {
+    ADDITEMS[0]: _Restricted.load_additems,
+    APPEND[0]: _Restricted.load_append,
+    APPENDS[0]: _Restricted.load_appends,
+    BUILD[0]: _Restricted.load_build,
+    BYTEARRAY8[0]: _Restricted.load_bytearray8,
+    DICT[0]: _Restricted.load_dict,
+    FROZENSET[0]: _Restricted.load_frozenset,
+    INST[0]: _Restricted.load_old_object,
+    NEWOBJ[0]: _Restricted.load_newobj,
+    NEWOBJ_EX[0]: _Restricted.load_newobj_ex,
+    OBJ[0]: _Restricted.load_old_object,
+    REDUCE[0]: _Restricted.load_reduce,
+    SETITEM[0]: _Restricted.load_setitem,
+    SETITEMS[0]: _Restricted.load_setitems,
+}
+
+
+class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
+    """Reads an array of objects, which joblib writes as a pickle within the pickle."""
+
+    dispatch = {**Unpickler.dispatch, **_LIMITED}
+
+    proto = 0
+
+    def __init__(self, file: Any, permit: Callable[[str], None], allowed: list[Any]) -> None:
+        super().__init__(file)
+        self.permit, self.allowed = permit, allowed
+
+
+class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
+    """Reads what joblib wrote. `permit` gets each name, and raises NotAllowed if it may not be imported."""
+
+    dispatch = {**NumpyUnpickler.dispatch, **_LIMITED}
+    proto = 0
+
+    def __init__(self, content: bytes | mmap, permit: Callable[[str], None]) -> None:
+        file = content if isinstance(content, mmap) else BytesIO(content)
+        file.seek(0)
+        super().__init__("", file, ensure_native_byte_order=True)
+        self.content = content
+        self.permit = permit
+        self.allowed = []

@@ -1,0 +1,324 @@
+"""Nothing that an estimator of an allowed class says leads compiled code out of an array, or never ends."""
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeRegressor
+
+from mlapi import pickling
+from mlapi.algorithms import CLASSES
+from mlapi.errors import BrokenArtifact
+from mlapi.fitted_invariants import INVARIANTS
+from mlapi.inventory import names_in
+from mlapi.pickle_calls import CALLS
+from mlapi.pickling import BASE
+from mlapi.sparse_pickles import MATRIX
+from mlapi.unpickling import HANDED_ON, WRAPPER
+from tests.fitted import estimators
+from tests.server import ROOT
+
+_INTEGERS = {b"J"[0]: 4, b"K"[0]: 1, b"M"[0]: 2}
+"""Opcodes of whole numbers, and how many bytes follow."""
+
+
+def dumped(estimator: Any) -> bytes:
+    file = BytesIO()
+    pickling.dump(estimator, file)
+    return file.getvalue()
+
+
+def test_every_class_that_is_loaded_unasked_is_judged() -> None:
+    judged = {*INVARIANTS, *CALLS, *HANDED_ON, MATRIX, WRAPPER, "builtins.object", "numpy.float64"}
+
+    assert not (CLASSES | BASE) - judged
+
+
+def test_every_class_that_is_loaded_unasked_is_among_those_that_are_perturbed() -> None:
+    content = b"".join(dumped(estimator) for estimator, _ in estimators().values())
+    fitted = {name for name in INVARIANTS if name in CLASSES | BASE} - {
+        "mlapi.algorithms.cnn.ConvolutionalNetwork"
+    }
+
+    assert not {name for name in fitted if name.rpartition(".")[2].encode() not in content}
+
+
+@pytest.mark.parametrize("name", list(estimators()))
+def test_an_honest_estimator_answers_as_before(name: str) -> None:
+    estimator, rows = estimators()[name]
+
+    loaded = pickling.load(dumped(estimator), CLASSES)
+
+    np.testing.assert_array_equal(loaded.predict(rows), estimator.predict(rows))
+
+
+class _Places(NumpyUnpickler):  # type: ignore[misc]
+    """Reads what joblib wrote, and notes where each whole number lies: (place, bytes)."""
+
+    def __init__(self, content: bytes) -> None:
+        self.file = BytesIO(content)
+        super().__init__("", self.file, ensure_native_byte_order=True)
+        self.places: list[tuple[int, int]] = []
+
+    def load_build(self) -> None:
+        wrapper = self.stack[-2]
+        start = self.file.tell()
+        super().load_build()
+        if isinstance(wrapper, NumpyArrayWrapper) and not wrapper.dtype.hasobject:
+            self._note_array(wrapper, start)
+
+    def _note_array(self, wrapper: Any, start: int) -> None:
+        count, dtype = int(np.prod(wrapper.shape)), wrapper.dtype
+        start = self.file.tell() - count * dtype.itemsize
+        fields = [(dtype[field], dtype.fields[field][1]) for field in dtype.names or ()] or [(dtype, 0)]
+        for row in _some(count):
+            for kind, offset in fields:
+                if kind.kind in "iu":
+                    self.places.append((start + row * dtype.itemsize + offset, kind.itemsize))
+
+    dispatch = {**NumpyUnpickler.dispatch, pickle.BUILD[0]: load_build}
+
+
+def _some(count: int) -> list[int]:
+    """The first, the last, and some between: an array is checked as a whole."""
+    return sorted({0, 1, count // 2, count - 2, count - 1} & set(range(count)))
+
+
+def _scalars(content: bytes) -> Iterator[tuple[int, int]]:
+    """Whole numbers outside of arrays, where the bytes look like one; some are something else."""
+    for place, byte in enumerate(content):
+        if byte in _INTEGERS and content[place - 1 : place] in b"q\x94s.ue(h)":
+            yield place + 1, _INTEGERS[byte]
+
+
+def perturbed(content: bytes, most: int) -> Iterator[bytes]:
+    """The same file with one whole number changed, `most` times at most, chosen by a fixed seed."""
+    reader = _Places(content)
+    reader.load()
+    places = [*reader.places, *_scalars(content)]
+    choice = random.Random(0)
+    changes = [
+        (place, size, value) for place, size in places for value in (0, 1, 7, 1000, 2**31 - 1, -1, -2, 2**62)
+    ]
+    for place, size, value in choice.sample(changes, min(most, len(changes))):
+        number = (value % 2 ** (8 * size)).to_bytes(size, "little")
+        if content[place : place + size] != number:
+            yield content[:place] + number + content[place + size :]
+
+
+def asked(folder: Path, result: Path, fill: int) -> dict[str, str]:
+    """The answers of a process whose fresh memory holds other bytes for each `fill`."""
+    environ = {**os.environ, "MALLOC_PERTURB_": str(fill), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.perturbed", str(folder), str(result)]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    answers = dict(line.rsplit(" ", 1) for line in result.read_text().splitlines())
+    left = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.joblib"))[len(answers) :]
+    assert done.returncode == 0, f"{left[0]} ended the process: {done.returncode} {done.stderr[-500:]}"
+    return answers
+
+
+MOST = int(os.environ.get("MLAPI_TEST_PERTURBED", "40"))
+"""Changes of each estimator; 100,000 are all."""
+
+
+def test_a_whole_number_that_is_changed_is_refused_or_harmless(tmp_path: Path) -> None:
+    """Harmless: no crash, no hang, and the same answers whatever lies in memory that was not written."""
+    folder = tmp_path / "changed"
+    refused = 0
+    for name, (estimator, rows) in estimators().items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "rows.pickle").write_bytes(pickle.dumps(rows))
+        for number, content in enumerate(perturbed(dumped(estimator), MOST)):
+            try:
+                pickling.load(content, CLASSES)
+            except BrokenArtifact:
+                refused += 1
+                continue
+            (folder / name / f"{number:06}.joblib").write_bytes(content)
+
+    answers = asked(folder, tmp_path / "one", 1)
+
+    assert refused > len(estimators())
+    assert answers == asked(folder, tmp_path / "other", 170)
+
+
+F = pd.DataFrame({"text": ["good film", "bad film", "good plot", "bad plot"] * 5, "n": range(20)})
+TARGET = np.arange(20) % 2 * 1.0
+
+
+def of_texts(**vectorizer: Any) -> Any:
+    return make_pipeline(ColumnTransformer([("t", TfidfVectorizer(**vectorizer), "text")]), Ridge()).fit(
+        F, TARGET
+    )
+
+
+def with_vocabulary(places: Any) -> Any:
+    model = of_texts()
+    vectorizer = model[0].named_transformers_["t"]
+    vectorizer.vocabulary_ = {word: places(place) for word, place in vectorizer.vocabulary_.items()}
+    return model
+
+
+def with_attributes(estimator: Any, **attributes: Any) -> Any:
+    vars(estimator).update(attributes)
+    return estimator
+
+
+def boosted(**nodes: Any) -> Any:
+    """Histogram boosting whose first tree has another root."""
+    model = HistGradientBoostingRegressor(max_iter=2, min_samples_leaf=2).fit(F[["n"]].to_numpy(), TARGET)
+    for field, value in nodes.items():
+        model._predictors[0][0].nodes[field][0] = value
+    return model
+
+
+def svc(**attributes: Any) -> Any:
+    return with_attributes(SVC().fit(F[["n"]].to_numpy(), TARGET), **attributes)
+
+
+def one_hot(**attributes: Any) -> Any:
+    encoder = OneHotEncoder().fit(F[["n"]].to_numpy() % 3)
+    return make_pipeline(with_attributes(encoder, **attributes), "passthrough")
+
+
+def grown(**attributes: Any) -> Any:
+    return with_attributes(DecisionTreeRegressor().fit(F[["n"]].to_numpy(), TARGET), **attributes)
+
+
+def nested(depth: int) -> Any:
+    """A pipeline that asks one scaler 2 ** depth times."""
+    made: Any = StandardScaler().fit(F[["n"]].to_numpy())
+    for _ in range(depth):
+        made = Pipeline([("a", made), ("b", made)])
+    return made
+
+
+def within_itself() -> Any:
+    model = Pipeline([("a", StandardScaler())])
+    model.steps.append(("b", model))
+    return model
+
+
+ASTRAY: dict[str, Callable[[], Any]] = {
+    "a vocabulary beyond the matrix": lambda: with_vocabulary(lambda place: place + 1),
+    "a vocabulary below it": lambda: with_vocabulary(lambda place: place - 1),
+    "a vocabulary of one place": lambda: with_vocabulary(lambda _: 0),
+    "a vocabulary of numbers with a fraction": lambda: with_vocabulary(float),
+    "a vectorizer that opens files": lambda: with_attributes(TfidfVectorizer(), input="filename"),
+    "a vectorizer that reads files": lambda: with_attributes(TfidfVectorizer(), input="file"),
+    "a pattern without an end": lambda: with_attributes(TfidfVectorizer(), token_pattern=r"(?:a|a|aa)+$|\w+"),
+    "many words at once": lambda: with_attributes(TfidfVectorizer(), ngram_range=(1, 10**6)),
+    "a tokenizer that is a class": lambda: with_attributes(TfidfVectorizer(), tokenizer=np.float64),
+    "an analyzer that is an estimator": lambda: with_attributes(TfidfVectorizer(), analyzer=StandardScaler()),
+    "a tree of boosting that leads out of itself": lambda: boosted(left=10**6),
+    "a tree of boosting that never ends": lambda: boosted(right=0),
+    "a tree of boosting that asks for no feature": lambda: boosted(feature_idx=5),
+    "a tree of boosting that asks for categories": lambda: boosted(is_categorical=1),
+    "a tree of more features than are checked": lambda: grown(n_features_in_=0),
+    "a tree of features that nobody checks": lambda: with_attributes(grown(), n_features_in_="1"),
+    "a tree that is none": lambda: grown(tree_=StandardScaler()),
+    "a forest of other trees": lambda: with_attributes(
+        RandomForestRegressor(2).fit(F[["n", "n"]].to_numpy(), TARGET), estimators_=[grown()]
+    ),
+    "support vectors of other counts": lambda: svc(_n_support=np.array([9, 900], dtype=np.int32)),
+    "support vectors of negative counts": lambda: svc(_n_support=np.array([-1, 21], dtype=np.int32)),
+    "support vectors that are fewer": lambda: svc(support_vectors_=np.zeros((1, 1))),
+    "too few weights": lambda: svc(_dual_coef_=np.zeros((1, 1))),
+    "too few intercepts": lambda: svc(_intercept_=np.zeros(0)),
+    "too few sigmoids": lambda: svc(_probA=np.zeros(1)),
+    "vectors that are not sparse": lambda: svc(_sparse=True),
+    "places of other rows": lambda: svc(kernel="precomputed", shape_fit_=(2, 1)),
+    "categories out of order": lambda: one_hot(categories_=[np.array([2.0, 0.0, 1.0])]),
+    "fewer columns than categories": lambda: one_hot(_n_features_outs=[1]),
+    "a category that is dropped and is none": lambda: one_hot(
+        _drop_idx_after_grouping=np.array([7], dtype=object), _n_features_outs=[2]
+    ),
+    "columns that polynomials never write": lambda: with_attributes(
+        PolynomialFeatures(2).fit(np.zeros((2, 2))), _n_out_full=600, n_output_features_=600
+    ),
+    "polynomials without an end": lambda: with_attributes(
+        PolynomialFeatures(2).fit(np.zeros((2, 2))), _max_degree=10**9
+    ),
+    "coefficients of other features": lambda: with_attributes(
+        Ridge().fit(F[["n"]], TARGET), coef_=np.zeros(9)
+    ),
+    "a kernel that is code": lambda: with_attributes(
+        Nystroem(n_components=2).fit(np.eye(3)), kernel=np.float64
+    ),
+    "a method that is none": lambda: with_attributes(StandardScaler(), transform=np.float64),
+    "parts that are shared": lambda: nested(24),
+    "a part that holds itself": within_itself,
+    "a number of too many digits": lambda: with_attributes(StandardScaler(), copy=10**5000),
+    "lists of lists of lists": lambda: with_attributes(StandardScaler(), copy=deep(200)),
+    "a range without an end": lambda: with_attributes(StandardScaler(), copy=range(10**18)),
+    "neighbors of fewer rows": lambda: with_attributes(
+        KNeighborsRegressor(algorithm="brute").fit(F[["n"]], TARGET), n_samples_fit_=10**6
+    ),
+}
+
+
+def deep(depth: int) -> Any:
+    made: list[Any] = []
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
+@pytest.mark.parametrize("what", ASTRAY)
+def test_what_its_class_does_not_make_is_refused(what: str) -> None:
+    content = dumped(ASTRAY[what]())
+
+    with pytest.raises(BrokenArtifact, match=r"^it (?!cannot be unpickled)"):
+        pickling.load(content, {*CLASSES, *names_in(content)})
+
+
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
+@pytest.mark.parametrize("part", ["places", "nodes", "levels", None])
+def test_a_tree_of_neighbors_that_leads_out_of_itself_is_refused(algorithm: str, part: str | None) -> None:
+    model = KNeighborsRegressor(algorithm=algorithm, leaf_size=3).fit(F[["n"]].to_numpy(), TARGET)
+    state = list(model._tree.__getstate__())
+    arrays = {"places": 1, "nodes": 2}
+    if part in arrays:
+        array = state[arrays[part]] = np.array(state[arrays[part]])
+        array[0 if part == "places" else "idx_end"] = 10**6
+    if part == "levels":
+        state[5] += 1
+    model._tree.__setstate__(tuple(state))
+    content = dumped(model)
+
+    if part is None:
+        np.testing.assert_array_equal(
+            pickling.load(content, names_in(content)).predict([[3.0]]), model.predict([[3.0]])
+        )
+        return
+    with pytest.raises(BrokenArtifact, match="neighbors"):
+        pickling.load(content, names_in(content))
+
+
+def test_parts_that_somebody_allows_are_looked_at_within() -> None:
+    """The class is trusted; what it holds is not, where that is known better."""
+    model = VotingRegressor([("a", Ridge())]).fit(F[["n"]], TARGET)
+    model.estimators_.append(boosted(left=10**6))
+    content = dumped(model)
+
+    with pytest.raises(BrokenArtifact, match="it has a tree that leads out of itself"):
+        pickling.load(content, names_in(content))
