@@ -208,10 +208,36 @@ def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> 
 def test_what_cannot_serve_is_refused_in_one_line(
     files: tuple[Path, Path], estimator: Any, frame: pd.DataFrame, words: str
 ) -> None:
-    with pytest.raises(RegistrationError, match=words) as caught:
+    with pytest.raises((RegistrationError, BrokenArtifact), match=words) as caught:
         try_to_register(files, estimator, frame)
 
     assert "\n" not in str(caught.value)
+    assert list((files[0].parent / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"input": "filename"}, "opens files: its input is 'filename'; 'content' opens none"),
+        ({"token_pattern": r"(?:a|a|aa)+$|\w+"}, r"can take for ever on some texts; a pattern such as"),
+        ({"ngram_range": (1, 10**9)}, "ngram_range"),
+        ({"vocabulary_": {"good": 0, "bad": 10**9}}, "vocabulary whose places"),
+    ],
+    ids=["files", "pattern", "grams", "vocabulary"],
+)
+def test_a_vectorizer_that_reaches_too_far_is_refused_with_the_way_out(
+    files: tuple[Path, Path], attributes: dict[str, Any], words: str
+) -> None:
+    texts = pd.DataFrame({"text": ["good film", "bad film"] * 6})
+    model = make_pipeline(make_column_transformer((TfidfVectorizer(), "text")), LinearRegression())
+    model.fit(texts, [1.0, 0.0] * 6)
+    vars(model[0].named_transformers_["tfidfvectorizer"]).update(attributes)
+    joblib.dump(model, files[0])
+    texts.to_csv(files[1], index=False)
+
+    with pytest.raises(BrokenArtifact, match=words):
+        register("mine", *files, changes(files[0].parent))
+
     assert list((files[0].parent / "models").iterdir()) == []
 
 
