@@ -135,7 +135,7 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{MODEL}: {error}") from error
     if NETWORK in manifest.files:
-        if not hasattr(estimator, "take"):
+        if not hasattr(type(estimator), "without_network"):
             raise BrokenArtifact(f"{MODEL} has no use for {NETWORK}")
         estimator.take(read_file(folder, manifest, NETWORK))
     return estimator

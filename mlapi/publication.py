@@ -72,7 +72,7 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
 
 def _detached(estimator: Any) -> tuple[Any, dict[str, bytes]]:
     """A network lies beside its estimator, where a server, or anybody who reads ONNX, finds it alone."""
-    if not hasattr(estimator, "without_network"):
+    if not hasattr(type(estimator), "without_network"):
         return estimator, {}
     return estimator.without_network(), {NETWORK: estimator.network_}
 

@@ -27,7 +27,10 @@ from mlapi.errors import RecipeError  # noqa: E402
 from mlapi.inventory import names_in  # noqa: E402
 from mlapi.networks import export, fitting, learner, neighborhood, schedule  # noqa: E402
 from mlapi.networks.augmentation import Augmentation, normalized  # noqa: E402
+from mlapi.networks.examination import examine  # noqa: E402
 from mlapi.networks.onnx_file import onnx_file  # noqa: E402
+from mlapi.networks.onnx_graph import read  # noqa: E402
+from mlapi.networks.operators import OPERATORS  # noqa: E402
 from mlapi.networks.plan import Progress  # noqa: E402
 from mlapi.networks.residual import Gate, ResidualNetwork, folded, rounded  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
@@ -558,6 +561,20 @@ def test_the_declaration_builds_it() -> None:
 
     assert built.get_params() == ConvolutionalNetwork(random_state=3).get_params()
     assert clone(built).get_params() == built.get_params()
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+@pytest.mark.parametrize("shape", [(12, 12, 3), (1, 10, 1), (2, 2, 4), (65, 33, 1)], ids=str)
+def test_what_is_written_passes_with_operators_of_the_list_alone(
+    shape: tuple[int, int, int], mirrors: bool
+) -> None:
+    network = ResidualNetwork(shape, 3, 4, mirrors=mirrors).eval()
+
+    content = onnx_file(network, shape)
+
+    assert examine(content, shape, 3).products > 0
+    missing = set(OPERATORS) - {node.kind for node in read(content).nodes}
+    assert missing - {"Cast"} == (set() if mirrors else {"Concat", "ReduceMean", "Reshape", "Slice"})
 
 
 class Lines(ConvolutionalNetwork):

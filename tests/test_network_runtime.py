@@ -62,7 +62,7 @@ def test_threads_ask_it_at_once(network: ConvolutionalNetwork) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_forked_process_makes_a_session_of_its_own() -> None:
-    runtime = Runtime(FILE.read_bytes())
+    runtime = Runtime(FILE.read_bytes(), SHAPE, 2)
     expected = runtime.probabilities(X)
     session = runtime._session()
     receiver, sender = multiprocessing.Pipe(duplex=False)

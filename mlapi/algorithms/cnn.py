@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION, Algorithm, Parameter
-from mlapi.errors import RecipeError
+from mlapi.errors import BrokenArtifact, RecipeError, listed
 from mlapi.networks.plan import Labeled, Plan, Shape, Trained, Watch
 from mlapi.networks.runtime import Runtime
 
@@ -116,15 +116,25 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
         rows = validate_data(self, _flat(X, self.shape_)[0], dtype="numeric", reset=False)
-        return self._runtime.probabilities(rows.reshape(-1, *self.shape_))
+        return self._runtime.probabilities(rows.reshape(len(rows), *self.shape_))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
     def take(self, network: bytes) -> None:
-        """Answer with this ONNX file."""
-        self.network_ = network
-        self._runtime = Runtime(network)
+        """Answer with this ONNX file.
+
+        Raises:
+            BrokenArtifact: It is no network that mlapi writes, or is for other pictures or classes.
+        """
+        shape: Any = getattr(self, "shape_", None)
+        classes = getattr(self, "classes_", None)
+        if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+            raise BrokenArtifact("its classes are no list of labels")
+        runtime = Runtime(network, shape, len(classes))
+        if getattr(self, "n_features_in_", None) != math.prod(shape):
+            raise BrokenArtifact(f"its rows are no pictures of {_words(shape)}")
+        self.network_, self._runtime = network, runtime
 
     def without_network(self) -> "ConvolutionalNetwork":
         """A copy that answers once it has taken its network again."""
@@ -137,6 +147,10 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return {name: value for name, value in super().__getstate__().items() if name != "_runtime"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Values alone: what has a method's name would be called in its place."""
+        taken = [name for name in state if name == "_runtime" or hasattr(type(self), name)]
+        if taken:
+            raise BrokenArtifact(f"its state would take the place of {listed(taken)}")
         super().__setstate__(state)
         if "network_" in state:
             self.take(self.network_)

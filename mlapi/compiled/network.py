@@ -24,13 +24,17 @@ class Network:
         self._runtime: Runtime | None = None
 
     def take(self, network: bytes) -> None:
-        """Answer with this ONNX file."""
-        self._runtime = Runtime(network)
+        """Answer with this ONNX file.
+
+        Raises:
+            BrokenArtifact: It is no network that mlapi writes, for such pictures and these classes.
+        """
+        self._runtime = Runtime(network, self._shape, len(self._classes))
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
         if self._runtime is None or not isinstance(batch, np.ndarray):
             raise Unanswered
-        probabilities = self._runtime.probabilities(batch.reshape(-1, *self._shape))
+        probabilities = self._runtime.probabilities(batch.reshape(len(batch), *self._shape))
         outputs: dict[str, NDArray[Any]] = {}
         if PREDICT in methods:
             outputs[PREDICT] = self._classes.take(probabilities.argmax(axis=1))

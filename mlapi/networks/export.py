@@ -54,7 +54,8 @@ def exported(
     whole = folded(network, mean, std)
     short = rounded(whole)
     _, height, width, channels = pictures.shape
-    content = onnx_file(short, (height, width, channels))
+    shape = height, width, channels
+    content = onnx_file(short, shape)
     asked = _asked(pictures, probes)
     raw = torch.from_numpy(asked)
     trained = _probabilities(in_full(network), normalized(raw, mean, std))
@@ -62,7 +63,7 @@ def exported(
     return Exported(
         content,
         folding=_apart(before, trained),
-        apart=_apart(Runtime(content).probabilities(asked), after),
+        apart=_apart(Runtime(content, shape, short.head.out_features).probabilities(asked), after),
         rounding=_apart(after, before),
     )
 

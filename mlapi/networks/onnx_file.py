@@ -1,5 +1,6 @@
 """A folded network -> the bytes of an ONNX file, which onnxruntime runs without PyTorch.
 
+What it may be made of is in `operators`, and `examination` refuses the rest.
 Written node by node: torch.onnx.export (2.13) takes seconds, needs one more package, and logs about others.
 """
 
@@ -9,15 +10,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mlapi.networks.examination import INPUT, OUTPUT, PICTURES
+from mlapi.networks.onnx_graph import IR, OPSET
+from mlapi.networks.operators import BEFORE_THE_FIRST
 from mlapi.networks.residual import ResidualNetwork, pool_of
-
-INPUT, OUTPUT = "pictures", "probabilities"
-
-_BEFORE_THE_FIRST = -(2**63)
-"""Where a slice ends that goes backwards through all."""
-
-_OPSET, _IR = 20, 10
-"""The first operators with Gelu; both read by onnxruntime from 1.18 on."""
 
 
 class _Graph:
@@ -64,12 +60,12 @@ def onnx_file(network: ResidualNetwork, shape: tuple[int, int, int]) -> bytes:
     whole = helper.make_graph(
         graph.nodes,
         "network",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *shape])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", network.head.out_features])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [PICTURES, *shape])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [PICTURES, network.head.out_features])],
         graph.weights,
     )
-    opset = helper.make_opsetid("", _OPSET)
-    model = helper.make_model(whole, ir_version=_IR, opset_imports=[opset], producer_name="mlapi")
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(whole, ir_version=IR, opset_imports=[opset], producer_name="mlapi")
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()  # type: ignore[no-any-return]
 
@@ -78,7 +74,7 @@ def _draw(graph: _Graph, network: ResidualNetwork, shape: tuple[int, int, int]) 
     """What `ResidualNetwork.probabilities` does, both pictures of a pair as one lot."""
     x = graph.add("Transpose", INPUT, perm=[0, 3, 1, 2])
     if network.mirrors:
-        back = [graph.numbers(number) for number in (-1, _BEFORE_THE_FIRST, 3, -1)]
+        back = [graph.numbers(number) for number in (-1, BEFORE_THE_FIRST, 3, -1)]
         x = graph.add("Concat", x, graph.add("Slice", x, *back), axis=0)
     x = graph.add("Gelu", graph.convolution(x, network.whitening))
     layer = network.whitening

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlapi.networks.examination import INPUT, MOST_NUMBERS, examine
+from mlapi.networks.plan import Shape
+
 CHUNK = 8
 """Pictures at once, and their mirror images: as quick as 32, in a quarter of the memory."""
 
@@ -13,19 +16,29 @@ CHUNK = 8
 class Runtime:
     """Answers in one thread, in the caller's process; threads may call it at once.
 
-    The session is made when it is first needed, and again after a fork.
+    The session is made when it is first needed, and again after a fork. Nobody else makes one: so no
+    network is run that was not examined.
     """
 
-    def __init__(self, network: bytes) -> None:
+    def __init__(self, network: bytes, shape: Shape, classes: int) -> None:
+        """
+        Raises:
+            BrokenArtifact: It is no network that mlapi writes, for such pictures and so many classes.
+        """
+        work = examine(network, shape, classes)
+        self._chunk = max(1, min(CHUNK, MOST_NUMBERS // work.numbers))
+        self._classes = classes
         self._network = network
         self._made: tuple[int, Any] | None = None
 
     def probabilities(self, pictures: NDArray[Any]) -> NDArray[np.float64]:
         """Raw values (n, height, width, channels) -> rows that sum to 1."""
-        run = self._session().run
+        if not len(pictures):
+            return np.empty((0, self._classes))
+        run, chunk = self._session().run, self._chunk
         chunks = [
-            run(None, {"pictures": pictures[start : start + CHUNK].astype(np.float32)})[0]
-            for start in range(0, len(pictures), CHUNK)
+            run(None, {INPUT: pictures[start : start + chunk].astype(np.float32)})[0]
+            for start in range(0, len(pictures), chunk)
         ]
         found: NDArray[np.float64] = np.concatenate(chunks).astype(np.float64)
         found /= found.sum(axis=1, keepdims=True)
