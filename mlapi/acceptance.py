@@ -78,7 +78,7 @@ class Numbers:
 
     def are_usual(self, matrix: Matrix) -> bool:
         tall = len(matrix) - len(matrix) % _FOLD
-        if not tall or not matrix.flags.c_contiguous:
+        if not tall or not self._width or not matrix.flags.c_contiguous:
             return not self.strange(matrix).any()
         # Several rows side by side: numpy is three times as fast on long ones. A blank fails here.
         folded = matrix[:tall].reshape(-1, self._folded_low.size)
