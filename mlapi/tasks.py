@@ -28,7 +28,7 @@ def fit(limits: TableLimits, message: Message, _: Tell) -> Message:
     """A request for a fit -> the response's JSON.
 
     Raises:
-        AlgorithmNotFound: There is none of this name.
+        AlgorithmNotFound: There is none of this name, or none is named.
         MalformedBody, UnsupportedFormat, InvalidInput, TooLarge: As any request.
         Unfittable: scikit-learn refuses the rows, or parameters that do not go together.
     """
@@ -72,7 +72,9 @@ def warm_up() -> None:
         encode_json(answer(Fit(name, task, {}, True, ("a", "b"), X, [0, 1] * 5)))
 
 
-def _known(name: str) -> str:
+def _known(name: str | None) -> str:
+    if name is None:
+        raise AlgorithmNotFound(f"no algorithm is named: POST to /fit/ and one of {listed(FITTED)}")
     if name not in FITTED:
         raise AlgorithmNotFound(f"no algorithm {quoted(name)} is fitted here; there are {listed(FITTED)}")
     return name
