@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mlapi import golden
 from mlapi.compiled.predictor import Answering, Predictor
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
+from mlapi.estimator_calls import call
 from mlapi.manifest import Manifest
 from mlapi.rows import Row
 from mlapi.signature import Batch, Signature
@@ -149,7 +150,7 @@ class Model:
                 found = self.predictor.answer(batch, methods)
             else:
                 rows = estimator_input(self.estimator, self.signature, batch)
-                found = {method: _call(self.estimator, method, rows) for method in methods}
+                found = {method: call(self.estimator, method, rows) for method in methods}
             return {method: presentable(values) for method, values in found.items()}
         except (Unanswerable, ModelUnavailable):
             raise
@@ -211,12 +212,7 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
 
 def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
     estimator = model.estimator
-    return _call(estimator, method, estimator_input(estimator, model.signature, batch))
-
-
-def _call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
-    with np.errstate(all="ignore"):
-        return np.asarray(getattr(estimator, method)(rows))
+    return call(estimator, method, estimator_input(estimator, model.signature, batch))
 
 
 def _are_finite(values: NDArray[np.float64]) -> bool:

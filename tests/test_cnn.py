@@ -569,8 +569,9 @@ def test_what_is_written_passes_with_operators_of_the_list_alone(
     shape: tuple[int, int, int], mirrors: bool
 ) -> None:
     network = ResidualNetwork(shape, 3, 4, mirrors=mirrors).eval()
+    plain = torch.zeros(shape[2]), torch.ones(shape[2])
 
-    content = onnx_file(network, shape)
+    content = onnx_file(folded(network, *plain), shape)
 
     assert examine(content, shape, 3).products > 0
     missing = set(OPERATORS) - {node.kind for node in read(content).nodes}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlapi.estimator_calls import call
 from mlapi.golden import PREDICTION, Golden
 from mlapi.model import METHODS, outputs_of, presentable
 from mlapi.signature import NUMERIC, Feature, Signature
@@ -52,10 +53,7 @@ def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
         Unanswerable: An answer is not finite.
     """
     methods = {PREDICTION: "predict", **{name: METHODS[name] for name in outputs_of(estimator)}}
-    return {
-        name: presentable(np.asarray(getattr(estimator, method)(rows))).tolist()
-        for name, method in methods.items()
-    }
+    return {name: presentable(call(estimator, method, rows)).tolist() for name, method in methods.items()}
 
 
 def _edges(feature: Feature, column: pd.Series) -> list[int]:

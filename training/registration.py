@@ -21,6 +21,7 @@ from mlapi.algorithms import ALGORITHMS, CLASSES
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable, listed, reason
+from mlapi.estimator_calls import call
 from mlapi.golden import Golden
 from mlapi.inventory import names_in
 from mlapi.manifest import REFERENCE, Draft, Manifest
@@ -136,7 +137,7 @@ def _predict(estimator: Any, rows: Any) -> np.ndarray[Any, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
-            return presentable(np.asarray(estimator.predict(rows)))
+            return presentable(call(estimator, "predict", rows))
     except Exception as error:  # somebody else's code; whatever it raises, it cannot serve
         raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
 
