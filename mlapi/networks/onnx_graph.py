@@ -83,7 +83,7 @@ def read(content: bytes) -> Graph:
         raise Refused(f"it is no bytes but {type(content).__name__}")
     if len(content) > MOST_BYTES:
         raise Refused(f"it has {len(content):,} bytes; {MOST_BYTES:,} at most are read")
-    model = _Reader(content).message(_MODEL, 0, len(content))
+    model = _Reader(content).message("file", _MODEL, 0, len(content))
     opsets = [(_word(each["domain"]), each["version"]) for each in model["opset_import"]]
     if model["ir_version"] != IR or opsets != [("", OPSET)]:
         raise Refused(f"it is of IR version {model['ir_version']} and has operators of {opsets!r:.60}")
@@ -222,39 +222,42 @@ class _Reader:
         self._content = memoryview(content).toreadonly()
         self._left = _MOST_FIELDS
 
-    def message(self, fields: _Fields, at: int, end: int) -> dict[str, Any]:
+    def message(self, name: str, fields: _Fields, at: int, end: int) -> dict[str, Any]:
         """The fields by name, those that may come several times as lists."""
         found: dict[str, Any] = {field.name: [] for field in fields.values() if field.repeated}
         while at < end:
             tag, at = self._varint(at, end)
-            field = self._known(fields, tag)
+            field = self._known(name, fields, tag)
             number, at = self._varint(at, end)
             value: Any = number if number < 1 << 63 else number - (1 << 64)
             if tag & 7 == _BYTES:
                 start, at = at, at + number
                 if at > end:
                     raise Refused("it is cut off, or no ONNX file")
-                parts = field.parts
-                value = self._content[start:at] if parts is None else self.message(parts, start, at)
+                value = (
+                    self._content[start:at]
+                    if field.parts is None
+                    else self.message(field.name, field.parts, start, at)
+                )
             if field.repeated:
                 found[field.name].append(value)
                 continue
             if field.name in found:
-                raise Refused(f"{field.name} is there twice")
+                raise Refused(f"{name}: {field.name} is there twice")
             found[field.name] = value
         for field in fields.values():
             if not field.optional and field.name not in found:
-                raise Refused(f"{field.name} is missing")
+                raise Refused(f"{name}: {field.name} is missing")
         return found
 
-    def _known(self, fields: _Fields, tag: int) -> _Field:
+    def _known(self, name: str, fields: _Fields, tag: int) -> _Field:
         self._left -= 1
         if self._left < 0:
             raise Refused(f"it has more than {_MOST_FIELDS:,} fields")
         field = fields.get(tag)
         if field is None:
-            known = ", ".join(field.name for field in fields.values())
-            raise Refused(f"beside {known} it has field {tag >> 3} of kind {tag & 7}")
+            ours = ", ".join(field.name for field in fields.values())
+            raise Refused(f"its {name} has field {tag >> 3} of kind {tag & 7}; ours have {ours} alone")
         return field
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
