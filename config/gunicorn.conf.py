@@ -82,6 +82,10 @@ graceful_timeout = 25
 _memory = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a disk
 worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 http_parser = "python"  # "auto" takes any installed C parser, also old ones that accept malformed requests
+# No header is SCRIPT_NAME or PATH_INFO: by default whoever reaches 127.0.0.1, also through a proxy there that
+# passes headers on, may say so which part of the path counts. Our worker insists, whatever is configured.
+forwarder_headers = ""
+header_map = "drop"
 control_socket_disable = True
 umask = 0o077
 

@@ -11,6 +11,8 @@ from gunicorn.http.errors import NoMoreData
 from mlapi.body import RELEASE
 from mlapi.configuration import Frozen
 from mlapi.connections import Connection
+from mlapi.heads import settle
+from mlapi.settings import path_prefix
 from mlapi.streams import Stream
 
 
@@ -18,6 +20,7 @@ class Answering:
     def __init__(self, worker: Any, cfg: Frozen) -> None:
         self._worker, self._cfg, self._log = worker, cfg, worker.log
         self._application = worker.wsgi
+        self._prefix = path_prefix()
         self._logs_access = self._log.access_log_enabled and self._log.access_log.isEnabledFor(20)
 
     def respond(self, connection: Connection) -> bool:
@@ -25,6 +28,7 @@ class Answering:
         request = None
         try:
             request = next(connection.parser)
+            settle(request, self._prefix)
             connection.shorten_way_of(request.body)
             return self._call(request, connection) and connection.next_request()
         except (NoMoreData, StopIteration) as error:
@@ -49,6 +53,8 @@ class Answering:
             environ[RELEASE] = connection.release
             self._count(response)
             answer = self._application(environ, response.start_response)
+            if request.body.failed:  # where the next request begins is not known
+                response.force_close()
             if isinstance(answer, Stream):
                 connection.follow(answer, response)
                 return False

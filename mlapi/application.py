@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import MapAdapter
 
 from mlapi.streams import Stream
@@ -45,7 +46,8 @@ class Application(Flask):
             script_name=environ.get("SCRIPT_NAME", ""),
             subdomain="",
             url_scheme=environ["wsgi.url_scheme"],
-            path_info=environ.get("PATH_INFO", "").encode("latin1").decode(errors="replace"),  # PEP 3333
+            # PEP 3333; RFC 9110, section 4.2.3: an empty path is "/".
+            path_info=environ.get("PATH_INFO", "").encode("latin1").decode(errors="replace") or "/",
             default_method=environ["REQUEST_METHOD"],
         )
 
@@ -89,6 +91,8 @@ class _Routes(MapAdapter):
         key = self.path_info, self.default_method
         found = self._known.get(key)
         if found is None:
+            if self.path_info[:1] != "/" or self.path_info[:2] == "//":
+                raise NotFound  # Werkzeug would look for what is behind all slashes, past a proxy's rules
             found = super().match(return_rule=True)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()  # else made-up names would keep the real ones out

@@ -1,10 +1,28 @@
 """gunicorn's configuration as a worker's requests read it, and whose word it takes for the scheme.
 
-Looked up once a process, and for a client once a connection; nothing here changes a setting.
+Looked up once a process, and for a client once a connection.
 """
 
 import ipaddress
 from typing import Any
+
+_UNASKED = {"SCRIPT_NAME", "PATH_INFO"}
+"""gunicorn's default for `forwarder_headers`."""
+
+
+def take_no_names_from_headers(cfg: Any, log: Any) -> None:
+    """Let no header of a request become one of the WSGI environment's own names, whatever started gunicorn.
+
+    By its defaults (27.0.1) a client on this machine, or of a proxy here that passes headers on, says with
+    `SCRIPT_NAME` which part of its path counts.
+    """
+    asked = sorted(set(cfg.forwarder_headers) - _UNASKED)
+    if asked:
+        log.warning("forwarder_headers counts for nothing here, and %s is not taken", ", ".join(asked))
+    cfg.set("forwarder_headers", "")
+    if cfg.header_map == "dangerous":
+        log.warning("header_map is drop here, not dangerous: names with an underscore are left out")
+        cfg.set("header_map", "drop")
 
 
 class Frozen:
@@ -19,7 +37,6 @@ class Frozen:
         self.forwarded_allow_ips = ["*"]
         if not trusted:
             self.secure_scheme_headers: dict[str, str] = {}
-            self.forwarder_headers: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cfg, name)

@@ -6,8 +6,10 @@ They have the form of all others (mlapi.problems), without Flask; each ends its 
 import contextlib
 import json
 import uuid
+from typing import Any
 
 from mlapi.connections import Connection
+from mlapi.heads import OutsideOfPrefix
 
 _TITLES = {500: "Internal Server Error", 501: "Not Implemented"}
 """Where gunicorn may say "Bad Request"."""
@@ -16,8 +18,8 @@ _TITLES = {500: "Internal Server Error", 501: "Not Implemented"}
 class ErrorPage:
     """Takes gunicorn's own page for an error, as if it were the socket, and sends a problem document."""
 
-    def __init__(self, connection: Connection, error: BaseException) -> None:
-        self._connection, self._error = connection, error
+    def __init__(self, connection: Connection, error: BaseException, log: Any) -> None:
+        self._connection, self._error, self._log = connection, error, log
 
     def gettimeout(self) -> float:
         return 0.0
@@ -25,19 +27,29 @@ class ErrorPage:
     def sendall(self, page: bytes) -> None:
         number, title = page.partition(b"\r\n")[0].decode().split(" ", 2)[1:]
         status = int(number)
-        detail = "a defect of the server; its log has the reason" if status == 500 else str(self._error)
-        refuse(self._connection, status, _TITLES.get(status, title), detail)
+        if status == 500:
+            self._say_defect()
+        elif isinstance(self._error, OutsideOfPrefix):
+            refuse(self._connection, 404, "Not Found", str(self._error))
+        else:
+            refuse(self._connection, status, _TITLES.get(status, title), str(self._error))
+
+    def _say_defect(self) -> None:
+        detail = "a defect of the server; its log has the reason under this request id"
+        name = refuse(self._connection, 500, _TITLES[500], detail)
+        self._log.error("request failed as above request_id=%s", name)
 
 
-def refuse(connection: Connection, status: int, title: str, detail: str) -> None:
-    """Send what is wrong, as far as the client takes it at once."""
-    with contextlib.suppress(OSError):
-        connection.sock.send(problem(status, title, detail))
-
-
-def problem(status: int, title: str, detail: str) -> bytes:
-    """A whole answer."""
+def refuse(connection: Connection, status: int, title: str, detail: str) -> str:
+    """Send what is wrong, as far as the client takes it at once; returns the id that it was sent under."""
     name = uuid.uuid4().hex
+    with contextlib.suppress(OSError):
+        connection.sock.send(problem(status, title, detail, name))
+    return name
+
+
+def problem(status: int, title: str, detail: str, name: str) -> bytes:
+    """A whole answer."""
     document = {
         "type": f"/problems/{title.lower().replace(' ', '-')}",
         "title": title,

@@ -59,7 +59,7 @@ def _problem(status: int, slug: str, title: str, detail: str, error: Exception) 
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.path,
+        "instance": request.root_path + request.path,
         "request_id": telemetry.request_id(),
     }
     if isinstance(error, InvalidInput):

@@ -271,6 +271,11 @@ def process_settings() -> Settings:
     return load_settings()
 
 
+def path_prefix() -> str:
+    """What all paths begin with, from where gunicorn takes it once a worker has started; "" for nothing."""
+    return os.environ.get("SCRIPT_NAME", "")
+
+
 def settings_rows(
     file: Path = FILE,
     environ: Mapping[str, str] | None = None,

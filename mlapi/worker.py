@@ -12,6 +12,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from mlapi.configuration import take_no_names_from_headers
 from mlapi.connections import Connection
 from mlapi.error_pages import ErrorPage
 from mlapi.loop import Loop
@@ -29,6 +30,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop; TLS and gunicorn's other protocols as gthread does it."""
+        take_no_names_from_headers(self.cfg, self.log)
         if self.cfg.is_ssl or self.cfg.protocol != "http" or "h2" in self.cfg.http_protocols:
             super().run()
             return
@@ -37,5 +39,5 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """As gunicorn does it, with a problem document in place of its page."""
         if isinstance(client, Connection):
-            client = ErrorPage(client, exc)
+            client = ErrorPage(client, exc, self.log)
         super().handle_error(req, client, addr, exc)

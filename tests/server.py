@@ -133,7 +133,7 @@ def running(
         )
     server = Server(process, port, log)
     try:
-        _wait_until_live(server)
+        _wait_until_live(server, environ.get("SCRIPT_NAME", "").rstrip("/") + "/health/live")
         if command is None:
             server.wait_for_workers()
         yield server
@@ -148,11 +148,11 @@ def running(
                 process.wait(timeout=10)
 
 
-def _wait_until_live(server: Server) -> None:
+def _wait_until_live(server: Server, path: str) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            assert server.get("/health/live")[0] == 200
+            assert server.get(path)[0] == 200
             return
         except OSError:
             assert server.process.poll() is None, server.log

@@ -72,7 +72,7 @@ FLOORS = {
         *("app", "server", "offline", "cli", "terminal"),
         *("job_commands", "keeper", "training_commands", "training_display"),
         *("worker", "leadership", "loop", "doors", "connections", "answering", "error_pages"),
-        *("configuration", "shares"),
+        *("configuration", "heads", "shares"),
     },
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}

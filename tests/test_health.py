@@ -113,6 +113,34 @@ def test_the_call_that_the_page_shows_works(client: FlaskClient) -> None:
     assert client.post(path, data=body).status_code == 200
 
 
+def test_under_a_prefix_every_link_begins_with_it(client: FlaskClient) -> None:
+    under = {"base_url": "http://localhost/ml"}
+    page = html.unescape(client.get("/", headers={"Accept": "text/html"}, **under).get_data(as_text=True))
+
+    links = [*client.get("/", **under).get_json()["links"].values(), *re.findall(r'href="([^"]*)"', page)]
+
+    assert len(links) > 15
+    assert [link for link in links if not link.startswith("/ml/")] == []
+    assert "curl http://localhost/ml/predict/" in page
+    assert assert_problem(client.get("/x", **under), 404, "not-found")["instance"] == "/ml/x"
+
+
+@pytest.mark.parametrize("path", ["//health/live", "///health/live", "//", "health/live"])
+def test_a_path_that_begins_otherwise_than_with_one_slash_leads_nowhere(shared_app: Flask, path: str) -> None:
+    """A proxy's rules for /health would not see it."""
+    body, status, _ = run_wsgi_app(shared_app, {**create_environ(), "PATH_INFO": path})
+
+    assert status == "404 NOT FOUND"
+    assert b'"/problems/not-found"' in b"".join(body)
+
+
+def test_an_empty_path_is_the_index_and_no_redirect(shared_app: Flask) -> None:
+    body, status, _ = run_wsgi_app(shared_app, {**create_environ(), "PATH_INFO": ""})
+
+    assert status == "200 OK"
+    assert b'"links"' in b"".join(body)
+
+
 @pytest.mark.parametrize("given", ["abc-123", "A.b_c", "x" * 64])
 def test_a_sane_request_id_is_kept(client: FlaskClient, given: str) -> None:
     assert client.get("/models", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given

@@ -64,6 +64,16 @@ def submitted(client: FlaskClient, model: str, body: Any = None, **changes: Any)
     return str(response.json["id"])
 
 
+def test_under_a_prefix_the_location_is_under_it_too(client: FlaskClient) -> None:
+    under = {"base_url": "http://localhost/ml"}
+
+    response = client.post("/models/prefixed/versions", json=BODY, **under)
+
+    assert response.headers["Location"] == f"/ml/jobs/{response.json['id']}"
+    assert client.get(response.headers["Location"].removeprefix("/ml"), **under).status_code == 200
+    assert ended(client, response.json["id"])["state"] == "succeeded"
+
+
 def sent(client: FlaskClient, model: str, content: bytes, name: str = "data.csv", **words: str) -> Any:
     form = {"file": (io.BytesIO(content), name), "target": "y", **words}
     return client.post(f"/models/{model}/versions", data=form, content_type="multipart/form-data")

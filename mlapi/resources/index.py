@@ -34,7 +34,8 @@ class Index(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
             return self._page()
-        response = respond({"name": "mlapi", "version": version("mlapi"), "links": LINKS})
+        links = {name: request.root_path + path for name, path in LINKS.items()}
+        response = respond({"name": "mlapi", "version": version("mlapi"), "links": links})
         response.vary.add("Accept")
         return response
 
@@ -42,6 +43,7 @@ class Index(Resource):  # type: ignore[misc]
         snapshot = self.registry.snapshot
         page = render_template(
             "index.html",
+            prefix=request.root_path,
             version=version("mlapi"),
             models=snapshot.models.values(),
             serving=snapshot.serving,
@@ -57,7 +59,7 @@ class Index(Resource):  # type: ignore[misc]
             return None
         model = self.registry.get(snapshot.serving[0])
         # Not `host_url`: it decodes international names, and a client may send a wrong one.
-        url = f"{request.scheme}://{request.host}/predict/{model.name}"
+        url = f"{request.scheme}://{request.host}{request.root_path}/predict/{model.name}"
         if model.signature.image is not None:
             return f"curl {shlex.quote(url)} -F {FIELD}=@picture.png"
         body = encode_json({"features": example(model.signature)}).decode()

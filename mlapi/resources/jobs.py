@@ -50,7 +50,7 @@ class Versions(Resource):  # type: ignore[misc]
             )
         response = _shown(job)
         response.status_code = 202
-        response.headers["Location"] = f"/jobs/{job.id}"
+        response.headers["Location"] = f"{request.root_path}/jobs/{job.id}"
         return response
 
     def _order(self, name: str, body: bytes) -> Order:
