@@ -5,7 +5,7 @@ target, version, `Host` and framing (RFC 9112). Works on what a parser made of t
 import re
 from typing import Any
 
-from gunicorn.http.errors import InvalidRequestLine, UnsupportedTransferCoding
+from gunicorn.http.errors import InvalidRequestLine
 
 _HOST = (
     r"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
@@ -36,7 +36,7 @@ def settle(request: Any, prefix: str) -> None:
     """Refuse a request that is none, and let its path, version and `Host` be what they mean.
 
     Raises:
-        WrongHead, UnsupportedTransferCoding: It could be read in two ways.
+        WrongHead: It could be read in two ways.
         OutsideOfPrefix: Nothing of this server is at its path.
     """
     host = _settle_headers(request)
@@ -66,7 +66,7 @@ def _settle_headers(request: Any) -> str | None:
                 raise WrongHead("the Host header is no host, or one with a port")
             host = value
         elif name == "TRANSFER-ENCODING" and value.lower() != "chunked":
-            raise UnsupportedTransferCoding(value)
+            raise WrongHead("a body comes with its length or in chunks, without another coding around them")
         elif name == "CONNECTION" and "close" in value.lower():  # also in a list, or the second of two
             request.force_close()
     return host

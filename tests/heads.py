@@ -238,7 +238,6 @@ STATUSES = {
     "a field that is too long": 431,
     "too many fields": 431,
     # RFC 9112, section 6.1: what a server does not implement, and the one 5xx that a client can ask for.
-    **dict.fromkeys(["gzip in chunks", "gzip and chunks in two fields", "identity in chunks"], 501),
     **dict.fromkeys(["xchunked", "chunked in quotes", "chunked with a parameter"], 501),
     **dict.fromkeys(["chunked after a comma", "no coding"], 501),
 }
