@@ -7,8 +7,9 @@ from typing import Any
 
 from gunicorn.http.errors import InvalidRequestLine
 
+_NAME = r"[\w.~!$&'()*+,;=-]*+"
 _HOST = (
-    r"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
+    rf"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|{_NAME}(?:%[0-9A-Fa-f]{{2}}{_NAME})*+)"
 )
 _AUTHORITY = re.compile(rf"{_HOST}(?::[0-9]*)?", re.ASCII)
 _TUNNEL = re.compile(rf"(?!:){_HOST}:[0-9]+", re.ASCII)
