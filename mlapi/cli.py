@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from functools import partial
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import click
 from mlapi.errors import MlapiError
 from mlapi.job_commands import jobs
 from mlapi.names import PRODUCTION
+from mlapi.release import VERSION
 from mlapi.settings import load_settings, settings_rows
 from mlapi.terminal import Commands, changes_of, registry_of, stdout, table
 from mlapi.training_commands import card, register, train
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(installed("mlapi"), prog_name="mlapi")
+@click.version_option(VERSION, prog_name="mlapi")
 def main() -> None:
     """Train scikit-learn models into versioned artifacts and serve them over HTTP.
 

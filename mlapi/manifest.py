@@ -19,6 +19,7 @@ import orjson
 
 from mlapi import signature as signatures
 from mlapi.errors import BrokenArtifact, reason
+from mlapi.release import VERSION
 from mlapi.signature import Signature
 
 FORMAT = 1
@@ -152,7 +153,7 @@ def environment() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
-        "mlapi": installed("mlapi"),
+        "mlapi": VERSION,
         **{package: _installed(package) for package in (*PINNED, _FOR_PICTURES, _FOR_NETWORKS)},
     }
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: {"errors", "names", "settings", "signature", "reference", "disk", "keys", "remote"},
+    0: {"errors", "names", "settings", "signature", "reference", "disk", "keys", "release", "remote"},
     1: {
         *("acceptance", "algorithms", "aliases", "artifact", "audit", "bucket", "calendar", "cells"),
         *(

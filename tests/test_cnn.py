@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-torch = pytest.importorskip("torch", reason="training networks needs PyTorch: pip install 'mlapi[vision]'")
+torch = pytest.importorskip("torch", reason="training networks needs PyTorch: `make test-vision` installs it")
 
 from mlapi import pickling  # noqa: E402 - after the skip, as all that imports PyTorch
 from mlapi.algorithms.cnn import ALGORITHM, ConvolutionalNetwork  # noqa: E402
@@ -552,7 +552,8 @@ def test_a_fitted_one_answers_where_pytorch_is_not(tmp_path: Path, fitted: Convo
 
     np.testing.assert_array_equal(np.load(tmp_path / "answers.npy"), fitted.predict_proba(X))
     assert done.stdout == (
-        "RecipeError training a network needs torch, which is not installed: pip install 'mlapi[vision]'\n"
+        "RecipeError training a network needs torch, which is not installed: "
+        "pip install 'torch>=2.9,<3' 'onnx>=1.19,<2'\n"
     )
 
 

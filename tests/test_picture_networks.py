@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="training networks needs PyTorch: pip install 'mlapi[vision]'")
+torch = pytest.importorskip("torch", reason="training networks needs PyTorch: `make test-vision` installs it")
 
 from mlapi.app import create_app  # noqa: E402
 from mlapi.artifact import read_manifest  # noqa: E402

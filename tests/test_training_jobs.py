@@ -124,7 +124,7 @@ def test_records_give_their_columns_names(client: FlaskClient) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_becomes_a_version(client: FlaskClient, kind: str) -> None:
     if kind == "parquet":
-        pytest.importorskip("pyarrow", reason="needs the extra: pip install 'mlapi[parquet]'")
+        pytest.importorskip("pyarrow", reason="`make setup` installs pyarrow")
     content = CSV if kind == "csv" else TABLE.to_parquet()
 
     response = sent(
@@ -198,7 +198,7 @@ def test_a_table_beyond_a_bound_fails_with_the_bound(client: FlaskClient, conten
 
 
 def test_a_parquet_file_that_claims_100_million_cells_is_not_read(client: FlaskClient) -> None:
-    pytest.importorskip("pyarrow", reason="needs the extra: pip install 'mlapi[parquet]'")
+    pytest.importorskip("pyarrow", reason="`make setup` installs pyarrow")
     content = pd.DataFrame({"a": np.zeros(50_000_000, np.int8), "y": np.int8(1)}).to_parquet()
     assert len(content) < 1_000_000
 

@@ -27,6 +27,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mlapi.errors import MlapiError, RecipeError, reason
+from mlapi.release import how_to_install
 
 T = TypeVar("T")
 
@@ -264,7 +265,7 @@ def _cluster(host: str, port: int) -> Iterator[Engine]:
     try:
         import distributed  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise RecipeError('engine dask:// needs the extra: pip install "mlapi[dask]"') from error
+        raise RecipeError(f"engine dask:// needs distributed: {how_to_install('dask')}") from error
     where = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
     try:
         _listen_to(host, port)

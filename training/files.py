@@ -18,6 +18,7 @@ import pandas as pd
 
 from mlapi import remote, tables
 from mlapi.errors import DatasetError, listed, reason
+from mlapi.release import how_to_install
 from mlapi.tables import UNTOLD, Told
 from mlapi.training import csv_frames
 
@@ -117,7 +118,9 @@ def _parquet(name: str, content: bytes) -> Read:
     try:
         pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")  # an extra
     except ImportError as error:
-        raise DatasetError(f'{name} is a Parquet file, which needs: pip install "mlapi[parquet]"') from error
+        raise DatasetError(
+            f"{name} is a Parquet file, which needs pyarrow: {how_to_install('parquet')}"
+        ) from error
     try:
         table = parquet.read_table(pa.BufferReader(content))
         exact = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}.get

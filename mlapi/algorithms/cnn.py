@@ -21,6 +21,7 @@ from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION, Algorithm, Parame
 from mlapi.errors import BrokenArtifact, RecipeError, listed
 from mlapi.networks.plan import Labeled, Plan, Shape, Trained, Watch
 from mlapi.networks.runtime import Runtime
+from mlapi.release import how_to_install
 
 CHANNELS = (1, 3, 4)
 
@@ -206,7 +207,7 @@ def _train() -> Callable[..., Trained]:
         if str(error.name).split(".")[0] not in ("torch", "onnx"):
             raise
         raise RecipeError(
-            f"training a network needs {error.name}, which is not installed: pip install 'mlapi[vision]'"
+            f"training a network needs {error.name}, which is not installed: {how_to_install('vision')}"
         ) from error
     return train
 
