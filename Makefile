@@ -19,14 +19,18 @@ SETTINGS += MLAPI_HOST="$(HOST)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train serve test test-vision lint bench lock
+.PHONY: help setup link train serve test test-vision lint bench lock
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install into it what serving and training need
 
-$(READY): requirements.lock pyproject.toml
+# An sdist has no links, nor have some copies of a checkout: there it is missing, or a file.
+link:
+	@test -d mlapi/training || ln -sf ../training mlapi/training
+
+$(READY): requirements.lock pyproject.toml | link
 	@$(PYTHON) -c 'import sys; sys.exit("mlapi needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) --require-hashes -r requirements.lock

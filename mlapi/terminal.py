@@ -45,6 +45,12 @@ def _one_line() -> Iterator[None]:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "mlapi"
         raise WrongUsage(f"{error.format_message()} See `{command} --help`.") from error
+    except ModuleNotFoundError as error:
+        if error.name != "mlapi.training":
+            raise
+        raise click.ClickException(
+            "mlapi/training is no link to training/, as it is in a checkout; `make link` mends it"
+        ) from error
     except MlapiError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
