@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
@@ -21,6 +22,8 @@ from mlapi.names import is_model_name
 
 FILE = Path("config/mlapi.toml")
 PREFIX = "MLAPI_"
+
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 OURS = "ed25519:gun31iC1HJzznlMMpD6oe/fHXB8zw0MVkkODI+ypY84="
 """Its private half signed the version in the box, models/cifar10/1, and is in no commit."""
@@ -305,6 +308,23 @@ def settings_rows(
     if problems:
         raise SettingsError("; ".join(problems))
     return list(rows.values())
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Within it Python programs are started so that they import nothing from the current folder.
+
+    Else a file of somebody's there that is called json.py takes the place of the library's.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _is_inside(folder: Path, place: Path | str) -> bool:

@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mlapi.errors import MlapiError, RecipeError, reason
 from mlapi.release import how_to_install
+from mlapi.settings import safe_path
 
 T = TypeVar("T")
 
@@ -147,7 +148,7 @@ def one_core() -> Iterator[None]:
 @contextmanager
 def _this_machine() -> Iterator[Engine]:
     cores = joblib.cpu_count()
-    with _silence(), joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
+    with _silence(), safe_path(), joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
         try:
             yield Engine(cores)
         finally:  # else they would keep their memory for five minutes
