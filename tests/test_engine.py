@@ -182,7 +182,10 @@ def test_a_scheduler_without_workers_is_told(tmp_path: Path, monkeypatch: pytest
 def test_without_the_extra_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
 
-    with pytest.raises(RecipeError, match=r"mlapi\[dask\]"), engine("dask://127.0.0.1:1"):
+    with (
+        pytest.raises(RecipeError, match="needs distributed: pip install 'distributed>="),
+        engine("dask://127.0.0.1:1"),
+    ):
         pass
 
 
