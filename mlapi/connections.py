@@ -50,6 +50,8 @@ class Connection:
         self.watched = True
         """Whether the poller has it."""
         self.away = False
+        self.queued = False
+        """Whether it waits for its turn to be answered."""
         self.keep = True
         """Whether another request may follow."""
         self.unsent: bytes | memoryview = b""

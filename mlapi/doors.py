@@ -12,6 +12,9 @@ from mlapi.shares import Shares
 YIELD_S = 0.002
 """How long a connection waits for a worker with fewer of them."""
 
+AT_ONCE = 64
+"""The most that are accepted before those who are here are looked after."""
+
 
 class Doors:
     """The leader's. `admit` takes each new socket, with the addresses of its client and of the server;
@@ -50,25 +53,32 @@ class Doors:
             self._shares.tell(self._worker.age, len(self._connections))
 
     def accept_from(self, listener: Any) -> None:
-        """One connection, if it is still there and no other worker should have it."""
+        """Those that wait, as far as no other worker should have them: what else there is to do may take long."""
+        for _ in range(AT_ONCE):
+            if not self.are_open or not self._accept_one(listener):
+                return
+
+    def _accept_one(self, listener: Any) -> bool:
+        """Whether there was one, and it is ours."""
         if len(self._connections) >= self._worker.worker_connections:
             self.close(for_s=0.1)
-            return
+            return False
         now = time.monotonic()
         if now > self.again_at + YIELD_S and self._shares.another_has_fewer(self._worker.age):
             self.close(for_s=YIELD_S)
-            return
+            return False
         self.again_at = 0.0  # the next one is offered to the others again
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:  # no file descriptor left, for example
             self._worker.log.warning("Cannot accept: %s", error)
             self.close(for_s=1.0)
-            return
+            return False
         if sock.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):  # macOS: the client has gone already
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._admit(sock, client, listener.getsockname())
         self.tell()
+        return True

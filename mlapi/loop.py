@@ -36,6 +36,9 @@ LARGE = 2
 GATHERED = 64 * 1024 * 1024
 """Bytes of unfinished requests: over it, the largest wait for a thread, and are not read before."""
 
+TURN = 16
+"""So many requests are answered before the leader looks again who has come and what has arrived."""
+
 
 class Poll:
     """select.poll with epoll's unit of time, where there is no epoll."""
@@ -58,6 +61,8 @@ class Loop:
         self._poller = select.epoll() if hasattr(select, "epoll") else Poll()
         self._connections: dict[int, Connection] = {}
         self._returned: deque[tuple[Connection, bool]] = deque()
+        self._ready: deque[Connection] = deque()
+        """Those with a request to be answered, each once: who has more goes to the end."""
         self._queue: deque[Connection] = deque()
         self._unread: dict[Connection, None] = {}
         self._streaming: dict[Connection, None] = {}
@@ -88,6 +93,8 @@ class Loop:
                     self._listen_to(connection)
                 elif fd in self._sources:  # else it was cut just now
                     self._sources[fd]()
+            for _ in range(min(TURN, len(self._ready))):
+                self._answer_next()
             if self._queue:
                 self._begin_large()
             if not worker.alive and not self._stopping:
@@ -99,6 +106,8 @@ class Loop:
                 self._look_around(now)
 
     def _longest_wait(self) -> float:
+        if self._ready:
+            return 0.0
         until = self._due if self._doors.are_open else min(self._due, self._doors.again_at)
         return max(0.0, until - time.monotonic())
 
@@ -114,7 +123,7 @@ class Loop:
         for connection in list(self._connections.values()):
             if late > ABSENT_S and not connection.away:
                 connection.postpone(late)
-            elif connection.deadline < now and not connection.away:
+            elif connection.deadline < now and not connection.away and not connection.queued:
                 self._cut(connection)
 
     def _cut(self, connection: Connection) -> None:
@@ -146,6 +155,8 @@ class Loop:
             self._poller.unregister(connection.sock)
             connection.watched = False
             return
+        if connection.queued:  # not read on: its memory would grow faster than it is answered
+            return
         try:
             if connection.unsent:
                 self._send_on(connection)
@@ -157,24 +168,33 @@ class Loop:
         self._consider(connection)
 
     def _consider(self, connection: Connection) -> None:
-        """Answer what is ready of what a connection has gathered."""
-        while not connection.closed and not connection.unsent:
-            if connection.over:
-                self._drop(connection)
+        """Let a connection wait for its turn if it has gathered a request."""
+        if connection.closed or connection.unsent:
+            return
+        if connection.over:
+            self._drop(connection)
+            return
+        if connection.closing or connection.stream:
+            connection.clear()
+            return
+        if not connection.gathered or not connection.is_ready():
+            connection.deadline = connection.limit(self._keepalive)
+            if connection.gathered < LARGEST_HEAD or self._gathered() < GATHERED:
                 return
-            if connection.closing or connection.stream:
-                connection.clear()
-                return
-            if not connection.gathered or not connection.is_ready():
-                connection.deadline = connection.limit(self._keepalive)
-                if connection.gathered < LARGEST_HEAD or self._gathered() < GATHERED:
-                    return
-                connection.large = True
-            if connection.large:
-                connection.away = True
-                self._queue.append(connection)
-                return
+            connection.large = True
+        if connection.large:
+            connection.away = True
+            self._queue.append(connection)
+        else:
+            connection.queued = True
+            self._ready.append(connection)
+
+    def _answer_next(self) -> None:
+        connection = self._ready.popleft()
+        connection.queued = False
+        if not connection.closed:
             self._answer(connection)
+            self._consider(connection)
 
     def _gathered(self) -> int:
         return sum(connection.gathered for connection in self._connections.values())

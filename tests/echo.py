@@ -7,6 +7,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from mlapi import connections, loop
@@ -17,6 +18,10 @@ loop.LINGER_S = 1.0
 loop.STOP_KEEPALIVE_LINGER = 0.3
 if "WITHOUT_EPOLL" in os.environ:
     del select.epoll
+
+
+NUMBERS = count(1)
+"""Of requests, in the order in which this process has answered them."""
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -33,8 +38,8 @@ def _send(start_response: Callable[..., Any], document: object) -> list[bytes]:
 def _tell(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
     body = environ["wsgi.input"].read()
     digest = hashlib.sha256(body).hexdigest()
-    told = {"pid": os.getpid(), "path": argument, "bytes": len(body), "sha256": digest}
-    told["scheme"] = environ["wsgi.url_scheme"]
+    told: dict[str, Any] = {"pid": os.getpid(), "path": argument, "bytes": len(body), "sha256": digest}
+    told |= {"scheme": environ["wsgi.url_scheme"], "number": next(NUMBERS)}
     return _send(start_response, told)
 
 

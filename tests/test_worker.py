@@ -373,14 +373,11 @@ def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Se
         for sock in deaf:
             sock.sendall(GET % b"large/16000000")
             sock.recv(1)
-        os.kill(worker, signal.SIGSTOP)
-        try:
+        with halted(worker):
             for sock in eager:
                 sock.sendall(GET % b"large/16000000")
             for sock in deaf:
                 sock.close()
-        finally:
-            os.kill(worker, signal.SIGCONT)
         assert server.get("/health/live")[0] == 200
 
     assert server.workers == [worker], server.log
@@ -421,6 +418,55 @@ def test_an_answer_that_a_client_was_too_slow_for_is_not_sent_twice(monkeypatch:
 def test_many_connections_at_once_are_all_answered(server: Server) -> None:
     with open_sockets(server, 800, GET % b"one") as socks:
         assert {told(sock)["path"] for sock in socks} == {"one"}
+
+
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """A process that runs on after the block, and finds there whatever has arrived meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_client_waits_for_one_request_of_each_other_client(either_server: Server, is_new: bool) -> None:
+    (worker,) = either_server.workers
+    with open_sockets(either_server, 5, GET % b"one") as socks:
+        before = max(told(sock)["number"] for sock in socks)
+        *greedy, modest = socks
+        with halted(worker):
+            for sock in greedy:
+                sock.sendall(GET % b"more" * 1500)
+            if is_new:  # it is accepted when one request of each has been answered
+                modest.close()
+                modest = open_socket(either_server)
+            modest.sendall(GET % b"mine")
+
+        waited = told(modest)["number"] - before - 1
+        modest.close()
+
+    assert waited <= 2 * len(greedy)
+
+
+def test_all_who_have_come_while_a_turn_was_long_are_accepted_at_once(server: Server) -> None:
+    (worker,) = server.workers
+    with open_sockets(server, 3, GET % b"one") as greedy:
+        before = max(told(sock)["number"] for sock in greedy)
+        with halted(worker):
+            for sock in greedy:
+                sock.sendall(GET % b"more" * 1500)
+            newcomers = [open_socket(server) for _ in range(20)]
+            for sock in newcomers:
+                sock.sendall(GET % b"mine")
+        last = max(told(sock)["number"] for sock in newcomers) - before
+        for sock in newcomers:
+            sock.close()
+
+    assert last <= 40  # one a turn, the last would wait for sixty and the twenty
 
 
 def test_long_calls_leave_the_others_unharmed(either_server: Server) -> None:
@@ -471,17 +517,12 @@ def test_connections_spread_over_the_workers(tmp_path: Path, start: int) -> None
 def test_a_worker_that_is_stuck_does_not_keep_connections_from_the_other(tmp_path: Path) -> None:
     with echo(tmp_path, workers=2) as server:
         stuck, _ = server.wait_for_workers()
-        os.kill(stuck, signal.SIGSTOP)
-        while Path(f"/proc/{stuck}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-            time.sleep(0.01)
-        try:
+        with halted(stuck):
             began = time.monotonic()
             for _ in range(50):
                 connection = server.connect()
                 assert ask(connection, "GET", "/")[1]["pid"] != stuck
             assert time.monotonic() - began < 2
-        finally:
-            os.kill(stuck, signal.SIGCONT)
 
 
 def test_a_worker_that_has_answered_enough_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
