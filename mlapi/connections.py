@@ -278,9 +278,14 @@ class Connection:
             self._response.write(news)
         elif news is None:
             self._response.close()
-            self.stream = None
+            self._end_stream()
         self.flush()
         self._answer_head = b""
+
+    def _end_stream(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
 
     def next_request(self) -> bool:
         """Forget the request that was answered; whether the next one can follow on this connection."""
@@ -307,6 +312,7 @@ class Connection:
 
     def close(self) -> None:
         self.closed = True
+        self._end_stream()
         self.sock.close()
         self.parser = None  # they know each other
 

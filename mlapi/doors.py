@@ -53,7 +53,7 @@ class Doors:
             self._shares.tell(self._worker.age, len(self._connections))
 
     def accept_from(self, listener: Any) -> None:
-        """Those that wait, as far as no other worker should have them: what else there is to do may take long."""
+        """Those that wait, as far as no other worker should have them."""
         for _ in range(AT_ONCE):
             if not self.are_open or not self._accept_one(listener):
                 return

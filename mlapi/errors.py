@@ -5,8 +5,8 @@
      +- InvalidInput, UnknownOutput, Unanswerable, Unfittable
      +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
      +- ModelNotFound, VersionNotFound, ReportNotFound, JobNotFound
-     +- ModelUnavailable, NotReady, NotWritable, FitsBusy, NoPool
-     +- TooManyJobs
+     +- ModelUnavailable, NotReady, NotWritable, FitsBusy, Overloaded, NoPool
+     +- TooManyJobs, TooManyStreams
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
@@ -204,6 +204,11 @@ class FitsBusy(ModelUnavailable):
     title = "Too many fits at once"
 
 
+class Overloaded(ModelUnavailable):
+    slug = "overloaded"
+    title = "Too much at once"
+
+
 class NoPool(ModelUnavailable):
     slug = "no-pool"
     title = "Nothing can be fitted now"
@@ -235,6 +240,11 @@ class TooManyJobs(MlapiError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Retry-After": "30"}
+
+
+class TooManyStreams(TooManyJobs):
+    slug = "too-many-streams"
+    title = "Too many event streams"
 
 
 class BrokenArtifact(MlapiError):

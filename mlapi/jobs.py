@@ -10,7 +10,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -124,6 +124,15 @@ def held(folder: Path, *, waits: bool = True) -> AbstractContextManager[object]:
     return disk.locked(folder / _LOCK, waits=waits)
 
 
+def is_locked(error: OSError) -> bool:
+    """Whether it passes: another process keeps the database to itself just now."""
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    )
+
+
 class Jobs:
     """The jobs of one state folder. Holds nothing open: it may be shared by threads, and forked.
 
@@ -175,6 +184,13 @@ class Jobs:
         if row is None:
             raise JobNotFound(f"there is no job {quoted(job)}, or it was forgotten")
         return _job(row)
+
+    def several(self, jobs: Sequence[str]) -> dict[str, Job]:
+        """Those of these jobs that there are, by their ids."""
+        marks = ", ".join("?" * len(jobs))
+        with self._open() as database:
+            rows = database.execute(f"select * from jobs where id in ({marks})", jobs)  # noqa: S608 - marks
+            return {row["id"]: _job(row) for row in rows}
 
     def stamp(self) -> tuple[int, ...]:
         """Another one when anything has changed; costs microseconds."""

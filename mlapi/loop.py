@@ -66,6 +66,8 @@ class Loop:
         self._queue: deque[Connection] = deque()
         self._unread: dict[Connection, None] = {}
         self._streaming: dict[Connection, None] = {}
+        self._to_tell: deque[Connection] = deque()
+        """Those of them that are asked for news in this second."""
         self._large = 0
         self._stopping = False
         self._due = time.monotonic()
@@ -93,10 +95,7 @@ class Loop:
                     self._listen_to(connection)
                 elif fd in self._sources:  # else it was cut just now
                     self._sources[fd]()
-            for _ in range(min(TURN, len(self._ready))):
-                self._answer_next()
-            if self._queue:
-                self._begin_large()
+            self._take_turn()
             if not worker.alive and not self._stopping:
                 self._begin_to_stop()
             now = time.monotonic()
@@ -105,8 +104,16 @@ class Loop:
             if now >= self._due:
                 self._look_around(now)
 
+    def _take_turn(self) -> None:
+        for _ in range(min(TURN, len(self._ready))):
+            self._answer_next()
+        if self._queue:
+            self._begin_large()
+        for _ in range(min(TURN, len(self._to_tell))):
+            self._tell_news(self._to_tell.popleft())
+
     def _longest_wait(self) -> float:
-        if self._ready:
+        if self._ready or self._to_tell:
             return 0.0
         until = self._due if self._doors.are_open else min(self._due, self._doors.again_at)
         return max(0.0, until - time.monotonic())
@@ -118,8 +125,8 @@ class Loop:
         if not self._worker.is_parent_alive():
             self._worker.alive = False
         self._doors.tell()
-        for connection in list(self._streaming):
-            self._tell_news(connection)
+        if not self._to_tell:
+            self._to_tell.extend(self._streaming)
         for connection in list(self._connections.values()):
             if late > ABSENT_S and not connection.away:
                 connection.postpone(late)
@@ -257,6 +264,8 @@ class Loop:
 
     def _tell_news(self, connection: Connection) -> None:
         """Of an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
+        if connection not in self._streaming:  # cut meanwhile
+            return
         try:
             connection.tell_news()
         except Exception:  # whatever it is made of: other clients must not be left alone

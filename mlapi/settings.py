@@ -194,6 +194,8 @@ class Settings:
     job_workers: int = _setting(1, _whole(0, 64), "How many training jobs run at once; 0 for none at all.")
     jobs_waiting: int = _setting(100, _whole(1, 100_000), "The most jobs that wait or run.")
     jobs_per_caller: int = _setting(20, _whole(1, 100_000), "Of them, the most from one address.")
+    streams: int = _setting(500, _whole(1, 100_000), "The most clients of one worker that follow jobs.")
+    streams_per_caller: int = _setting(50, _whole(1, 100_000), "Of them, the most from one address.")
     job_seconds: float = _setting(3600.0, _seconds(1, 7 * 86_400), "The longest that a job may take.")
     job_megabytes: int = _setting(4096, _whole(16, 2**20), "The most memory that a job may take.")
     job_rows: int = _setting(1_000_000, _whole(1, 100_000_000), "The most rows of a job.")

@@ -16,8 +16,12 @@ class Stream(ABC):
     def news(self) -> bytes | None:
         """What there is to say since the last time, b"" for nothing; None at the end.
 
-        Must not take long: no other client of the worker is read meanwhile.
+        Must wait for nothing, no disk and no lock: no other client of the worker is read meanwhile.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Nobody listens any more (PEP 3333); may be called twice."""
 
     def __iter__(self) -> Iterator[bytes]:
         while (news := self.news()) is not None:

@@ -64,7 +64,7 @@ FLOORS = {
         *("fitted_invariants", "fitted_states", "neighbor_pickles"),
     },
     2: {
-        *("fits", "formats", "multipart", "number_tables", "schemas", "streams", "uploads"),
+        *("fits", "formats", "multipart", "number_tables", "schemas", "streams", "subscriptions", "uploads"),
         *("fit_schemas", "job_schemas", "orders", "parameter_schemas", "tasks"),
     },
     3: {"telemetry", "application", "body", "problems", "resources"},

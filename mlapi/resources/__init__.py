@@ -6,7 +6,7 @@ from mlapi.resources.classify import Classify
 from mlapi.resources.fit import TUTORIALS, Fit
 from mlapi.resources.health import Live, Ready
 from mlapi.resources.index import Index
-from mlapi.resources.jobs import AllJobs, JobEvents, OneJob, Versions
+from mlapi.resources.jobs import AllJobs, JobEvents, OneJob, Versions, subscriptions
 from mlapi.resources.models import Alias, Models, OneModel, Report, Version
 from mlapi.resources.predict import Predict
 from mlapi.settings import Settings
@@ -30,7 +30,11 @@ def add_routes(api: Api, registry: Registry, settings: Settings) -> None:
         (Versions, ["/models/<name>/versions"], {"settings": settings}),
         (AllJobs, ["/jobs"], {"settings": settings}),
         (OneJob, ["/jobs/<job>"], {"settings": settings}),
-        (JobEvents, ["/jobs/<job>/events"], {"settings": settings}),
+        (
+            JobEvents,
+            ["/jobs/<job>/events"],
+            {"settings": settings, "subscriptions": subscriptions(settings)},
+        ),
         (Alias, ["/models/<name>/aliases/<alias>"], both),
         (Report, ["/models/<name>/versions/<ref>/report"], models),
         (Live, ["/health/live"], {}),

@@ -1,7 +1,5 @@
 """/jobs, and `POST /models/<model>/versions`, which makes one: trainings that outlast their request."""
 
-import time
-
 from flask import Response, request
 from flask_restful import Resource
 
@@ -17,14 +15,11 @@ from mlapi.pool.messages import Message
 from mlapi.resources.models import check_writes, writing
 from mlapi.resources.responses import respond
 from mlapi.settings import Settings
-from mlapi.streams import Stream
+from mlapi.subscriptions import Subscriptions
 
 _ENTRY = job_schemas.JobEntry()
 
 _NEWEST = 100
-
-QUIET_S = 15.0
-"""The longest that a stream says nothing."""
 
 
 class Versions(Resource):  # type: ignore[misc]
@@ -94,46 +89,29 @@ class OneJob(Resource):  # type: ignore[misc]
 class JobEvents(Resource):  # type: ignore[misc]
     """`/jobs/<id>/events`: what `/jobs/<id>` says, again whenever it changes, until the job ends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, subscriptions: Subscriptions) -> None:
         self.jobs = Jobs(settings.state_dir)
+        self.subscriptions = subscriptions
 
     def get(self, job: str) -> Response:
         with writing():
-            self.jobs.status(job)
+            found = self.jobs.status(job)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        return Streaming(_Events(self.jobs, job), headers)
+        return Streaming(self.subscriptions.open(found, str(request.remote_addr)), headers)
 
 
-class _Events(Stream):
-    """Server-sent events (WHATWG HTML, 9.2): each is the whole job. A comment now and then keeps proxies from
-    taking the connection for a dead one, and finds out if it is."""
+def subscriptions(settings: Settings) -> Subscriptions:
+    """Of all streams of a process."""
+    return Subscriptions(
+        Jobs(settings.state_dir),
+        _event,
+        most=settings.streams,
+        most_of_caller=settings.streams_per_caller,
+    )
 
-    def __init__(self, jobs: Jobs, job: str) -> None:
-        self._jobs, self._job = jobs, job
-        self._last: Job | None = None
-        self._stamp: object = None
-        self._said = time.monotonic()
 
-    def news(self) -> bytes | None:
-        if self._last is not None and self._last.is_over:
-            return None
-        is_quiet = time.monotonic() > self._said + QUIET_S
-        job = self._changed(anyway=is_quiet)
-        if job is None and not is_quiet:
-            return b""
-        self._said = time.monotonic()
-        return b":\n\n" if job is None else b"data: " + encode_json(_ENTRY.dump(job)) + b"\n\n"
-
-    def _changed(self, *, anyway: bool) -> Job | None:
-        """The job, unless it is as it was; a stamp may miss one of two changes within a tick of the clock."""
-        stamp = self._jobs.stamp()
-        if stamp == self._stamp and not anyway:
-            return None
-        job = self._jobs.status(self._job)
-        if job == self._last:
-            return None
-        self._stamp, self._last = stamp, job
-        return job
+def _event(job: Job) -> bytes:
+    return b"data: " + encode_json(_ENTRY.dump(job)) + b"\n\n"
 
 
 def _shown(job: Job) -> Response:
