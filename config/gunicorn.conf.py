@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import gc
 from pathlib import Path
+from typing import Any
 
 from mlapi.errors import SettingsError
 from mlapi.settings import process_settings
@@ -66,7 +67,12 @@ def _end_at_once(process: object) -> None:
     atexit.register(os._exit, 0)
 
 
-post_worker_init = on_dirty_starting = _end_at_once
+on_dirty_starting = _end_at_once
+
+
+def post_worker_init(worker: Any) -> None:
+    worker.request_seconds = _settings.request_seconds
+    _end_at_once(worker)
 
 
 # What the pool starts are programs of Python's, which look into the current folder first unless told not to.

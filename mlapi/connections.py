@@ -15,6 +15,7 @@ from gunicorn.http import get_parser
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 
+from mlapi.leadership import Call
 from mlapi.streams import Stream
 
 HEAD_S = 5.0
@@ -64,7 +65,10 @@ class Connection:
         self.large = False
         """Whether its request is more than is gathered: a thread will wait for the rest."""
         self.release: Callable[[], None] = _nothing
-        """To be called, from that thread, once the rest has come, if its answer is the work of others."""
+        """To be called, from its request's thread, if its answer is the work of others."""
+        self.call = Call()
+        """The last request, as `mlapi.leadership` knows it."""
+        self._abandoned = False
         self._buffer = bytearray()
         self._answer_head: bytes | None = None
         self._ended = False
@@ -218,7 +222,7 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send; an answer's head, its first piece, leaves with the second: one packet and one call."""
         if self._answer_head is None:
-            self._answer_head = data
+            self._answer_head = data  # before `send` looks whether it may: see `abandon`
             return
         if self._answer_head:
             data, self._answer_head = self._answer_head + data, b""
@@ -236,6 +240,9 @@ class Connection:
         Raises:
             TimeoutError: The client does not read.
         """
+        if self._abandoned:
+            self.broken = True
+            raise BrokenPipeError("the answer came too late")
         if data and self.unsent:
             self._send_rest()
         rest = memoryview(data or self.unsent)
@@ -250,6 +257,8 @@ class Connection:
 
     def _send_rest(self) -> None:
         rest, self.unsent = self.unsent, b""  # how much of it a failure has sent is not known: no second try
+        call, was_excused = self.call, self.call.excused
+        call.excused = True  # that a client reads slowly is no fault of the call
         self.sock.settimeout(_patience(len(rest)))
         try:
             self.sock.sendall(rest)
@@ -258,6 +267,9 @@ class Connection:
             raise
         finally:
             self.sock.setblocking(False)
+            if call.since:
+                call.since = time.monotonic()
+            call.excused = was_excused
 
     def follow(self, stream: Stream, response: Any) -> None:
         """Begin an answer that goes on: nothing else will be answered here."""
@@ -310,11 +322,17 @@ class Connection:
         """Forget what the client still sends."""
         self._buffer.clear()
 
+    def abandon(self) -> bool:
+        """Let the request's own thread send nothing more; whether it has not begun to."""
+        self._abandoned = True
+        return self._answer_head is None
+
     def close(self) -> None:
         self.closed = True
         self._end_stream()
         self.sock.close()
         self.parser = None  # they know each other
+        self.release = _nothing
 
 
 class _Straight:

@@ -59,8 +59,9 @@ def problem(status: int, title: str, detail: str, name: str) -> bytes:
         "request_id": name,
     }
     body = json.dumps(document).encode()
+    later = "Retry-After: 10\r\n" if status == 503 else ""
     head = (
         f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nX-Request-ID: {name}\r\n"
-        f"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{later}X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -2,6 +2,7 @@
 only that thread touches the poller and the table of connections.
 """
 
+import contextlib
 import math
 import select
 import socket
@@ -125,6 +126,9 @@ class Loop:
         if not self._worker.is_parent_alive():
             self._worker.alive = False
         self._doors.tell()
+        for connection in list(self._connections.values()) if self.leadership.endless else ():
+            if connection.away and connection.call in self.leadership.endless:
+                self._give_up(connection)
         if not self._to_tell:
             self._to_tell.extend(self._streaming)
         for connection in list(self._connections.values()):
@@ -140,6 +144,19 @@ class Loop:
         else:
             self._drop(connection)
 
+    def _give_up(self, connection: Connection) -> None:
+        """Its thread may still touch the socket, which ends with this process."""
+        request = connection.parser.mesg
+        self._worker.log.error(
+            "A call lasts longer than request_seconds: its worker ends, and another takes its place",
+            extra={"method": request.method, "path": request.path},
+        )
+        if connection.abandon():
+            refuse(connection, 503, "Overloaded", "the answer took longer than a request may")
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_WR)
+        self._forget(connection)
+
     def _begin_to_stop(self) -> None:
         self._stopping = True
         self._doors.close_for_good()
@@ -154,6 +171,7 @@ class Loop:
     def _admit(self, sock: socket.socket, client: Any, server: Any) -> None:
         connection = Connection(self._configuration.of(client), sock, client, server)
         connection.deadline = time.monotonic() + self._keepalive
+        connection.release = partial(self._leave_to_others, connection)
         self._connections[sock.fileno()] = connection
         self._poller.register(sock, select.POLLIN)
 
@@ -210,10 +228,15 @@ class Loop:
         while self._queue and self._large < LARGE:
             connection = self._queue.popleft()
             connection.restart_clock()
-            connection.release = partial(self._worker.method_queue.defer, self._end_large, connection)
             self._large += 1
             self._answer(connection)
             self._consider(connection)
+
+    def _leave_to_others(self, connection: Connection) -> None:
+        """From the request's own thread: others answer it, and have their own limit of time."""
+        connection.call.excused = True
+        if connection.large:
+            self._worker.method_queue.defer(self._end_large, connection)
 
     def _end_large(self, connection: Connection) -> None:
         """Its request is answered, or waits for others to answer it."""
@@ -230,14 +253,12 @@ class Loop:
             Superseded: It took so long that another thread leads.
         """
         connection.away = True
-        stake = self.leadership.begin()
+        connection.call = call = self.leadership.begin()
         keep = self._respond(connection)
-        try:
-            stake.pop()
-        except IndexError:
+        if not self.leadership.end(call):
             self._returned.append((connection, keep))
             self._worker.method_queue.defer(self._take_back)
-            raise Superseded from None
+            raise Superseded
         self._settle(connection, keep)
 
     def _take_back(self) -> None:
@@ -250,6 +271,9 @@ class Loop:
     def _settle(self, connection: Connection, keep: bool) -> None:
         connection.away = False
         self._end_large(connection)
+        if connection.closed:  # given up meanwhile
+            connection.close()
+            return
         if not connection.watched:
             self._poller.register(connection.sock, select.POLLIN)
             connection.watched = True
@@ -309,10 +333,15 @@ class Loop:
             self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.close()
+        self._doors.tell()
+
+    def _forget(self, connection: Connection) -> None:
         if connection.watched:
             self._poller.unregister(connection.sock)
+            connection.watched = False
         del self._connections[connection.sock.fileno()]
         self._unread.pop(connection, None)
         self._streaming.pop(connection, None)
-        connection.close()
-        self._doors.tell()
+        connection.closed = True

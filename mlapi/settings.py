@@ -176,6 +176,11 @@ class Settings:
         None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."
     )
     max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1, 2**31), "The largest request body, in bytes.")
+    request_seconds: float = _setting(
+        120.0,
+        _seconds(0.1, 86_400),
+        "The longest that a request may take a worker; what the pool does for it has limits of its own.",
+    )
     image_model: str = _setting("cifar10", _model_name, "The model that answers `POST /classify`.")
     max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
     max_pictures: int = _setting(64, _whole(1, 10_000), "The most pictures in one request.")

@@ -22,6 +22,9 @@ from mlapi.shares import Shares
 class Worker(ThreadWorker):  # type: ignore[misc]
     shares: Shares | None = None
 
+    request_seconds = 120.0
+    """The longest that a call may take, where the configuration says nothing."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if Worker.shares is None:  # in the master, before the first fork

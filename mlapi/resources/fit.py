@@ -40,7 +40,6 @@ class Fit(Resource):  # type: ignore[misc]
         media_type, _ = formats.encoder(request.environ.get("HTTP_ACCEPT"))
         formats.check_encoding(request.environ.get("HTTP_CONTENT_ENCODING"))
         body = read_body(request.environ, self.settings.max_body_bytes)
-        hand_over(request.environ)
         head = {"algorithm": name, "content_type": request.environ.get("CONTENT_TYPE")}
         answer = self._ask("fit", Message(head, body))
         telemetry.note(request.environ, algorithm=name, rows=answer.head["rows"])
@@ -51,6 +50,7 @@ class Fit(Resource):  # type: ignore[misc]
             raise NotOffered("nothing is fitted on request here: the setting fit_workers is 0")
 
     def _ask(self, task: str, message: Message) -> Message:
+        hand_over(request.environ)
         settings = self.settings
         patience = _START_S + settings.fit_seconds * (2 + settings.fits_waiting / settings.fit_workers)
         return ask(settings.state_dir, task, message, seconds=patience)

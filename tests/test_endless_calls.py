@@ -1,0 +1,86 @@
+"""Calls that never end: they cost their worker, and nobody else."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pytest
+
+from mlapi.training.registration import register
+from tests.conftest import changes_in
+from tests.endless import NEVER, Endless
+from tests.server import Server, running
+from tests.test_worker import GET, echo, open_socket, open_sockets, read_problem, told
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
+)
+
+ALLOWED = "tests.endless.Endless"
+THREADS = 13
+"""Of each of two workers: see config/gunicorn.conf.py."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    sample = pd.DataFrame({"a": [float(number) for number in range(12)]})
+    joblib.dump(Endless().fit(sample.to_numpy()), tmp_path / "estimator.joblib")
+    sample.to_csv(tmp_path / "sample.csv", index=False)
+    changes = changes_in(tmp_path / "models", allowed_classes=(ALLOWED,))
+    register("mine", tmp_path / "estimator.joblib", tmp_path / "sample.csv", changes)
+    environ = {
+        "MLAPI_ALLOWED_CLASSES": ALLOWED,
+        "MLAPI_REQUEST_SECONDS": "3",
+        "MLAPI_FIT_WORKERS": "1",  # a thread for it, and eight for those that wait
+    }
+    with running(tmp_path / "models", tmp_path, **environ) as server:
+        yield server
+
+
+def ask_for(server: Server, number: float) -> socket.socket:
+    body = b'{"instances": [[%r]]}' % number
+    sock = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    sock.sendall(
+        b"POST /predict/mine HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    return sock
+
+
+def test_workers_whose_threads_are_all_in_endless_calls_are_replaced(server: Server) -> None:
+    before = server.workers
+    assert server.post("/predict/mine", {"instances": [[1.5]]})[1]["prediction"] == [1.5]
+
+    with ExitStack() as stack:
+        socks = [stack.enter_context(ask_for(server, NEVER)) for _ in range(2 * THREADS)]
+        for sock in socks:
+            assert read_problem(sock, 503)["type"] == "/problems/overloaded"
+        server.wait_for_workers(other_than=before)
+
+    assert server.post("/predict/mine", {"instances": [[1.5]]})[1]["prediction"] == [1.5]
+    assert "A call lasts longer than request_seconds" in server.log
+
+
+def test_a_worker_with_one_endless_call_finishes_the_others(tmp_path: Path) -> None:
+    with echo(tmp_path, MLAPI_REQUEST_SECONDS="2") as server:
+        (before,) = server.workers
+        with open_sockets(server, 1, GET % b"sleep/600") as (endless,):
+            time.sleep(1)  # that of the good one is not over with it
+            with open_sockets(server, 1, GET % b"sleep/1.7") as (good,):
+                assert read_problem(endless, 503)["status"] == 503
+                assert told(good)["slept"] == "1.7"
+        with open_socket(server) as sock:  # waits in the kernel until the next worker is there
+            sock.sendall(GET % b"next")
+            assert told(sock)["pid"] != before
+
+
+def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path) -> None:
+    with echo(tmp_path, MLAPI_REQUEST_SECONDS="2", MLAPI_FIT_WORKERS="0") as server:
+        before = server.workers
+        for _ in range(3):
+            with open_sockets(server, 4, GET % b"sleep/1") as socks:
+                assert {told(sock)["slept"] for sock in socks} == {"1"}
+        assert server.workers == before
