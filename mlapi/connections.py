@@ -25,6 +25,9 @@ PATIENCE_S = 10.0
 SLOWEST = 64 * 1024
 """Bytes a second that a body, or an answer, moves at least; the first `PATIENCE_S` are free."""
 
+SLOW_S = 1.0
+"""A request that is not whole by then makes room for others if it comes at less than that."""
+
 LARGEST_HEAD = 64 * 1024
 LARGEST = 1024 * 1024
 """Bytes of a request that are gathered without a thread."""
@@ -68,6 +71,8 @@ class Connection:
         """To be called, from its request's thread, if its answer is the work of others."""
         self.call = Call()
         """The last request, as `mlapi.leadership` knows it."""
+        self.has_asked = False
+        """Whether a request of it has been answered."""
         self._abandoned = False
         self._buffer = bytearray()
         self._answer_head: bytes | None = None
@@ -99,6 +104,17 @@ class Connection:
     def over(self) -> bool:
         """Whether the client has closed its side and everything it sent is used up."""
         return self._ended and not self._buffer
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it may be cut for others: it has asked nothing, or is slow to say what."""
+        if self.away or self.queued or self.unsent or self.stream or self.closing:
+            return False
+        age = now - self._began
+        return not self._buffer or (age > SLOW_S and self._received < age * SLOWEST)
+
+    def rank(self) -> tuple[bool, bool, float]:
+        """Of those that are idle the lowest is cut first: who has never sent anything, and so the longest."""
+        return bool(self._buffer), self.has_asked, self._began
 
     def gather(self) -> None:
         """Take what has arrived.
@@ -306,6 +322,7 @@ class Connection:
                 return False
         except (ParseException, OSError):  # in what nobody has read: the answer stands
             return False
+        self.has_asked = True
         self._buffer[:0] = self.parser.unreader.take_buffered()  # the parser reads ahead
         self._forget_request()
         return True

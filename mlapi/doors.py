@@ -18,13 +18,20 @@ AT_ONCE = 64
 
 class Doors:
     """The leader's. `admit` takes each new socket, with the addresses of its client and of the server;
-    `connections` are those that the worker holds."""
+    `connections` are those that the worker holds, `make_room` cuts some if it can."""
 
-    def __init__(
-        self, worker: Any, poller: Any, shares: Shares, connections: Sized, admit: Callable[..., None]
+    def __init__(  # noqa: PLR0913 - all that a door is between
+        self,
+        worker: Any,
+        poller: Any,
+        shares: Shares,
+        connections: Sized,
+        *,
+        admit: Callable[..., None],
+        make_room: Callable[[], None],
     ) -> None:
         self._worker, self._poller, self._shares = worker, poller, shares
-        self._connections, self._admit = connections, admit
+        self._connections, self._admit, self._make_room = connections, admit, make_room
         self.are_open = False
         self.again_at = 0.0
         """When to open them again."""
@@ -60,13 +67,16 @@ class Doors:
 
     def _accept_one(self, listener: Any) -> bool:
         """Whether there was one, and it is ours."""
-        if len(self._connections) >= self._worker.worker_connections:
-            self.close(for_s=0.1)
-            return False
-        now = time.monotonic()
-        if now > self.again_at + YIELD_S and self._shares.another_has_fewer(self._worker.age):
+        now, are_full = time.monotonic(), self._are_full()
+        has_waited = now <= self.again_at + YIELD_S and not are_full
+        if not has_waited and self._shares.another_has_fewer(self._worker.age):
             self.close(for_s=YIELD_S)
             return False
+        if are_full:
+            self._make_room()
+            if self._are_full():
+                self.close(for_s=0.1)
+                return False
         self.again_at = 0.0  # the next one is offered to the others again
         try:
             sock, client = listener.accept()
@@ -82,3 +92,6 @@ class Doors:
         self._admit(sock, client, listener.getsockname())
         self.tell()
         return True
+
+    def _are_full(self) -> bool:
+        return len(self._connections) >= int(self._worker.worker_connections)

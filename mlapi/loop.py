@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from heapq import nsmallest
 from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
@@ -72,7 +73,9 @@ class Loop:
         self._large = 0
         self._stopping = False
         self._due = time.monotonic()
-        self._doors = Doors(worker, self._poller, shares, self._connections, self._admit)
+        self._doors = Doors(
+            worker, self._poller, shares, self._connections, admit=self._admit, make_room=self._make_room
+        )
         self._sources = self._other_sources()
         self.leadership = Leadership(worker, self._lead)
 
@@ -174,6 +177,19 @@ class Loop:
         connection.release = partial(self._leave_to_others, connection)
         self._connections[sock.fileno()] = connection
         self._poller.register(sock, select.POLLIN)
+
+    def _make_room(self) -> None:
+        """Cut who has been idle for longest, for those who come; never who has a request in hand."""
+        now = time.monotonic()
+        idle = (connection for connection in self._connections.values() if connection.is_idle(now))
+        for connection in nsmallest(max(1, len(self._connections) // 64), idle, key=Connection.rank):
+            is_silent = not connection.gathered
+            self._listen_to(connection)  # what it has sent may not have been read
+            if connection.closed or connection.queued or (is_silent and connection.gathered):
+                continue
+            if connection.gathered:
+                refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
+            self._drop(connection)
 
     def _listen_to(self, connection: Connection) -> None:
         if connection.away:

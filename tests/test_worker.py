@@ -567,6 +567,20 @@ def test_a_worker_holds_as_many_connections_as_it_may(strict_server: Server) -> 
     assert 20 <= sum(name.startswith("socket:") for name in files) <= 22
 
 
+def test_a_full_worker_cuts_who_is_idle_for_newcomers_and_nobody_who_asks(tmp_path: Path) -> None:
+    options = ("--worker-connections", "20", "--keep-alive", "600")
+    with echo(tmp_path, *options) as server, open_sockets(server, 2, GET % b"one") as (kept, sleeper):
+        assert [told(kept)["path"], told(sleeper)["path"]] == ["one", "one"]
+        sleeper.sendall(GET % b"sleep/3")
+        with open_sockets(server, 40, b""):
+            for _ in range(30):
+                assert server.get("/health/live")[0] == 200
+            kept.sendall(GET % b"two")  # silent ones were cut, it was not
+
+            assert told(kept)["path"] == "two"
+            assert told(sleeper)["slept"] == "3"
+
+
 def test_who_asks_while_every_thread_is_in_a_call_is_answered_however_late(strict_server: Server) -> None:
     with open_sockets(strict_server, 2, GET % b"one") as (sleeper, asking):
         assert [told(sleeper)["path"], told(asking)["path"]] == ["one", "one"]
