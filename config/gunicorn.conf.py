@@ -87,6 +87,7 @@ raw_env = ["PYTHONSAFEPATH=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "M
 # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD; glibc has it, others do not).
 _mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
 if _mallopt is not None:
+    _mallopt(-8, 1)  # M_ARENA_MAX: else each thread keeps as much
     _mallopt(-3, 32 * 2**20)
     _mallopt(-1, 64 * 2**20)
 

@@ -181,3 +181,15 @@ def test_compressed_bodies_are_refused(encoding: str) -> None:
         formats.check_encoding(encoding)
 
     assert caught.value.headers == {"Accept-Encoding": "identity"}
+
+
+def test_objects_within_rows_are_counted_and_not_built_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = b'{"instances": [{"a": {"b": ":\\"", "c": [{"d": 1}]}}, 1]}'
+    twice = deep.replace(b'{"d": 1}', b'{"d": 1, "d": 2}')
+
+    with pytest.raises(InvalidInput, match="/instances/0/a/c/0/d: the name stands twice"):
+        formats.decode(None, twice)
+    monkeypatch.setattr(formats, "_check_unique", lambda _: pytest.fail("built a second time"))
+
+    assert formats.decode(None, deep) == json.loads(deep)
+    assert formats.decode(None, b'{"a": "1:2\\\\", "b": {":": ":"}}') == {"a": "1:2\\", "b": {":": ":"}}

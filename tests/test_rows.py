@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlapi.refusals import InvalidRows, explained
+from mlapi.refusals import InvalidRows, explained, refusal
 from mlapi.rows import Reader
 from mlapi.signature import Feature, Signature, Target
 
@@ -217,6 +217,13 @@ def test_the_fast_check_refuses_exactly_what_the_slow_walk_explains(
             reader.read(rows)
     else:
         reader.read(rows)
+
+
+@given(st.sampled_from([NUMBERS, MIXED]), rows.filter(bool))
+def test_all_that_is_wrong_is_counted_as_it_would_be_explained(signature: Signature, rows: list[Any]) -> None:
+    many = rows * 30
+
+    assert refusal(many, signature).count == sum(1 for _ in explained(many, signature))
 
 
 @given(st.integers(0, 120), st.integers(0, 119), st.sampled_from([99.0, -1.0, None, 5.0]))
