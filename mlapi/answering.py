@@ -30,6 +30,8 @@ class Answering:
             request = next(connection.parser)
             settle(request, self._prefix)
             connection.shorten_way_of(request.body)
+            if connection.told_to_send:
+                request._expected_100_continue = False  # else gunicorn tells it again
             return self._call(request, connection) and connection.next_request()
         except (NoMoreData, StopIteration) as error:
             self._log.debug("Closing connection. %s", error)

@@ -5,11 +5,13 @@ waited, and waits itself only for what was not. Knows framing, as far as is need
 ends; what a request means, and whether it is a legal one, is the parser's business.
 """
 
+import contextlib
 import re
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from gunicorn.http import get_parser
 from gunicorn.http.body import LengthReader
@@ -29,8 +31,8 @@ SLOW_S = 1.0
 """A request that is not whole by then makes room for others if it comes at less than that."""
 
 LARGEST_HEAD = 64 * 1024
-LARGEST = 1024 * 1024
-"""Bytes of a request that are gathered without a thread."""
+LARGEST = 17 * 1024 * 1024
+"""Bytes of a request that are gathered without a thread: a body at the usual limit, and its head."""
 
 LONGEST_LINE = 8 * 1024
 """Of a chunk's own line, or of all trailers: they are searched for their end whenever something arrives."""
@@ -48,6 +50,8 @@ class Connection:
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         sock.setblocking(False)
+        self._spool: IO[bytes] | None = None
+        """What does not fit into memory of a body; the buffer goes on where it ends."""
         self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
@@ -73,6 +77,10 @@ class Connection:
         """The last request, as `mlapi.leadership` knows it."""
         self.has_asked = False
         """Whether a request of it has been answered."""
+        self.weight = 0
+        """Bytes of its request, where that is one of the heavy ones that are answered now."""
+        self.told_to_send = False
+        """Whether the client was told to send its body (RFC 9110, section 10.1.1)."""
         self._abandoned = False
         self._buffer = bytearray()
         self._answer_head: bytes | None = None
@@ -89,7 +97,51 @@ class Connection:
         """Where the request ends, if its head tells that."""
         self._chunk = 0
         """Where the body's next chunk begins, while its last one is not there."""
-        self._expected = False
+        self._expected = self._is_strange = self.told_to_send = False
+        self._spooled = 0
+        self._is_rewound = False
+        self._close_spool()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of a request is here."""
+        return bool(self._buffer) or self._spool is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes of a whole request."""
+        return self._end
+
+    @property
+    def spooled(self) -> int:
+        return self._spooled
+
+    @property
+    def may_spool(self) -> bool:
+        """Whether all that is here belongs to a body of known length, of which more will come."""
+        is_free = not self.away and not self.queued and not self.closing
+        return is_free and self._head > 0 and len(self._buffer) > 0 and self._total < self._end
+
+    @property
+    def _total(self) -> int:
+        return self._spooled + len(self._buffer)
+
+    def spool(self) -> bool:
+        """Move what is gathered to a file without a name; whether there was room for it."""
+        try:
+            if self._spool is None:
+                self._spool = TemporaryFile()  # noqa: SIM115 - as long as the request
+            self._spool.write(self._buffer)
+        except OSError:
+            return False
+        self._spooled += len(self._buffer)
+        self._buffer.clear()
+        return True
+
+    def _close_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
 
     @property
     def gathered(self) -> int:
@@ -103,18 +155,22 @@ class Connection:
     @property
     def over(self) -> bool:
         """Whether the client has closed its side and everything it sent is used up."""
-        return self._ended and not self._buffer
+        return self._ended and not self.has_begun
 
     def is_idle(self, now: float) -> bool:
         """Whether it may be cut for others: it has asked nothing, or is slow to say what."""
         if self.away or self.queued or self.unsent or self.stream or self.closing:
             return False
         age = now - self._began
-        return not self._buffer or (age > SLOW_S and self._received < age * SLOWEST)
+        return not self.has_begun or (age > SLOW_S and self._received < age * SLOWEST)
 
     def rank(self) -> tuple[bool, bool, float]:
         """Of those that are idle the lowest is cut first: who has never sent anything, and so the longest."""
-        return bool(self._buffer), self.has_asked, self._began
+        return self.has_begun, self.has_asked, self._began
+
+    def pace(self) -> float:
+        """Bytes a second of its request."""
+        return self._received / max(0.001, time.monotonic() - self._began)
 
     def gather(self) -> None:
         """Take what has arrived.
@@ -126,7 +182,7 @@ class Connection:
             data = self.sock.recv(_STEP)
         except BlockingIOError:
             return
-        if not self._buffer:
+        if not self.has_begun:
             self._began = time.monotonic()
         self._ended = not data
         self._buffer += data
@@ -141,11 +197,15 @@ class Connection:
             return self.large or self._ended or bool(_BARE_LF.search(buffer, searched))
         if self._chunk:
             self._skip_chunks()
-        if not self._chunk and len(buffer) >= self._end:
+        if not self._chunk and self._total >= self._end:
             self.large = False
             return True
         is_endless = self._chunk > 0 and len(buffer) - self._chunk > LONGEST_LINE
-        self.large = self._expected or is_endless or max(self._end, len(buffer)) > LARGEST
+        self.large = self._is_strange or is_endless or max(self._end, self._total) > LARGEST
+        if self._expected and not self.large and not self.told_to_send:
+            self.told_to_send = True
+            with contextlib.suppress(OSError):  # it is broken, as will be seen
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self.large or self._ended
 
     def restart_clock(self) -> None:
@@ -161,7 +221,7 @@ class Connection:
         """Until when the next bytes must be there."""
         if self.unsent:
             return time.monotonic() + PATIENCE_S
-        if not self._buffer:
+        if not self.has_begun:
             return time.monotonic() + keepalive
         return self._began + (_patience(self._received) if self._head else HEAD_S)
 
@@ -173,7 +233,10 @@ class Connection:
         head = bytes(self._buffer[: found + 2]).lower()
         length, coding = _field(head, b"content-length"), _field(head, b"transfer-encoding")
         self._head = self._end = found + 4
-        self._expected = b"\r\nexpect:" in head  # the body comes when the parser's side has asked for it
+        if b"\r\nexpect:" in head:
+            is_new = head.partition(b"\r\n")[0].endswith(b" http/1.1")
+            self._expected = is_new and _field(head, b"expect") == b"100-continue"
+            self._is_strange = not self._expected  # the parser knows what to make of it
         if length.isdigit() and not coding:
             self._end += int(length.lstrip(b"0")[:20] or b"0")  # Python refuses thousands of digits
         elif coding.endswith(b"chunked") and not length:
@@ -211,13 +274,21 @@ class Connection:
         Raises:
             TimeoutError: They came too slowly.
         """
+        if self._spool is not None:
+            if not self._is_rewound:
+                self._is_rewound = True
+                self._spool.seek(0)
+            if data := self._spool.read(size):
+                return data
+            self._close_spool()
         if not self._buffer:
             return b"" if self._ended else self._wait_for_more(size)
         if size >= len(self._buffer):
             data = bytes(self._buffer)
             self._buffer.clear()
         else:
-            data = bytes(self._buffer[:size])
+            with memoryview(self._buffer) as view:
+                data = bytes(view[:size])
             del self._buffer[:size]
         return data
 
@@ -347,6 +418,7 @@ class Connection:
     def close(self) -> None:
         self.closed = True
         self._end_stream()
+        self._close_spool()
         self.sock.close()
         self.parser = None  # they know each other
         self.release = _nothing

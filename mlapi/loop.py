@@ -33,10 +33,19 @@ UNREAD = 64 * 1024 * 1024
 """Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
 
 LARGE = 2
-"""So many large requests are read, or answered in this process, at once: each takes a thread, and memory."""
+"""So many heavy requests are answered at once; so many that are larger than any may be are read by threads,
+to be refused."""
+
+HEAVY = 128 * 1024
+TOGETHER = 2 * 1024 * 1024
+"""Bytes of a request from which on it is a heavy one, and of those that are answered at once if they are more
+than two: what they become takes up to a hundred times as much."""
 
 GATHERED = 64 * 1024 * 1024
-"""Bytes of unfinished requests: over it, the largest wait for a thread, and are not read before."""
+"""Bytes of requests in memory before they are answered: over it, the largest go on in a file."""
+
+SPOOLED = 1024 * 1024 * 1024
+"""Bytes of requests in files: over it, who is slowest is told to come later."""
 
 TURN = 16
 """So many requests are answered before the leader looks again who has come and what has arrived."""
@@ -70,6 +79,9 @@ class Loop:
         self._streaming: dict[Connection, None] = {}
         self._to_tell: deque[Connection] = deque()
         """Those of them that are asked for news in this second."""
+        self._heavy: deque[Connection] = deque()
+        """Those with a heavy request, whole, that wait for others to be answered."""
+        self._weights: dict[Connection, int] = {}
         self._large = 0
         self._stopping = False
         self._due = time.monotonic()
@@ -111,6 +123,8 @@ class Loop:
     def _take_turn(self) -> None:
         for _ in range(min(TURN, len(self._ready))):
             self._answer_next()
+        if self._heavy:
+            self._begin_heavy()
         if self._queue:
             self._begin_large()
         for _ in range(min(TURN, len(self._to_tell))):
@@ -141,7 +155,7 @@ class Loop:
                 self._cut(connection)
 
     def _cut(self, connection: Connection) -> None:
-        if connection.gathered and not connection.closing and not connection.unsent:
+        if connection.has_begun and not connection.closing and not connection.unsent:
             refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
             self._close_gently(connection)
         else:
@@ -166,7 +180,7 @@ class Loop:
         self._keepalive = STOP_KEEPALIVE_LINGER
         latest = time.monotonic() + self._keepalive
         for connection in self._connections.values():
-            if not connection.gathered and not connection.unsent:
+            if not connection.has_begun and not connection.unsent:
                 connection.deadline = min(connection.deadline, latest)
 
     # Reading.
@@ -183,11 +197,11 @@ class Loop:
         now = time.monotonic()
         idle = (connection for connection in self._connections.values() if connection.is_idle(now))
         for connection in nsmallest(max(1, len(self._connections) // 64), idle, key=Connection.rank):
-            is_silent = not connection.gathered
+            is_silent = not connection.has_begun
             self._listen_to(connection)  # what it has sent may not have been read
-            if connection.closed or connection.queued or (is_silent and connection.gathered):
+            if connection.closed or connection.queued or (is_silent and connection.has_begun):
                 continue
-            if connection.gathered:
+            if connection.has_begun:
                 refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
             self._drop(connection)
 
@@ -218,17 +232,16 @@ class Loop:
         if connection.closing or connection.stream:
             connection.clear()
             return
-        if not connection.gathered or not connection.is_ready():
+        if not connection.has_begun or not connection.is_ready():
             connection.deadline = connection.limit(self._keepalive)
-            if connection.gathered < LARGEST_HEAD or self._gathered() < GATHERED:
-                return
-            connection.large = True
-        if connection.large:
+            if connection.gathered >= LARGEST_HEAD:
+                self._bound_memory()
+        elif connection.large:
             connection.away = True
             self._queue.append(connection)
         else:
             connection.queued = True
-            self._ready.append(connection)
+            (self._heavy if connection.size > HEAVY else self._ready).append(connection)
 
     def _answer_next(self) -> None:
         connection = self._ready.popleft()
@@ -237,8 +250,30 @@ class Loop:
             self._answer(connection)
             self._consider(connection)
 
-    def _gathered(self) -> int:
-        return sum(connection.gathered for connection in self._connections.values())
+    def _bound_memory(self) -> None:
+        """Move the largest of the unfinished requests to a file, if all of them are too much to keep."""
+        connections = list(self._connections.values())
+        if sum(connection.gathered for connection in connections) < GATHERED:
+            return
+        unfinished = [connection for connection in connections if connection.may_spool]
+        if sum(connection.spooled for connection in connections) >= SPOOLED:
+            self._put_off(min(unfinished, key=Connection.pace, default=None))
+            return
+        largest = max(unfinished, key=lambda connection: connection.gathered, default=None)
+        if largest is not None:
+            self._away_for(largest, self._spool)
+
+    def _spool(self, connection: Connection) -> bool:
+        if connection.spool():
+            return True
+        self._worker.log.error("A body that is too large to keep in memory cannot be written to a file")
+        refuse(connection, 503, "Overloaded", "there is no room for this request now")
+        return False
+
+    def _put_off(self, connection: Connection | None) -> None:
+        if connection is not None:
+            refuse(connection, 503, "Overloaded", "too many large requests come at once, and this one slowly")
+            self._close_gently(connection)
 
     def _begin_large(self) -> None:
         while self._queue and self._large < LARGE:
@@ -251,11 +286,25 @@ class Loop:
     def _leave_to_others(self, connection: Connection) -> None:
         """From the request's own thread: others answer it, and have their own limit of time."""
         connection.call.excused = True
-        if connection.large:
+        if connection.large or connection.weight:
             self._worker.method_queue.defer(self._end_large, connection)
+
+    def _begin_heavy(self) -> None:
+        while self._heavy:
+            size = self._heavy[0].size
+            if len(self._weights) >= LARGE and sum(self._weights.values()) + size > TOGETHER:
+                return
+            connection = self._heavy.popleft()
+            connection.queued = False
+            if not connection.closed:
+                connection.weight = self._weights[connection] = size
+                self._answer(connection)
+                self._consider(connection)
 
     def _end_large(self, connection: Connection) -> None:
         """Its request is answered, or waits for others to answer it."""
+        self._weights.pop(connection, None)
+        connection.weight = 0
         if connection.large:
             self._large -= 1
             connection.large = False
@@ -268,9 +317,13 @@ class Loop:
         Raises:
             Superseded: It took so long that another thread leads.
         """
+        self._away_for(connection, self._respond)
+
+    def _away_for(self, connection: Connection, work: Callable[[Connection], bool]) -> None:
+        """Whatever may take long: another thread leads meanwhile."""
         connection.away = True
         connection.call = call = self.leadership.begin()
-        keep = self._respond(connection)
+        keep = work(connection)
         if not self.leadership.end(call):
             self._returned.append((connection, keep))
             self._worker.method_queue.defer(self._take_back)

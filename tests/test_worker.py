@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -579,6 +580,48 @@ def test_a_full_worker_cuts_who_is_idle_for_newcomers_and_nobody_who_asks(tmp_pa
 
             assert told(kept)["path"] == "two"
             assert told(sleeper)["slept"] == "3"
+
+
+LARGE = POST + b"Content-Length: 10000000\r\n\r\n"
+
+
+def test_large_bodies_that_come_slowly_keep_nobody_waiting(server: Server) -> None:
+    """Each has tens of seconds for what it has sent."""
+    with open_sockets(server, 6, LARGE + bytes(1_500_000)) as slow:
+        connection = server.connect()
+        for _ in range(3):
+            connection.request("POST", "/", bytes(9_000_000))
+            assert json.loads(connection.getresponse().read())["bytes"] == 9_000_000
+        for sock in slow:
+            sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock.recv(1)
+
+
+def test_who_waits_to_be_told_to_send_holds_no_thread(server: Server) -> None:
+    expecting = POST + b"Expect: 100-continue\r\nContent-Length: 3000000\r\n\r\n"
+    with open_sockets(server, 12, expecting) as socks:
+        for sock in socks:  # all of them before any has sent
+            assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        socks[0].sendall(bytes(3_000_000))
+        assert told(socks[0])["bytes"] == 3_000_000
+
+
+def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: Path) -> None:
+    body = random.Random(0).randbytes(10_000_000)
+    with echo(tmp_path) as server, open_sockets(server, 12, LARGE + body[:9_500_000]) as socks:
+        (worker,) = server.workers
+        assert server.get("/health/live")[0] == 200
+        files = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
+        memory = Path(f"/proc/{worker}/status").read_text().partition("VmRSS:")[2].split()[0]
+        for sock in socks:
+            sock.sendall(body[9_500_000:])
+            assert told(sock)["sha256"] == hashlib.sha256(body).hexdigest()
+            sock.sendall(GET % b"next")
+            assert told(sock)["path"] == "next"
+
+    assert sum(name.endswith("(deleted)") for name in files) > 3
+    assert int(memory) < 190_000
 
 
 def test_who_asks_while_every_thread_is_in_a_call_is_answered_however_late(strict_server: Server) -> None:
