@@ -9,7 +9,7 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -47,6 +47,8 @@ def _nothing() -> None:
 
 class Connection:
     """Read and written by one thread at a time: the leader's, or while `away`, its request's."""
+
+    largest = LARGEST
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         sock.setblocking(False)
@@ -201,7 +203,7 @@ class Connection:
             self.large = False
             return True
         is_endless = self._chunk > 0 and len(buffer) - self._chunk > LONGEST_LINE
-        self.large = self._is_strange or is_endless or max(self._end, self._total) > LARGEST
+        self.large = self._is_strange or is_endless or max(self._end, self._total) > self.largest
         if self._expected and not self.large and not self.told_to_send:
             self.told_to_send = True
             with contextlib.suppress(OSError):  # it is broken, as will be seen
@@ -294,14 +296,8 @@ class Connection:
 
     def _wait_for_more(self, size: int) -> bytes:
         """Straight from the socket: a body of megabytes is copied often enough on its way."""
-        self.sock.settimeout(max(0.001, self._began + _patience(self._received) - time.monotonic()))
-        try:
+        with self._waiting(max(0.001, self._began + _patience(self._received) - time.monotonic())):
             data = self.sock.recv(size)
-        except OSError:
-            self.broken = True
-            raise
-        finally:
-            self.sock.setblocking(False)
         self._ended = not data
         self._received += len(data)
         return data
@@ -344,11 +340,17 @@ class Connection:
 
     def _send_rest(self) -> None:
         rest, self.unsent = self.unsent, b""  # how much of it a failure has sent is not known: no second try
-        call, was_excused = self.call, self.call.excused
-        call.excused = True  # that a client reads slowly is no fault of the call
-        self.sock.settimeout(_patience(len(rest)))
-        try:
+        with self._waiting(_patience(len(rest))):
             self.sock.sendall(rest)
+
+    @contextlib.contextmanager
+    def _waiting(self, seconds: float) -> Iterator[None]:
+        """For the client, so long at most: that it is slow is no fault of the call."""
+        call, was_excused = self.call, self.call.excused
+        call.excused = True
+        self.sock.settimeout(seconds)
+        try:
+            yield
         except OSError:
             self.broken = True
             raise

@@ -90,6 +90,7 @@ class Leadership:
     def watch(self) -> None:
         """Until the worker has stopped, and tell the master that it lives while every thread is in a call."""
         self._hand_over()
+        self._long.clear()  # that was no call
         seen, quiet = 0, 0
         while not self._over:
             time.sleep(MOMENT_S)

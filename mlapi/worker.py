@@ -25,6 +25,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     request_seconds = 120.0
     """The longest that a call may take, where the configuration says nothing."""
 
+    max_body_bytes = 16 * 1024 * 1024
+    """The largest body that is not refused, where the configuration says nothing."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if Worker.shares is None:  # in the master, before the first fork
@@ -37,6 +40,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if self.cfg.is_ssl or self.cfg.protocol != "http" or "h2" in self.cfg.http_protocols:
             super().run()
             return
+        Connection.largest = self.max_body_bytes + 1024 * 1024  # and its head
         Loop(self, self._shares).leadership.watch()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 ALLOWED = "tests.endless.Endless"
+SLOW = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" + bytes(1_000_000)
+
 THREADS = 13
 """Of each of two workers: see config/gunicorn.conf.py."""
 
@@ -78,9 +80,13 @@ def test_a_worker_with_one_endless_call_finishes_the_others(tmp_path: Path) -> N
 
 
 def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path) -> None:
-    with echo(tmp_path, MLAPI_REQUEST_SECONDS="2", MLAPI_FIT_WORKERS="0") as server:
+    with echo(tmp_path, MLAPI_REQUEST_SECONDS="6", MLAPI_FIT_WORKERS="0") as server:
         before = server.workers
         for _ in range(3):
-            with open_sockets(server, 4, GET % b"sleep/1") as socks:
-                assert {told(sock)["slept"] for sock in socks} == {"1"}
-        assert server.workers == before
+            with open_sockets(server, 4, GET % b"sleep/2.5") as socks:
+                assert {told(sock)["slept"] for sock in socks} == {"2.5"}
+        with open_sockets(server, 1, SLOW) as (slow,):  # a thread reads it, for what no body may have
+            time.sleep(7)
+            slow.sendall(bytes(60_000))
+
+        assert server.workers == before, server.log
