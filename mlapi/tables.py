@@ -29,6 +29,7 @@ DELIMITERS = (";", "\t", "|", ",")
 """The comma last, because it stands in numbers and sentences too: where all fits as well, it is not it."""
 
 _PIECE = 1024 * 1024
+_MARK = "\ufeff"
 _LONGEST_CELL = 16 * 1024 * 1024
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _COMPRESSED: Mapping[bytes, Callable[[Any], Any]] = {
@@ -109,8 +110,10 @@ def open_csv(file: Path, told: Told = UNTOLD) -> Iterator[tuple[Dialect, Iterato
         encoding = told.encoding or encoding_of(name, iter(lambda: content.read(_PIECE), b""))
         content.seek(0)
         with io.TextIOWrapper(content, encoding, newline="") as text:
+            start = text.tell() if text.read(1) == _MARK else 0  # a mark, where the encoding is told
+            text.seek(start)
             dialect = dialect_in(text.read(SAMPLE), encoding, told)
-            text.seek(0)
+            text.seek(start)
             yield dialect, rows_of(name, text, dialect)
 
 
@@ -194,7 +197,7 @@ def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, l
     try:
         for cells in rows:
             line = rows.line_num
-            if _is_blank(cells):
+            if _is_blank(cells, dialect):
                 continue
             if not names:
                 names, needed = names_in(name, cells), named(cells)
@@ -208,7 +211,7 @@ def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, l
                 )
             yield line, (cells + [""] * len(names))[: len(names)]
     except csv.Error as error:
-        raise DatasetError(f"{name} is not a CSV file: {_broken(error)}, after line {line}") from error
+        raise DatasetError(_broken(name, error, line + 1)) from error
 
 
 def header_of(name: str, text: IO[str], dialect: Dialect) -> list[str]:
@@ -217,12 +220,14 @@ def header_of(name: str, text: IO[str], dialect: Dialect) -> list[str]:
     Raises:
         DatasetError: There is none.
     """
+    rows, line = _reader(text, dialect), 0
     try:
-        for cells in _reader(text, dialect):
-            if not _is_blank(cells):
+        for cells in rows:
+            line = rows.line_num
+            if not _is_blank(cells, dialect):
                 return list(cells)
     except csv.Error as error:
-        raise DatasetError(f"{name} is not a CSV file: {_broken(error)}, in its first row") from error
+        raise DatasetError(_broken(name, error, line + 1)) from error
     raise DatasetError(f"{name} has no rows")
 
 
@@ -253,8 +258,12 @@ def named(header: list[str]) -> int:
     return max((position for position, cell in enumerate(header, start=1) if cell.strip()), default=0)
 
 
-def _is_blank(cells: list[str]) -> bool:
-    return not cells or (len(cells) == 1 and cells[0].isspace())
+def _is_blank(cells: list[str], dialect: Dialect) -> bool:
+    """Of spaces and tabs, as for pandas: a space of another kind is a cell. The reader takes those away that
+    follow a delimiter, and where there is one, a row has more than one cell."""
+    if len(cells) != 1:
+        return not cells
+    return not cells[0].strip(" \t") and (cells[0] != "" or dialect.padded)
 
 
 def _without_nul(name: str, lines: Iterable[str]) -> Iterator[str]:
@@ -269,11 +278,17 @@ def nul(name: str, line: int) -> str:
     return f"{name} is no text file: line {line} has a NUL; if it is UTF-16, tell its encoding"
 
 
-def _broken(error: csv.Error) -> str:
+def _broken(name: str, error: csv.Error, line: int) -> str:
+    """The refusal of a file whose quotes are wrong in the row that begins on this line."""
     told = str(error)
     if "unexpected end" in told or "field larger" in told:
-        return "a quote is never closed"
-    return told
+        return f"{name} is not a CSV file: a quote is never closed, in the row that begins on line {line}"
+    if "expected after" in told:
+        return (
+            f"{name}: line {line} has a quote inside a quoted cell that is not doubled; write two quotes for "
+            f"one inside of a cell, and nothing between the one that closes it and the delimiter"
+        )
+    return f"{name} is not a CSV file: {told}, in the row that begins on line {line}"
 
 
 def _complete_rows(sample: str, delimiter: str) -> list[list[str]]:

@@ -5,8 +5,10 @@ import csv
 import gzip
 import io
 import lzma
+import math
 import sys
 import zipfile
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +18,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlapi.errors import DatasetError
@@ -352,6 +354,93 @@ def test_a_comma_after_groups_is_a_decimal_sign(file: Path) -> None:
     assert read_bytes(file, "day;n\n01.02.2024;1.234\n02.03.2024;2.345,5\n").decimal == ","
 
 
+def zipped(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("a.csv", content)
+    return archive.getvalue()
+
+
+QUOTES_THAT_GLUE_ROWS = 'item,price,sold\n"Lamp",3,no\n"24"",5,no\n"Desk",4,yes\n"21"",6,no\n"Lamp",2,yes\n'
+
+
+@pytest.mark.parametrize("mistake", ['"24""', '"24\\""', '"24"x"', '"24" '])
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_a_quote_inside_a_quoted_cell_that_is_not_doubled_is_refused_by_its_line(
+    file: Path, mistake: str, delimiter: str
+) -> None:
+    """pandas glues the rows between two of them together, and says nothing."""
+    text = QUOTES_THAT_GLUE_ROWS.replace('"24""', mistake).replace(",", delimiter)
+
+    with pytest.raises(DatasetError) as refusal:
+        read_bytes(file, text)
+
+    assert f"{file}: line 3 has a quote inside a quoted cell that is not doubled" in str(refusal.value)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress, zipped])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_quotes_are_looked_at_whatever_a_file_is_packed_or_written_in(
+    file: Path, pack: Callable[[bytes], bytes], encoding: str
+) -> None:
+    text = QUOTES_THAT_GLUE_ROWS.replace("Lamp", "Lämp")
+
+    with pytest.raises(DatasetError, match="line 3 has a quote inside a quoted cell"):
+        read_bytes(file, pack(text.encode(encoding)))
+
+
+def test_what_training_refuses_for_its_quotes_predicting_refuses_in_the_same_words(file: Path) -> None:
+    with pytest.raises(DatasetError) as training:
+        read_bytes(file, QUOTES_THAT_GLUE_ROWS)
+    with pytest.raises(DatasetError) as predicting, open_csv(file) as (_, lines):
+        list(lines)
+
+    assert str(training.value) == str(predicting.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "items"),
+    [
+        ('item,n\n5" pipe,1\npipe 5",2\n', ['5" pipe', 'pipe 5"']),
+        ('item,n\n5" pipe,1\n"7"" pipe",2\n', ['5" pipe', '7" pipe']),
+        ('item,n\n"",1\n"""",2\n"""a""",3\n', [None, '"', '"a"']),
+        ('item, n\n"a, b", 1\nc, 2\n', ["a, b", "c"]),
+        ('item;n\r\n"a\r\nb";1\r\n"c;";2\r\n', ["a\r\nb", "c;"]),
+        ('item,n\r"a\rb",1\rc,2\r', ["a\rb", "c"]),
+        ('item,n\n"a\rb",1\n', ["a\rb"]),
+        ("item,n\nx,1\n\n \t\ny,2", ["x", "y"]),
+        ('item\n"x"\n" "\n"y"\n', ["x", "y"]),
+        ("item\nx\n\u2003\ny\n", ["x", "\u2003", "y"]),
+        ('item,\n"x"\n" "\n"y"\n', ["x", "y"]),
+        ('a, item\n1, "x"\n \n2, "y"\n ', ["x", "y"]),
+    ],
+)
+def test_quotes_blank_lines_and_line_ends_make_the_same_rows_in_training_as_in_predicting(
+    file: Path, content: str, items: list[str | None]
+) -> None:
+    found = cells(read_bytes(file, content))["item"]
+    with open_csv(file) as (_, lines):
+        header, *walked = [cells for _, cells in lines]
+
+    assert found == items
+    assert [row[header.index("item")] or None for row in walked] == items
+
+
+def test_a_mark_is_no_part_of_a_name_where_predicting_is_told_the_encoding(file: Path) -> None:
+    file.write_bytes('\ufeff"a";b\n1;2\n'.encode())
+
+    with open_csv(file, Told(encoding="utf-8")) as (_, lines):
+        assert next(lines)[1] == ["a", "b"]
+
+
+def test_the_dialect_is_found_in_as_many_characters_as_predicting_looks_at(file: Path) -> None:
+    """Not in as many bytes, of which a letter may have two."""
+    file.write_text(f"a;b\n{'é' * 140_000};1,5\nx;2,5\n", encoding="utf-8")
+
+    with open_csv(file) as (dialect, _):
+        assert read(str(file)).decimal == dialect.decimal == ","
+
+
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
 """Without a lone carriage return, which Python's own writer leaves unquoted."""
 
@@ -389,6 +478,97 @@ def test_what_was_written_as_csv_is_read_back(
     assert found["last"].tolist() == written["last"].tolist()
     np.testing.assert_allclose(found["number"], written["number"], rtol=1e-15)
     assert [row[0] for row in walked] == written["first"].tolist()
+
+
+def records(file: Path, told: Told) -> list[list[str]] | None:
+    """The rows as predicting reads them; None where it refuses them, or there are none."""
+    try:
+        with open_csv(file, told) as (_, lines):
+            found = [cells for _, cells in lines]
+    except DatasetError:
+        return None
+    return found if len(found) > 1 else None
+
+
+def is_same(cell: str, value: Any) -> bool:
+    """Whether training's value is what stands in a cell."""
+    if cell == "" or pd.isna(value):
+        return bool(cell == "" and pd.isna(value))
+    if isinstance(value, str):
+        return cell == value
+    return math.isclose(float(cell.replace(",", ".")), value)
+
+
+SLIPS = st.lists(
+    st.tuples(
+        st.integers(0, 10_000),
+        st.sampled_from(
+            ['"', '""', "\\", '\\"', "\n", "\r", "\0", ",", ";", "\t", "|", " ", "\x1c", "\ufeff", ""]
+        ),
+        st.integers(0, 1),
+    ),
+    max_size=4,
+)
+"""What is put where, and how many characters it takes the place of."""
+
+
+@settings(max_examples=300)
+@given(
+    rows=st.integers(1, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(
+                st.sampled_from(
+                    ["", "a", "w x", "7", "3.5", " ", 'q"', "c,d", "e;f", "g\nh", "i\r\nj", "ü", "\t"]
+                ),
+                min_size=width,
+                max_size=width,
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    ),
+    delimiter=st.sampled_from(DELIMITERS),
+    is_told=st.booleans(),
+    padding=st.sampled_from(["", "", "", " "]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    slips=SLIPS,
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_a_file_with_slips_of_the_pen_has_the_same_rows_for_training_as_for_predicting_or_none(  # noqa: PLR0917
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[list[str]],
+    delimiter: str,
+    is_told: bool,
+    padding: str,
+    quoting: Any,
+    line_end: str,
+    slips: list[tuple[int, str, int]],
+    encoding: str,
+) -> None:
+    text = io.StringIO(newline="")
+    written = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=line_end)
+    written.writerows([[f"column {number}" for number in range(len(rows[0]))], *rows])
+    content = text.getvalue().replace(delimiter, delimiter + padding)
+    for place, sign, length in slips:
+        at = place % (len(content) + 1)
+        content = content[:at] + sign + content[at + length :]
+    file = tmp_path_factory.getbasetemp() / "slips.csv"
+    file.write_bytes(content.encode(encoding))
+    told = Told(delimiter=delimiter) if is_told else Told()
+
+    expected = records(file, told)
+    if expected is None:
+        with pytest.raises(DatasetError):
+            read(str(file), told)
+        return
+    frame = read(str(file), told).frame
+
+    names, *cells = expected
+    assert len(frame) == len(cells)
+    for name in frame:
+        place = names.index(name)
+        assert all(is_same(row[place], value) for row, value in zip(cells, frame[name].tolist(), strict=True))
 
 
 def test_a_point_between_thousands_is_no_decimal_sign(tmp_path: Path) -> None:
