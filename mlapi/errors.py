@@ -28,6 +28,11 @@ SHOWN = 20
 LONGEST_POINTER = 500
 """Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
 
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+"""Controls, marks of direction and of lines, and halves of pairs, which no encoding has."""
+
 _PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
 
 
@@ -299,9 +304,23 @@ def counted(number: int, noun: str) -> str:
 
 def quoted(text: str, limit: int = 40) -> str:
     """The caller's own word, shortened, safe to print and to encode."""
-    short = text if len(text) <= limit else text[: limit - 1] + "…"
-    plain = (sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in short)
+    plain = (
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        for sign in shortened(text, limit)
+    )
     return f'"{"".join(plain)}"'
+
+
+def shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """With what a terminal would obey, or show in another order, written as its escape: `\\x1b`.
+
+    Line ends and tabs stay, and so does whatever a script needs to be read.
+    """
+    return _OBEYED.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:

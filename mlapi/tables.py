@@ -131,10 +131,13 @@ def readable(name: str) -> Iterator[None]:
 
     Raises:
         DatasetError: What is inside could not be read.
+        OSError: The system's own, which have a number: bzip2 and gzip raise such without.
     """
     try:
         yield
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise DatasetError(f"{name} is a damaged or incomplete compressed file; get it again") from error
     except UnicodeError as error:
         raise DatasetError(f"{name} is not in the encoding {error.args[0]}: {error}") from error

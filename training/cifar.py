@@ -71,7 +71,7 @@ def read(files: Mapping[str, bytes]) -> Cifar:
     try:
         classes = tuple(_words(files[words], _WORDS[words]))
         parts = tuple(_part(name, files[name], len(classes)) for name in sorted(names, key=_tests_last))
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DatasetError(f"a file of CIFAR {_FOREIGN}: {error}") from error
     return Cifar(parts, classes)
 

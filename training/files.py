@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mlapi import remote, tables
-from mlapi.errors import DatasetError, listed, reason
+from mlapi.errors import SHOWN, DatasetError, MlapiError, listed, quoted, reason
 from mlapi.release import how_to_install
 from mlapi.tables import UNTOLD, Told
 from mlapi.training import csv_frames
@@ -97,11 +97,14 @@ def _unzipped(name: str, raw: bytes) -> bytes:
             if "[Content_Types].xml" in members or "mimetype" in members:
                 return raw
             if len(members) != 1:
-                raise DatasetError(
-                    f"{name} holds {len(members)} files ({listed(members)}); unpack the one meant"
-                )
+                held = listed(map(quoted, members[: SHOWN + 1]))
+                raise DatasetError(f"{name} holds {len(members)} files ({held}); unpack the one meant")
             return archive.read(members[0])
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, or with a password
+    except (MemoryError, MlapiError):
+        raise
+    except (
+        Exception
+    ) as error:  # whatever the decoders raise: they have nothing but these bytes to stumble over
         raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
 
 
@@ -125,12 +128,18 @@ def _parquet(name: str, content: bytes) -> Read:
         table = parquet.read_table(pa.BufferReader(content))
         exact = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}.get
         frame = table.to_pandas(date_as_object=False, types_mapper=exact)
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        index = [level for level in frame.index.names if level is not None]
+        frame = (frame.reset_index(index) if index else frame).reset_index(drop=True)
+        names = [*map(str, frame.columns)]
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # whatever pyarrow and pandas make of these bytes, and of what pandas says there
         raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
-    index = [level for level in frame.index.names if level is not None]
-    frame = frame.reset_index(index) if index else frame
-    frame = frame.reset_index(drop=True).set_axis(tables.names_in(name, [*map(str, frame.columns)]), axis=1)
-    return Read(frame.apply(_plain_integers))
+    if not names:
+        raise DatasetError(f"{name} has no columns")
+    return Read(frame.set_axis(tables.names_in(name, names), axis=1).apply(_plain_integers))
 
 
 def _plain_integers(column: pd.Series) -> pd.Series:

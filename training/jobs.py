@@ -1,6 +1,7 @@
 """One training job, in a process of its own: what was sent -> a version, by the way of `mlapi train`."""
 
 import json
+import logging
 import time
 from functools import partial
 from importlib import import_module
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlapi.changes import open_changes
-from mlapi.errors import DatasetError, RecipeError, TooLarge, Unfittable
+from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
 from mlapi.jobs import JOB, ROWS, held
 from mlapi.pool.child import Tell
 from mlapi.pool.messages import Message
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mlapi.training.contest import Tried
     from mlapi.training.datasets import Table
     from mlapi.training.preparation import Prepared
+
+logger = logging.getLogger(__name__)
 
 _HERE = Engine(workers=1)
 
@@ -45,6 +48,11 @@ def perform(settings: Settings, message: Message, tell: Tell) -> Message:
         trained = _trained(settings, message, tell)
     except (RecipeError, DatasetError) as error:
         raise Unfittable(str(error)) from error
+    except BrokenArtifact as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        logger.exception("a version that was made cannot be served")
+        raise Unfittable(f"what was made of these rows cannot be served: {error}") from error
     return Message({"version": trained.manifest.version})
 
 
@@ -94,7 +102,7 @@ def _claimed(path: Path) -> tuple[int, int]:
             return 0, 0
     try:
         footer = import_module("pyarrow.parquet").read_metadata(path)
-    except (ImportError, OSError, ValueError):  # whoever reads it says what is wrong
+    except Exception:  # whatever pyarrow makes of these bytes: whoever reads them says what is wrong
         return 0, 0
     return footer.num_rows, footer.num_columns
 

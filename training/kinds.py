@@ -39,6 +39,8 @@ _EXACT = 2**53
 LARGEST = 1e150
 """Numbers beyond it have squares that are infinite, or sums of squares: nothing can be scaled by them."""
 
+_LAST_YEAR = 9999
+
 _LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--categorical keeps them)"
 
 
@@ -116,7 +118,7 @@ def decide(look: Look, told: str | None = None) -> Finding:  # noqa: PLR0911 - a
     if told is not None:
         return TOLD[told](look)
     if types.is_datetime64_any_dtype(column.dtype):
-        return _moments(column.to_numpy(), None, "")
+        return _moments(look.name, column.to_numpy(), None, "")
     if types.is_bool_dtype(column.dtype):
         return _flags(look)
     if types.is_numeric_dtype(column.dtype):
@@ -176,13 +178,25 @@ def _flags(look: Look) -> Finding:
     )
 
 
-def _moments(values: NDArray[Any], form: str | None, how: str) -> Finding:
+def _moments(name: str, values: NDArray[Any], form: str | None, how: str) -> Finding:
+    _check_years(name, values)
     moments = values.astype("datetime64[us]")
     known = moments[~np.isnat(moments)]
     if len(known) == len(moments) and (known == known[0]).all():
         return Finding(f"left out: {_day(known[0])} in every row")
     story = f"dates and times{how}, {_day(known.min())} to {_day(known.max())}"
     return Finding(story, "datetime", "calendar", moments, form)
+
+
+def _check_years(name: str, moments: NDArray[Any]) -> None:
+    """In whole years: a file may count seconds or milliseconds that microseconds have no room for."""
+    years = moments[~np.isnat(moments)].astype("datetime64[Y]").astype(np.int64) + 1970
+    if years.size and not 1 <= years.min() <= years.max() <= _LAST_YEAR:
+        odd = years.min() if years.min() < 1 else years.max()
+        raise DatasetError(
+            f"column {name!r} holds a date of the year {odd}; expected the years 1 to {_LAST_YEAR}, which is "
+            f"what requests can send: correct it, or leave the column out (--drop)"
+        )
 
 
 def _day(moment: np.datetime64) -> str:
@@ -201,7 +215,7 @@ def _read_words(look: Look) -> Finding:
     times = cells.times(look.words.tolist())
     if times is not None:
         values = look.spread(times.values, np.datetime64("NaT", "us"))
-        return _moments(values, times.form, _in_brackets(times.assumed, times.markers))
+        return _moments(look.name, values, times.form, _in_brackets(times.assumed, times.markers))
     return _words(look)
 
 
@@ -255,13 +269,14 @@ def _told_numeric(look: Look) -> Finding:
 
 def _told_datetime(look: Look) -> Finding:
     if types.is_datetime64_any_dtype(look.column.dtype):
-        return _moments(look.column.to_numpy(), None, ", as told")
+        return _moments(look.name, look.column.to_numpy(), None, ", as told")
     words = [str(word) for word in look.words]
     times = cells.times(words)
     if times is None:
         odd = quoted(a_stranger(words, cells.times))
         raise DatasetError(f"column {look.name!r} is told to be a date, but holds {odd}; leave that out")
-    return _moments(look.spread(times.values, np.datetime64("NaT", "us")), times.form, ", as told")
+    values = look.spread(times.values, np.datetime64("NaT", "us"))
+    return _moments(look.name, values, times.form, ", as told")
 
 
 def _told_categorical(look: Look) -> Finding:

@@ -4,18 +4,17 @@ An archive is read where it lies: nothing is unpacked, links are passed over, an
 leads nowhere. What systems leave behind (hidden files, Thumbs.db) is passed over too.
 """
 
+import errno
 import io
-import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from mlapi import remote
-from mlapi.errors import DatasetError, reason
+from mlapi.errors import DatasetError, MlapiError, quoted, reason
 from mlapi.training.files import shown
 
 MOST_BYTES = 1 << 28
@@ -23,7 +22,8 @@ MOST_BYTES = 1 << 28
 
 _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
 
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+_NOT_THE_DISK = (None, errno.EINVAL)
+"""Numbers of OSErrors that decoders raise (bzip2), or the system when they follow a wrong offset."""
 
 
 class File(NamedTuple):
@@ -104,14 +104,18 @@ def _name(path: str) -> str:
 
 def _check_size(name: str, size: int) -> None:
     if size > MOST_BYTES:
-        raise DatasetError(f"{name} has {size:,} bytes, which no picture has: take it away")
+        raise DatasetError(f"{quoted(name, 60)} has {size:,} bytes, which no picture has: take it away")
 
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
     try:
         yield
-    except _DAMAGED as error:
+    except (MemoryError, MlapiError):
+        raise
+    except Exception as error:  # whatever the decoders raise on a damaged archive: nothing else runs in here
+        if isinstance(error, OSError) and error.errno not in _NOT_THE_DISK:
+            raise
         raise DatasetError(
             f"{name} is no folder, and no .tar, .tar.gz or .zip that can be read ({reason(error)})"
         ) from error

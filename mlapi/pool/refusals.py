@@ -13,10 +13,15 @@ from mlapi.errors import (
     TooLarge,
     Unfittable,
     UnsupportedFormat,
+    shortened,
 )
 
 _PLAIN = (AlgorithmNotFound, FitsBusy, MalformedBody, NotWritable, TooLarge, Unfittable)
 """Made of their message alone."""
+
+
+LONGEST_DETAIL = 1000
+"""Characters: a message may repeat a client's own names, which may have any length."""
 
 
 def document(error: MlapiError) -> dict[str, Any]:
@@ -24,7 +29,7 @@ def document(error: MlapiError) -> dict[str, Any]:
         "slug": error.slug,
         "title": error.title,
         "status": error.status,
-        "detail": str(error),
+        "detail": shortened(str(error), LONGEST_DETAIL),
         "headers": dict(error.headers),
     }
     if isinstance(error, InvalidInput):
