@@ -18,7 +18,7 @@ from mlapi.job_commands import jobs
 from mlapi.names import PRODUCTION
 from mlapi.release import VERSION
 from mlapi.settings import load_settings, settings_rows
-from mlapi.terminal import Commands, changes_of, registry_of, stdout, table
+from mlapi.terminal import Commands, changes_of, registry_of, stderr, stdout, table, write
 from mlapi.training_commands import card, register, train
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[
 
     model = registry_of(settings, eager=False).get(name, ref)
     image = model.signature.image
-    warn = partial(click.echo, err=True)
+    warn = partial(stderr.print, soft_wrap=True)
     if image is not None and not any(file.suffix.lower() == ".csv" for file in files):
         lines = predict_pictures(model, image, files, include, settings.max_pixels, warn)
     elif len(files) > 1:
@@ -90,7 +90,7 @@ def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[
     else:
         lines = predict_csv(model, files[0], include, warn)
     for line in lines:
-        click.echo(line, nl=False)
+        write(line)
 
 
 @main.command()
@@ -138,7 +138,7 @@ def create(replaces: bool) -> None:
     settings = load_settings()
     from mlapi.keys import create_key
 
-    click.echo(create_key(settings.state_dir, replace=replaces).public)
+    write(f"{create_key(settings.state_dir, replace=replaces).public}\n")
 
 
 @keys.command("list")

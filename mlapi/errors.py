@@ -25,6 +25,9 @@ T = TypeVar("T")
 SHOWN = 20
 """How many findings, or known names, one message lists at most."""
 
+LONGEST_NAME = 80
+"""Characters of a name that is listed among others."""
+
 LONGEST_POINTER = 500
 """Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
 
@@ -291,10 +294,14 @@ class RegistrationError(MlapiError):
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first names, comma separated, and how many more there are; "none" if there are none."""
-    shown = [str(name) for name in names]
-    rest = len(shown) - SHOWN
-    return ", ".join(shown[:SHOWN]) + (f" and {rest} more" if rest > 0 else "") or "none"
+    """The first names, comma separated, and how many more there are; "none" if there are none.
+
+    On one line, and of each a beginning: they may be somebody else's words.
+    """
+    known = list(names)
+    shown = [printable(shortened(str(name), LONGEST_NAME)).replace("\n", "\\n") for name in known[:SHOWN]]
+    rest = len(known) - SHOWN
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "") or "none"
 
 
 def counted(number: int, noun: str) -> str:

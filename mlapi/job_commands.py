@@ -4,11 +4,10 @@ import time
 from datetime import datetime
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mlapi.jobs import Job, Jobs
 from mlapi.settings import load_settings
-from mlapi.terminal import Commands, stderr, stdout, table
+from mlapi.terminal import Commands, bar, stdout, table
 
 _SHOWN = 30
 _LOOK_S = 0.5
@@ -33,12 +32,11 @@ def jobs(context: click.Context) -> None:
 @click.pass_obj
 def watch(known: Jobs, job: str) -> None:
     """Show how far a job is, until it ends; the status is 1 where it has no version then."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     found = known.status(job)
-    with Progress(*columns, console=stderr, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
+    with bar() as shown:
+        task = shown.add_task("", total=1.0)
         while not found.is_over:
-            bar.update(task, description=f"{found.model}: {found.message}", completed=found.progress)
+            shown.update(task, description=f"{found.model}: {found.message}", completed=found.progress)
             time.sleep(_LOOK_S)
             found = known.status(job)
     stdout.print(f"{found.model}: {found.state}: {_told(found)}", soft_wrap=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from mlapi.errors import printable
+
 logger = logging.getLogger(__name__)
 
 HEADER = "X-Request-ID"
@@ -79,10 +81,10 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         given = {key: value for key, value in record.__dict__.items() if key not in _USUAL}
-        words = [self.formatTime(record), record.levelname.lower(), record.getMessage()]
+        words = [self.formatTime(record), record.levelname.lower(), printable(record.getMessage())]
         words += [f"{key}={_word(value)}" for key, value in given.items()]
         line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{line}\n{printable(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
 def _word(value: object) -> str:

@@ -1,23 +1,46 @@
 """What the commands share: where they print, tables, one line for a mistake, and their registry."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from mlapi.errors import MlapiError
+from mlapi.errors import MlapiError, printable
 from mlapi.settings import Settings
 
 if TYPE_CHECKING:
     from mlapi.changes import Changes
     from mlapi.registry import Registry
 
-# No markup: what is shown is people's own words, brackets included.
-stdout = Console(markup=False, emoji=False, highlight=False)
-stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+class Terminal(Console):
+    """Shows people's own words: brackets are no markup, and what a terminal would obey is an escape.
+
+    Every string that is printed, alone or in a table, comes through here.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text), **how)
+
+
+stdout = Terminal()
+stderr = Terminal(stderr=True)
+
+
+class _Description(ProgressColumn):
+    """rich's own column of text takes brackets for markup, and everything else as it is."""
+
+    def render(self, task: Task) -> Text:
+        return Text(printable(task.description))
 
 
 class WrongUsage(click.ClickException):
@@ -44,7 +67,11 @@ def _one_line() -> Iterator[None]:
         raise
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "mlapi"
-        raise WrongUsage(f"{error.format_message()} See `{command} --help`.") from error
+        raise WrongUsage(printable(f"{error.format_message()} See `{command} --help`.")) from error
+    except WrongUsage:
+        raise
+    except click.ClickException as error:
+        raise click.ClickException(printable(error.format_message())) from error
     except ModuleNotFoundError as error:
         if error.name != "mlapi.training":
             raise
@@ -52,10 +79,10 @@ def _one_line() -> Iterator[None]:
             "mlapi/training is no link to training/, as it is in a checkout; `make link` mends it"
         ) from error
     except MlapiError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error))) from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{where}{error.strerror or error}") from error
+        raise click.ClickException(printable(f"{where}{error.strerror or error}")) from error
 
 
 def registry_of(settings: Settings, *, eager: bool) -> "Registry":
@@ -69,6 +96,17 @@ def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
     from mlapi.changes import open_changes
 
     return open_changes(settings, who(), eager=eager)
+
+
+def bar(**how: Any) -> Progress:
+    """How far something is, which goes away when it is over."""
+    return Progress(_Description(), BarColumn(), TimeElapsedColumn(), console=stderr, transient=True, **how)
+
+
+def write(data: str | bytes) -> None:
+    """Data on standard output: as it is for a file or a program, and printable on a terminal."""
+    words = data.decode() if isinstance(data, bytes) else data
+    sys.stdout.write(printable(words) if sys.stdout.isatty() else words)  # click.echo would take colors out
 
 
 def table(*columns: str) -> Table:

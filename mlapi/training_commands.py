@@ -9,7 +9,7 @@ import click
 
 from mlapi.names import PRODUCTION, as_model_name
 from mlapi.settings import Settings, load_settings
-from mlapi.terminal import changes_of, registry_of, stdout
+from mlapi.terminal import changes_of, registry_of, stdout, write
 from mlapi.training_display import Display, print_comparison
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def card(name: str, images: str, ref: str | None) -> None:
     registry = registry_of(load_settings(), eager=False)
     from mlapi.training.picture_card import card_again
 
-    click.echo(card_again(registry.get(name, ref), images), nl=False)
+    write(card_again(registry.get(name, ref), images))
 
 
 @click.command()

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID
 from rich.table import Table
 
 from mlapi.errors import listed, quoted
-from mlapi.terminal import stderr, stdout, table
+from mlapi.terminal import bar, stderr, stdout, table
 
 if TYPE_CHECKING:
     from mlapi.manifest import Manifest
@@ -29,8 +29,7 @@ class Display:
     """A `mlapi.training.progress.Progress`: is told what happens, one recipe after the other."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
+        self._bar = bar(disable=not stderr.is_terminal)
         self._task: TaskID | None = None
         self._name = ""
         self._epoch: Learning | None = None

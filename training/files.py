@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mlapi import remote, tables
-from mlapi.errors import SHOWN, DatasetError, MlapiError, listed, quoted, reason
+from mlapi.errors import DatasetError, MlapiError, listed, quoted, reason
 from mlapi.release import how_to_install
 from mlapi.tables import UNTOLD, Told
 from mlapi.training import csv_frames
@@ -97,7 +97,7 @@ def _unzipped(name: str, raw: bytes) -> bytes:
             if "[Content_Types].xml" in members or "mimetype" in members:
                 return raw
             if len(members) != 1:
-                held = listed(map(quoted, members[: SHOWN + 1]))
+                held = listed(map(quoted, members))
                 raise DatasetError(f"{name} holds {len(members)} files ({held}); unpack the one meant")
             return archive.read(members[0])
     except (MemoryError, MlapiError):
