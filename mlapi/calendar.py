@@ -1,12 +1,18 @@
 """Moments as parts of the calendar, and as an age in days. Plain numpy: neither pandas nor scikit-learn."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 _DAY_US = 24 * 3600 * 1_000_000
+
+_OWN = 1e-6
+"""The share of its variance that a part has to itself, at least."""
+
+_OWN_OF_AGES = 1e-10
+"""The same for an age: those of trips that take minutes, within a month, differ by less than a millionth."""
 
 Moments: TypeAlias = NDArray[np.datetime64]
 """In microseconds, without a zone; NaT where blank."""
@@ -32,6 +38,53 @@ def varying(moments: Moments, newest_us: int) -> list[str]:
     known = moments[~np.isnat(moments)]
     found = zip(_PARTS, parts_of(known, newest_us, _PARTS), strict=True)
     return [name for name, values in found if name == "age_days" or (values != values[:1]).any()]
+
+
+def independent(columns: Sequence[tuple[Moments, int, Sequence[str]]]) -> list[list[str]]:
+    """Of the parts of each column (its moments, the newest of them, its parts) those that say something of
+    their own: the others are sums of these, as far as the moments show it.
+
+    Within one month the age is the day of the month, and at the month's end it no longer is: a line that was
+    fitted on both may have given each any share of the slope. Kept is what goes on steadily, the ages of all
+    columns before anything else: they tell how long something took, also over the end of a week or a month.
+    """
+    ranked = sorted(
+        ((name, place) for place, (_, _, parts) in enumerate(columns) for name in parts),
+        key=lambda entry: (entry[0] != "age_days", entry[1], _STEADIEST.index(entry[0])),
+    )
+    matrix = np.column_stack(
+        [
+            _without_blanks(part)
+            for name, place in ranked
+            for part in parts_of(columns[place][0], columns[place][1], [name])
+        ]
+    )
+    if len(matrix) <= len(ranked) + 1:
+        return [list(parts) for _, _, parts in columns]  # so few rows that anything adds up
+    least = [_OWN_OF_AGES if name == "age_days" else _OWN for name, _ in ranked]
+    kept = {ranked[number] for number in _independent(matrix, least)}
+    return [[name for name in parts if (name, place) in kept] for place, (_, _, parts) in enumerate(columns)]
+
+
+def _without_blanks(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As the pipeline fills them."""
+    blank = np.isnan(part)
+    return np.where(blank, np.median(part[~blank]) if not blank.all() else 0.0, part)
+
+
+def _independent(matrix: NDArray[np.float64], least: Sequence[float]) -> list[int]:
+    """The columns that have this share of their variance beside those kept before them; the first always."""
+    centered = matrix - matrix.mean(axis=0)
+    lengths = np.sqrt((centered**2).sum(axis=0))
+    scaled = centered / np.where(lengths == 0, 1.0, lengths)
+    small = np.asarray(np.linalg.qr(scaled, mode="r"), dtype=np.float64)  # few rows, and the same angles
+    kept = [0]
+    for number in range(1, matrix.shape[1]):
+        before, column = small[:, kept], small[:, number]
+        rest = column - before @ np.linalg.lstsq(before, column, rcond=None)[0]
+        if rest @ rest > least[number]:
+            kept.append(number)
+    return kept
 
 
 def _count(moments: Moments, unit: str) -> NDArray[Any]:
@@ -63,6 +116,9 @@ _CYCLES = {"month": 12, "weekday": 7, "hour": 24}
 _WAVES: Mapping[str, Callable[..., Any]] = {"sin": np.sin, "cos": np.cos}
 
 _PARTS = (*_NUMBERS, "age_days", *(f"{name}_{wave}" for name in _CYCLES for wave in _WAVES))
+
+_STEADIEST = ("age_days", *sorted(set(_PARTS) - {"age_days", "day", "year"}, key=_PARTS.index), "day", "year")
+"""The parts, beginning with those that are kept where others add up to them."""
 
 
 def _part(name: str, moments: Moments, newest_us: int) -> Any:

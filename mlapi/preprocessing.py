@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from mlapi.calendar import Moments, newest, parts_of, varying
+from mlapi.calendar import Moments, independent, newest, parts_of, varying
 
 OTHER = "_other_"
 """What `Frequent` makes of words that are not frequent."""
@@ -84,7 +84,8 @@ class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Moments as parts of the calendar and as an age in days, counted from the newest that `fit` saw.
 
-    A part that never changed in `fit` (the hour of plain dates) is left out; blanks are NaN throughout.
+    A part that never changed in `fit` (the hour of plain dates) is left out, and so is one that others, also
+    of another column, add up to; blanks are NaN throughout.
     """
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "CalendarParts":
@@ -92,7 +93,8 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
         self.newest_us_ = np.array([newest(moments) for moments in columns], dtype=np.int64)
-        self.parts_ = [varying(moments, last) for moments, last in zip(columns, self.newest_us_, strict=True)]
+        found = zip(columns, self.newest_us_.tolist(), strict=True)
+        self.parts_ = independent([(moments, last, varying(moments, last)) for moments, last in found])
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:

@@ -175,3 +175,35 @@ def test_a_batch_is_what_the_pipeline_was_fitted_on() -> None:
 
     assert isinstance(batch, dict)
     assert fitted.predict(pd.DataFrame(batch)).tolist() == fitted.predict(found.frame).tolist()
+
+
+def trips(count: int) -> pd.DataFrame:
+    """Rides within one month, at a fare for the distance and the time."""
+    chance = np.random.default_rng(0)
+    begun = np.datetime64("2024-03-01", "s") + chance.integers(0, 31 * 86_400 - 7_200, count)
+    distance = chance.gamma(2, 1.5, count)
+    minutes = 4 * distance + chance.gamma(2, 2, count) + 2
+    fare = 2.5 + 2.5 * distance + 0.5 * minutes + chance.normal(size=count)
+    ended = begun + (60 * minutes).astype("timedelta64[s]")
+    return pd.DataFrame({"pickup": begun, "dropoff": ended, "distance": distance, "fare": fare})
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"penalty": "ridge"}, {"penalty": "ridge", "alpha": 1e-3}],
+    ids=["plain", "ridge", "slight"],
+)
+def test_a_trip_over_the_end_of_a_month_costs_what_trips_cost(parameters: dict[str, Any]) -> None:
+    """Age and day of the month were the same thing in all that was learnt from, and are not any more."""
+    table = trips(1000)
+    over = [pd.Timestamp("2024-03-31 23:50"), pd.Timestamp("2024-04-01 00:10"), 4.0]
+    asked = pd.DataFrame([over], columns=["pickup", "dropoff", "distance"])
+    found = understood(table.drop(columns="fare"))
+
+    line = Blueprint("regression", found.features, len(table), 0).pipeline("linear_regression", parameters)
+    line.fit(found.frame, table["fare"])
+    [fare] = line.predict(asked.astype(found.frame.dtypes))
+
+    low, high = table["fare"].min(), table["fare"].max()
+    assert low - (high - low) <= fare <= high + (high - low)
+    assert line.score(found.frame, table["fare"]) > 0.9

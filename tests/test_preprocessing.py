@@ -62,6 +62,46 @@ def test_parts_that_never_changed_are_left_out_and_blanks_stay_blank() -> None:
     assert list(CalendarParts().fit(days(None)).get_feature_names_out()) == ["day_age_days"]
 
 
+def test_parts_that_others_add_up_to_are_left_out_and_the_age_stays() -> None:
+    march = np.datetime64("2024-03-01T00:00", "us") + np.arange(0, 31 * 24 * 60, 97).astype("timedelta64[m]")
+    year = np.datetime64("2024-01-01", "us") + np.arange(366).astype("timedelta64[D]")
+
+    within_a_month = CalendarParts().fit(pd.DataFrame({"day": march})).parts_[0]
+    within_a_year = CalendarParts().fit(pd.DataFrame({"day": year})).parts_[0]
+
+    assert "day" not in within_a_month
+    assert {"age_days", "hour", "weekday"} <= set(within_a_month)
+    assert {"month", "day", "weekday", "age_days"} <= set(within_a_year)
+
+
+@pytest.mark.parametrize("blanks", [0, 40])
+def test_a_column_that_is_another_once_more_has_no_part_of_its_own(blanks: int) -> None:
+    moments = np.datetime64("2024-01-01", "us") + np.arange(0, 366 * 24, 7).astype("timedelta64[h]")
+    moments[:blanks] = np.datetime64("NaT")
+    frame = pd.DataFrame({"sent": moments, "sent again": moments})
+
+    fitted = again(CalendarParts().fit(frame))
+
+    assert fitted.parts_[0]
+    assert fitted.parts_[1] == []
+    assert fitted.transform(frame).shape == (len(moments), len(fitted.parts_[0]))
+    assert list(fitted.get_feature_names_out()) == [f"sent_{part}" for part in fitted.parts_[0]]
+
+
+def test_moments_of_an_older_version_keep_the_parts_that_it_was_fitted_with() -> None:
+    older = CalendarParts()
+    older.__setstate__(
+        {
+            "feature_names_in_": np.array(["day"], dtype=object),
+            "n_features_in_": 1,
+            "newest_us_": np.array([1_711_843_200_000_000]),
+            "parts_": [["day", "age_days"]],
+        }
+    )
+
+    assert parts_of(again(older), days("2024-03-30")) == {"day_day": 30, "day_age_days": 1}
+
+
 def test_flags_are_numbers_and_blanks_are_nan() -> None:
     frame = pd.DataFrame({"a": np.array([True, False, np.nan], dtype=object), "b": [False, True, True]})
 

@@ -214,6 +214,20 @@ def test_nothing_is_tried_twice() -> None:
     assert tune(contest(), HERE, algorithm, {"C": 2.0, "kernel": "rbf"}, trials=50).trials_done == 1
 
 
+def test_plain_least_squares_is_searched_only_where_it_was_asked_for() -> None:
+    line, rows = ALGORITHMS["linear_regression"], contest(task=REGRESSION)
+
+    drawn = [trial.parameters.get("penalty") for trial in search_room._draw(rows, line, {}, seed=0, count=60)]
+    asked = [
+        trial.parameters["penalty"]
+        for trial in search_room._draw(rows, line, {"penalty": None}, seed=0, count=9)
+    ]
+
+    assert len(drawn) == 60
+    assert None not in drawn
+    assert asked[0] is None
+
+
 def test_a_given_value_leaves_the_spaces_that_go_with_it() -> None:
     algorithm = replace(
         SVM,

@@ -22,7 +22,10 @@ _DONE: Mapping[Treatment, tuple[str, str]] = {
     "flag": ("1 and 0", "a blank gets the more frequent one, and a mark"),
     "one_hot": ("a column for each category, one for all rare ones", "blank is one of them"),
     "frequent": ("a column for each of the frequent ones, one for all others", "blank is one of them"),
-    "calendar": ("parts of the calendar, and the age in days", "a blank gets the median, and a mark"),
+    "calendar": (
+        "parts of the calendar that do not add up to others, and the age in days",
+        "a blank gets the median, and a mark",
+    ),
     "terms": ("a column for each word, weighed by how rare it is (TF-IDF)", "a blank is a word of its own"),
 }
 """By treatment: what is done, and what with blanks (`mlapi.training.features` does it)."""

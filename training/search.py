@@ -165,9 +165,9 @@ def _affordable(rows: int, seconds: float, deadline: float) -> float:
 
 
 def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: int, count: int) -> list[Trial]:
-    """What the algorithm starts with, the defaults, then random draws, none of them twice."""
+    """What the algorithm starts with, its defaults if they are tried, random draws, none of them twice."""
     found: dict[str, Trial] = {}
-    known = [algorithm.start_for(contest.task), {}]
+    known = [algorithm.start_for(contest.task), *([{}] if algorithm.tries_defaults else [])]
     for drawn in chain(known, algorithm.candidates(contest.task, given, seed=seed)):
         trial = contest.trial(algorithm, {**drawn, **given})
         found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)

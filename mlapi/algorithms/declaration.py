@@ -90,7 +90,8 @@ class Algorithm:
 
     What training makes of it: `search` are distributions by parameter (scipy.stats, or lists), one mapping or
     several as `sklearn.model_selection.ParameterSampler` takes them, each with one distribution at least;
-    `start` are parameters to begin with where nobody told any, if the defaults suit few tables;
+    `start` are parameters to begin with where nobody told any, if the defaults suit few tables, and
+    `tries_defaults` says whether a search tries those as well;
     `quick` are parameters that leave the predictions as they are but cost less, where a fit is only scored.
     `at_scale` takes the parameters and a number of rows, and gives those that can be fitted on so many, with
     a sentence where they differ. `dense` says that the estimator takes no sparse matrix, `seeded` that its
@@ -105,6 +106,7 @@ class Algorithm:
     classes: tuple[str, ...]
     search: tuple[Mapping[str, Any], ...] = ()
     start: Parameters = field(default_factory=dict)
+    tries_defaults: bool = True
     quick: Parameters = field(default_factory=dict)
     at_scale: AtScale = _unchanged
     bare_rows: int | None = None

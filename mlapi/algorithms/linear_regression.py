@@ -52,8 +52,10 @@ ALGORITHM = Algorithm(
         "sklearn.linear_model._coordinate_descent.Lasso",
         "sklearn.linear_model._ridge.Ridge",
     ),
-    # Without a penalty a table of words, more columns than rows, is learnt by heart.
+    # Without a penalty a table of words, more columns than rows, is learnt by heart; and where columns nearly
+    # add up to one another, folds look fine and another row gets anything. So it is for those who ask for it.
     start={"penalty": "ridge"},
+    tries_defaults=False,
     # RidgeCV searches 0.1 to 10, auto-sklearn's ridge_regression 1e-5 to 10. What does the same for more rows
     # (ridge) or for a target of larger numbers (lasso) is larger: hence wider.
     search=(
