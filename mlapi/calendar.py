@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 _DAY_US = 24 * 3600 * 1_000_000
 
+_LOOKED_AT = 50_000
+"""Rows, evenly spread, of which it is seen whether parts add up; of a million it took six seconds."""
+
 _OWN = 1e-6
 """The share of its variance that a part has to itself, at least."""
 
@@ -52,11 +55,12 @@ def independent(columns: Sequence[tuple[Moments, int, Sequence[str]]]) -> list[l
         ((name, place) for place, (_, _, parts) in enumerate(columns) for name in parts),
         key=lambda entry: (entry[0] != "age_days", entry[1], _STEADIEST.index(entry[0])),
     )
+    few = [moments[:: max(1, len(moments) // _LOOKED_AT)] for moments, _, _ in columns]
     matrix = np.column_stack(
         [
             _without_blanks(part)
             for name, place in ranked
-            for part in parts_of(columns[place][0], columns[place][1], [name])
+            for part in parts_of(few[place], columns[place][1], [name])
         ]
     )
     if len(matrix) <= len(ranked) + 1:
