@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from mlapi import disk
+from mlapi import disk, locks
 from mlapi.errors import BrokenArtifact
 from mlapi.names import is_alias, parse_version
 
@@ -61,14 +61,14 @@ def read_aliases(home: Path) -> Aliases:
         raise BrokenArtifact(f"{FILE} cannot be read: {error.strerror}") from error
 
 
-def change_aliases(home: Path, edit: Edit) -> tuple[Aliases, Aliases]:
+def change_aliases(home: Path, edit: Edit, *, patience_s: float = locks.USUAL_S) -> tuple[Aliases, Aliases]:
     """Before and after. Changes at the same time follow one another; none is lost.
 
     Raises:
         BrokenArtifact: The present file is not one of aliases; it is left as it is.
-        OSError: The folder cannot be written.
+        OSError: The folder cannot be written, or somebody else is at it for so long.
     """
-    with disk.locked(home / LOCK):
+    with locks.locked(home / LOCK, patience_s=patience_s):
         before = read_aliases(home)
         after = edit(before)
         if after != before:

@@ -19,6 +19,7 @@ from pathlib import Path
 from mlapi import aliases
 from mlapi.aliases import Aliases, Edit
 from mlapi.artifact import DELETED, MAX_MANIFEST_BYTES, SIGNATURE
+from mlapi.locks import USUAL_S
 from mlapi.manifest import MANIFEST
 from mlapi.mirror import Listed, Mirror, by_model
 from mlapi.names import parse_version
@@ -44,8 +45,8 @@ class Bucket:
     def folder(self) -> Path:
         return self.mirror.folder
 
-    def refresh(self) -> None:
-        self.mirror.refresh()
+    def refresh(self, *, patience_s: float = USUAL_S) -> None:
+        self.mirror.refresh(patience_s)
 
     def fetch(self, name: str, number: int, *files: str) -> None:
         self.mirror.fetch(name, number, files)
@@ -67,7 +68,9 @@ class Bucket:
             self.mirror.adopt(staging, name, number)
         return True
 
-    def change_aliases(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
+    def change_aliases(
+        self, name: str, edit: Edit, *, patience_s: float = USUAL_S
+    ) -> tuple[Aliases, Aliases]:
         for _ in range(_ATTEMPTS):
             revision, before = self._read_aliases(name)
             after = edit(before)
@@ -75,18 +78,18 @@ class Bucket:
                 return before, after
             if self._write_aliases(name, revision + 1, after):
                 with suppress(OSError):  # it is changed; the copy follows
-                    self.refresh()
+                    self.refresh(patience_s=patience_s)
                 return before, after
         raise OSError(errno.EBUSY, f"others keep changing the aliases of {name!r}")
 
-    def delete(self, name: str, number: int) -> None:
+    def delete(self, name: str, number: int, *, patience_s: float = USUAL_S) -> None:
         self.remote.write(f"{name}/{number}{DELETED}", b"")  # from here on it is gone
         with suppress(OSError):  # whatever is left of it goes with the next one
             listed = self._listed(name)
             for key in [key for gone in listed.deleted for key in listed.versions.get(gone, ())]:
                 self.remote.remove(key)
         with suppress(OSError):
-            self.refresh()
+            self.refresh(patience_s=patience_s)
 
     def _claim(self, key: str) -> bool:
         """

@@ -21,6 +21,7 @@ from mlapi.errors import (
 )
 from mlapi.golden import Golden
 from mlapi.keys import local_key
+from mlapi.locks import USUAL_S
 from mlapi.manifest import Draft, Manifest
 from mlapi.names import PRODUCTION, is_alias
 from mlapi.registry import Registry, open_registry
@@ -42,12 +43,15 @@ def _always() -> None:
 class Changes:
     """Alters what a registry shows.
 
-    Every method raises OSError where the models, or the log, cannot be written.
+    Every method raises OSError where the models, or the log, cannot be written, or where somebody else is at
+    them for longer than its patience lasts.
     """
 
     registry: Registry
     state_dir: Path
     audit: Audit
+    patience_s: float = USUAL_S
+    """How long to wait for whoever else changes the same, or looks at it."""
 
     def publish(self, draft: Draft, estimator: Any, answers: Golden, files: Mapping[str, bytes]) -> Manifest:
         """Publish a fitted estimator as its model's next version.
@@ -61,10 +65,14 @@ class Changes:
         registry = self.registry
         manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
         self.audit.record("publish", manifest.name, None, manifest.version)
-        registry.refresh()
+        self._show()
         if self.is_only(manifest):
             self.audit.record("promote", manifest.name, None, manifest.version, alias=PRODUCTION)
         return manifest
+
+    def refresh(self) -> None:
+        """Bring what the registry shows up to date."""
+        self.registry.refresh(patience_s=self.patience_s)
 
     def is_only(self, manifest: Manifest) -> bool:
         """Whether a version that was just published is its model's first, as far as can be seen from here."""
@@ -78,6 +86,7 @@ class Changes:
 
         Raises:
             InvalidAlias, ModelNotFound, UnknownVersion: There is no such thing.
+            ModelUnavailable: Nobody can tell now whether the version serves.
             Conflict: The version is broken.
         """
         if not is_alias(alias):
@@ -86,6 +95,8 @@ class Changes:
         try:
             self.registry.verify(name, version)
         except ModelUnavailable as error:
+            if error.passes:
+                raise
             raise Conflict(str(error)) from error
 
         def edit(aliases: Aliases) -> Aliases:
@@ -100,6 +111,7 @@ class Changes:
 
         Raises:
             ModelNotFound, VersionNotFound: There is no such model or alias.
+            ModelUnavailable: Nobody can tell now which of them serves.
             Conflict: It has held no other version that serves.
         """
 
@@ -144,7 +156,7 @@ class Changes:
                 raise Conflict(f"version {version} of model {name!r} is held by {listed(holders)}")
             self.audit.record("delete", name, version, None)
             try:
-                self.registry.store.delete(name, version)
+                self.registry.store.delete(name, version, patience_s=self.patience_s)
             except OSError:
                 self._failed("delete", name, None, (version, None))
                 raise
@@ -188,13 +200,19 @@ class Changes:
     def _edit(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
         self.audit.prepare()
         try:
-            states = self.registry.store.change_aliases(name, edit)
+            store = self.registry.store
+            states = store.change_aliases(name, edit, patience_s=self.patience_s)
         except BrokenArtifact as error:
             if isinstance(error.__cause__, OSError):
                 raise error.__cause__ from error
             raise Conflict(f"model {name!r}: {error}") from error
-        self.registry.refresh()
+        self._show()
         return states
+
+    def _show(self) -> None:
+        """What was changed; where that takes long, the next look does it: the change is made."""
+        with suppress(TimeoutError):
+            self.refresh()
 
     def _failed(self, what: str, name: str, alias: str | None, move: "_Move") -> None:
         """First comes the line and then the change, so that none lacks one; this says it was not made."""
@@ -202,7 +220,7 @@ class Changes:
             self.audit.record(f"{what} failed", name, *move, alias=alias)
 
     def _record(self, name: str) -> ModelRecord:
-        self.registry.refresh()
+        self.refresh()
         return self.registry.snapshot.record(name)
 
     def _require(self, name: str, version: int, missing: type[MlapiError]) -> None:
@@ -213,20 +231,24 @@ class Changes:
     def _serves(self, name: str, version: int) -> bool:
         try:
             self.registry.verify(name, version)
-        except (MlapiError, KeyError):
+        except (MlapiError, KeyError) as error:
+            if isinstance(error, ModelUnavailable) and error.passes:
+                raise  # else a rollback would go further back than it has to
             return False
         return True
 
 
-def open_changes(settings: Settings, who: str, *, eager: bool = False) -> Changes:
+def open_changes(
+    settings: Settings, who: str, *, eager: bool = False, patience_s: float = USUAL_S
+) -> Changes:
     """Changes by somebody, of what the settings name; makes this machine's key where there is none yet."""
     make_key(settings)
-    return changes_of(open_registry(settings, eager=eager), settings.state_dir, who)
+    return changes_of(open_registry(settings, eager=eager), settings.state_dir, who, patience_s=patience_s)
 
 
-def changes_of(registry: Registry, state_dir: Path, who: str) -> Changes:
+def changes_of(registry: Registry, state_dir: Path, who: str, *, patience_s: float = USUAL_S) -> Changes:
     """Changes by somebody, of what a registry shows."""
-    return Changes(registry, state_dir, Audit(state_dir, who))
+    return Changes(registry, state_dir, Audit(state_dir, who), patience_s)
 
 
 def _move(alias: str, before: Aliases, after: Aliases) -> _Move:

@@ -18,7 +18,7 @@ from mlapi.job_commands import jobs
 from mlapi.names import PRODUCTION
 from mlapi.release import VERSION
 from mlapi.settings import load_settings, settings_rows
-from mlapi.terminal import Commands, changes_of, registry_of, stderr, stdout, table, write
+from mlapi.terminal import Commands, changes_of, registry_of, stderr, stdout, table, tell_of_waiting, write
 from mlapi.training_commands import card, register, train
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def create(replaces: bool) -> None:
     settings = load_settings()
     from mlapi.keys import create_key
 
+    tell_of_waiting()
     write(f"{create_key(settings.state_dir, replace=replaces).public}\n")
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mlapi import disk
 from mlapi.errors import reason
+from mlapi.locks import locked
 from mlapi.manifest import File
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def mapped(source: Path, entry: File, folder: Path) -> mmap | None:
     path = folder / entry.sha256
     try:
         disk.make_folder(folder, mode=0o700)
-        with disk.locked(folder / _LOCK):  # the first process copies, the others wait and find it
+        with locked(folder / _LOCK):  # the first process copies, the others wait and find it
             if not path.exists():
                 _copy(source, entry, path)
         content = _map(path)
@@ -78,7 +79,9 @@ def _map(path: Path) -> mmap:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise PermissionError(errno.EPERM, "somebody else may write to the copy")
-        fcntl.flock(file, fcntl.LOCK_SH)  # the mapping keeps a duplicate of the descriptor, and so the lock
+        fcntl.flock(
+            file, fcntl.LOCK_SH | fcntl.LOCK_NB
+        )  # the mapping keeps a duplicate of the descriptor, and so the lock
         return mmap(file.fileno(), 0, access=ACCESS_READ)
 
 

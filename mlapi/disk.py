@@ -4,13 +4,12 @@ Everything that is written passes through here: flush, rename, flush the folder.
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -118,19 +117,6 @@ def append(path: Path, line: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def locked(path: Path, *, waits: bool = True) -> Iterator[BinaryIO]:
-    """The file, for notes to others; held by one at a time, until its holder dies at the latest.
-
-    Raises:
-        BlockingIOError: Somebody else holds it, and this one does not wait.
-        OSError: The file is not there and cannot be made.
-    """
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield file
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:

@@ -5,8 +5,8 @@
      +- InvalidInput, UnknownOutput, Unanswerable, Unfittable
      +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
      +- ModelNotFound, VersionNotFound, ReportNotFound, JobNotFound
-     +- ModelUnavailable, NotReady, NotWritable, FitsBusy, Overloaded, NoPool
-     +- TooManyJobs, TooManyStreams
+      +- ModelUnavailable, NotReady, NotWritable, Overloaded, FitsBusy, NoPool
+      +- TooManyJobs, TooManyStreams
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
@@ -15,6 +15,7 @@ a client is the business of `mlapi.problems`, to a terminal that of `mlapi.cli`.
 status of their own concern the operator, and reach a client only as "500".
 """
 
+import errno
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,19 @@ _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 """Controls, marks of direction and of lines, and halves of pairs, which no encoding has."""
+_OF_THE_FILE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.EINVAL,
+        errno.ENAMETOOLONG,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
+"""What a system says of one file, and not of how it fares itself."""
 
 _PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
 
@@ -188,9 +202,15 @@ class ReportNotFound(MlapiError):
 
 
 class ModelUnavailable(MlapiError):
+    """`passes` says that the server lacks something for now, and that nothing else is known to be wrong."""
+
     status = 503
     slug = "model-unavailable"
     title = "The model cannot be served now"
+
+    def __init__(self, detail: str, *, passes: bool = False) -> None:
+        super().__init__(detail)
+        self.passes = passes
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -207,14 +227,14 @@ class NotReady(ModelUnavailable):
     title = "No model serves"
 
 
+class Overloaded(ModelUnavailable):
+    slug = "overloaded"
+    title = "The server is too busy"
+
+
 class FitsBusy(ModelUnavailable):
     slug = "fits-busy"
     title = "Too many fits at once"
-
-
-class Overloaded(ModelUnavailable):
-    slug = "overloaded"
-    title = "Too much at once"
 
 
 class NoPool(ModelUnavailable):
@@ -269,8 +289,8 @@ class BrokenArtifact(MlapiError):
     @property
     def may_pass(self) -> bool:
         """Whether the disk refused for now, rather than the version being wrong."""
-        cause = self.__cause__
-        return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+        origin = self.origin
+        return isinstance(origin, OSError) and not isinstance(origin, FileNotFoundError)
 
 
 class SettingsError(MlapiError):
@@ -291,6 +311,16 @@ class DatasetError(MlapiError):
 
 class RegistrationError(MlapiError):
     """An estimator or a sample that cannot be registered."""
+
+
+def passes(error: BaseException | None) -> bool:
+    """Whether it comes of what may be over in a moment: too many open files, too little memory or space, a
+    failing disk or network; and of nothing that is wrong with a file, or with us."""
+    while isinstance(error, MlapiError):
+        error = error.__cause__
+    if isinstance(error, OSError):
+        return error.errno is not None and error.errno not in _OF_THE_FILE
+    return isinstance(error, MemoryError)
 
 
 def listed(names: Iterable[object]) -> str:

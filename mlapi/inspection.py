@@ -60,7 +60,8 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
         stamp = None
     named, problem = _aliases(home, old)
     answered = old.answering_now if old else {}
-    return ModelRecord(name, dict(sorted(found.items())), named, problem, stamp, answered)
+    versions = dict(sorted(found.items()))
+    return ModelRecord(name, versions, named, aliases_problem=problem, stamp=stamp, answered=answered)
 
 
 def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
@@ -87,8 +88,12 @@ def _unsaid(loaded: Collection[int], taken: Collection[int], found: Mapping[int,
 
 
 def _kept(known: VersionRecord, found: VersionRecord | None) -> VersionRecord:
-    what = f"its files are damaged ({found.reason})" if found else "its folder is gone"
-    return replace(known, note=f"{what}; {_FROM_MEMORY}", stamp=found.stamp if found else known.stamp)
+    """A version that is in memory; looked at again once its folder is another one than it is now."""
+    if found is None:
+        return replace(known, reason=None, note=f"its folder is gone; {_FROM_MEMORY}", stamp={})
+    state = "cannot be read now" if found.may_pass else "are damaged"
+    note = f"its files {state} ({found.reason}); {_FROM_MEMORY}"
+    return replace(known, reason=None, note=note, stamp=found.stamp)
 
 
 def _from_memory(old: ModelRecord | None, loaded: Collection[int]) -> ModelRecord | None:
@@ -96,7 +101,7 @@ def _from_memory(old: ModelRecord | None, loaded: Collection[int]) -> ModelRecor
         return None
     versions = {number: _kept(old.versions[number], None) for number in sorted(loaded)}
     problem = "its folder is gone; what is loaded serves on"
-    return ModelRecord(old.name, versions, old.aliases, problem, answered=old.answering_now)
+    return replace(old, versions=versions, problem=problem, stamp=None, answered=old.answering_now)
 
 
 def _aliases(home: Path, old: ModelRecord | None) -> tuple[Aliases, str | None]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mlapi import disk
-from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs, quoted
+from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs, listed, quoted
+from mlapi.locks import locked
 
 FILE, FOLDER = "jobs.sqlite", "jobs"
 
@@ -45,7 +46,8 @@ _ABANDONED_S = 3600
 _PATIENCE_S = 10.0
 """Of a writer, while another one writes."""
 
-_TABLE = """
+_FORMS = (
+    """
 create table if not exists jobs (
     number integer primary key,
     id text not null unique,
@@ -66,6 +68,10 @@ create table if not exists jobs (
     version integer,
     problem text
 )
+""",
+)
+"""What makes each form of the database out of the one before; `pragma user_version` says which it has. Before
+they were counted there was the table of form 1. To change it: add what alters it, and keep what is here.
 """
 
 
@@ -114,14 +120,14 @@ class Order:
         return hashlib.sha256(told.encode() + b"\0" + self.content).hexdigest()
 
 
-def held(folder: Path, *, waits: bool = True) -> AbstractContextManager[object]:
+def held(folder: Path, *, patience_s: float) -> AbstractContextManager[object]:
     """A job's folder, by the process that runs it.
 
     Raises:
-        BlockingIOError: Another process has it, and this one does not wait.
+        BlockingIOError: Another process has it for so long.
         FileNotFoundError: There is no such folder.
     """
-    return disk.locked(folder / _LOCK, waits=waits)
+    return locked(folder / _LOCK, patience_s=patience_s)
 
 
 def is_locked(error: OSError) -> bool:
@@ -139,11 +145,22 @@ class Jobs:
     Whatever it is asked may raise OSError: the disk is full, or the database cannot be read.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
+    def __init__(self, state_dir: Path, patience_s: float = _PATIENCE_S) -> None:
+        """With how long to wait for whoever else writes."""
+        self._state_dir, self._patience_s = state_dir, patience_s
 
     def folder(self, job: str) -> Path:
         return self._state_dir / FOLDER / job
+
+    def problem(self) -> str | None:
+        """Why they cannot be used, if they cannot. Makes nothing where there are none yet."""
+        try:
+            if (self._state_dir / FILE).exists():
+                with self._open():
+                    pass
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
 
     def submit(self, order: Order, *, most: int, most_of_caller: int) -> Job:
         """A new job, or the one that this key has named already.
@@ -317,13 +334,56 @@ class Jobs:
             database.execute("commit")
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._state_dir / FILE, timeout=_PATIENCE_S, isolation_level=None)
+        database = sqlite3.connect(self._state_dir / FILE, timeout=self._patience_s, isolation_level=None)
         database.row_factory = sqlite3.Row
-        database.execute("pragma synchronous = full")
-        if database.execute("select 1 from sqlite_master where name = 'jobs'").fetchone() is None:
-            database.execute("pragma journal_mode = wal")
-            database.execute(_TABLE)
+        try:
+            database.execute("pragma synchronous = full")
+            _check_form(database)
+        except BaseException:
+            database.close()
+            raise
         return database
+
+
+def _check_form(database: sqlite3.Connection) -> None:
+    """Bring the database to the form of this mlapi.
+
+    Raises:
+        OSError: It has another one.
+    """
+    form = _form_of(database)
+    if form > len(_FORMS):
+        raise _unusable(f"it has form {form}, of a newer mlapi, and this one reads {len(_FORMS)}")
+    if form < len(_FORMS):
+        _migrate(database)
+    _check_columns(database)
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    """Whole or not at all; of processes that come at once, one does it."""
+    database.execute("pragma journal_mode = wal")
+    database.execute("begin immediate")
+    for number in range(_form_of(database), len(_FORMS)):
+        database.execute(_FORMS[number])
+        database.execute(f"pragma user_version = {number + 1}")
+    _check_columns(database)
+    database.execute("commit")
+
+
+def _form_of(database: sqlite3.Connection) -> int:
+    return int(database.execute("pragma user_version").fetchone()[0])
+
+
+def _check_columns(database: sqlite3.Connection) -> None:
+    there = {row["name"] for row in database.execute("pragma table_info(jobs)")}
+    missing = sorted({"number", "key", *(entry.name for entry in fields(Job))} - there)
+    if missing:
+        raise _unusable(f"its table of jobs lacks {listed(missing)}")
+
+
+def _unusable(why: str) -> OSError:
+    way_out = "start the mlapi that wrote it, or move the file away, and its jobs with it"
+    return OSError(errno.EINVAL, f"{FILE} cannot be used: {why}; {way_out}")
 
 
 def _of_key(database: sqlite3.Connection, order: Order) -> Job | None:
@@ -366,10 +426,9 @@ def _insert(database: sqlite3.Connection, job: str, order: Order) -> None:
 def _job(row: sqlite3.Row) -> Job:
     found = dict(row)
     problem = found["problem"]
-    given = {
-        **{entry.name: found[entry.name] for entry in fields(Job)},
-        "recipe": json.loads(found["recipe"]),
-        "cancelled": bool(found["cancelled"]),
-        "problem": problem and json.loads(problem),
-    }
-    return Job(**given)
+    try:
+        recipe, problem = json.loads(found["recipe"]), problem and json.loads(problem)
+    except (ValueError, TypeError) as error:
+        raise _unusable(f"the job {quoted(str(found['id']))} in it is garbled") from error
+    given = {entry.name: found[entry.name] for entry in fields(Job)}
+    return Job(**given | {"recipe": recipe, "cancelled": bool(found["cancelled"]), "problem": problem})

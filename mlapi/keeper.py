@@ -18,7 +18,7 @@ from types import ModuleType
 from gunicorn.dirty.app import DirtyApp
 
 from mlapi.changes import changes_of, open_changes
-from mlapi.errors import MlapiError
+from mlapi.errors import Conflict, ModelNotFound, ModelUnavailable, UnknownVersion
 from mlapi.jobs import JOB, Job, Jobs
 from mlapi.manifest import PROMOTION, Manifest
 from mlapi.names import PRODUCTION
@@ -28,6 +28,7 @@ from mlapi.pool.messages import Message
 from mlapi.pool.server import Bounds, Pool, Queue
 from mlapi.registry import Registry
 from mlapi.settings import Settings, TableLimits, process_settings
+from mlapi.snapshot import ModelRecord
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,9 @@ _LONGEST_LOOK_S = 5.0
 
 _LOOK_S = 1.0
 """How often this process looks whether its parent is there."""
+
+_IN_VAIN = (ModelNotFound, UnknownVersion, Conflict)
+"""What tells that a version will not be promoted, however often it is tried."""
 
 _AGAIN_S = 5.0
 """A disk that was full may have room by then."""
@@ -131,23 +135,34 @@ def _published(registry: Registry, state_dir: Path, job: Job) -> Published | Non
     Raises:
         OSError: The models cannot be seen, or not be changed.
     """
+    try:
+        return _settled(registry, state_dir, job)
+    except ModelUnavailable as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
+
+
+def _settled(registry: Registry, state_dir: Path, job: Job) -> Published | None:
     manifest = _made_by(registry, job)
     if manifest is None:
         return None
     verdict = manifest.data[PROMOTION]
     production = registry.snapshot.record(job.model).aliases.get(PRODUCTION)
     if verdict["promotes"] and (production and production.version) == verdict["over"]:
-        with suppress(MlapiError):  # somebody else was quicker, or the disk spoils what it keeps
+        with suppress(*_IN_VAIN):  # somebody else was quicker, or the disk spoils what it keeps
             changes_of(registry, state_dir, f"http {job.caller}").promote(job.model, manifest.version)
     told = f"published and {'' if verdict['promotes'] else 'not '}promoted: {verdict['reason']}."
     return Published(manifest.version, " ".join([told, *manifest.data.get("notes", ())]))
+
+
+def _is_unsure(record: ModelRecord | None) -> bool:
+    return record is not None and bool(record.problem or record.aliases_problem)
 
 
 def _made_by(registry: Registry, job: Job) -> Manifest | None:
     registry.refresh()
     snapshot = registry.snapshot
     record = snapshot.models.get(job.model)
-    if (snapshot.problem and registry.store.folder.exists()) or (record and record.problem):
+    if (snapshot.problem and registry.store.folder.exists()) or _is_unsure(record):
         raise OSError(errno.EIO, "the models cannot be read")
     for number in reversed(record.numbers) if record else ():
         manifest = registry.version(job.model, number).manifest

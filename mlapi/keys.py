@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mlapi import disk
 from mlapi.errors import KeyProblem, reason
+from mlapi.locks import locked
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def local_key(state_dir: Path) -> SigningKey:
             disk.create(folder / _PRIVATE, _to_pem(SigningKey.generate()), 0o600)
         key = _read_private(folder / _PRIVATE)
     if not _is_public(folder / _PUBLIC, key):  # new, or a crash came between the two
-        with disk.locked(folder / _LOCK):
+        with locked(folder / _LOCK):
             _keep_public(folder)
             disk.replace(folder / _PUBLIC, _to_line(_read_private(folder / _PRIVATE)))
     return key
@@ -126,7 +127,7 @@ def create_key(state_dir: Path, *, replace: bool = False) -> SigningKey:
         return local_key(state_dir)
     if not replace:
         raise KeyProblem(f"{folder / _PRIVATE} exists; --replace makes a new one and goes on trusting it")
-    with disk.locked(folder / _LOCK):
+    with locked(folder / _LOCK):
         old, new = _read_private(folder / _PRIVATE), SigningKey.generate()
         disk.replace(folder / f"{old.public.id}.pub", _to_line(old))  # first: no crash may distrust it
         disk.replace(folder / _PRIVATE, _to_pem(new), 0o600)

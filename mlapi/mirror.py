@@ -13,14 +13,15 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import orjson
 
 from mlapi import aliases, disk, manifest
 from mlapi.artifact import DELETED, GONE, MAX_MANIFEST_BYTES, SIGNATURE, STAGING, describe_file
 from mlapi.errors import BrokenArtifact
+from mlapi.locks import USUAL_S, locked
 from mlapi.manifest import MANIFEST, File
 from mlapi.names import is_model_name, parse_version
 from mlapi.remote import Entry, Remote
@@ -28,6 +29,9 @@ from mlapi.remote import Entry, Remote
 _LOCK = ".lock"
 _INDEX = ".index.json"
 """What was copied, as it was listed and as it lies here: another mark means to read it again."""
+
+_DOWNLOAD_S = 600.0
+"""How long to wait for another process that downloads files of the same model."""
 
 _REVISION = re.compile(r"aliases/([0-9]{10})\.json")
 
@@ -47,14 +51,15 @@ class Mirror:
     folder: Path
     remote: Remote
 
-    def refresh(self) -> None:
+    def refresh(self, patience_s: float = USUAL_S) -> None:
         """
         Raises:
-            OSError: The place cannot be reached, or the copy not written.
+            OSError: The place cannot be reached, or the copy not written; or another process is at it for so
+                long.
         """
         asked = time.time()
         disk.make_folder(self.folder, mode=0o700)
-        with disk.locked(self.folder / _LOCK) as note:
+        with locked(self.folder / _LOCK, patience_s=patience_s) as note:
             if _was_done_since(note, asked):  # by who held the lock: one look serves all who waited
                 return
             began, problem = time.time(), None
@@ -79,14 +84,14 @@ class Mirror:
         wanted = {file: known[file] for file in tuple(files) or known}
         if all(_is(folder / file, entry) for file, entry in wanted.items()):
             return
-        with disk.locked(folder.with_name(_LOCK)):
+        with locked(folder.with_name(_LOCK), patience_s=_DOWNLOAD_S):
             for file, entry in wanted.items():
                 if not _is(folder / file, entry):
                     self._download(folder / file, entry)
 
     def adopt(self, staging: Path, name: str, number: int) -> None:
         """Take in a version that was made here, so that nobody has to download it."""
-        with disk.locked(self.folder / _LOCK):
+        with locked(self.folder / _LOCK):
             _swap(staging, self.folder / name / str(number))
 
     def _follow(self, entries: Mapping[str, Entry]) -> None:
@@ -258,7 +263,7 @@ def _read_index(folder: Path) -> Mapping[str, str]:
     return index if isinstance(index, dict) else {}
 
 
-def _was_done_since(note: BinaryIO, asked: float) -> bool:
+def _was_done_since(note: FileIO, asked: float) -> bool:
     """Whether another process looked after this one asked.
 
     Raises:
@@ -267,9 +272,9 @@ def _was_done_since(note: BinaryIO, asked: float) -> bool:
     note.seek(0)
     try:
         began, problem = orjson.loads(note.read())
-    except ValueError:
-        return False
-    if not asked <= began <= time.time():  # the clock may have been set back
+        if not asked <= began <= time.time():  # the clock may have been set back
+            return False
+    except (ValueError, TypeError):  # torn, or of another mlapi
         return False
     if problem:
         raise OSError(errno.EIO, problem)

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from mlapi import telemetry
 from mlapi.body import discard_body
-from mlapi.errors import InvalidInput, MlapiError
+from mlapi.errors import InvalidInput, MlapiError, Overloaded, passes, reason
 from mlapi.formats import PROBLEM, encode_json
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,9 @@ def _respond(error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         slug = error.name.lower().replace(" ", "-")
         return _problem(error.code, slug, error.name, _detail(error), error)
+    if passes(error):
+        logger.error("request failed for now", exc_info=error, extra={"request_id": telemetry.request_id()})
+        return _respond(Overloaded(f"the server lacks for now what this takes: {reason(error)}"))
     logger.error("request failed", exc_info=error, extra={"request_id": telemetry.request_id()})
     detail = "a defect of the server; its log has the reason under this request id"
     return _problem(500, MlapiError.slug, MlapiError.title, detail, error)

@@ -7,21 +7,25 @@ asked for. A version that cannot be trusted or loaded is kept with its reason, a
 an alias names it, the version that the alias held before answers.
 """
 
+import errno
 import logging
+import math
 import os
 import threading
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from mlapi import copies
 from mlapi.artifact import check_files, read_manifest
-from mlapi.errors import BrokenArtifact, ModelUnavailable, reason
+from mlapi.errors import BrokenArtifact, ModelUnavailable, passes, reason
 from mlapi.inspection import look
 from mlapi.loading import load_model
+from mlapi.locks import USUAL_S
 from mlapi.manifest import MODEL, NETWORK, PREDICTOR, Manifest
 from mlapi.model import Model
 from mlapi.names import is_model_name
@@ -34,6 +38,12 @@ logger = logging.getLogger(__name__)
 
 _CHECK_S = 0.2
 """How long each look may compare digests of what nobody has asked for."""
+
+_FIRST_S = 5.0
+"""How long the first request of a process waits for other processes; then what is known answers."""
+
+_LOAD_S = 30.0
+"""How long a request waits for another one that loads the same version."""
 
 _LEAST_BYTES = 64 * 1024
 """What a loaded version takes beside its arrays."""
@@ -91,14 +101,21 @@ class Registry:
         return self.get(name, ref)
 
     def version(self, name: str, number: int) -> VersionRecord:
-        """One version that the snapshot lists, its manifest read."""
-        return self._read(name, self.snapshot.record(name).versions[number])
+        """One version that the snapshot lists, its manifest read.
+
+        Raises:
+            ModelUnavailable: It cannot be read now.
+        """
+        version = self._read(name, self.snapshot.record(name).versions[number])
+        if version.manifest is None and version.may_pass:
+            raise _unavailable(name, version)
+        return version
 
     def verify(self, name: str, number: int) -> None:
         """Compare every file of a version with its manifest, and load it, its estimator too.
 
         Raises:
-            ModelUnavailable: It is broken.
+            ModelUnavailable: It is broken, or cannot be read now.
         """
         version = self.version(name, number)
         try:
@@ -109,7 +126,7 @@ class Registry:
                 check_files(self.folder(name, number), version.manifest)
             self.get(name, str(number)).fitted()
         except BrokenArtifact as error:
-            raise ModelUnavailable(f"version {number} of model {name!r} is broken: {error}") from error
+            raise _unavailable(name, version, error) from error
 
     def loaded(self, name: str, number: int) -> Model | None:
         """A version, if it is loaded; loads nothing."""
@@ -130,11 +147,18 @@ class Registry:
         except OSError as error:
             raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
 
-    def refresh(self) -> None:
-        """Bring the snapshot up to date with the disk. Raises nothing: what fails is in it."""
-        with self._refreshing:
+    def refresh(self, *, patience_s: float = USUAL_S) -> None:
+        """Bring the snapshot up to date with the disk. What fails is in it.
+
+        Args:
+            patience_s: How long to wait for others that are at it.
+
+        Raises:
+            TimeoutError: Another thread of this process is at it for so long.
+        """
+        with self._alone(patience_s):
             old = self._snapshot
-            problem = self._refresh_store()
+            problem = self._refresh_store(patience_s)
             try:
                 new = replace(self._next(old), problem=problem)
             except OSError as error:
@@ -142,6 +166,15 @@ class Registry:
                 new = replace(old, problem=f"the models folder cannot be read: {error.strerror}")
             self._snapshot = new
         _log_changes(old, new)
+
+    @contextmanager
+    def _alone(self, patience_s: float) -> Iterator[None]:
+        if not self._refreshing.acquire(timeout=-1 if patience_s == math.inf else patience_s):
+            raise TimeoutError(errno.ETIMEDOUT, f"a look at the models takes longer than {patience_s:g} s")
+        try:
+            yield
+        finally:
+            self._refreshing.release()
 
     def check(self, seconds: float = _CHECK_S) -> None:
         """Read, for so long, versions that nobody has asked for, and compare their digests."""
@@ -168,9 +201,10 @@ class Registry:
         return self._snapshot.record(name).resolve(ref) == number
 
     def _unchecked(self, snapshot: Snapshot) -> Iterator[tuple[str, VersionRecord]]:
+        in_memory = {*snapshot.loaded, *self._on_demand.keys()}  # compared when they were loaded
         for name, record in snapshot.models.items():
             for number, version in record.versions.items():
-                if not version.is_checked and not version.reason and (name, number) not in snapshot.loaded:
+                if not version.is_checked and not version.reason and (name, number) not in in_memory:
                     yield name, version
 
     def _checked(self, name: str, version: VersionRecord) -> VersionRecord:
@@ -183,10 +217,10 @@ class Registry:
         return replace(version, is_checked=True)
 
     def _read(self, name: str, version: VersionRecord) -> VersionRecord:
-        if version.is_read:
+        if version.is_read and (version.manifest or not version.may_pass):
             return version
         try:
-            return replace(version, manifest=self._manifest(name, version))
+            return replace(version, manifest=self._manifest(name, version), reason=None)
         except BrokenArtifact as error:
             return version.broken_by(error)
 
@@ -197,9 +231,9 @@ class Registry:
     def _home(self, name: str) -> Path:
         return self.store.folder / name
 
-    def _refresh_store(self) -> str | None:
+    def _refresh_store(self, patience_s: float) -> str | None:
         try:
-            self.store.refresh()
+            self.store.refresh(patience_s=min(patience_s, USUAL_S))
         except OSError as error:
             return f"the models cannot be reached: {reason(error)}"
         return None
@@ -209,9 +243,10 @@ class Registry:
         loaded: dict[Key, Model] = {}
         with os.scandir(self.store.folder) as entries:
             names = {entry.name for entry in entries if is_model_name(entry.name)}
-        for name in sorted(names | old.numbers_loaded.keys()):
+        in_memory = self._numbers_in_memory(old)
+        for name in sorted(names | in_memory.keys()):
             try:
-                record = self._look(name, old)
+                record = self._look(name, old, in_memory.get(name, ()))
                 if record is not None:
                     record = self._load(record, old, loaded) if self._eager else self._read_wanted(record)
             except OSError as error:
@@ -223,8 +258,15 @@ class Registry:
                 models[name] = record
         return Snapshot(models, loaded)
 
-    def _look(self, name: str, old: Snapshot) -> ModelRecord | None:
-        loaded = old.numbers_loaded.get(name, ())
+    def _numbers_in_memory(self, old: Snapshot) -> Mapping[str, set[int]]:
+        """By model, the versions that serve whatever becomes of their files."""
+        numbers: defaultdict[str, set[int]] = defaultdict(set)
+        for name, number in (*old.loaded, *self._on_demand.keys()):
+            if name in old.models and number in old.models[name].versions:
+                numbers[name].add(number)
+        return numbers
+
+    def _look(self, name: str, old: Snapshot, loaded: Collection[int]) -> ModelRecord | None:
         failed = {key[1]: self._failed.pop(key) for key in list(self._failed) if key[0] == name}
         return look(self.store, self.trust, name, old.models.get(name), loaded, failed)
 
@@ -256,9 +298,12 @@ class Registry:
         """
         if version.reason:
             raise BrokenArtifact(version.reason)
+        in_memory = [model for model in (old, self._on_demand.get((name, version.number))) if model]
+        if version.note and in_memory:  # its files are gone, or damaged
+            return in_memory[0]
         manifest = self._manifest(name, version)
-        for model in (old, self._on_demand.get((name, version.number))):
-            if model is not None and model.manifest == manifest:
+        for model in in_memory:
+            if model.manifest == manifest:
                 return model
         self.fetch(name, version.number)
         model = load_model(self.folder(name, version.number), manifest, self.trust)
@@ -268,25 +313,28 @@ class Registry:
 
     def _load_on_demand(self, name: str, version: VersionRecord) -> Model:
         key = (name, version.number)
-        with self._loading.setdefault(key, threading.Lock()):  # whoever waits finds it loaded
-            failure = version.reason or self._failed.get(key)
-            if failure is None:
-                try:
-                    model = self._load_version(name, version, None)
-                except BrokenArtifact as error:
-                    failure = str(error)
-                    if not isinstance(error.origin, OSError | MemoryError):
-                        self._failed[key] = failure  # it will not get better by itself
-                else:
-                    self._on_demand.put(key, model)
-                    return model
-        raise ModelUnavailable(f"version {version.number} of model {name!r} is broken: {failure}")
+        loading = self._loading.setdefault(key, threading.Lock())
+        if not loading.acquire(timeout=_LOAD_S):  # whoever waits finds it loaded
+            detail = f"version {version.number} of model {name!r} is being loaded for {_LOAD_S:g} s and more"
+            raise ModelUnavailable(detail, passes=True)
+        try:
+            if version.reason or key in self._failed:
+                raise _unavailable(name, version, self._failed.get(key))
+            model = self._load_version(name, version, None)
+            self._on_demand.put(key, model)
+            return model
+        except BrokenArtifact as error:
+            if not isinstance(error.origin, OSError | MemoryError):
+                self._failed[key] = str(error)  # it will not get better by itself
+            raise _unavailable(name, version, error) from error
+        finally:
+            loading.release()
 
     def _watch(self) -> None:
         with self._watching:  # nobody is answered from what was known before the fork
             if self._watched_by == os.getpid():
                 return
-            self.refresh()
+            self.refresh(patience_s=_FIRST_S)
             threading.Thread(
                 target=_poll, args=(weakref.ref(self), self._poll_s), name="registry", daemon=True
             ).start()
@@ -306,6 +354,10 @@ class _Recent:
             if key in self._models:
                 self._models.move_to_end(key)
             return self._models.get(key)
+
+    def keys(self) -> list[Key]:
+        with self._lock:
+            return list(self._models)
 
     def put(self, key: Key, model: Model) -> None:
         with self._lock:
@@ -329,6 +381,16 @@ def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
     )
 
 
+def _unavailable(
+    name: str, version: VersionRecord, why: BrokenArtifact | str | None = None
+) -> ModelUnavailable:
+    """For whoever asks for a version; why, if that is not what its record says."""
+    is_over_soon = passes(why) if isinstance(why, BrokenArtifact) else why is None and version.may_pass
+    state = "cannot be read now" if is_over_soon else "is broken"
+    detail = f"version {version.number} of model {name!r} {state}: {why or version.reason}"
+    return ModelUnavailable(detail, passes=is_over_soon)
+
+
 def _size(model: Model) -> int:
     """About what a loaded version takes: its arrays are as large as they are in the files."""
     files = model.manifest.files
@@ -350,7 +412,7 @@ def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
 
 
 def _follow(registry: Registry) -> None:
-    registry.refresh()
+    registry.refresh(patience_s=math.inf)
     registry.check()
     if registry.trust.copies:
         copies.sweep(registry.trust.copies)
@@ -359,10 +421,8 @@ def _follow(registry: Registry) -> None:
 def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> ModelRecord:
     """A model that cannot be looked at: what was known of it, and loaded, stays."""
     loaded |= {key: model for key, model in old.loaded.items() if key[0] == name}
-    known = old.models.get(name)
-    if known is None:
-        return ModelRecord(name, {}, {}, problem)
-    return ModelRecord(name, known.versions, known.aliases, problem, answered=known.answering_now)
+    known = old.models.get(name) or ModelRecord(name, {}, {})
+    return replace(known, problem=problem, stamp=None, answered=known.answering_now)
 
 
 def _log_changes(old: Snapshot, new: Snapshot) -> None:

@@ -3,7 +3,6 @@
 Made by `mlapi.registry`, which swaps one snapshot for the next; nothing here touches the disk.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -40,6 +39,11 @@ class VersionRecord:
     def is_read(self) -> bool:
         return bool(self.manifest or self.reason)
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is broken for a reason that may be over at the next look."""
+        return self.reason is not None and self.stamp is None
+
     def broken_by(self, error: BrokenArtifact) -> "VersionRecord":
         """The same version, broken; to be looked at again if that may pass."""
         return replace(self, reason=str(error), stamp=None if error.may_pass else self.stamp)
@@ -48,9 +52,9 @@ class VersionRecord:
         """Whether a look at the files would find the same.
 
         A good version is one as long as its manifest is the same file (a folder deleted by hand may be
-        trained again under its number); a broken one is looked at again when any of its files changed.
+        trained again under its number); a broken or damaged one is looked at again when any file changed.
         """
-        if self.reason or self.stamp is None:
+        if self.reason or self.note or self.stamp is None:
             return self.stamp == stamp
         return self.stamp.get(MANIFEST) == stamp.get(MANIFEST)
 
@@ -63,6 +67,9 @@ class ModelRecord:
     versions: Mapping[int, VersionRecord]
     aliases: Mapping[str, Alias]
     problem: str | None = None
+    """Why this is what was known, and not what there is: its folder is gone, or cannot be read."""
+    aliases_problem: str | None = None
+    """Why its aliases are those of before; with none of before nobody knows what it answers by itself."""
     stamp: Stamp | None = None
     answered: Mapping[str, int] = field(default_factory=dict)
     """Which version answered for an alias when the model was last looked at."""
@@ -131,12 +138,13 @@ class ModelRecord:
             ModelUnavailable: There is none that serves.
         """
         if ref is None:
-            if self.problem and not self.aliases:
-                raise ModelUnavailable(f"model {self.name!r}: {self.problem}")
+            if self.aliases_problem and not self.aliases:
+                raise ModelUnavailable(f"model {self.name!r}: {self.aliases_problem}")
             ref = PRODUCTION if PRODUCTION in self.aliases else LATEST
         if ref == LATEST:
             if self.latest is None:
-                raise ModelUnavailable(f"model {self.name!r} has no version that serves")
+                why = f": {self.problem}" if self.problem else ""
+                raise ModelUnavailable(f"model {self.name!r} has no version that serves{why}")
             return self.latest
         if ref in self.aliases:
             number = self.answering(ref) or self.aliases[ref].version
@@ -154,8 +162,7 @@ class ModelRecord:
     @property
     def troubles(self) -> Iterator[str]:
         """What is wrong with the model as a whole and with its aliases; its versions tell theirs."""
-        if self.problem:
-            yield self.problem
+        yield from filter(None, (self.problem, self.aliases_problem))
         for alias, entry in self.aliases.items():
             if entry.version not in self.versions or self.answering(alias) not in (entry.version, None):
                 yield self._trouble(alias)
@@ -180,14 +187,6 @@ class Snapshot:
     def serving(self) -> list[str]:
         """The models that answer a request without a version."""
         return [name for name, record in self.models.items() if self._serves(record)]
-
-    @cached_property
-    def numbers_loaded(self) -> Mapping[str, set[int]]:
-        """By model, the versions in `loaded`."""
-        found: defaultdict[str, set[int]] = defaultdict(set)
-        for name, number in self.loaded:
-            found[name].add(number)
-        return found
 
     @property
     def broken(self) -> Iterator[tuple[str, int | None, str]]:

@@ -13,6 +13,7 @@ from typing import Protocol
 from mlapi import aliases, disk
 from mlapi.aliases import Aliases, Edit
 from mlapi.artifact import DELETED, GONE, taken_numbers
+from mlapi.locks import USUAL_S
 from mlapi.settings import Settings
 
 
@@ -25,11 +26,14 @@ class Store(Protocol):
     def is_partial(self) -> bool:
         """Whether files of a version may be missing until they are fetched."""
 
-    def refresh(self) -> None:
+    def refresh(self, *, patience_s: float = USUAL_S) -> None:
         """Bring the folder up to date.
 
+        Args:
+            patience_s: How long to wait for another process that is at it.
+
         Raises:
-            OSError: The place cannot be reached.
+            OSError: The place cannot be reached, or another process is at it for so long.
         """
 
     def fetch(self, name: str, number: int, *files: str) -> None:
@@ -46,10 +50,12 @@ class Store(Protocol):
     def place(self, name: str, number: int, staging: Path) -> bool:
         """Let a complete, flushed folder appear under its number; False if that is taken by now."""
 
-    def change_aliases(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
+    def change_aliases(
+        self, name: str, edit: Edit, *, patience_s: float = USUAL_S
+    ) -> tuple[Aliases, Aliases]:
         """As `mlapi.aliases.change_aliases`."""
 
-    def delete(self, name: str, number: int) -> None:
+    def delete(self, name: str, number: int, *, patience_s: float = USUAL_S) -> None:
         """Let a version be gone from one moment to the next, and its number never be used again."""
 
 
@@ -60,7 +66,7 @@ class Folder:
     folder: Path
     is_partial = False
 
-    def refresh(self) -> None:
+    def refresh(self, *, patience_s: float = USUAL_S) -> None:
         pass
 
     def fetch(self, name: str, number: int, *files: str) -> None:
@@ -81,10 +87,12 @@ class Folder:
         disk.flush_folder(self.folder)
         return True
 
-    def change_aliases(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
-        return aliases.change_aliases(self.folder / name, edit)
+    def change_aliases(
+        self, name: str, edit: Edit, *, patience_s: float = USUAL_S
+    ) -> tuple[Aliases, Aliases]:
+        return aliases.change_aliases(self.folder / name, edit, patience_s=patience_s)
 
-    def delete(self, name: str, number: int) -> None:
+    def delete(self, name: str, number: int, *, patience_s: float = USUAL_S) -> None:
         home = self.folder / name
         disk.write(home / f"{number}{DELETED}", b"")  # from here on it is gone, whatever is left of it
         disk.flush_folder(home)

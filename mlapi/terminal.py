@@ -1,5 +1,6 @@
 """What the commands share: where they print, tables, one line for a mistake, and their registry."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from mlapi.settings import Settings
 if TYPE_CHECKING:
     from mlapi.changes import Changes
     from mlapi.registry import Registry
+
+_PATIENCE_S = 600.0
+"""What a person can end with Ctrl-C may wait; a training that has taken hours had better."""
 
 
 class Terminal(Console):
@@ -95,7 +99,22 @@ def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
     from mlapi.audit import who
     from mlapi.changes import open_changes
 
-    return open_changes(settings, who(), eager=eager)
+    tell_of_waiting()
+    return open_changes(settings, who(), eager=eager, patience_s=_PATIENCE_S)
+
+
+def tell_of_waiting() -> None:
+    """From now on the terminal shows which lock this process waits for; a server's log has it anyway."""
+    logging.getLogger("mlapi.locks").addHandler(_WAITING)
+
+
+class _Waiting(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        holder, file = vars(record)["holder"], vars(record)["file"]
+        stderr.print(f"waits for {file}, which somebody else holds (process {holder})")
+
+
+_WAITING = _Waiting(logging.WARNING)
 
 
 def bar(**how: Any) -> Progress:

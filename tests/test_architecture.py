@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: {"errors", "names", "settings", "signature", "reference", "disk", "keys", "release", "remote"},
+    0: {
+        *("errors", "names", "settings", "signature", "reference", "disk", "keys", "locks", "release"),
+        "remote",
+    },
     1: {
         *("acceptance", "algorithms", "aliases", "artifact", "audit", "bucket", "calendar", "cells"),
         *(

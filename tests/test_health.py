@@ -1,8 +1,11 @@
 """Health, the index page, request ids and the one shape of errors."""
 
+import errno
 import html
 import logging
 import re
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -201,3 +204,38 @@ def test_a_log_line_stays_one_line() -> None:
 def test_the_api_hands_errors_to_flask_with_whatever_arguments_it_gets() -> None:
     """Flask 3.2 gives its handlers one more argument."""
     assert Api().error_router(lambda *args: args, "context", "error") == ("context", "error")
+
+
+def test_what_the_server_lacks_for_now_is_told_as_that(
+    shared_app: object, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lack(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files", "/path/of/the/server")
+
+    monkeypatch.setattr("mlapi.resources.models.respond", lack)
+
+    response = client.get("/models")
+
+    body = assert_problem(response, 503, "overloaded")
+    assert body["detail"] == "the server lacks for now what this takes: OSError: Too many open files"
+    assert "Retry-After" in response.headers
+    assert "Traceback" in caplog.text
+
+
+def test_the_page_opens_no_file(shared_app: Flask, client: FlaskClient) -> None:
+    client.get("/models")
+    opened: list[object] = []
+    threads = {threading.get_ident()}
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and threading.get_ident() in threads:
+            opened.append(arguments)
+
+    sys.addaudithook(note)  # which nobody can take away again
+    try:
+        for accept in ("text/html", "application/json"):
+            assert client.get("/", headers={"Accept": accept}).status_code == 200
+    finally:
+        threads.clear()
+
+    assert opened == []

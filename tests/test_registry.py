@@ -14,7 +14,7 @@ import pytest
 from joblib.numpy_pickle import NumpyUnpickler
 from sklearn.linear_model import LinearRegression
 
-from mlapi import inspection
+from mlapi import inspection, loading
 from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.artifact import SIGNATURE, read_manifest
@@ -594,9 +594,9 @@ def test_whoever_asks_first_waits_for_the_look_at_the_disk(
     line(tmp_path, 2)
     real = registry.refresh
 
-    def slow() -> None:
+    def slow(**named: Any) -> None:
         time.sleep(0.2)
-        real()
+        real(**named)
 
     monkeypatch.setattr(registry, "refresh", slow)
     with ThreadPoolExecutor(4) as pool:
@@ -704,3 +704,85 @@ def test_what_is_loaded_outlives_the_damage_of_its_files_and_says_so(tmp_path: P
     (tmp_path / "line" / "1" / MANIFEST).write_bytes(whole)
     wait_until(lambda: not list(registry.snapshot.broken))
     assert slope(registry) == 1
+
+
+def test_an_empty_folder_in_the_place_of_the_models_takes_nothing_away(tmp_path: Path) -> None:
+    """As where a volume is not mounted: neither from a model without aliases, nor from what was asked for."""
+    for version in (1, 2, 3):
+        line(tmp_path / "models", version)
+    (tmp_path / "models" / "line" / FILE).unlink()
+    registry = open_registry(tmp_path / "models")
+    assert (slope(registry), slope(registry, "2")) == (3, 2)
+
+    (tmp_path / "models").rename(tmp_path / "away")
+    (tmp_path / "models").mkdir()
+    wait_until(lambda: "its folder is gone" in str(registry.snapshot.models["line"].problem))
+    assert [slope(registry, ref) for ref in (None, "latest", "3", "2")] == [3, 3, 3, 2]
+    assert registry.snapshot.serving == ["line"]
+
+    (tmp_path / "models").rmdir()
+    (tmp_path / "away").rename(tmp_path / "models")
+    wait_until(lambda: list(registry.snapshot.broken) == [])
+    assert [slope(registry, ref) for ref in (None, "2", "1")] == [3, 2, 1]
+
+
+def test_a_version_whose_folder_was_away_is_whole_again_when_it_is_back(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    (tmp_path / "line" / "1").rename(tmp_path / "away")
+    wait_until(lambda: bool(registry.snapshot.models["line"].versions[1].note))
+    (tmp_path / "away").rename(tmp_path / "line" / "1")
+
+    wait_until(lambda: list(registry.snapshot.broken) == [])
+
+
+def test_damage_that_is_mended_is_none_any_more_though_the_manifest_is_as_it_was(tmp_path: Path) -> None:
+    line(tmp_path, 1)
+    registry = open_registry(tmp_path)
+    assert slope(registry) == 1
+
+    (tmp_path / "line" / "1" / "more").touch()
+    for path in (tmp_path / "line" / "1" / MANIFEST, tmp_path / "line"):
+        os.utime(path)
+    wait_until(lambda: '"more" is there' in str(registry.snapshot.models["line"].versions[1].note))
+    (tmp_path / "line" / "1" / "more").unlink()
+
+    wait_until(lambda: list(registry.snapshot.broken) == [])
+
+
+def test_what_memory_does_not_hold_and_the_disk_does_not_show_is_not_there(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        line(tmp_path / "models", version)
+    registry = open_registry(tmp_path / "models")
+    assert slope(registry) == 1
+
+    (tmp_path / "models").rename(tmp_path / "away")
+    (tmp_path / "models").mkdir()
+    wait_until(lambda: "its folder is gone" in str(registry.snapshot.models["line"].problem))
+
+    with pytest.raises(VersionNotFound, match="versions: 1, 3"):
+        registry.get("line", "2")
+
+
+def test_a_new_version_that_meets_a_fault_is_loaded_once_that_has_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line(tmp_path, 1)
+    line(tmp_path, 2)
+    registry = open_registry(tmp_path)
+    real = loading.read_file
+
+    def refuse(folder: Path, manifest: Manifest, name: str) -> bytes:
+        if name == PREDICTOR:
+            trouble = OSError(errno.EMFILE, "Too many open files")
+            raise BrokenArtifact(f"{name} cannot be read: Too many open files") from trouble
+        return real(folder, manifest, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "read_file", refuse)
+        registry.refresh()
+        assert registry._snapshot.models["line"].latest is None
+
+    wait_until(lambda: registry.snapshot.models["line"].latest == 2)

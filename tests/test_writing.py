@@ -1,8 +1,11 @@
 """The routes that write: aliases and versions over HTTP."""
 
+import errno
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,13 @@ import pytest
 from flask.testing import FlaskClient
 from sklearn.linear_model import LinearRegression
 
-from mlapi import disk
-from mlapi.aliases import Alias, change_aliases, read_aliases
+from mlapi import disk, registry
+from mlapi.aliases import LOCK, Alias, change_aliases, read_aliases
 from mlapi.artifact import SIGNATURE, version_numbers
-from mlapi.errors import Conflict
+from mlapi.errors import BrokenArtifact, Conflict, ModelUnavailable
+from mlapi.locks import locked
 from mlapi.manifest import MODEL
+from mlapi.resources import writing
 from tests.conftest import STATE, AppFactory, changes_in, publish_fitted
 from tests.problems import assert_problem
 
@@ -286,3 +291,83 @@ def test_an_alias_file_with_garbage_is_not_overwritten(client: FlaskClient, fold
     assert_problem(client.put(PRODUCTION, json={"version": 2}), 409, "conflict")
 
     assert (folder / "line" / "aliases.json").read_text() == "garbage"
+
+
+HELD_UP: Mapping[str, Callable[[FlaskClient], Any]] = {
+    "set": lambda client: client.put(PRODUCTION, json={"version": 2}),
+    "remove": lambda client: client.delete(PRODUCTION),
+    "delete": lambda client: client.delete("/models/line/versions/3"),
+}
+
+
+@pytest.mark.parametrize("change", HELD_UP)
+def test_a_change_that_somebody_holds_up_is_told_to_come_again(
+    client: FlaskClient, folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(writing, "LONG_S", 0.05)
+
+    with locked(folder / "line" / LOCK):
+        response = HELD_UP[change](client)
+        problem = assert_problem(response, 503, "not-writable")
+
+    assert "somebody else holds .aliases.lock" in problem["detail"]
+    assert "Retry-After" in response.headers
+    assert HELD_UP[change](client).status_code in (200, 204)
+
+
+def test_a_change_waits_no_longer_for_a_look_that_takes_long(folder: Path) -> None:
+    """A look loads what is new, from a disk that may hang."""
+    changes = replace(changes_in(folder), patience_s=0.05)
+
+    with (
+        changes.registry._alone(patience_s=1),
+        pytest.raises(TimeoutError, match=r"a look at the models takes longer than 0\.05 s"),
+    ):
+        changes.promote("line", 2)
+
+    changes.promote("line", 2)
+    assert read_aliases(folder / "line") == {"production": Alias(2, (1,))}
+
+
+def test_few_changes_wait_long_and_the_others_for_a_moment() -> None:
+    with ExitStack() as stack:
+        waits = [stack.enter_context(writing.writing()) for _ in range(writing.PATIENT + 2)]
+
+    assert waits == [writing.LONG_S] * writing.PATIENT + [writing.MOMENT_S] * 2
+    with writing.writing() as patience_s:
+        assert patience_s == writing.LONG_S
+
+
+NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
+
+
+def without_descriptors(*_: object) -> None:
+    raise BrokenArtifact("model.joblib cannot be read: Too many open files") from NO_DESCRIPTOR
+
+
+def test_a_fault_that_passes_is_no_conflict(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert predicted(client) == 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "check_files", without_descriptors)
+        response = client.put(PRODUCTION, json={"version": 2})
+
+    problem = assert_problem(response, 503, "model-unavailable")
+    assert "version 2 of model 'line' cannot be read now: model.joblib cannot" in problem["detail"]
+    assert "Retry-After" in response.headers
+    assert client.put(PRODUCTION, json={"version": 2}).status_code == 200
+
+
+def test_a_rollback_goes_no_further_for_a_fault_that_passes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = changes_in(folder)
+    for version in (2, 3):
+        changes.promote("line", version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "check_files", without_descriptors)
+        with pytest.raises(ModelUnavailable, match="cannot be read now"):
+            changes.roll_back("line")
+
+    assert changes.roll_back("line") == (3, 2)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from mlapi import disk
 from mlapi.errors import RecipeError
+from mlapi.locks import locked
 
 FOLDER = "training"
 
@@ -48,7 +49,7 @@ def place(state_dir: Path, name: str, leftover: Leftover) -> Iterator[Callable[[
 def _hold(held: ExitStack, path: Path, name: str) -> None:
     """Until `held` is left. The lock is a file beside it, for the checkpoint itself is replaced."""
     try:
-        held.enter_context(disk.locked(path.with_name(f".{name}.lock"), waits=False))
+        held.enter_context(locked(path.with_name(f".{name}.lock"), patience_s=0))
     except BlockingIOError as error:
         raise RecipeError(
             f"another training of {name} is running here: wait until it has come to its end, or end it"

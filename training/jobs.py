@@ -59,7 +59,7 @@ def perform(settings: Settings, message: Message, tell: Tell) -> Message:
 def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
     job = message.head
     folder = Path(job["folder"])
-    with held(folder, waits=False):
+    with held(folder, patience_s=0):
         recipe = make_recipe(job["model"], job["recipe"])
         return train(
             recipe,

@@ -1,6 +1,7 @@
 """The jobs of a pool: which is next, how far it is, and what became of those that a crash left behind."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -63,7 +64,7 @@ class Runner:
         """Of jobs that nobody runs any more: done, if they came to their end; else they wait again."""
         _until_it_works(self._jobs.tidy)
         for job in _until_it_works(self._jobs.running):
-            with suppress(FileNotFoundError), held(self._jobs.folder(job.id)):
+            with suppress(FileNotFoundError), held(self._jobs.folder(job.id), patience_s=math.inf):
                 pass  # its process has ended, too
             self._settle(job, None)
         for _ in range(self._bounds.running):
@@ -145,9 +146,15 @@ class Runner:
 
 def _until_it_works(action: Callable[[], T]) -> T:
     """A disk that is full, or a database that is locked, is waited for."""
+    told = ""
     while True:
         try:
             return action()
+        except OSError as error:
+            why = error.strerror or str(error)
+            if why != told:  # once, for it may take days
+                logger.warning("the jobs wait", extra={"reason": why})
+                told = why
         except Exception:  # a defect as well: else jobs would wait for ever, and no log say why
             logger.exception("the jobs cannot be read or written")
-            time.sleep(AGAIN_S)
+        time.sleep(AGAIN_S)

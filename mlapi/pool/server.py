@@ -5,6 +5,7 @@ until its turn comes the workers of both ask the first.
 """
 
 import logging
+import math
 import socket
 import threading
 from collections import deque
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from mlapi import disk
 from mlapi.errors import FitsBusy
+from mlapi.locks import locked
 from mlapi.pool.child import Child, Outcome, Task, refused
 from mlapi.pool.messages import SOCKET, Message, address, receive, send
 
@@ -137,7 +139,8 @@ class Pool:
             OSError: The folder cannot be written, or this process has too many open files.
         """
         disk.make_folder(self._folder, mode=0o700)
-        with disk.locked(self._folder / LOCK), _listening(self._folder) as door:
+        lock = locked(self._folder / LOCK, patience_s=math.inf)  # until then the other pool works for all
+        with lock, _listening(self._folder) as door:
             self._begin()
             while True:
                 asker, _ = door.accept()

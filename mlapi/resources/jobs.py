@@ -12,8 +12,9 @@ from mlapi.jobs import Job, Jobs, Order
 from mlapi.names import is_model_name
 from mlapi.pool.client import ask
 from mlapi.pool.messages import Message
-from mlapi.resources.models import check_writes, writing
+from mlapi.resources.models import check_writes
 from mlapi.resources.responses import respond
+from mlapi.resources.writing import writing
 from mlapi.settings import Settings
 from mlapi.subscriptions import Subscriptions
 
@@ -39,8 +40,8 @@ class Versions(Resource):  # type: ignore[misc]
         body = read_body(request.environ, settings.max_body_bytes)
         hand_over(request.environ)
         order = self._order(name, body)
-        with writing():
-            job = Jobs(settings.state_dir).submit(
+        with writing("the jobs") as patience_s:
+            job = Jobs(settings.state_dir, patience_s).submit(
                 order, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
             )
         response = _shown(job)
@@ -59,11 +60,12 @@ class AllJobs(Resource):  # type: ignore[misc]
     """`/jobs`: the newest."""
 
     def __init__(self, settings: Settings) -> None:
-        self.jobs = Jobs(settings.state_dir)
+        self.settings = settings
 
     def get(self) -> Response:
-        with writing():
-            return respond({"jobs": [_ENTRY.dump(job) for job in self.jobs.newest(_NEWEST)]})
+        with writing("the jobs") as patience_s:
+            newest = Jobs(self.settings.state_dir, patience_s).newest(_NEWEST)
+        return respond({"jobs": [_ENTRY.dump(job) for job in newest]})
 
 
 class OneJob(Resource):  # type: ignore[misc]
@@ -71,16 +73,15 @@ class OneJob(Resource):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.jobs = Jobs(settings.state_dir)
 
     def get(self, job: str) -> Response:
-        with writing():
-            return _shown(self.jobs.status(job))
+        with writing("the jobs") as patience_s:
+            return _shown(Jobs(self.settings.state_dir, patience_s).status(job))
 
     def delete(self, job: str) -> Response:
         check_writes(self.settings)
-        with writing():
-            found = self.jobs.cancel(job)
+        with writing("the jobs") as patience_s:
+            found = Jobs(self.settings.state_dir, patience_s).cancel(job)
         response = _shown(found)
         response.status_code = 200 if found.is_over else 202
         return response
@@ -90,12 +91,12 @@ class JobEvents(Resource):  # type: ignore[misc]
     """`/jobs/<id>/events`: what `/jobs/<id>` says, again whenever it changes, until the job ends."""
 
     def __init__(self, settings: Settings, subscriptions: Subscriptions) -> None:
-        self.jobs = Jobs(settings.state_dir)
+        self.settings = settings
         self.subscriptions = subscriptions
 
     def get(self, job: str) -> Response:
-        with writing():
-            found = self.jobs.status(job)
+        with writing("the jobs") as patience_s:
+            found = Jobs(self.settings.state_dir, patience_s).status(job)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         return Streaming(self.subscriptions.open(found, str(request.remote_addr)), headers)
 

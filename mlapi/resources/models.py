@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from flask import Response, request
@@ -16,7 +15,6 @@ from mlapi.changes import Changes, changes_of
 from mlapi.errors import (
     BrokenArtifact,
     ModelUnavailable,
-    NotWritable,
     PreconditionFailed,
     ReportNotFound,
     VersionNotFound,
@@ -29,6 +27,7 @@ from mlapi.model import Model
 from mlapi.names import parse_version
 from mlapi.registry import Registry
 from mlapi.resources.responses import respond
+from mlapi.resources.writing import writing
 from mlapi.settings import Settings
 from mlapi.snapshot import ModelRecord, VersionRecord
 
@@ -77,13 +76,14 @@ class Version(Resource):  # type: ignore[misc]
         return respond(_VERSION.dump(_describe(record, version, self.registry.loaded(name, version.number))))
 
     def delete(self, name: str, ref: str) -> Response:
-        changes = _changes(self.registry, self.settings)
+        check_writes(self.settings)
         number = parse_version(ref)
         if number is None:
             known = listed(self.registry.snapshot.record(name).numbers)
             raise VersionNotFound(f"{quoted(ref)} is no version's number; versions: {known}")
-        with writing():
-            changes.delete_version(name, number, _unchanged(self.registry, name))
+        with writing() as patience_s:
+            changes = _changes(self.registry, self.settings, patience_s)
+            changes.delete_version(name, number, _unchanged(changes, name))
         return Response(status=204)
 
 
@@ -115,31 +115,29 @@ class Alias(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def put(self, name: str, alias: str) -> Response:
-        changes = _changes(self.registry, self.settings)
+        check_writes(self.settings)
         formats.encoder(request.headers.get("Accept"))
         formats.check_encoding(request.headers.get("Content-Encoding"))
         body = read_body(request.environ, self.settings.max_body_bytes)
         version = _ALIAS.read(formats.decode(request.headers.get("Content-Type"), body))
-        with writing():
-            changes.promote(name, version, alias, _unchanged(self.registry, name))
+        with writing() as patience_s:
+            changes = _changes(self.registry, self.settings, patience_s)
+            changes.promote(name, version, alias, _unchanged(changes, name))
         record = self.registry.snapshot.record(name)
         return _tagged(respond(_ENTRY.dump(record)), record)
 
     def delete(self, name: str, alias: str) -> Response:
-        changes = _changes(self.registry, self.settings)
-        with writing():
-            changes.remove_alias(name, alias, _unchanged(self.registry, name))
+        check_writes(self.settings)
+        with writing() as patience_s:
+            changes = _changes(self.registry, self.settings, patience_s)
+            changes.remove_alias(name, alias, _unchanged(changes, name))
         return Response(status=204)
 
 
-def _changes(registry: Registry, settings: Settings) -> Changes:
-    """Changes on behalf of the address that the request comes from.
-
-    Raises:
-        WritesNotAllowed: As `check_writes`.
-    """
-    check_writes(settings)
-    return changes_of(registry, settings.state_dir, f"http {request.remote_addr}")
+def _changes(registry: Registry, settings: Settings, patience_s: float) -> Changes:
+    """Changes on behalf of the address that the request comes from."""
+    who = f"http {request.remote_addr}"
+    return changes_of(registry, settings.state_dir, who, patience_s=patience_s)
 
 
 def check_writes(settings: Settings) -> None:
@@ -154,21 +152,12 @@ def check_writes(settings: Settings) -> None:
         raise WritesNotAllowed(f"a page from {quoted(origin)} may not change models here")
 
 
-@contextmanager
-def writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NotWritable(
-            f"the models, or the log of changes, cannot be written: {error.strerror}"
-        ) from error
-
-
-def _unchanged(registry: Registry, name: str) -> Callable[[], None]:
+def _unchanged(changes: Changes, name: str) -> Callable[[], None]:
     """What `If-Match` asks for."""
+    registry = changes.registry
 
     def check() -> None:
-        registry.refresh()
+        changes.refresh()
         # Asked for by name: one that is empty or garbled matches nothing, and must not pass for none.
         asked = "If-Match" in request.headers
         if asked and not request.if_match.contains(_etag(registry.snapshot.record(name))):
