@@ -66,6 +66,13 @@ def taken_numbers(home: Path) -> set[int]:
     return {number for number in numbers if number is not None}
 
 
+def deleted_numbers(home: Path) -> frozenset[int]:
+    """Of the versions that were deleted."""
+    names = (entry.name for entry in home.iterdir() if entry.name.endswith(DELETED))
+    numbers = (parse_version(name.removesuffix(DELETED)) for name in names)
+    return frozenset(number for number in numbers if number is not None)
+
+
 def read_manifest(folder: Path, trust: Trust, *, partial: bool = False) -> Manifest:
     """The manifest of one version, its signature checked, and its name and number against the folder's.
 

@@ -64,11 +64,33 @@ class Changes:
         key = local_key(self.state_dir)
         registry = self.registry
         manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
-        self.audit.record("publish", manifest.name, None, manifest.version)
+        self.audit.record("publish", manifest.name, None, manifest.version, manifest=manifest.digest)
+        self._take_as_right(manifest)
         self._show()
         if self.is_only(manifest):
             self.audit.record("promote", manifest.name, None, manifest.version, alias=PRODUCTION)
         return manifest
+
+    def accept(self, name: str, number: int) -> None:
+        """Take what stands under a number as what should, once it has proved that it serves.
+
+        Raises:
+            ModelNotFound, ModelUnavailable: There is no such model; the version is broken.
+        """
+        self.registry.verify(name, number)
+        manifest, ledger = self.registry.version(name, number).manifest, self.registry.ledger
+        if manifest is None or ledger is None:
+            return
+        self.audit.prepare()
+        before = ledger.accept((name, number), manifest.digest)
+        self.audit.record("accept", name, before, manifest.digest, version=number)
+
+    def _take_as_right(self, manifest: Manifest) -> None:
+        """What was just published, where its number stood for another before: of a folder removed by hand."""
+        ledger, key = self.registry.ledger, (manifest.name, manifest.version)
+        if ledger is not None and ledger.known().get(key) not in (None, manifest.digest):
+            with suppress(OSError):  # then servers say that it is another one, until somebody accepts it
+                ledger.accept(key, manifest.digest)
 
     def refresh(self) -> None:
         """Bring what the registry shows up to date."""

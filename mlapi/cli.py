@@ -18,11 +18,21 @@ from mlapi.job_commands import jobs
 from mlapi.names import PRODUCTION
 from mlapi.release import VERSION
 from mlapi.settings import load_settings, settings_rows
-from mlapi.terminal import Commands, changes_of, registry_of, stderr, stdout, table, tell_of_waiting, write
+from mlapi.terminal import (
+    Commands,
+    changes_in,
+    changes_of,
+    registry_of,
+    stderr,
+    stdout,
+    table,
+    tell_of_waiting,
+    write,
+)
 from mlapi.training_commands import card, register, train
 
 if TYPE_CHECKING:
-    from mlapi.registry import Registry
+    from mlapi.changes import Changes
     from mlapi.snapshot import ModelRecord
 
 # The commands import what they need when they run: scikit-learn costs a second, `--help` should not.
@@ -156,10 +166,17 @@ def list_keys() -> None:
 
 @main.command()
 @click.argument("name", required=False)
-def verify(name: str | None) -> None:
-    """Check and load every version, and answer its golden rows; exit status 1 if one is broken."""
+@click.option("--accept", is_flag=True, help="Take what stands under NAME's numbers now as right.")
+def verify(name: str | None, accept: bool) -> None:
+    """Check and load every version, and answer its golden rows; exit status 1 if one is broken.
+
+    So it is if a version is another one than a server has seen under its number before.
+    """
     settings = load_settings()
+    if accept and name is None:
+        raise click.UsageError("--accept takes the name of a model")
     registry = registry_of(settings, eager=False)
+    changes = changes_in(registry, settings)
     snapshot = registry.snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
@@ -167,7 +184,7 @@ def verify(name: str | None) -> None:
     rows = table("model", "version", "status")
     broken = 0
     for record in records:
-        for number, reason in _verdicts(registry, record):
+        for number, reason in _verdicts(changes, record, accept=accept):
             broken += reason is not None
             rows.add_row(record.name, number, reason or "ok")
     stdout.print(rows)
@@ -175,16 +192,18 @@ def verify(name: str | None) -> None:
         raise click.ClickException(f"{broken} broken")
 
 
-def _verdicts(registry: "Registry", record: "ModelRecord") -> Iterator[tuple[str, str | None]]:
+def _verdicts(changes: "Changes", record: "ModelRecord", *, accept: bool) -> Iterator[tuple[str, str | None]]:
     for trouble in record.troubles:
         yield "-", trouble
     for number in record.numbers:
         try:
-            registry.verify(record.name, number)
+            changes.registry.verify(record.name, number)
+            if accept:
+                changes.accept(record.name, number)
         except MlapiError as error:
             yield str(number), str(error)
         else:
-            yield str(number), None
+            yield str(number), changes.registry.replaced(record.name, number)
 
 
 @main.command()

@@ -10,7 +10,7 @@ import stat
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,6 +119,26 @@ def append(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
+def open_notes(path: Path) -> FileIO:
+    """Open a file that several processes read and add to, such as a lock; it is made where there is none.
+
+    Raises:
+        OSError: It cannot be made, or is a link or no file at all.
+    """
+    # Who may write to the folder may put a link, or a pipe, in the file's place.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = FileIO(os.open(path, flags, 0o666), "r+")
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise _no_plain_file(path) from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _no_plain_file(path)
+    return file
+
+
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:
     """With its parents, where they are missing."""
     folder.mkdir(mode, parents=True, exist_ok=True)
@@ -145,6 +165,10 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _no_plain_file(path: Path) -> OSError:
+    return OSError(errno.EINVAL, f"{path.name} is a link or no plain file: remove it", str(path))
 
 
 def _beside(path: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlapi import aliases
 from mlapi.aliases import Aliases
-from mlapi.artifact import read_manifest, taken_numbers, version_numbers
+from mlapi.artifact import deleted_numbers, read_manifest, taken_numbers, version_numbers
 from mlapi.errors import BrokenArtifact
 from mlapi.snapshot import ModelRecord, Stamp, VersionRecord
 from mlapi.store import Store
@@ -46,7 +46,7 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
         stamp = _settled_stamp(home, old)
         if old is not None and old.stamp == stamp is not None and not failed:
             return old
-        numbers, taken = version_numbers(home), taken_numbers(home)
+        numbers, taken, deleted = version_numbers(home), taken_numbers(home), deleted_numbers(home)
     except (FileNotFoundError, NotADirectoryError):
         return _from_memory(old, loaded)
     known = old.versions if old else {}
@@ -61,7 +61,15 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
     named, problem = _aliases(home, old)
     answered = old.answering_now if old else {}
     versions = dict(sorted(found.items()))
-    return ModelRecord(name, versions, named, aliases_problem=problem, stamp=stamp, answered=answered)
+    return ModelRecord(
+        name,
+        versions,
+        named,
+        aliases_problem=problem,
+        stamp=stamp,
+        answered=answered,
+        deleted=deleted,
+    )
 
 
 def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:

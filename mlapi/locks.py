@@ -8,15 +8,16 @@ waits does so for a limited time, and says so: the holder may be suspended, and 
 
 import errno
 import fcntl
-import io
 import logging
 import os
-import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
+
+from mlapi import disk
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ TELL_S = 1.0
 _LOOKS_S = 0.002, 0.05
 """How long between two looks, at first and at most."""
 
-_open: set[io.FileIO] = set()
+_open: set[FileIO] = set()
 _guard = threading.RLock()
 """Of `_open`; nobody forks between the opening of a file and its being noted."""
 
 
 @contextmanager
-def locked(path: Path, *, patience_s: float = USUAL_S) -> Iterator[io.FileIO]:
+def locked(path: Path, *, patience_s: float = USUAL_S) -> Iterator[FileIO]:
     """The file, for notes to others.
 
     Args:
@@ -53,28 +54,14 @@ def locked(path: Path, *, patience_s: float = USUAL_S) -> Iterator[io.FileIO]:
         _close(file)
 
 
-def _opened(path: Path) -> io.FileIO:
-    # Who may write to the folder may put a link, or a pipe, in the file's place.
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+def _opened(path: Path) -> FileIO:
     with _guard:
-        try:
-            file = io.FileIO(os.open(path, flags, 0o666), "r+")
-        except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-            raise _no_file(path) from error
+        file = disk.open_notes(path)
         _open.add(file)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        _close(file)
-        raise _no_file(path)
     return file
 
 
-def _no_file(path: Path) -> OSError:
-    return OSError(errno.EINVAL, f"{path.name} is a link or no plain file: remove it", str(path))
-
-
-def _wait(file: io.FileIO, path: Path, patience_s: float) -> None:
+def _wait(file: FileIO, path: Path, patience_s: float) -> None:
     began = time.monotonic()
     look_s, longest_s = _LOOKS_S
     is_told = False
@@ -89,7 +76,7 @@ def _wait(file: io.FileIO, path: Path, patience_s: float) -> None:
         look_s = min(2 * look_s, longest_s)
 
 
-def _takes(file: io.FileIO) -> bool:
+def _takes(file: FileIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,7 +89,7 @@ def _held(path: Path, patience_s: float) -> str:
     return f"somebody else holds {path.name}{since}: try again once that has ended"
 
 
-def _holder(file: io.FileIO) -> int | None:
+def _holder(file: FileIO) -> int | None:
     """The id of the process that took the lock, where the system tells."""
     status = os.fstat(file.fileno())
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
@@ -114,7 +101,7 @@ def _holder(file: io.FileIO) -> int | None:
     return None
 
 
-def _close(file: io.FileIO) -> None:
+def _close(file: FileIO) -> None:
     with _guard:
         _open.discard(file)
         if not file.closed:

@@ -4,6 +4,7 @@
 keep reading the older ones, and keep a test that holds a version of each.
 """
 
+import hashlib
 import json
 import platform
 import re
@@ -70,8 +71,8 @@ PROMOTION = "promotion"
 class Manifest(Draft):
     """A version's description of itself; `files` lists every file but the manifest and its signature.
 
-    `tolerance` is how far from its golden rows' answers a version may be (`mlapi.golden`). `signed_by` is no
-    part of the document: the id of the trusted key that signed it.
+    `tolerance` is how far from its golden rows' answers a version may be (`mlapi.golden`). No part of the
+    document are `signed_by`, the id of the trusted key that signed it, and `digest`, the sha256 of its bytes.
     """
 
     format: int = FORMAT
@@ -81,9 +82,10 @@ class Manifest(Draft):
     tolerance: float
     files: Mapping[str, File] = field(default_factory=dict)
     signed_by: str | None = field(default=None)
+    digest: str = field(default="", compare=False)
 
 
-_STORED = tuple(entry.name for entry in fields(Manifest) if entry.name != "signed_by")
+_STORED = tuple(entry.name for entry in fields(Manifest) if entry.name not in ("signed_by", "digest"))
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")  # it names a file in `mlapi.copies`
 
@@ -140,7 +142,8 @@ def from_bytes(content: bytes, signed_by: str | None) -> Manifest:
             f"{MANIFEST} has format {document.get('format')!r:.40}; this mlapi reads {FORMAT}"
         )
     try:
-        manifest = Manifest(**_fields(document), signed_by=signed_by)
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = Manifest(**_fields(document), signed_by=signed_by, digest=digest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BrokenArtifact(f"{MANIFEST} lacks or misstates {str(error)[:80]}") from error
     for name in (MODEL, GOLDEN):

@@ -126,7 +126,7 @@ def _number(store: Store, staging: Path, unnumbered: Manifest, key: SigningKey) 
         disk.flush_folder(staging)
         _name_first(store, name, number)
         if store.place(name, number, staging):
-            return numbered
+            return replace(numbered, digest=hashlib.sha256(content).hexdigest())
 
 
 def _name_first(store: Store, name: str, number: int) -> None:

@@ -24,6 +24,7 @@ from mlapi import copies
 from mlapi.artifact import check_files, read_manifest
 from mlapi.errors import BrokenArtifact, ModelUnavailable, passes, reason
 from mlapi.inspection import look
+from mlapi.ledger import DELETED, Ledger, Seen
 from mlapi.loading import load_model
 from mlapi.locks import USUAL_S
 from mlapi.manifest import MODEL, NETWORK, PREDICTOR, Manifest
@@ -59,12 +60,21 @@ class Registry:
     `snapshot` a thread runs, and then it may not.
     """
 
-    def __init__(
-        self, store: Store, trust: Trust, *, poll_s: float, on_demand_bytes: int, eager: bool = True
+    def __init__(  # noqa: PLR0913 - what it follows, whom it believes, and how much it may do
+        self,
+        store: Store,
+        trust: Trust,
+        *,
+        poll_s: float,
+        on_demand_bytes: int,
+        eager: bool = True,
+        ledger: Ledger | None = None,
     ) -> None:
-        """With `eager` off nothing is loaded before it is asked for: for a look from the command line."""
+        """With `eager` off nothing is loaded before it is asked for, and nothing noted in the ledger: for a
+        look from the command line."""
         self.store = store
         self.trust = trust
+        self.ledger = ledger
         self._poll_s = poll_s
         self._eager = eager
         self._snapshot = Snapshot()
@@ -161,6 +171,7 @@ class Registry:
             problem = self._refresh_store(patience_s)
             try:
                 new = replace(self._next(old), problem=problem)
+                new = replace(new, models=self._compared(new.models))
             except OSError as error:
                 # An unmounted or unreadable folder takes nothing away that is already loaded.
                 new = replace(old, problem=f"the models folder cannot be read: {error.strerror}")
@@ -185,8 +196,32 @@ class Registry:
             for name, before, after in checked:
                 if name in models and models[name].versions.get(before.number) is before:
                     models[name] = models[name].with_version(after)
-            new = self._snapshot = replace(old, models=models)
+            new = self._snapshot = replace(old, models=self._compared(models))
         _log_changes(old, new)
+
+    def _compared(self, models: Mapping[str, ModelRecord]) -> Mapping[str, ModelRecord]:
+        """With what the ledger says of each version; what it does not know yet is noted there."""
+        if self.ledger is None:
+            return models
+        known, new = self.ledger.known(), dict[Key, str]()
+        compared = dict(models)
+        for name, record in models.items():
+            new |= {(name, number): DELETED for number in record.deleted}
+            for number, version in record.versions.items():
+                if version.manifest:
+                    new[name, number] = version.manifest.digest
+                replaced = _replaced(name, version, known)
+                if replaced != version.replaced:
+                    compared[name] = compared[name].with_version(replace(version, replaced=replaced))
+        if self._eager:
+            self.ledger.note(new)
+        return compared
+
+    def replaced(self, name: str, number: int) -> str | None:
+        """That another version stood under this number before, in words; None if none is known to."""
+        if self.ledger is None:
+            return None
+        return _replaced(name, self.version(name, number), self.ledger.known())
 
     def _check_some(self, seconds: float) -> Iterator[tuple[str, VersionRecord, VersionRecord]]:
         deadline = time.monotonic() + seconds
@@ -201,10 +236,9 @@ class Registry:
         return self._snapshot.record(name).resolve(ref) == number
 
     def _unchecked(self, snapshot: Snapshot) -> Iterator[tuple[str, VersionRecord]]:
-        in_memory = {*snapshot.loaded, *self._on_demand.keys()}  # compared when they were loaded
         for name, record in snapshot.models.items():
             for number, version in record.versions.items():
-                if not version.is_checked and not version.reason and (name, number) not in in_memory:
+                if not version.is_checked and not version.reason and (name, number) not in snapshot.loaded:
                     yield name, version
 
     def _checked(self, name: str, version: VersionRecord) -> VersionRecord:
@@ -296,11 +330,11 @@ class Registry:
         Raises:
             BrokenArtifact: It cannot be loaded.
         """
+        in_memory = [model for model in (old, self._on_demand.get((name, version.number))) if model]
+        if in_memory and (version.note or version.reason):  # its files are gone, or damaged
+            return in_memory[0]
         if version.reason:
             raise BrokenArtifact(version.reason)
-        in_memory = [model for model in (old, self._on_demand.get((name, version.number))) if model]
-        if version.note and in_memory:  # its files are gone, or damaged
-            return in_memory[0]
         manifest = self._manifest(name, version)
         for model in in_memory:
             if model.manifest == manifest:
@@ -318,7 +352,7 @@ class Registry:
             detail = f"version {version.number} of model {name!r} is being loaded for {_LOAD_S:g} s and more"
             raise ModelUnavailable(detail, passes=True)
         try:
-            if version.reason or key in self._failed:
+            if key in self._failed or (version.reason and not self._on_demand.get(key)):
                 raise _unavailable(name, version, self._failed.get(key))
             model = self._load_version(name, version, None)
             self._on_demand.put(key, model)
@@ -378,7 +412,22 @@ def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
         poll_s=settings.models_poll_s,
         on_demand_bytes=settings.on_demand_bytes,
         eager=eager,
+        ledger=Ledger(settings.state_dir, _place(settings)),
     )
+
+
+def _place(settings: Settings) -> str:
+    models_dir = settings.models_dir
+    return str(models_dir.resolve() if isinstance(models_dir, Path) else models_dir)
+
+
+def _replaced(name: str, version: VersionRecord, known: Seen) -> str | None:
+    before = known.get((name, version.number))
+    if version.manifest is None or before in (None, version.manifest.digest):
+        return None
+    was = "was deleted before" if before == DELETED else f"was another version before ({before:.12})"
+    now = f"{version.manifest.digest:.12} of {version.manifest.created_at} stands there now, and serves"
+    return f"it {was}; {now}; if that is right: mlapi verify {name} --accept"
 
 
 def _unavailable(

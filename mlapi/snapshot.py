@@ -34,6 +34,8 @@ class VersionRecord:
     """Whether the digest of every file was compared. What is loaded was, as far as it was read."""
     note: str | None = None
     """What is wrong with its files, though it serves."""
+    replaced: str | None = None
+    """That another version stood under its number before; it serves."""
 
     @property
     def is_read(self) -> bool:
@@ -73,6 +75,7 @@ class ModelRecord:
     stamp: Stamp | None = None
     answered: Mapping[str, int] = field(default_factory=dict)
     """Which version answered for an alias when the model was last looked at."""
+    deleted: frozenset[int] = frozenset()
 
     def with_version(self, version: VersionRecord) -> "ModelRecord":
         """The same model with another record of one version; if that may change, so may the model."""
@@ -194,8 +197,9 @@ class Snapshot:
         for name, record in self.models.items():
             yield from ((name, None, trouble) for trouble in record.troubles)
             for version in record.versions.values():
-                if version.reason or version.note:
-                    yield name, version.number, version.reason or version.note or ""
+                for why in (version.reason or version.note, version.replaced):
+                    if why:
+                        yield name, version.number, why
 
     def _serves(self, record: ModelRecord) -> bool:
         try:

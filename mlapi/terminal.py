@@ -103,6 +103,14 @@ def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
     return open_changes(settings, who(), eager=eager, patience_s=_PATIENCE_S)
 
 
+def changes_in(registry: "Registry", settings: Settings) -> "Changes":
+    """By whoever runs this, who need not have a key."""
+    from mlapi.audit import who
+    from mlapi.changes import changes_of
+
+    return changes_of(registry, settings.state_dir, who(), patience_s=_PATIENCE_S)
+
+
 def tell_of_waiting() -> None:
     """From now on the terminal shows which lock this process waits for; a server's log has it anyway."""
     logging.getLogger("mlapi.locks").addHandler(_WAITING)

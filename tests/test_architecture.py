@@ -29,6 +29,7 @@ FLOORS = {
             "inspection",
             "inventory",
             "jobs",
+            "ledger",
             "loading",
         ),
         *(
@@ -215,7 +216,7 @@ def test_only_one_room_pickles_and_unpickles_and_one_only_looks(path: Path) -> N
 def test_few_rooms_write_and_all_through_one(path: Path) -> None:
     readers = {"artifact.py"}
     writers = {"aliases.py", "audit.py", "copies.py", "keys.py", "mirror.py", "publication.py", "store.py"}
-    writers |= {"checkpoint.py", "checkpoints.py"}
+    writers |= {"checkpoint.py", "checkpoints.py", "ledger.py", "locks.py"}
     if path in {ROOT / "mlapi" / "jobs.py", ROOT / "mlapi" / "pool" / "server.py"}:
         writers.add(path.name)
     attributes = [node for node in nodes(path) if isinstance(node, ast.Attribute)]

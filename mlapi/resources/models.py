@@ -199,8 +199,7 @@ def _describe(record: ModelRecord, version: VersionRecord, model: Model | None) 
 
 
 def _notes(version: VersionRecord, model: Model | None) -> Iterator[str]:
-    if version.note:
-        yield version.note
+    yield from filter(None, (version.note, version.replaced))
     if model is not None:
         yield from model.notes
     elif version.manifest and (other := ", ".join(differences(version.manifest))):
