@@ -16,7 +16,8 @@ from rich.console import Console
 from sklearn import datasets
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 
-from mlapi import cli
+from mlapi import cli, locks, terminal
+from mlapi.aliases import LOCK
 from tests.conftest import STATE
 from tests.pictures import digits, drawn, file_of, fitted_digits, publish_pictures
 
@@ -439,3 +440,20 @@ def test_the_recipes_of_the_checkout_are_valid_toml_for_the_manifest(trained: Pa
     manifest = json.loads((trained / "svm" / "1" / "manifest.json").read_text())
 
     assert manifest["parameters"]["kernel"] == "rbf"
+
+
+def test_a_command_says_which_lock_it_waits_for_and_ends(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(locks, "TELL_S", 0.0)
+    models_dir = shutil.copytree(trained, tmp_path / "copies")
+    environ = {**serving(models_dir), "MLAPI_MODELS_DIR": str(models_dir)}
+
+    with locks.locked(models_dir / "svm" / LOCK):
+        done = run("promote", "svm", "1", "--alias", "canary", status=1, **environ)
+
+    waits, ends = done.stderr.splitlines()
+    assert waits.startswith(f"waits for {models_dir}/svm/{LOCK}, which somebody else holds (process ")
+    assert ends.endswith(f"somebody else holds {LOCK} for 0.2 s and more: try again once that has ended")
+    run("promote", "svm", "1", "--alias", "canary", **environ)

@@ -1,8 +1,11 @@
 """Jobs on disk: submitted once, claimed one after the other, and never lost."""
 
 import os
+import shutil
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,10 @@ from typing import Any
 import pytest
 
 from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs
-from mlapi.jobs import KEPT_S, Job, Jobs, Order
+from mlapi.jobs import FILE, KEPT_S, Job, Jobs, Order
+from mlapi.pool import jobs as pool_jobs
+from tests.conftest import STATE, AppFactory
+from tests.problems import assert_problem
 
 ORDER = Order("churn", {"target": "y"}, "data.csv", b"a,y\n1,2\n", "10.0.0.1")
 
@@ -180,3 +186,137 @@ def test_a_database_that_is_none_is_said_as_a_failing_disk(jobs: Jobs) -> None:
 
     with pytest.raises(OSError, match="the jobs cannot be read or written"):
         jobs.status(job.id)
+
+
+# The form of the database
+
+FORM_0 = """
+create table jobs (
+    number integer primary key,
+    id text not null unique,
+    state text not null,
+    model text not null,
+    recipe text not null,
+    source text not null,
+    caller text not null,
+    key text unique,
+    digest text not null,
+    created real not null,
+    started real,
+    ended real,
+    progress real not null default 0,
+    message text not null default 'waits for its turn',
+    attempts integer not null default 0,
+    cancelled integer not null default 0,
+    version integer,
+    problem text
+);
+insert into jobs (id, state, model, recipe, source, caller, key, digest, created)
+values ('early', 'queued', 'churn', '{"target": "y"}', 'data.csv', '10.0.0.1', 'k', 'd', 1.0);
+"""
+"""As it was before forms were counted, and with a job that waits."""
+
+
+def change(state_dir: Path, script: str) -> None:
+    state_dir.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(state_dir / FILE)) as database:
+        database.executescript(script)
+
+
+def form(state_dir: Path) -> int:
+    with closing(sqlite3.connect(state_dir / FILE)) as database:
+        return int(database.execute("pragma user_version").fetchone()[0])
+
+
+def test_a_database_of_before_forms_were_counted_keeps_its_jobs(tmp_path: Path) -> None:
+    change(tmp_path, FORM_0)
+    jobs = Jobs(tmp_path)
+
+    claimed = jobs.claim()
+
+    assert claimed is not None
+    assert (claimed.id, claimed.state, claimed.recipe) == ("early", "running", {"target": "y"})
+    assert form(tmp_path) == 1
+    assert submit(jobs).state == "queued"
+
+
+def test_processes_that_come_at_once_bring_it_up_once(tmp_path: Path) -> None:
+    change(tmp_path, FORM_0)
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(len(Jobs(tmp_path).newest(9)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    assert found == [1] * 8
+
+
+OTHER_FORMS = {
+    "newer": ("pragma user_version = 2", "it has form 2, of a newer mlapi, and this one reads 1"),
+    "another column": (
+        "alter table jobs rename column progress to share",
+        "its table of jobs lacks progress",
+    ),
+    "another table": ("drop table jobs", "its table of jobs lacks attempts, caller"),
+    "a garbled job": ("update jobs set recipe = 'no json'", "the job .* in it is garbled"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMS)
+def test_a_database_of_another_form_is_said_with_the_way_out(tmp_path: Path, kind: str) -> None:
+    script, why = OTHER_FORMS[kind]
+    job = submit(Jobs(tmp_path))
+    change(tmp_path, script)
+
+    for action in (lambda jobs: jobs.newest(9), lambda jobs: jobs.status(job.id)):
+        with pytest.raises(OSError, match=f"jobs.sqlite cannot be used: {why}.*; start the mlapi that"):
+            action(Jobs(tmp_path))
+
+
+def test_a_strangers_database_of_no_form_is_not_taken_for_ours(tmp_path: Path) -> None:
+    change(tmp_path, "create table jobs (id text)")
+
+    assert "its table of jobs lacks" in str(Jobs(tmp_path).problem())
+
+    assert form(tmp_path) == 0
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMS)
+def test_a_server_serves_without_its_jobs_and_says_why(
+    trained: Path, tmp_path: Path, make_app: AppFactory, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    shutil.copytree(STATE / "keys", tmp_path / "keys")
+    job = submit(Jobs(tmp_path))
+    change(tmp_path, OTHER_FORMS[kind][0])
+
+    client = make_app(trained, state_dir=tmp_path, allow_writes=True).test_client()
+
+    if kind != "a garbled job":
+        (record,) = [record for record in caplog.records if record.getMessage() == "jobs not usable"]
+        assert "jobs.sqlite cannot be used" in vars(record)["reason"]
+    paths = ["/jobs", f"/jobs/{job.id}", f"/jobs/{job.id}/events"]
+    for response in (*map(client.get, paths), client.delete(f"/jobs/{job.id}")):
+        problem = assert_problem(response, 503, "not-writable")
+        assert "the jobs cannot be read or written now: jobs.sqlite cannot be used" in problem["detail"]
+    assert client.get("/health/ready").status_code == 200
+
+
+def test_a_state_folder_without_jobs_gets_no_database_by_being_looked_at(tmp_path: Path) -> None:
+    assert Jobs(tmp_path).problem() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pool_says_once_why_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pool_jobs, "AGAIN_S", 0.0)
+    answers = [OSError(5, "the database is of another form")] * 3
+
+    def look() -> str:
+        if answers:
+            raise answers.pop()
+        return "found"
+
+    assert pool_jobs._until_it_works(look) == "found"
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [("the jobs wait", None)]
