@@ -7,7 +7,6 @@ from mlapi.application import Application
 from mlapi.jobs import Jobs
 from mlapi.registry import open_registry
 from mlapi.resources import add_routes
-from mlapi.resources.index import PAGE
 from mlapi.settings import Settings
 from mlapi.trust import make_key
 
@@ -28,5 +27,6 @@ def create_app(settings: Settings) -> Application:
     telemetry.install(app)
     problems.install(app, settings.max_body_bytes)
     add_routes(problems.Api(app), registry, settings)
-    app.jinja_env.get_template(PAGE)  # kept: a request may find no file that it can open
+    for page in app.jinja_env.list_templates():
+        app.jinja_env.get_template(page)  # which keeps it: a request may find no file that it can open
     return app

@@ -5,7 +5,7 @@
      +- InvalidInput, UnknownOutput, Unanswerable, Unfittable
      +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
      +- ModelNotFound, VersionNotFound, ReportNotFound, JobNotFound
-      +- ModelUnavailable, NotReady, NotWritable, Overloaded, FitsBusy, NoPool
+      +- ModelUnavailable, NotReady, NotWritable, FitsBusy, Overloaded, NoPool
       +- TooManyJobs, TooManyStreams
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
@@ -227,14 +227,14 @@ class NotReady(ModelUnavailable):
     title = "No model serves"
 
 
-class Overloaded(ModelUnavailable):
-    slug = "overloaded"
-    title = "The server is too busy"
-
-
 class FitsBusy(ModelUnavailable):
     slug = "fits-busy"
     title = "Too many fits at once"
+
+
+class Overloaded(ModelUnavailable):
+    slug = "overloaded"
+    title = "Too much at once"
 
 
 class NoPool(ModelUnavailable):

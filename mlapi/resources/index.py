@@ -22,7 +22,6 @@ LINKS = {
     "live": "/health/live",
     "ready": "/health/ready",
 }
-PAGE = "index.html"
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -43,7 +42,7 @@ class Index(Resource):  # type: ignore[misc]
     def _page(self) -> Response:
         snapshot = self.registry.snapshot
         page = render_template(
-            PAGE,
+            "index.html",
             prefix=request.root_path,
             version=VERSION,
             models=snapshot.models.values(),
