@@ -52,7 +52,11 @@ def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
     known = old.versions if old else {}
     found = {number: _version(home / str(number), known.get(number)) for number in numbers}
     found |= {number: _still_good(store, trust, home, found[number]) for number in loaded if number in found}
-    found |= {number: replace(found[number], reason=failed[number]) for number in failed if number in found}
+    found |= {
+        number: replace(found[number], reason=failed[number], may_pass=False)
+        for number in failed
+        if number in found
+    }
     found |= {number: _kept(known[number], found.get(number)) for number in _unsaid(loaded, taken, found)}
     if not found:
         return None
@@ -98,10 +102,12 @@ def _unsaid(loaded: Collection[int], taken: Collection[int], found: Mapping[int,
 def _kept(known: VersionRecord, found: VersionRecord | None) -> VersionRecord:
     """A version that is in memory; looked at again once its folder is another one than it is now."""
     if found is None:
-        return replace(known, reason=None, note=f"its folder is gone; {_FROM_MEMORY}", stamp={})
+        return replace(
+            known, reason=None, may_pass=False, note=f"its folder is gone; {_FROM_MEMORY}", stamp={}
+        )
     state = "cannot be read now" if found.may_pass else "are damaged"
     note = f"its files {state} ({found.reason}); {_FROM_MEMORY}"
-    return replace(known, reason=None, note=note, stamp=found.stamp)
+    return replace(known, reason=None, may_pass=False, note=note, stamp=found.stamp)
 
 
 def _from_memory(old: ModelRecord | None, loaded: Collection[int]) -> ModelRecord | None:

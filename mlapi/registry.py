@@ -254,7 +254,7 @@ class Registry:
         if version.is_read and (version.manifest or not version.may_pass):
             return version
         try:
-            return replace(version, manifest=self._manifest(name, version), reason=None)
+            return replace(version, manifest=self._manifest(name, version), reason=None, may_pass=False)
         except BrokenArtifact as error:
             return version.broken_by(error)
 

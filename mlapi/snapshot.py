@@ -9,7 +9,15 @@ from functools import cached_property
 from typing import TypeAlias
 
 from mlapi.aliases import Alias
-from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, listed
+from mlapi.errors import (
+    BrokenArtifact,
+    ModelNotFound,
+    ModelUnavailable,
+    NotReady,
+    VersionNotFound,
+    listed,
+    passes,
+)
 from mlapi.manifest import MANIFEST, Manifest
 from mlapi.model import Model
 from mlapi.names import LATEST, PRODUCTION, parse_version
@@ -34,6 +42,8 @@ class VersionRecord:
     """Whether the digest of every file was compared. What is loaded was, as far as it was read."""
     note: str | None = None
     """What is wrong with its files, though it serves."""
+    may_pass: bool = False
+    """Whether it is broken for want of something that the server may have again in a moment."""
     replaced: str | None = None
     """That another version stood under its number before; it serves."""
 
@@ -41,14 +51,10 @@ class VersionRecord:
     def is_read(self) -> bool:
         return bool(self.manifest or self.reason)
 
-    @property
-    def may_pass(self) -> bool:
-        """Whether it is broken for a reason that may be over at the next look."""
-        return self.reason is not None and self.stamp is None
-
     def broken_by(self, error: BrokenArtifact) -> "VersionRecord":
         """The same version, broken; to be looked at again if that may pass."""
-        return replace(self, reason=str(error), stamp=None if error.may_pass else self.stamp)
+        stamp = None if error.may_pass else self.stamp
+        return replace(self, reason=str(error), stamp=stamp, may_pass=passes(error))
 
     def still_holds(self, stamp: Stamp) -> bool:
         """Whether a look at the files would find the same.
