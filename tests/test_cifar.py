@@ -160,6 +160,15 @@ DEEP = b")" + 200_000 * b"\x85"
         ("data_batch_1", b"\x80\x02}" + DEEP + b"K\x01s."),
         ("data_batch_1", b"\x80\x02" + DEEP + b")R."),
     ],
+    ids=[
+        "classes in themselves",
+        "classes without end",
+        "a deep class",
+        "pixels in themselves",
+        "labels without end",
+        "a deep name",
+        "a deep call",
+    ],
 )
 def test_what_holds_itself_or_is_nested_deeply_is_refused_at_once(name: str, content: bytes) -> None:
     with pytest.raises(DatasetError, match="is not as CIFAR's authors have written it"):

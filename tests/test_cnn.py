@@ -188,7 +188,11 @@ def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         small().fit(X ^ 1, Y, checkpoint=path)
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing", pickle.dumps({"identity": {}}), pickle.dumps(Broken())])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nothing", pickle.dumps({"identity": {}}), pickle.dumps(Broken())],
+    ids=["empty", "words", "another pickle", "a pickle that fails"],
+)
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "cnn.ckpt"
     path.write_bytes(content)

@@ -52,7 +52,7 @@ PEOPLE = {"name": ["Ann", "Bob"], "age": [31, 27.5], "city": ["Oslo", None]}
     [
         TABLE,
         "\ufeff" + TABLE,
-        TABLE.encode("utf-16"),
+        pytest.param(TABLE.encode("utf-16"), id="UTF-16"),
         TABLE.replace("\n", "\r\n"),
         TABLE.replace("\n", "\r"),
         TABLE.replace(",", ";"),
@@ -66,9 +66,9 @@ PEOPLE = {"name": ["Ann", "Bob"], "age": [31, 27.5], "city": ["Oslo", None]}
         "name,age,city,,\nAnn,31,Oslo,,\nBob,27.5,,,\n",
         TABLE.replace(",", ";").replace(".", ","),
         '"name","age","city"\n"Ann","31","Oslo"\n"Bob","27.5",""\n',
-        gzip.compress(TABLE.encode()),
-        bz2.compress(TABLE.encode()),
-        lzma.compress(TABLE.encode()),
+        pytest.param(gzip.compress(TABLE.encode()), id="gzip"),
+        pytest.param(bz2.compress(TABLE.encode()), id="bzip2"),
+        pytest.param(lzma.compress(TABLE.encode()), id="xz"),
     ],
 )
 def test_a_table_is_the_same_however_it_is_written(file: Path, content: bytes | str) -> None:
@@ -210,9 +210,9 @@ def test_numbers_in_one_part_of_a_column_and_words_in_another_are_all_words(file
         ("<!DOCTYPE html>\n<html><body>a,b</body>", "a web page"),
         ('[{"a": 1}]', "JSON"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel"),
-        (gzip.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete"),
-        (bz2.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete"),
-        (lzma.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete"),
+        pytest.param(gzip.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete", id="gzip"),
+        pytest.param(bz2.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete", id="bzip2"),
+        pytest.param(lzma.compress(TABLE.encode() * 99)[:-20], "damaged or incomplete", id="xz"),
         (b"PK\x03\x04nothing", "cannot be unpacked"),
     ],
 )
