@@ -16,8 +16,8 @@ from mlapi.settings import Settings
 TUTORIALS = {"/linear_regression": "linear_regression", "/support_vector_machine": "svm"}
 """Paths that tutorials use."""
 
-_START_S = 10.0
-"""The first who asks also waits for the process that the others are forked from."""
+_START_S = 60.0
+"""The first who asks also waits for the process that the others are forked from: 2 s, on an idle machine."""
 
 
 class Fit(Resource):  # type: ignore[misc]
