@@ -10,6 +10,7 @@ from pathlib import Path
 import distributed
 
 from tests.server import ROOT, free_port
+from tests.waiting import HANG_S
 
 
 @contextmanager
@@ -41,6 +42,6 @@ def cluster(folder: Path) -> Iterator[str]:
         stack.enter_context(process(folder, *scheduler, "--dashboard-address", "127.0.0.1:0"))
         for _ in range(2):
             stack.enter_context(process(folder, *worker))
-        with distributed.Client(address, timeout=20, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=20)
+        with distributed.Client(address, timeout=HANG_S, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=HANG_S)
         yield f"dask://{address}"

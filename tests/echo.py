@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
-from mlapi import connections, loop
+from mlapi import connections, doors, loop
 
-connections.HEAD_S = 0.6
-connections.PATIENCE_S = 1.5
+PATIENT = "PATIENT" in os.environ
+"""Whether a slow client is waited for for ever, and a worker with fewer connections long enough to come."""
+
+connections.HEAD_S = 1e6 if PATIENT else 0.6
+connections.PATIENCE_S = 1e6 if PATIENT else 1.5
+doors.YIELD_S = 0.5 if PATIENT else doors.YIELD_S
 loop.LINGER_S = 1.0
 loop.STOP_KEEPALIVE_LINGER = 0.3
 if "WITHOUT_EPOLL" in os.environ:
@@ -46,6 +50,13 @@ def _tell(environ: dict[str, Any], start_response: Callable[..., Any], argument:
 def _sleep(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
     time.sleep(float(argument))
     return _send(start_response, {"pid": os.getpid(), "slept": argument})
+
+
+def _wait(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    """Until there is a file of the query's name."""
+    while not os.path.exists(environ["QUERY_STRING"]):
+        time.sleep(0.01)
+    return _send(start_response, {"pid": os.getpid()})
 
 
 def _ignore(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
@@ -97,6 +108,7 @@ def _break(environ: dict[str, Any], start_response: Callable[..., Any], argument
 
 ANSWERS: dict[str, Callable[..., Iterable[bytes]]] = {
     "sleep": _sleep,
+    "wait": _wait,
     "ignore": _ignore,
     "large": _large,
     "stream": _stream,

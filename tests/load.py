@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from tests.server import Server, ask
+from tests.waiting import HANG_S, until
 
 CLIENTS = 6
 RATE = 200
@@ -18,8 +19,6 @@ RATE = 200
 
 FEWEST = 30
 """Requests before anything happens, and after it."""
-
-MOST_S = 60
 
 BODY = b'{"X": [[1.0]]}'
 
@@ -56,7 +55,7 @@ class Load:
             self.wait_for(FEWEST)
         self._over.set()
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(HANG_S)
 
     @property
     def failed(self) -> int:
@@ -65,23 +64,17 @@ class Load:
     def wait_for(self, more: int) -> None:
         """Until so many more requests were answered."""
         enough = sum(self.statuses.values()) + more
-        deadline = time.monotonic() + 20
-        while sum(self.statuses.values()) < enough:
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.01)
+        until(lambda: sum(self.statuses.values()) >= enough, lambda: "the server does not answer")
 
     def wait_for_version(self, version: int) -> None:
         """Until nothing but this version answers."""
-        deadline = time.monotonic() + 20
-        while self.versions[-30:] != [version] * 30:
-            assert time.monotonic() < deadline, self.versions[-30:]
-            time.sleep(0.01)
+        until(lambda: self.versions[-30:] == [version] * 30, lambda: self.versions[-30:])
 
     def _ask_on(self, number: int) -> None:
         connection = self._connect()
         begin = time.monotonic()
         due = begin + number / RATE
-        while not self._over.is_set() and due < begin + MOST_S:
+        while not self._over.is_set() and due < begin + HANG_S:
             time.sleep(max(0.0, due - time.monotonic()))
             connection = self._ask(connection)
             due = max(due + CLIENTS / RATE, time.monotonic() - 1)
@@ -115,4 +108,4 @@ class Load:
                     self.wrong.append(answer)
 
     def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=HANG_S)

@@ -1,33 +1,21 @@
-"""A pool in a thread of the tests' own process, jobs that one has begun with, and waiting."""
+"""A pool in a thread of the tests' own process, and jobs that one has begun with."""
 
 import json
 import os
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mlapi import orders
 from mlapi.jobs import Job, Jobs, Order
 from mlapi.pool.messages import Gone, Message, connect
 from mlapi.pool.server import Pool
 from mlapi.settings import Settings
-
-T = TypeVar("T")
+from tests.waiting import until
 
 os.environ["OMP_NUM_THREADS"] = (
     "1"  # of the pools' children, as gunicorn's configuration has it for the server's
 )
-
-
-def until(found: Callable[[], T], seconds: float = 30) -> T:
-    """What it gives, once that is true."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return value
 
 
 def serve(folder: Path, pool: Pool) -> None:

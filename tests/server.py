@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import STATE
+from tests.waiting import HANG_S, until
 
 ROOT = Path(__file__).parent.parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
@@ -47,17 +47,18 @@ class Server:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection that is kept alive until the server is stopped."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_S)
         self._connections.append(connection)
         return connection
 
     def wait_for_workers(self, *, other_than: Collection[int] = ()) -> list[int]:
         """The two workers, once both are there and none of the given ones."""
-        deadline = time.monotonic() + 20
-        while len(self.workers) != 2 or set(self.workers) & set(other_than):
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
-        return self.workers
+
+        def both() -> list[int]:
+            workers = self.workers
+            return workers if len(workers) == 2 and not set(workers) & set(other_than) else []
+
+        return until(both, lambda: self.log)
 
     def disconnect(self) -> None:
         while self._connections:
@@ -73,7 +74,7 @@ class Server:
         return self._ask_once("POST", path, json.dumps(body).encode())
 
     def _ask_once(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_S)) as connection:
             return ask(connection, method, path, body)
 
 
@@ -133,7 +134,8 @@ def running(
         )
     server = Server(process, port, log)
     try:
-        _wait_until_live(server, environ.get("SCRIPT_NAME", "").rstrip("/") + "/health/live")
+        path = environ.get("SCRIPT_NAME", "").rstrip("/") + "/health/live"
+        until(lambda: _is_live(server, path), lambda: server.log)
         if command is None:
             server.wait_for_workers()
         yield server
@@ -142,19 +144,16 @@ def running(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(timeout=40)
+                process.wait(HANG_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(timeout=10)
+                process.wait(HANG_S)
 
 
-def _wait_until_live(server: Server, path: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            assert server.get(path)[0] == 200
-            return
-        except OSError:
-            assert server.process.poll() is None, server.log
-            assert time.monotonic() < deadline, server.log
-            time.sleep(0.05)
+def _is_live(server: Server, path: str) -> bool:
+    """Of one that has not ended."""
+    try:
+        return server.get(path)[0] == 200
+    except OSError:
+        assert server.process.poll() is None, server.log
+        return False

@@ -6,6 +6,7 @@ import pytest
 
 from mlapi.aliases import FILE, REMEMBERED, Alias, change_aliases, pointing, read_aliases
 from mlapi.errors import BrokenArtifact
+from tests.waiting import HANG_S
 
 
 def point(home: Path, alias: str, version: int) -> None:
@@ -73,7 +74,7 @@ def test_changes_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(HANG_S)
 
     assert read_aliases(tmp_path) == {f"a{i}": Alias(i + 1) for i in range(20)}
 

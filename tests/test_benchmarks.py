@@ -26,8 +26,8 @@ from benchmarks.servers import FLOOR, OURS, SERVERS, TUTORIAL, started
 from benchmarks.tables import drawn, penguins
 from benchmarks.work import RECORD, ROW, SVM_ROW, THOUSAND, WORKS, Question, questions, write_requests
 from tests.conftest import ROOT
-from tests.pools import until
 from tests.server import is_running
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts in /proc: Linux only")
 
@@ -109,7 +109,7 @@ def test_the_processes_of_a_server_are_counted_and_ended(models: Models) -> None
     assert sum(spent.values()) > 0.05
     assert memory > 10
     assert process.has_ended
-    until(lambda: not any(map(is_running, spent)), 5)
+    until(lambda: not any(map(is_running, spent)))
 
 
 def test_a_server_that_does_not_start_is_shown_with_its_log(models: Models, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from mlapi.settings import OURS, Settings
 from mlapi.trust import trust_of
 from tests.conftest import ROOT
 from tests.learnt_pictures import cifar_files, seen
-from tests.pools import until
 from tests.server import running
+from tests.waiting import HANG_S, until
 
 BOX = ROOT / "models" / "cifar10" / "1"
 SAMPLES = sorted((ROOT / "samples").glob("*.png"))
@@ -42,7 +42,7 @@ def test_a_server_of_it_ends_when_it_is_told_to(settings: Settings, tmp_path: Pa
         assert server.get("/health/ready")[0] == 200
         server.signal(signal.SIGTERM)
 
-        assert server.process.wait(timeout=15) == 0
+        assert server.process.wait(HANG_S) == 0
 
     assert "SIGABRT" not in server.log
     assert "terminate" not in server.log

@@ -20,6 +20,7 @@ from mlapi import cli, locks, terminal
 from mlapi.aliases import LOCK
 from tests.conftest import STATE
 from tests.pictures import digits, drawn, file_of, fitted_digits, publish_pictures
+from tests.waiting import HANG_S
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., Result]
@@ -57,7 +58,7 @@ def test_the_command_is_installed(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("mlapi")
 
     done = subprocess.run(
-        [command, "train"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [command, "train"], cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S, check=False
     )
 
     assert done.returncode == 1

@@ -20,6 +20,7 @@ from mlapi.manifest import MODEL, File, Manifest
 from mlapi.registry import open_registry
 from mlapi.trust import Trust
 from tests.conftest import classes_of, publish_fitted, settings_for, trusting
+from tests.waiting import HANG_S
 
 CONTENT = b"numbers " * 1000
 ENTRY = File(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -151,7 +152,7 @@ def test_who_comes_at_once_shares_one_copy(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(HANG_S)
 
     assert [content[:] for content in found] == [CONTENT] * 8
     assert len(made) == 1

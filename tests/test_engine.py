@@ -4,7 +4,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,13 +27,15 @@ from tests.errands import die, look_around
 from tests.pools import claimed, message_of
 from tests.searching import SVM, build, contest
 from tests.server import free_port
+from tests.waiting import HANG_S, until
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with dask_cluster.cluster(tmp_path_factory.mktemp("dask")) as url:
+    with pytest.MonkeyPatch.context() as patch, dask_cluster.cluster(tmp_path_factory.mktemp("dask")) as url:
+        patch.setattr(engines, "SCHEDULER_WAIT_S", HANG_S)
         yield url
 
 
@@ -169,9 +170,12 @@ def test_a_scheduler_without_workers_is_told(tmp_path: Path, monkeypatch: pytest
     port = str(free_port())
     words = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
     with process(tmp_path, *words, "--dashboard-address", "127.0.0.1:0"):
-        with distributed.Client(f"127.0.0.1:{port}", timeout=20, set_as_default=False):
+        with distributed.Client(f"127.0.0.1:{port}", timeout=HANG_S, set_as_default=False):
             pass
-        monkeypatch.setattr(engines, "SCHEDULER_WAIT_S", 1)
+        wait = distributed.Client.wait_for_workers
+        monkeypatch.setattr(
+            distributed.Client, "wait_for_workers", lambda client, count, timeout: wait(client, count, 0.1)
+        )
         with (
             pytest.raises(RecipeError, match="has no workers: start some with `dask worker tcp://127"),
             engine(f"dask://127.0.0.1:{port}"),
@@ -226,10 +230,7 @@ def test_a_cluster_leaves_no_thread_behind(cluster: str) -> None:
     with engine(cluster) as there:
         list(there.run(look_around, 1, [0]))
 
-    deadline = time.monotonic() + 5
-    while [new for new in set(threading.enumerate()) - before if "IO loop" in new.name]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not [new for new in set(threading.enumerate()) - before if "IO loop" in new.name])
 
 
 def test_a_job_is_made_on_a_cluster(cluster: str, tmp_path: Path) -> None:

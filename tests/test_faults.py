@@ -41,6 +41,7 @@ from tests.crash import ERRORS, KILLS, LASTING, ONLY_WRITES, Process, case_of, s
 from tests.lines import fit, publish, slope
 from tests.problems import assert_problem
 from tests.server import ROOT, running
+from tests.waiting import HANG_S
 
 FILES = [MANIFEST, SIGNATURE, MODEL, PREDICTOR, GOLDEN, REFERENCE, REPORT]
 
@@ -611,7 +612,7 @@ def test_a_command_on_a_read_only_disk_says_so_in_a_line(frozen: Path, command: 
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -15,6 +15,7 @@ from mlapi.keeper import pool_of
 from mlapi.settings import Settings
 from mlapi.tasks import FITTED
 from tests.pools import serve
+from tests.waiting import HANG_S
 
 IRIS = load_iris()
 
@@ -25,7 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
         models_dir=folder / "models",
         state_dir=folder / "state",
-        fit_seconds=20,
+        fit_seconds=HANG_S,
         fit_rows=1000,
         fit_columns=50,
         fit_classes=5,

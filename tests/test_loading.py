@@ -36,6 +36,7 @@ from tests.conftest import STATE, publish_fitted, replace_file, trusting
 from tests.customers import customers
 from tests.lines import FRAME, fit
 from tests.server import ROOT
+from tests.waiting import HANG_S
 
 WORDS = understand(customers(200).drop(columns=["customer_id", "churn"]), Told())
 NUMBERS = understand(
@@ -155,7 +156,7 @@ def test_a_server_answers_numbers_words_and_machines_without_scikit_learn_scipy_
         env={**os.environ, "MLAPI_MODELS_DIR": str(tmp_path), "MLAPI_STATE_DIR": str(STATE)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -19,6 +19,7 @@ from sklearn import datasets
 from mlapi.release import VERSION
 from tests.customers import write_customers
 from tests.server import ROOT, Server, running
+from tests.waiting import HANG_S
 
 ROW = datasets.load_wine().data[0].tolist()
 
@@ -51,14 +52,14 @@ class Installed:
             env={**os.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANG_S,
             check=False,
         )
 
 
 def build(project: Path, folder: Path, *words: str) -> Path:
     command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder), *words]
-    subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=HANG_S)
     return folder
 
 
@@ -94,7 +95,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     venv.create(folder, with_pip=False, symlinks=True)
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", str(wheel)], check=True, timeout=300)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", str(wheel)], check=True, timeout=HANG_S)
     (site,) = folder.glob("lib/python*/site-packages")
     packages = [place for place in sys.path if Path(place).name == "site-packages"]
     (site / "others.pth").write_text("\n".join(packages))
@@ -152,8 +153,8 @@ def test_a_copy_without_links_makes_the_same_wheel_and_is_mended_by_make(
     command = [sys.executable, "-m", "mlapi.cli", "train"]
 
     (again,) = build(copy, tmp_path / "dist", "--target", "wheel").glob("*.whl")
-    before = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=60, check=False)
-    subprocess.run(["make", "link"], cwd=copy, check=True, capture_output=True, timeout=60)
+    before = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=HANG_S, check=False)
+    subprocess.run(["make", "link"], cwd=copy, check=True, capture_output=True, timeout=HANG_S)
 
     assert names(again) == names(wheel)
     assert before.stderr == (

@@ -18,6 +18,7 @@ from mlapi.training.answers import Answers
 from mlapi.training.calibration import Calibration, Spread, calibration_of
 from mlapi.training.curves import Importance, LearningCurve
 from mlapi.training.drawing import Plot, label
+from tests.waiting import HANG_S
 
 HOSTILE = [
     *("$x_1$", "a $ b", "50 %", "a_b^{c", "<b>&amp;</b>", "line\nbreak", "nul\0bell\7", "x" * 200, "", " "),
@@ -182,6 +183,11 @@ def _drawn_with_home(home: Path) -> str:
     )
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())}
     ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANG_S,
     )
     return ran.stdout + ran.stderr

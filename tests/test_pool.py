@@ -20,11 +20,12 @@ from mlapi.pool.child import Child, Outcome, Task, Tell, prepare
 from mlapi.pool.client import ask
 from mlapi.pool.messages import Message, connect, send
 from mlapi.pool.server import Bounds, Pool, Queue
-from tests.pools import serve, until
+from tests.pools import serve
+from tests.waiting import HANG_S, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are bounded so on Linux")
 
-BOUNDS = Bounds(running=1, waiting=1, seconds=20, megabytes=64)
+BOUNDS = Bounds(running=1, waiting=1, seconds=HANG_S, megabytes=64)
 
 
 def echo(message: Message, _: Tell) -> Message:
@@ -115,7 +116,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(folder: Path, task: str, body: bytes = b"", **head: Any) -> Message:
-    return ask(folder, task, Message(head, body), seconds=30)
+    return ask(folder, task, Message(head, body), seconds=HANG_S)
 
 
 def test_a_task_is_done_in_a_process_of_its_own_that_takes_the_next_one(folder: Path) -> None:
@@ -176,7 +177,7 @@ def test_what_waits_beyond_the_bound_is_turned_away(folder: Path, tmp_path: Path
     until(lambda: len(refused) == 3)
     (tmp_path / "go").touch()
     for thread in threads:
-        thread.join(20)
+        thread.join(HANG_S)
 
     assert len(ended) == 2
     assert set(refused) == {"2 of them run or wait already, and no more may"}
@@ -207,7 +208,8 @@ def test_nobody_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             asked(tmp_path, "echo")
 
 
-def test_a_pool_that_comes_in_a_moment_is_waited_for(tmp_path: Path) -> None:
+def test_a_pool_that_comes_in_a_moment_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "RESTART_S", HANG_S)
     coming = threading.Timer(0.3, serve, (tmp_path, Pool(tmp_path, {"echo": Queue(echo, BOUNDS, nothing)})))
     coming.start()
 
@@ -239,7 +241,7 @@ def child() -> Iterator[Child]:
 
 def outcome_of(child: Child, file: Path, meanwhile: Callable[[dict[str, Any]], object]) -> Outcome:
     child.begin(Message({"file": str(file)}))
-    return child.outcome(seconds=20, tell=meanwhile)
+    return child.outcome(seconds=HANG_S, tell=meanwhile)
 
 
 def test_a_child_steps_back_for_others(child: Child, tmp_path: Path) -> None:
@@ -260,7 +262,7 @@ def test_a_child_that_somebody_kills_is_told_from_one_that_fails(child: Child, t
 def test_a_child_that_is_not_wanted_any_more_is_left(child: Child, tmp_path: Path) -> None:
     child.begin(Message({"file": str(tmp_path / "never")}))
 
-    assert child.outcome(seconds=20, is_wanted=lambda: False).ended == "unwanted"
+    assert child.outcome(seconds=HANG_S, is_wanted=lambda: False).ended == "unwanted"
 
 
 @pytest.mark.parametrize(("is_wanted", "ended"), [(True, "refused"), (False, "unwanted")])

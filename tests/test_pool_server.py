@@ -5,9 +5,8 @@ import json
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from mlapi.jobs import Jobs, Order
 from tests.conftest import KEY, changes_in
 from tests.lines import publish
 from tests.load import Load
-from tests.pools import until
 from tests.server import Server, ask, children, is_running, running
+from tests.waiting import HANG_S, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are bounded so on Linux")
 
@@ -32,12 +31,15 @@ BODY = {"algorithm": "linear_regression", "X": X.tolist(), "y": (X @ [1.0, 2.0])
 NOISE = {"X": RNG.normal(size=(9000, 20)).round(3).tolist(), "y": RNG.integers(0, 2, 9000).tolist()}
 """More than a worker gathers: a thread reads it."""
 
-ENDLESS = {**NOISE, "parameters": {"n_estimators": 10_000}}
+ENDLESS = {**NOISE, "parameters": {"n_estimators": 10_000, "max_depth": 6}}
+"""Minutes of work that keeps little memory."""
+
+SMALL = {"X": [[0], [1]], "y": [0, 1]}
 
 OFFERED = {
     "MLAPI_FIT_WORKERS": "1",
     "MLAPI_FITS_WAITING": "1",
-    "MLAPI_FIT_SECONDS": "2",
+    "MLAPI_FIT_SECONDS": str(HANG_S),
     "MLAPI_FIT_MEGABYTES": "64",
     "MLAPI_JOB_WORKERS": "1",
     "MLAPI_ALLOW_WRITES": "true",
@@ -77,36 +79,56 @@ def test_a_fit_is_scikit_learns_own(server: Server) -> None:
     assert answer["prediction"] == SVC().fit(X, y).predict(X).tolist()
 
 
-def test_fits_that_take_too_much_are_ended_and_predictions_go_on(server: Server) -> None:
+def test_fits_that_take_too_much_memory_are_ended_and_predictions_go_on(server: Server) -> None:
     with Load(server, "/predict/line") as load:
-        slow = server.post("/fit/random_forest", ENDLESS)
-        large = server.post("/fit/linear_regression", {"X": [[1.5] * 300] * 6000, "y": [1] * 6000})
+        status, answer = server.post("/fit/linear_regression", {"X": [[1.5] * 300] * 6000, "y": [1] * 6000})
 
-    for (status, answer), told in ((slow, "longer than the 2 s"), (large, "more than the 64 MB of memory")):
-        assert (status, answer["type"]) == (422, "/problems/unfittable")
-        assert told in answer["detail"]
+    assert (status, answer["type"]) == (422, "/problems/unfittable")
+    assert "more than the 64 MB of memory" in answer["detail"]
     assert (load.failed, load.broken_connections, load.wrong) == (0, 0, [])
-    assert server.post("/fit/svm", {"X": [[0], [1]], "y": [0, 1]})[0] == 200
+    assert server.post("/fit/svm", SMALL)[0] == 200
+
+
+def test_fits_that_take_too_long_are_ended_and_predictions_go_on(folder: Path) -> None:
+    own = folder / "hasty"
+    own.mkdir()
+    publish(changes_in(own / "models"), 1, "line")
+    with started(own, MLAPI_FIT_SECONDS="1") as server:
+        until(lambda: server.get("/fit")[0] == 200)
+        with Load(server, "/predict/line") as load:
+            status, answer = server.post("/fit/random_forest", ENDLESS)
+
+        assert (status, answer["type"]) == (422, "/problems/unfittable")
+        assert "longer than the 1 s" in answer["detail"]
+        assert (load.failed, load.broken_connections, load.wrong) == (0, 0, [])
+        until(lambda: server.post("/fit/svm", SMALL)[0] == 200)  # a second is short where others are busy
 
 
 def test_of_twenty_at_once_those_beyond_the_bound_are_told_to_come_later(server: Server) -> None:
-    found: Counter[Any] = Counter()
+    answers = list[tuple[int, bool]]()
 
     def fit() -> None:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)) as connection:
             connection.request("POST", "/fit/random_forest", json.dumps(ENDLESS))
             response = connection.getresponse()
-            found[response.status, response.headers["Retry-After"] is not None] += 1
+            answers.append((response.status, response.headers["Retry-After"] is not None))
 
     threads = [threading.Thread(target=fit) for _ in range(20)]
     with Load(server, "/predict/line") as load:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join(60)
+        until(lambda: len(answers) >= 18)
 
-    assert found == {(422, False): 2, (503, True): 18}
+    assert answers == [(503, True)] * 18, "of the others one is fitted, and one waits"
     assert (load.failed, load.broken_connections) == (0, 0)
+    until(lambda: end_what_is_fitted(server) or len(answers) == 20)
+
+
+def end_what_is_fitted(server: Server) -> None:
+    for forks in children(server.pool[1]):
+        for child in children(forks):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
 
 
 def test_streams_take_no_threads(server: Server) -> None:
@@ -143,7 +165,7 @@ def test_whatever_is_killed_each_job_makes_one_version(server: Server) -> None:
     jobs = [submitted(server, "harmed") for _ in range(5)]
     harms = (kill_the_pool, kill_a_worker, kill_who_restarts_the_pool, reload)
     for job, harm in zip(jobs, harms, strict=False):
-        until(lambda job=job: status(server, job)["state"] in ("running", "succeeded"), 60)  # type: ignore[misc]
+        until(lambda job=job: status(server, job)["state"] in ("running", "succeeded"))  # type: ignore[misc]
         until(lambda: len(server.pool) == 2)
         harm(server)
 
@@ -159,7 +181,7 @@ def test_jobs_go_on_when_the_master_was_killed(folder: Path) -> None:
         until(lambda: status(server, jobs[0])["state"] != "queued")
         below = [*server.workers, *server.pool]
         server.process.kill()
-        server.process.wait()
+        server.process.wait(HANG_S)
         until(lambda: not any(map(is_running, below)))
 
     with started(own) as server:
@@ -172,7 +194,8 @@ def test_what_fits_need_is_imported_once_somebody_asks_who_waits_for_it(folder: 
     with started(own, MLAPI_FIT_SECONDS="0.2", MLAPI_FITS_WAITING="0") as server:
         until((own / "state" / "jobs.sqlite").exists)  # the pool looks for jobs
         assert children(server.pool[1]) == []
-        assert server.get("/fit")[0] == 200
+        status, answer = server.get("/fit")
+        assert status in (200, 422), answer  # its own part may be too long for a busy machine
         assert children(server.pool[1]) != []
 
 
@@ -200,7 +223,7 @@ def submitted(server: Server, model: str) -> str:
 
 
 def status(server: Server, job: str) -> Any:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)) as connection:
         try:
             return ask(connection, "GET", f"/jobs/{job}")[1]
         except (OSError, http.client.HTTPException):  # its worker was just killed
@@ -209,7 +232,7 @@ def status(server: Server, job: str) -> Any:
 
 def assert_one_version_each(server: Server, model: str, jobs: list[str]) -> None:
     for job in jobs:
-        until(lambda job=job: status(server, job)["state"] == "succeeded", 60)  # type: ignore[misc]
+        until(lambda job=job: status(server, job)["state"] == "succeeded")  # type: ignore[misc]
     versions = server.get(f"/models/{model}")[1]["versions"]
     made_by = [server.get(f"/models/{model}/versions/{version}")[1]["data"]["job"] for version in versions]
     assert sorted(made_by) == sorted(jobs)

@@ -18,6 +18,7 @@ from mlapi.manifest import GOLDEN, MODEL, PREDICTOR
 from mlapi.publication import sweep
 from mlapi.store import Folder
 from tests.conftest import publish_fitted, trusting
+from tests.waiting import HANG_S
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 
@@ -120,7 +121,7 @@ def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(timeout=60)
+        process.join(HANG_S)
 
     assert [process.exitcode for process in processes] == [0, 0, 0]
     home = tmp_path / "line"

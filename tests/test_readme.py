@@ -7,8 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlapi.errors import MlapiError
 from mlapi.settings import Settings, settings_rows
 from tests.customers import write_customers
 from tests.server import ROOT, Server, running
+from tests.waiting import HANG_S, until
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(console|python|toml)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -54,7 +55,7 @@ def run(command: str, served: tuple[Server, Path]) -> str:
         env={**os.environ, "MLAPI_MODELS_DIR": str(folder / "models"), "COLUMNS": "80"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -76,23 +77,26 @@ def assert_same(got: Any, shown: Any, digits: int) -> None:
         assert got == shown
 
 
+def answered(command: str, served: tuple[Server, Path]) -> str:
+    """What it prints, "" while the server does not know the model."""
+    output = run(command, served)
+    return "" if "model-not-found" in output else output
+
+
 def test_the_commands_do_what_the_readme_shows(served: tuple[Server, Path]) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt-get install curl")
     assert COMMANDS[0] == ("make serve", ""), "the fixture has run it"
     write_customers(served[1])
     (python,) = [block for language, block in BLOCKS if language == "python"]
-    subprocess.run([sys.executable, "-c", python], cwd=served[1], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", python], cwd=served[1], check=True, timeout=HANG_S)
     (settings,) = [block for language, block in BLOCKS if block.startswith("# config/mlapi.toml")]
     (served[1] / "config" / "mlapi.toml").write_text(settings)
 
     for command, shown in COMMANDS[1:]:
         output = run(command, served)
-        for _ in range(50):  # "running servers follow within seconds"
-            if "model-not-found" not in output:
-                break
-            time.sleep(0.1)
-            output = run(command, served)
+        if "model-not-found" in output:  # "running servers follow within seconds"
+            output = until(partial(answered, command, served))
         if shown.startswith("{"):
             # A network computes in half as many digits as the others.
             assert_same(json.loads(output), json.loads(shown), digits=4 if "image=@" in command else 9)
@@ -126,7 +130,9 @@ def test_only_the_command_line_opens_the_server_to_a_network() -> None:
 
 
 def test_make_help_shows_every_target() -> None:
-    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout
+    shown = subprocess.run(
+        ["make"], cwd=ROOT, capture_output=True, text=True, timeout=HANG_S, check=True
+    ).stdout
 
     for target in ("setup", "train", "serve", "test", "lint", "help"):
         assert f"make {target} " in shown

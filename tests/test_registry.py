@@ -3,7 +3,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from mlapi.store import Folder
 from mlapi.trust import Trust
 from tests.conftest import publish_fitted, replace_file, trusting
 from tests.learnt_pictures import across_or_down, drawn
+from tests.waiting import HANG_S
+from tests.waiting import until as wait_until
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 
@@ -50,13 +51,6 @@ def set_alias(home: Path, alias: str, version: int) -> None:
 def slope(registry: Registry, ref: str | None = None) -> float:
     model = registry.get("line", ref)
     return round(float(model.predict(FRAME.to_numpy()[1:2]).values[0]), 6)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within ten seconds"
-        time.sleep(0.01)
 
 
 def spoil(path: Path) -> None:
@@ -370,7 +364,7 @@ def test_a_look_does_not_wait_for_digests_and_is_not_undone_by_them(
         Folder(tmp_path).delete("line", int(folder.name))
         look = threading.Thread(target=registry.refresh)
         look.start()
-        look.join(timeout=10)
+        look.join(HANG_S)
         assert not look.is_alive()
 
     monkeypatch.setattr(registry_module, "check_files", compare_meanwhile)

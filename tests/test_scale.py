@@ -6,7 +6,6 @@ Counts instead of times, so that a slow machine fails nothing.
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from mlapi.registry import Registry
 from mlapi.store import Folder
 from tests.conftest import KEY, classes_of, publish_fitted, trusting
 from tests.server import Server, running
+from tests.waiting import until
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 COLUMNS = [f"x{number}" for number in range(200)]
@@ -159,13 +159,11 @@ def proportional_bytes(server: Server) -> int:
 
 def ask_all(server: Server, *names: str) -> None:
     """Until both workers have answered, as far as one can tell: connections go to either."""
-    deadline = time.monotonic() + 30
-    answered = 0
-    while answered < 20:
-        for name in names:
-            status, _ = server.post(f"/predict/{name}", {"features": [0.5] * len(COLUMNS)})
-            assert status == 200 or time.monotonic() < deadline, server.log
-            answered = answered + 1 if status == 200 else 0
+
+    def answers(name: str) -> bool:
+        return server.post(f"/predict/{name}", {"features": [0.5] * len(COLUMNS)})[0] == 200
+
+    until(lambda: all(answers(name) for _ in range(20) for name in names), lambda: server.log)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures in /proc: Linux only")

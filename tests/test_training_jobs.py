@@ -22,8 +22,9 @@ from mlapi.jobs import Job, Jobs
 from mlapi.keeper import pool_of
 from mlapi.settings import Settings
 from mlapi.training import jobs as training_jobs
-from tests.pools import claimed, message_of, serve, until
+from tests.pools import claimed, message_of, serve
 from tests.server import free_port
+from tests.waiting import HANG_S, until
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3)).round(3)
@@ -41,7 +42,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         state_dir=folder / "state",
         allow_writes=True,
         job_workers=2,
-        job_seconds=40,
         job_rows=20_000,
         job_columns=20,
         job_classes=4,
@@ -84,7 +84,7 @@ def ended(client: FlaskClient, job: str) -> Any:
         found = client.get(f"/jobs/{job}").json
         return found["state"] in ("succeeded", "failed", "cancelled") and found
 
-    return until(look, 60)
+    return until(look)
 
 
 def described(client: FlaskClient, model: str, version: int) -> Any:
@@ -330,7 +330,7 @@ def die_before_promoting(settings: Settings, job: Job) -> None:
     """What the job's process does, in one of its own that ends too early."""
     command = [sys.executable, "-c", _PERFORM, job.id]
     environ = {"MLAPI_MODELS_DIR": str(settings.models_dir), "MLAPI_STATE_DIR": str(settings.state_dir)}
-    subprocess.run(command, check=True, env={**os.environ, **environ}, timeout=60)
+    subprocess.run(command, check=True, env={**os.environ, **environ}, timeout=HANG_S)
 
 
 _PERFORM = """

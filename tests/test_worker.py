@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from gunicorn.config import Config
 
 from mlapi import connections
 from tests.server import GUNICORN, ROOT, Server, ask, running
+from tests.waiting import HANG_S, until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
@@ -54,6 +55,16 @@ def server_without_epoll(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield server
 
 
+@pytest.fixture(scope="module", params=["epoll", "poll"])
+def patient_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """It never cuts who is slow."""
+    with_poll = {"WITHOUT_EPOLL": "1"} if request.param == "poll" else {}
+    with echo(tmp_path_factory.mktemp("patient"), PATIENT="1", **with_poll) as server:
+        yield server
+
+
 @pytest.fixture(params=["server", "server_without_epoll"])
 def either_server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(request.param)
@@ -61,7 +72,7 @@ def either_server(request: pytest.FixtureRequest) -> Server:
 
 
 def open_socket(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S)
 
 
 @contextmanager
@@ -128,8 +139,8 @@ def test_requests_that_come_at_once_are_answered_in_their_order(either_server: S
         b"Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n",
     ],
 )
-def test_a_request_may_arrive_byte_by_byte(server: Server, tail: bytes) -> None:
-    with open_socket(server) as sock:
+def test_a_request_may_arrive_byte_by_byte(patient_server: Server, tail: bytes) -> None:
+    with open_socket(patient_server) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in POST + tail:
             sock.sendall(bytes([byte]))
@@ -157,8 +168,8 @@ def test_large_bodies_arrive_whole_and_the_connection_is_kept(
     assert sock is connection.sock is not None
 
 
-def test_a_client_that_waits_to_be_told_to_send_is_told(server: Server) -> None:
-    with open_socket(server) as sock:
+def test_a_client_that_waits_to_be_told_to_send_is_told(patient_server: Server) -> None:
+    with open_socket(patient_server) as sock:
         sock.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(b"hello")
@@ -228,15 +239,13 @@ SLUGS = dict(
 def test_what_is_no_request_is_a_problem_document_at_once(
     server: Server, request_: bytes, status: int
 ) -> None:
-    began = time.monotonic()
+    """Who waited for more of it would answer 408."""
     with open_socket(server) as sock:
         sock.sendall(request_)
 
         problem = read_problem(sock, status)
 
     assert problem["type"] == f"/problems/{SLUGS[str(status)]}"
-
-    assert time.monotonic() - began < 0.5
 
 
 def test_an_answer_that_breaks_off_is_closed_and_the_server_serves_on(server: Server) -> None:
@@ -297,6 +306,11 @@ TRICKLES = {
 
 @pytest.mark.parametrize("sent", TRICKLES.values(), ids=TRICKLES)
 def test_what_trickles_in_is_not_searched_anew_for_each_byte(sent: bytes) -> None:
+    assert trickle_s(sent) < 20 * trickle_s(POST + b"X: ")  # 120 times, where all is searched
+
+
+def trickle_s(sent: bytes) -> float:
+    """Of the processor's time: what a thousand bytes take that come one by one after these."""
     ours, theirs = socket.socketpair()
     connection = connections.Connection(Config(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
     with closing(ours), closing(theirs):
@@ -309,9 +323,7 @@ def test_what_trickles_in_is_not_searched_anew_for_each_byte(sent: bytes) -> Non
             connection.gather()
             if connection.is_ready():  # a thread of those for large requests waits for the rest
                 break
-        took = time.process_time() - began
-
-    assert took < 0.2  # 0.6 where all is searched
+        return time.process_time() - began
 
 
 SLOW = {
@@ -328,24 +340,23 @@ SLOW = {
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_200_slow_clients_cost_the_others_nothing(either_server: Server, sent: bytes) -> None:
-    waits = []
-    with open_sockets(either_server, 200, sent):
+def test_200_slow_clients_cost_the_others_nothing(patient_server: Server, sent: bytes) -> None:
+    with open_sockets(patient_server, 200, sent):
         for _ in range(10):
-            began = time.monotonic()
-            assert either_server.get("/health/live")[0] == 200
-            waits.append(time.monotonic() - began)
+            assert patient_server.get("/health/live")[0] == 200
 
-    assert max(waits) < 1
+
+def is_held(sock: socket.socket) -> bool:
+    """Whether the server has not closed its side of this connection."""
+    ours, theirs = (f":{place[1]:04X}" for place in (sock.getsockname(), sock.getpeername()))
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return any(row[1].endswith(theirs) and row[2].endswith(ours) and row[3] == "01" for row in rows)
 
 
 def test_clients_that_do_not_read_their_answers_hold_no_thread_and_are_cut(either_server: Server) -> None:
-    began = time.monotonic()
     with open_sockets(either_server, 12, GET % b"large/9000000") as deaf:
-        while time.monotonic() - began < 3.2:
-            assert either_server.get("/health/live")[0] == 200
-
         for sock in deaf:
+            until(lambda sock=sock: either_server.get("/health/live")[0] == 200 and not is_held(sock))  # type: ignore[misc]
             with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
                 answer(sock)
 
@@ -470,19 +481,16 @@ def test_all_who_have_come_while_a_turn_was_long_are_accepted_at_once(server: Se
     assert last <= 40  # one a turn, the last would wait for sixty and the twenty
 
 
-def test_long_calls_leave_the_others_unharmed(either_server: Server) -> None:
+def test_long_calls_leave_the_others_unharmed(either_server: Server, tmp_path: Path) -> None:
     """Three of four threads are inside a call; the fourth reads and answers."""
-    began = time.monotonic()
-    with open_sockets(either_server, 3, GET % b"sleep/1") as sleepers:
-        count = 0
-        while time.monotonic() - began < 0.8:
+    (worker,) = either_server.workers
+    end = tmp_path / "end"
+    with open_sockets(either_server, 3, GET % b"wait/1?%s" % os.fsencode(end)) as waiting:
+        for _ in range(30):
             assert either_server.get("/health/live")[0] == 200
-            count += 1
-        slept = [told(sock)["slept"] for sock in sleepers]
+        end.touch()
 
-    assert count > 25
-    assert slept == ["1"] * 3
-    assert time.monotonic() - began < 2
+        assert [told(sock)["pid"] for sock in waiting] == [worker] * 3
 
 
 def test_more_long_calls_than_threads_take_turns(server: Server) -> None:
@@ -494,7 +502,7 @@ def test_more_long_calls_than_threads_take_turns(server: Server) -> None:
 
 def test_a_call_longer_than_gunicorns_timeout_is_answered(tmp_path: Path) -> None:
     """Somebody tells the master that the worker lives, also when every thread is inside a call."""
-    with echo(tmp_path, "--timeout", "2") as server, open_sockets(server, 4, GET % b"sleep/3.5") as sleepers:
+    with echo(tmp_path, "--timeout", "4") as server, open_sockets(server, 4, GET % b"sleep/6") as sleepers:
         pids = {told(sock)["pid"] for sock in sleepers}
 
         assert pids == set(server.workers)
@@ -502,7 +510,7 @@ def test_a_call_longer_than_gunicorns_timeout_is_answered(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("start", range(4))
 def test_connections_spread_over_the_workers(tmp_path: Path, start: int) -> None:
-    with echo(tmp_path, workers=2) as server:
+    with echo(tmp_path, workers=2, PATIENT="1") as server:
         answered = set[int]()
         while len(answered) < 2:  # both have started
             answered.add(server.get("/")[1]["pid"])
@@ -519,11 +527,9 @@ def test_a_worker_that_is_stuck_does_not_keep_connections_from_the_other(tmp_pat
     with echo(tmp_path, workers=2) as server:
         stuck, _ = server.wait_for_workers()
         with halted(stuck):
-            began = time.monotonic()
             for _ in range(50):
                 connection = server.connect()
                 assert ask(connection, "GET", "/")[1]["pid"] != stuck
-            assert time.monotonic() - began < 2
 
 
 def test_a_worker_that_has_answered_enough_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -547,7 +553,7 @@ def test_sigterm_answers_what_was_asked_in_every_thread_and_sends_it_whole(tmp_p
             assert {told(sock)["slept"] for sock in sleepers} == {"0.5"}
         assert read_rest(late, 8_999_999) >= 8_999_999
         late.close()
-        assert server.process.wait(timeout=10) == 0
+        assert server.process.wait(HANG_S) == 0
 
 
 @pytest.fixture(scope="module")
@@ -560,12 +566,19 @@ def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_a_worker_holds_as_many_connections_as_it_may(strict_server: Server) -> None:
     (worker,) = strict_server.workers
-    half = b"GET / HT"
-    with open_sockets(strict_server, 40, half):
-        time.sleep(0.5)
-        files = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
 
-    assert 20 <= sum(name.startswith("socket:") for name in files) <= 22
+    def held() -> int:
+        found = 0
+        for path in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found += os.readlink(path).startswith("socket:")
+        return found
+
+    with open_sockets(strict_server, 40, b"GET / HT"):
+        until(lambda: held() >= 20)
+        time.sleep(0.1)  # were there no bound, more would come
+
+        assert held() <= 22
 
 
 def test_a_full_worker_cuts_who_is_idle_for_newcomers_and_nobody_who_asks(tmp_path: Path) -> None:
@@ -659,4 +672,4 @@ def test_arithmetic_has_one_thread_because_numpy_comes_after_the_environment() -
     """gunicorn imports the worker before it sets OMP_NUM_THREADS and the like."""
     code = "import sys, mlapi.worker, mlapi.settings, mlapi.server; sys.exit('numpy' in sys.modules)"
 
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=HANG_S, check=False).returncode == 0
