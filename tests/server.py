@@ -18,6 +18,9 @@ from tests.conftest import STATE
 from tests.waiting import HANG_S, until
 
 ROOT = Path(__file__).parent.parent
+PATIENT = f"--keep-alive {HANG_S} --timeout {HANG_S}"
+"""A test that comes to its turn late is no idle client, and so is a worker no dead one."""
+
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
 
 
@@ -122,6 +125,7 @@ def running(
         "MLAPI_PORT": str(port),
         "MLAPI_FIT_WORKERS": "0",  # no pool, where no test is about it
         "MLAPI_JOB_WORKERS": "0",
+        "GUNICORN_CMD_ARGS": PATIENT,
         **environ,
     }
     with log.open("wb") as output:

@@ -31,7 +31,7 @@ from mlapi.signature import Signature, Target
 from mlapi.training import features
 from mlapi.training.golden import golden
 from tests.conftest import STATE, trusting
-from tests.server import free_port, running
+from tests.server import PATIENT, free_port, running
 from tests.waiting import HANG_S
 from tests.waiting import until as wait_until
 
@@ -584,7 +584,10 @@ def test_a_real_server_follows_a_bucket(s3: dict[str, str], tmp_path: Path) -> N
     line(here, 2)
     body = {"instances": [[1.0]]}
 
-    patient = {"GUNICORN_CMD_ARGS": f"--graceful-timeout {2 * HANG_S}", "MLAPI_MODELS_POLL_S": "0.1"}
+    patient = {
+        "GUNICORN_CMD_ARGS": f"{PATIENT} --graceful-timeout {2 * HANG_S}",
+        "MLAPI_MODELS_POLL_S": "0.1",
+    }
     with running(tmp_path, tmp_path, MLAPI_MODELS_DIR=url, **patient, **s3) as server:
         answers = {server.post("/predict/line", body)[1]["version"] for _ in range(20)}
         assert answers == {1}

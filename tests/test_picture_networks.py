@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from mlapi.training.picture_golden import SINGLE  # noqa: E402
 from mlapi.training_display import Display  # noqa: E402
 from tests.conftest import ROOT, STATE, Run, settings_for, trusting  # noqa: E402
 from tests.drawn import encoded, shape, write  # noqa: E402
+from tests.waiting import until  # noqa: E402
 
 CHECKPOINT = STATE / "training" / "shapes.ckpt"
 SMALL = ("--parameter", "epochs=3", "--parameter", "width=4", "--parameter", "batch_size=40")
@@ -112,10 +112,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_epoch(run: Run, folder
     command = [sys.executable, "-m", "mlapi.cli", *line]
     alike = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=alike, stderr=subprocess.DEVNULL) as running:
-        for _ in range(600):
-            if CHECKPOINT.exists() and CHECKPOINT.stat().st_size:
-                break
-            time.sleep(0.05)
+        until(lambda: running.poll() is not None or (CHECKPOINT.exists() and CHECKPOINT.stat().st_size))
         running.kill()
 
     assert CHECKPOINT.exists()
