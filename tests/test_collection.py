@@ -23,7 +23,7 @@ COLLECT = [
 
 def test_another_process_collects_the_same_tests(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """`make test` has two of them, and runs nothing where a name holds the second or the order of a set."""
-    elsewhere = {"PYTHONHASHSEED": "1", "TMPDIR": str(tmp_path), "TZ": "Asia/Kathmandu", "PYTEST_ADDOPTS": ""}
+    elsewhere = {"PYTHONHASHSEED": "1", "TMPDIR": str(tmp_path), "TZ": "Asia/Kathmandu"}
 
     found = subprocess.run(
         COLLECT, cwd=ROOT, env={**os.environ, **elsewhere}, capture_output=True, text=True, check=True
