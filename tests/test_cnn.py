@@ -240,7 +240,7 @@ def test_the_time_before_a_break_counts_too(tmp_path: Path, clock: Clock) -> Non
 
     last = training.history_[-1]
     assert last["stopped"] == "budget"
-    assert clock.seconds - broken_off < last["seconds"] < 3
+    assert clock.seconds - broken_off < last["seconds"] < 3.02  # a few looks more
     training.set_params(budget=3.0).fit(X, Y, checkpoint=tmp_path / "cnn.ckpt")
 
 
