@@ -15,6 +15,7 @@ from tests.conftest import changes_in
 from tests.endless import NEVER, Endless
 from tests.server import Server, running
 from tests.test_worker import GET, echo, open_socket, open_sockets, read_problem, told
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
@@ -45,7 +46,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def ask_for(server: Server, number: float) -> socket.socket:
     body = b'{"instances": [[%r]]}' % number
-    sock = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    sock = socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S)
     sock.sendall(
         b"POST /predict/mine HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     )

@@ -16,6 +16,7 @@ import pytest
 
 from tests.heads import ANSWERED, CLOSED, GET, HOST, PROBE, REFUSED, STATUSES, head
 from tests.server import GUNICORN, ROOT, Server, running
+from tests.waiting import HANG_S
 from tests.wire import Answer, answers_in, everything_from, exchange
 
 SLUGS = dict(
@@ -132,7 +133,7 @@ def test_gunicorns_other_workers_refuse_nothing_that_ours_answers(peer: Server, 
 
 
 def test_a_host_that_is_none_is_told_before_the_client_sends_its_body(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as sock:
         sock.sendall(head(b"POST /a HTTP/1.1", b"Expect: 100-continue\r\nContent-Length: 3\r\n"))
         found = everything_from(sock)
 

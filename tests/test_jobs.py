@@ -17,6 +17,7 @@ from mlapi.jobs import FILE, KEPT_S, Job, Jobs, Order
 from mlapi.pool import jobs as pool_jobs
 from tests.conftest import STATE, AppFactory
 from tests.problems import assert_problem
+from tests.waiting import HANG_S
 
 ORDER = Order("churn", {"target": "y"}, "data.csv", b"a,y\n1,2\n", "10.0.0.1")
 
@@ -247,7 +248,7 @@ def test_processes_that_come_at_once_bring_it_up_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANG_S)
 
     assert found == [1] * 8
 

@@ -73,6 +73,7 @@ HOLDER = """
 import os, signal, sys
 from pathlib import Path
 from mlapi.locks import locked
+from tests.waiting import HANG_S
 
 with locked(Path(sys.argv[1])):
     child = os.fork()
@@ -119,7 +120,7 @@ def test_who_waits_gets_it_when_the_holder_has_left(path: Path) -> None:
         thread = threading.Thread(target=wait)
         thread.start()
         order.append("first")
-    thread.join(timeout=30)
+    thread.join(timeout=HANG_S)
 
     assert order == ["first", "second"]
 
@@ -139,7 +140,7 @@ def test_threads_of_a_process_keep_one_another_out(path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANG_S)
 
     assert most == [1] * 80
 

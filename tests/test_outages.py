@@ -12,8 +12,8 @@ from mlapi.aliases import FILE, LOCK
 from mlapi.locks import locked
 from tests.conftest import changes_in
 from tests.lines import publish
-from tests.pools import until
 from tests.server import Server, ask, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks for the server's workers in /proc"
@@ -81,10 +81,10 @@ def test_a_models_folder_that_goes_and_comes_back_takes_nothing_away(
 
         models_dir.rename(tmp_path / "away")
         models_dir.mkdir()
-        until(lambda: any("its folder is gone" in reason for reason in broken(server)), 60)
+        until(lambda: any("its folder is gone" in reason for reason in broken(server)))
         assert answers(server) == {200}
 
         models_dir.rmdir()
         (tmp_path / "away").rename(models_dir)
-        until(lambda: broken(server) == [], 60)
+        until(lambda: broken(server) == [])
         assert answers(server) == {200}

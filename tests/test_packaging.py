@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import venv
 import zipfile
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from sklearn import datasets
 from mlapi.release import VERSION
 from tests.customers import write_customers
 from tests.server import ROOT, Server, running
-from tests.waiting import HANG_S
+from tests.waiting import HANG_S, until
 
 ROW = datasets.load_wine().data[0].tolist()
 
@@ -241,14 +240,13 @@ def test_no_module_of_the_current_folder_is_imported_by_a_server(
 
 
 def end(server: Server, job: str) -> Any:
-    """What a job has come to; it is asked for until then, for five minutes at most."""
-    deadline = time.monotonic() + 300
-    while True:
+    """What a job has come to; it is asked for until then."""
+
+    def over() -> Any:
         _, status = server.get(f"/jobs/{job}")
-        if status["state"] not in ("queued", "running"):
-            return status
-        assert time.monotonic() < deadline, server.log
-        time.sleep(0.1)
+        return status["state"] not in ("queued", "running") and status
+
+    return until(over, lambda: server.log)
 
 
 OWN = """

@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from tests.waiting import HANG_S
+
 _LINE = re.compile(rb"HTTP/(1\.[0-9]) ([0-9]{3}) [ -~]*")
 _INTERIM = 100
 
@@ -29,7 +31,7 @@ def exchange(port: int, sent: bytes, *, ends: bool = False) -> list[Answer]:
     Args:
         ends: Whether the client says that nothing follows.
     """
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_S) as sock:
         with contextlib.suppress(ConnectionError):  # it was answered before all of it was read
             sock.sendall(sent)
             if ends:
