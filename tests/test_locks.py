@@ -15,6 +15,7 @@ import pytest
 from mlapi import locks
 from mlapi.locks import locked
 from tests.server import ROOT
+from tests.waiting import HANG_S
 
 
 @pytest.fixture
@@ -73,7 +74,6 @@ HOLDER = """
 import os, signal, sys
 from pathlib import Path
 from mlapi.locks import locked
-from tests.waiting import HANG_S
 
 with locked(Path(sys.argv[1])):
     child = os.fork()
