@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"mlapi", PROJECT["name"]}
 """The first is a stranger's on PyPI; the second is nobody's as long as it is not published there."""
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 CODE = [
     *(ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run", "wsgi.py")),
     *(
