@@ -12,7 +12,8 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from mmap import mmap
 from pickle import PicklingError
@@ -134,7 +135,10 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
         BrokenArtifact: The bytes name another class, no estimator can be made of them here, or it has parts
             that its class does not make (`mlapi.fitted_states`).
     """
-    return _load(content, BASE | frozenset(allowed), fitted_states.check)
+    estimator = _load(content, BASE | frozenset(allowed))
+    with _unusable_where_it_fails():
+        fitted_states.check(estimator)
+    return estimator
 
 
 def dump_predictor(predictor: Any) -> bytes | None:
@@ -172,17 +176,22 @@ def decompress(content: bytes) -> bytes:
     return content
 
 
-def _load(content: bytes | mmap, names: Collection[str], check: Callable[[Any], None] | None = None) -> Any:
+def _load(content: bytes | mmap, names: Collection[str]) -> Any:
     def permit(name: str) -> None:
         if name not in names:
             raise NotAllowed(f"it names {name}, which is not allowed")
 
+    with _unusable_where_it_fails():
+        return Limited(content, permit).load()
+
+
+@contextmanager
+def _unusable_where_it_fails() -> Iterator[None]:
     try:
-        loaded = Limited(content, permit).load()
-        if check is not None:
-            check(loaded)
+        yield
+    except BrokenArtifact:  # what a class of ours says of its own state
+        raise
     except NotAllowed as error:
         raise BrokenArtifact(str(error)) from error
     except Exception as error:  # whatever an unpickler raises, these bytes are unusable
         raise BrokenArtifact(f"it cannot be unpickled: {reason(error)}") from error
-    return loaded

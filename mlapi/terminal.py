@@ -119,7 +119,7 @@ def tell_of_waiting() -> None:
 class _Waiting(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         holder, file = vars(record)["holder"], vars(record)["file"]
-        stderr.print(f"waits for {file}, which somebody else holds (process {holder})")
+        stderr.print(f"waits for {file}, which somebody else holds (process {holder})", soft_wrap=True)
 
 
 _WAITING = _Waiting(logging.WARNING)

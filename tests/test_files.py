@@ -82,7 +82,7 @@ def test_a_zipped_file_is_read_and_two_are_not(file: Path) -> None:
 
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("b.csv", TABLE)
-    with pytest.raises(DatasetError, match=r"holds 2 files \(a.csv, b.csv\)"):
+    with pytest.raises(DatasetError, match=r'holds 2 files \("a.csv", "b.csv"\)'):
         read(str(file))
 
 
