@@ -19,10 +19,10 @@ SETTINGS += MLAPI_HOST="$(HOST)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup link train serve test test-vision lint bench lock
+.PHONY: help setup link train serve test test-exhaustive test-vision test-all lint bench lock
 
 help: ## show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install into it what serving and training need
 
@@ -57,11 +57,16 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 	$(SETTINGS) $(BIN)/mlapi train --missing
 	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
 
-test: $(TOOLS) ## run the tests, without those that need PyTorch
-	$(BIN)/python -m pytest -m "not vision" --numprocesses 2 --dist loadfile
+test: $(TOOLS) ## run the tests, without those that take long or need PyTorch
+	$(BIN)/python -m pytest -m "not vision and not exhaustive" --numprocesses 2 --dist loadfile
+
+test-exhaustive: $(TOOLS) ## run the tests that try every step, byte or kind
+	$(BIN)/python -m pytest -m "exhaustive and not vision" --numprocesses 2 --dist loadfile
 
 test-vision: $(TORCH) ## install PyTorch, and run the tests that need it
 	$(BIN)/python -m pytest -m vision
+
+test-all: test test-exhaustive test-vision ## run all of them
 
 lint: $(TOOLS) ## check style and types
 	$(BIN)/ruff check .
