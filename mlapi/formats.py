@@ -7,7 +7,7 @@ pass over in silence).
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from math import isinf
@@ -186,17 +186,13 @@ def _colons(body: bytes) -> int:
     return int(np.count_nonzero((signs == ord(":")) & (inside == 0)))
 
 
-def _all_members(data: Any) -> int:
-    """The members of all objects, however deep."""
-    count, rest = 0, [data]
-    while rest:
-        value = rest.pop()
-        if type(value) is dict:
-            count += len(value)
-            rest.extend(child for child in value.values() if type(child) in _PARENTS)
-        elif type(value) is list:
-            rest.extend(child for child in value if type(child) in _PARENTS)
-    return count
+def _all_members(data: Any) -> int | None:
+    """The members of all objects, counted in the same JSON written anew: a tenth as slow as to walk there. None
+    where the JSON is too deep to be written."""
+    try:
+        return _colons(orjson.dumps(data))
+    except orjson.JSONEncodeError:
+        return None
 
 
 class _Duplicate:
@@ -212,7 +208,7 @@ def _check_unique(body: bytes) -> None:
     except RecursionError as error:
         raise MalformedBody("the JSON is nested too deeply") from error
     _refuse(
-        ((place, leaf.name) for place, leaf in _leaves(data) if isinstance(leaf, _Duplicate)),
+        ((place, leaf.name) for place, leaf in _leaves(data, _Duplicate)),
         "the name stands twice in one object",
     )
 
@@ -236,7 +232,7 @@ def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:
     except ValueError:
         raise malformed from error
     _refuse(
-        (place for place, leaf in _leaves(data) if isinstance(leaf, float) and isinf(leaf)),
+        (place for place, leaf in _leaves(data, float) if isinf(leaf)),
         "the number is beyond float64",
     )
     raise malformed from error
@@ -256,26 +252,28 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _leaves(data: Any) -> Iterator[tuple[Place, Any]]:
-    """Every value that is neither an object nor a list, with its place.
+def _leaves(data: Any, kind: type) -> Iterator[tuple[Place, Any]]:
+    """Every value of this type, which is neither object nor list, with its place.
 
     A stack and not recursion, and a place that shares its beginning with its neighbours: the client
     chooses the depth and the length of the names.
     """
+    wanted = _PARENTS | {kind}
     stack: list[Iterator[tuple[Place, Any]]] = [iter([((), data)])]
     while stack:
         for place, value in stack[-1]:
-            if isinstance(value, dict | list):
-                stack.append(_children(place, value))
+            if type(value) is kind:
+                yield place, value
+            elif type(value) in _PARENTS:
+                stack.append(_children(place, value, wanted))
                 break
-            yield place, value
         else:
             stack.pop()
 
 
-def _children(place: Place, parent: dict[str, Any] | list[Any]) -> Iterator[tuple[Place, Any]]:
-    children = parent.items() if isinstance(parent, dict) else enumerate(parent)
-    return (((place, token), value) for token, value in children)
+def _children(place: Place, parent: Any, wanted: Set[type]) -> Iterator[tuple[Place, Any]]:
+    children = parent.items() if type(parent) is dict else enumerate(parent)
+    return iter([((place, token), value) for token, value in children if type(value) in wanted])
 
 
 def _pointer_to(place: Place) -> str:
