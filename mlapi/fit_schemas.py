@@ -74,7 +74,7 @@ class FitRequest(Schema):
         try:
             given = self.load(body)
         except ValidationError as error:
-            given, remarks = error.valid_data, list(schemas.leaves(error.messages))
+            given, remarks = error.valid_data, schemas.remarks_of(error)
         names = self._names(given.get("X"))
         X = self._matrix("X", given.get("X"), names, remarks)
         predict = self._matrix("predict", given.get("predict"), names, remarks)

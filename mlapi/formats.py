@@ -223,19 +223,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> Any:
 
 def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:
     """Tell a number beyond float64, which is wrong input, from what is not JSON at all."""
-    malformed = MalformedBody(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}")
+    detail = f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
     try:
         text = body.decode("utf-8")
         data = json.loads(text, parse_int=_parse_int, parse_constant=_no_constant)
     except RecursionError:
         raise MalformedBody("the JSON is nested too deeply") from error
     except ValueError:
-        raise malformed from error
+        raise MalformedBody(detail) from error
     _refuse(
         (place for place, leaf in _leaves(data, float) if isinf(leaf)),
         "the number is beyond float64",
     )
-    raise malformed from error
+    raise MalformedBody(detail) from error
 
 
 def _refuse(places: Iterable[Place], detail: str) -> None:

@@ -116,7 +116,7 @@ class PredictRequest(Schema):
         try:
             instances: Instances = self.load(body)
         except ValidationError as error:
-            remarks = [*leaves(error.messages), *remarks]
+            remarks = [*remarks_of(error), *remarks]
         if remarks:
             raise invalid(remarks, stray_count - len(strays))
         return instances
@@ -300,7 +300,7 @@ class AliasRequest(Schema):
         try:
             return int(self.load(body)["version"])
         except ValidationError as error:
-            raise invalid(list(leaves(error.messages)), 0) from error
+            raise invalid(remarks_of(error), 0) from error
 
 
 Request = TypeVar("Request", bound=PredictRequest)
@@ -344,6 +344,13 @@ def _tree(error: InvalidRows) -> dict[Any, Any] | list[str]:
 
 def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
     return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
+
+
+def remarks_of(error: ValidationError) -> list[Remark]:
+    """marshmallow's errors, flat. Without its traceback, for that and the error hold each other, and with them
+    all of the request, until Python's collector comes by."""
+    error.__traceback__ = None
+    return list(leaves(error.messages))
 
 
 def leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
