@@ -1,5 +1,6 @@
 """POST /predict, through the client: the bodies, the outputs, the numbers."""
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -417,6 +418,32 @@ def test_what_can_be_read_but_does_not_fit_is_422_with_pointers(
     details = {error["pointer"]: error["detail"] for error in problem["errors"]}
     assert words in details[pointer]
     assert problem["error_count"] >= len(problem["errors"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": [%b1]}' % (b'{"a": {"b": 1}},' * 5000),
+        b'{"features": [%b1]}' % (b'"a",' * 5000),
+        b'{"instances": [%b]}' % (b"[1]" * 5000),
+        b'{"instances": [%b1e999]}' % (b"[1]," * 5000),
+    ],
+    ids=["rows that are none", "a row that is too long", "no JSON", "too large a number"],
+)
+def test_a_refused_body_is_gone_with_its_answer(client: FlaskClient, body: bytes) -> None:
+    """Memory that waits for Python's collector grows with each such body meanwhile."""
+    tracked: list[int] = []
+    for _ in range(2):  # the first one also makes what is kept
+        gc.collect()
+        gc.disable()
+        try:
+            answer = client.post("/predict/svm", data=body, content_type="application/json")
+            assert answer.status_code in (400, 422)
+            tracked.append(gc.collect())
+        finally:
+            gc.enable()
+
+    assert tracked[-1] < 25  # the test client leaves six
 
 
 def test_wrong_keys_and_wrong_cells_are_told_together(client: FlaskClient) -> None:

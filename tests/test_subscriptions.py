@@ -119,6 +119,20 @@ def followers(server: Server, job: str, count: int) -> list[http.client.HTTPResp
     return found
 
 
+def test_who_asks_for_the_head_alone_opens_no_stream(server: Server, tmp_path: Path) -> None:
+    (job,) = Jobs(tmp_path / "state").newest(1)
+    connection = server.connect()
+    for _ in range(30):  # more than a caller may have streams, and all on one connection
+        connection.request("HEAD", f"/jobs/{job.id}/events")
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, b"")
+        assert response.headers["Content-Type"] == "text/event-stream"
+        sock = connection.sock
+
+    assert sock is connection.sock is not None
+    assert followers(server, job.id, 1)[0].status == 200
+
+
 def test_streams_and_a_locked_database_harm_no_worker_and_streams_leave_room_for_others(
     server: Server, tmp_path: Path
 ) -> None:

@@ -2,9 +2,10 @@
 
 from flask import Response, request
 from flask_restful import Resource
+from werkzeug.datastructures import Headers
 
 from mlapi import job_schemas
-from mlapi.application import Streaming
+from mlapi.application import Bytes, Streaming
 from mlapi.body import hand_over, read_body
 from mlapi.errors import Finding, InvalidInput, NotOffered, quoted
 from mlapi.formats import check_encoding, encode_json
@@ -98,6 +99,8 @@ class JobEvents(Resource):  # type: ignore[misc]
         with writing("the jobs") as patience_s:
             found = Jobs(self.settings.state_dir, patience_s).status(job)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        if request.method == "HEAD":  # follows nothing, and takes no stream's place
+            return Bytes(headers=Headers(headers))
         return Streaming(self.subscriptions.open(found, str(request.remote_addr)), headers)
 
 
