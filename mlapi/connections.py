@@ -1,22 +1,20 @@
-"""One client's connection: what it has sent, whether that is a whole request, and how its answer leaves.
+"""One client's connection: what arrives on it, how long that may take, and how its answer leaves.
 
 To gunicorn's parser and responses a connection is the socket: it gives them what was gathered while no thread
-waited, and waits itself only for what was not. Knows framing, as far as is needed to tell where a request
-ends; what a request means, and whether it is a legal one, is the parser's business.
+waited, and waits itself only for what was not.
 """
 
 import contextlib
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from gunicorn.http import get_parser
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 
+from mlapi.framing import Incoming
 from mlapi.leadership import Call
 from mlapi.streams import Stream
 
@@ -30,15 +28,10 @@ SLOWEST = 64 * 1024
 SLOW_S = 1.0
 """A request that is not whole by then makes room for others if it comes at less than that."""
 
-LARGEST_HEAD = 64 * 1024
 LARGEST = 17 * 1024 * 1024
 """Bytes of a request that are gathered without a thread: a body at the usual limit, and its head."""
 
-LONGEST_LINE = 8 * 1024
-"""Of a chunk's own line, or of all trailers: they are searched for their end whenever something arrives."""
-
 _STEP = 64 * 1024
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 def _nothing() -> None:
@@ -52,8 +45,7 @@ class Connection:
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         sock.setblocking(False)
-        self._spool: IO[bytes] | None = None
-        """What does not fit into memory of a body; the buffer goes on where it ends."""
+        self.incoming = Incoming()
         self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
@@ -79,12 +71,11 @@ class Connection:
         """The last request, as `mlapi.leadership` knows it."""
         self.has_asked = False
         """Whether a request of it has been answered."""
-        self.weight = 0
-        """Bytes of its request, where that is one of the heavy ones that are answered now."""
+        self.is_heavy = False
+        """Whether its request is one of the large ones that are answered now."""
         self.told_to_send = False
         """Whether the client was told to send its body (RFC 9110, section 10.1.1)."""
         self._abandoned = False
-        self._buffer = bytearray()
         self._answer_head: bytes | None = None
         self._ended = False
         self._forget_request()
@@ -92,62 +83,19 @@ class Connection:
     def _forget_request(self) -> None:
         self._began = time.monotonic()
         self._received = 0
-        self._searched = 0
-        self._head = 0
-        """Where the head ends; 0 while it has not."""
-        self._end = 0
-        """Where the request ends, if its head tells that."""
-        self._chunk = 0
-        """Where the body's next chunk begins, while its last one is not there."""
-        self._expected = self._is_strange = self.told_to_send = False
-        self._spooled = 0
-        self._is_rewound = False
-        self._close_spool()
+        self.told_to_send = False
+        self.incoming.forget_request()
 
     @property
     def has_begun(self) -> bool:
         """Whether anything of a request is here."""
-        return bool(self._buffer) or self._spool is not None
+        return self.incoming.has_begun
 
     @property
-    def size(self) -> int:
-        """Bytes of a whole request."""
-        return self._end
-
-    @property
-    def spooled(self) -> int:
-        return self._spooled
-
-    @property
-    def may_spool(self) -> bool:
-        """Whether all that is here belongs to a body of known length, of which more will come."""
+    def spoolable(self) -> int:
+        """Bytes of an unfinished request that may go to a file."""
         is_free = not self.away and not self.queued and not self.closing
-        return is_free and self._head > 0 and len(self._buffer) > 0 and self._total < self._end
-
-    @property
-    def _total(self) -> int:
-        return self._spooled + len(self._buffer)
-
-    def spool(self) -> bool:
-        """Move what is gathered to a file without a name; whether there was room for it."""
-        try:
-            if self._spool is None:
-                self._spool = TemporaryFile()  # noqa: SIM115 - as long as the request
-            self._spool.write(self._buffer)
-        except OSError:
-            return False
-        self._spooled += len(self._buffer)
-        self._buffer.clear()
-        return True
-
-    def _close_spool(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
-
-    @property
-    def gathered(self) -> int:
-        return len(self._buffer)
+        return self.incoming.spoolable if is_free else 0
 
     @property
     def held(self) -> int:
@@ -187,28 +135,20 @@ class Connection:
         if not self.has_begun:
             self._began = time.monotonic()
         self._ended = not data
-        self._buffer += data
+        self.incoming.add(data)
         self._received += len(data)
 
     def is_ready(self) -> bool:
         """Whether the parser can have the request: it is whole, or `large`, or will never be whole."""
-        buffer, searched = self._buffer, self._searched
-        if not self._head and not self._find_head():
-            self.large = len(buffer) > LARGEST_HEAD
-            # A bare LF the parser refuses at once; the end that it must not wait for would never come.
-            return self.large or self._ended or bool(_BARE_LF.search(buffer, searched))
-        if self._chunk:
-            self._skip_chunks()
-        if not self._chunk and self._total >= self._end:
-            self.large = False
+        is_whole = self.incoming.is_whole()
+        self.large = not is_whole and self.incoming.is_larger_than(self.largest)
+        if is_whole or self.large:
             return True
-        is_endless = self._chunk > 0 and len(buffer) - self._chunk > LONGEST_LINE
-        self.large = self._is_strange or is_endless or max(self._end, self._total) > self.largest
-        if self._expected and not self.large and not self.told_to_send:
+        if self.incoming.waits_to_be_told and not self.told_to_send:
             self.told_to_send = True
             with contextlib.suppress(OSError):  # it is broken, as will be seen
                 self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self.large or self._ended
+        return self._ended
 
     def restart_clock(self) -> None:
         """Count a request's time from now: it has waited for a thread."""
@@ -225,43 +165,7 @@ class Connection:
             return time.monotonic() + PATIENCE_S
         if not self.has_begun:
             return time.monotonic() + keepalive
-        return self._began + (_patience(self._received) if self._head else HEAD_S)
-
-    def _find_head(self) -> bool:
-        found = self._buffer.find(b"\r\n\r\n", self._searched)
-        if found < 0:
-            self._searched = max(0, len(self._buffer) - 3)
-            return False
-        head = bytes(self._buffer[: found + 2]).lower()
-        length, coding = _field(head, b"content-length"), _field(head, b"transfer-encoding")
-        self._head = self._end = found + 4
-        if b"\r\nexpect:" in head:
-            is_new = head.partition(b"\r\n")[0].endswith(b" http/1.1")
-            self._expected = is_new and _field(head, b"expect") == b"100-continue"
-            self._is_strange = not self._expected  # the parser knows what to make of it
-        if length.isdigit() and not coding:
-            self._end += int(length.lstrip(b"0")[:20] or b"0")  # Python refuses thousands of digits
-        elif coding.endswith(b"chunked") and not length:
-            self._chunk = self._head
-        return True  # any other framing the parser refuses
-
-    def _skip_chunks(self) -> None:
-        """Walk to the end of the body, as far as it is there (RFC 9112, section 7.1)."""
-        buffer = self._buffer
-        while (line := buffer.find(b"\r\n", self._chunk)) >= 0:
-            try:
-                size = int(bytes(buffer[self._chunk : line]).partition(b";")[0], 16)
-            except ValueError:
-                size = -1
-            if size > 0:
-                self._chunk = line + 2 + size + 2
-                continue
-            last = buffer.find(b"\r\n\r\n", line)
-            if size == 0 and last < 0:
-                return
-            self._chunk = 0  # whole, or something that the parser refuses
-            self._end = last + 4 if size == 0 else 0
-            return
+        return self._began + (_patience(self._received) if self.incoming.has_head else HEAD_S)
 
     # What gunicorn's parser and responses ask of a socket.
 
@@ -276,23 +180,8 @@ class Connection:
         Raises:
             TimeoutError: They came too slowly.
         """
-        if self._spool is not None:
-            if not self._is_rewound:
-                self._is_rewound = True
-                self._spool.seek(0)
-            if data := self._spool.read(size):
-                return data
-            self._close_spool()
-        if not self._buffer:
-            return b"" if self._ended else self._wait_for_more(size)
-        if size >= len(self._buffer):
-            data = bytes(self._buffer)
-            self._buffer.clear()
-        else:
-            with memoryview(self._buffer) as view:
-                data = bytes(view[:size])
-            del self._buffer[:size]
-        return data
+        data = self.incoming.take(size)
+        return data if data or self._ended else self._wait_for_more(size)
 
     def _wait_for_more(self, size: int) -> bytes:
         """Straight from the socket: a body of megabytes is copied often enough on its way."""
@@ -396,7 +285,7 @@ class Connection:
         except (ParseException, OSError):  # in what nobody has read: the answer stands
             return False
         self.has_asked = True
-        self._buffer[:0] = self.parser.unreader.take_buffered()  # the parser reads ahead
+        self.incoming.put_back(self.parser.unreader.take_buffered())  # the parser reads ahead
         self._forget_request()
         return True
 
@@ -405,12 +294,12 @@ class Connection:
         for what the client is still sending (RFC 9112, section 9.6)."""
         self.closing = True
         self._answer_head = None
-        self._buffer.clear()
+        self.clear()
         self.sock.shutdown(socket.SHUT_WR)
 
     def clear(self) -> None:
         """Forget what the client still sends."""
-        self._buffer.clear()
+        self.incoming.clear()
 
     def abandon(self) -> bool:
         """Let the request's own thread send nothing more; whether it has not begun to."""
@@ -420,7 +309,7 @@ class Connection:
     def close(self) -> None:
         self.closed = True
         self._end_stream()
-        self._close_spool()
+        self.incoming.close()
         self.sock.close()
         self.parser = None  # they know each other
         self.release = _nothing
@@ -451,12 +340,3 @@ class _Straight:
 def _patience(size: int) -> float:
     """Seconds that so many bytes may take."""
     return PATIENCE_S + size / SLOWEST
-
-
-def _field(head: bytes, name: bytes) -> bytes:
-    """The value of a field in a head of lower case, the last of several; b"" where there is none."""
-    at = head.rfind(b"\r\n" + name + b":")
-    if at < 0:
-        return b""
-    begin = at + len(name) + 3
-    return head[begin : head.index(b"\r\n", begin)].strip(b" \t")

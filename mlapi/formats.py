@@ -187,8 +187,8 @@ def _colons(body: bytes) -> int:
 
 
 def _all_members(data: Any) -> int | None:
-    """The members of all objects, counted in the same JSON written anew: a tenth as slow as to walk there. None
-    where the JSON is too deep to be written."""
+    """The members of all objects, counted in the same JSON written anew: a tenth as slow as to walk through.
+    None where it is too deep to be written."""
     try:
         return _colons(orjson.dumps(data))
     except orjson.JSONEncodeError:

@@ -17,9 +17,11 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
 from mlapi.answering import Answering
 from mlapi.configuration import Configuration
-from mlapi.connections import LARGEST_HEAD, Connection
+from mlapi.connections import Connection
 from mlapi.doors import Doors
 from mlapi.error_pages import refuse
+from mlapi.framing import LARGEST_HEAD
+from mlapi.large_requests import LargeRequests
 from mlapi.leadership import Leadership, Superseded
 from mlapi.shares import Shares
 
@@ -31,21 +33,6 @@ ABSENT_S = 1.0
 
 UNREAD = 64 * 1024 * 1024
 """Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
-
-LARGE = 2
-"""So many heavy requests are answered at once; so many that are larger than any may be are read by threads,
-to be refused."""
-
-HEAVY = 128 * 1024
-TOGETHER = 2 * 1024 * 1024
-"""Bytes of a request from which on it is a heavy one, and of those that are answered at once if they are more
-than two: what they become takes up to a hundred times as much."""
-
-GATHERED = 64 * 1024 * 1024
-"""Bytes of requests in memory before they are answered: over it, the largest go on in a file."""
-
-SPOOLED = 1024 * 1024 * 1024
-"""Bytes of requests in files: over it, who is slowest is told to come later."""
 
 TURN = 16
 """So many requests are answered before the leader looks again who has come and what has arrived."""
@@ -74,15 +61,11 @@ class Loop:
         self._returned: deque[tuple[Connection, bool]] = deque()
         self._ready: deque[Connection] = deque()
         """Those with a request to be answered, each once: who has more goes to the end."""
-        self._queue: deque[Connection] = deque()
         self._unread: dict[Connection, None] = {}
         self._streaming: dict[Connection, None] = {}
         self._to_tell: deque[Connection] = deque()
         """Those of them that are asked for news in this second."""
-        self._heavy: deque[Connection] = deque()
-        """Those with a heavy request, whole, that wait for others to be answered."""
-        self._weights: dict[Connection, int] = {}
-        self._large = 0
+        self._large = LargeRequests(self._connections)
         self._stopping = False
         self._due = time.monotonic()
         self._doors = Doors(
@@ -123,10 +106,9 @@ class Loop:
     def _take_turn(self) -> None:
         for _ in range(min(TURN, len(self._ready))):
             self._answer_next()
-        if self._heavy:
-            self._begin_heavy()
-        if self._queue:
-            self._begin_large()
+        while (connection := self._large.next()) is not None:
+            self._answer(connection)
+            self._consider(connection)
         for _ in range(min(TURN, len(self._to_tell))):
             self._tell_news(self._to_tell.popleft())
 
@@ -143,6 +125,7 @@ class Loop:
         if not self._worker.is_parent_alive():
             self._worker.alive = False
         self._doors.tell()
+        self._large.give_memory_back(now)
         for connection in list(self._connections.values()) if self.leadership.endless else ():
             if connection.away and connection.call in self.leadership.endless:
                 self._give_up(connection)
@@ -234,14 +217,11 @@ class Loop:
             return
         if not connection.has_begun or not connection.is_ready():
             connection.deadline = connection.limit(self._keepalive)
-            if connection.gathered >= LARGEST_HEAD:
+            if connection.incoming.in_memory >= LARGEST_HEAD:
                 self._bound_memory()
-        elif connection.large:
-            connection.away = True
-            self._queue.append(connection)
-        else:
+        elif not self._large.take(connection):
             connection.queued = True
-            (self._heavy if connection.size > HEAVY else self._ready).append(connection)
+            self._ready.append(connection)
 
     def _answer_next(self) -> None:
         connection = self._ready.popleft()
@@ -252,19 +232,17 @@ class Loop:
 
     def _bound_memory(self) -> None:
         """Move the largest of the unfinished requests to a file, if all of them are too much to keep."""
-        connections = list(self._connections.values())
-        if sum(connection.gathered for connection in connections) < GATHERED:
+        if not self._large.fill_memory():
             return
-        unfinished = [connection for connection in connections if connection.may_spool]
-        if sum(connection.spooled for connection in connections) >= SPOOLED:
-            self._put_off(min(unfinished, key=Connection.pace, default=None))
+        if self._large.fill_files():
+            self._put_off(self._large.slowest())
             return
-        largest = max(unfinished, key=lambda connection: connection.gathered, default=None)
+        largest = self._large.largest()
         if largest is not None:
             self._away_for(largest, self._spool)
 
     def _spool(self, connection: Connection) -> bool:
-        if connection.spool():
+        if connection.incoming.spool():
             return True
         self._worker.log.error("A body that is too large to keep in memory cannot be written to a file")
         refuse(connection, 503, "Overloaded", "there is no room for this request now")
@@ -275,39 +253,11 @@ class Loop:
             refuse(connection, 503, "Overloaded", "too many large requests come at once, and this one slowly")
             self._close_gently(connection)
 
-    def _begin_large(self) -> None:
-        while self._queue and self._large < LARGE:
-            connection = self._queue.popleft()
-            connection.restart_clock()
-            self._large += 1
-            self._answer(connection)
-            self._consider(connection)
-
     def _leave_to_others(self, connection: Connection) -> None:
         """From the request's own thread: others answer it, and have their own limit of time."""
         connection.call.excused = True
-        if connection.large or connection.weight:
-            self._worker.method_queue.defer(self._end_large, connection)
-
-    def _begin_heavy(self) -> None:
-        while self._heavy:
-            size = self._heavy[0].size
-            if len(self._weights) >= LARGE and sum(self._weights.values()) + size > TOGETHER:
-                return
-            connection = self._heavy.popleft()
-            connection.queued = False
-            if not connection.closed:
-                connection.weight = self._weights[connection] = size
-                self._answer(connection)
-                self._consider(connection)
-
-    def _end_large(self, connection: Connection) -> None:
-        """Its request is answered, or waits for others to answer it."""
-        self._weights.pop(connection, None)
-        connection.weight = 0
-        if connection.large:
-            self._large -= 1
-            connection.large = False
+        if connection.large or connection.is_heavy:
+            self._worker.method_queue.defer(self._large.end, connection)
 
     # Answering.
 
@@ -339,7 +289,7 @@ class Loop:
 
     def _settle(self, connection: Connection, keep: bool) -> None:
         connection.away = False
-        self._end_large(connection)
+        self._large.end(connection)
         if connection.closed:  # given up meanwhile
             connection.close()
             return

@@ -347,8 +347,8 @@ def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
 
 
 def remarks_of(error: ValidationError) -> list[Remark]:
-    """marshmallow's errors, flat. Without its traceback, for that and the error hold each other, and with them
-    all of the request, until Python's collector comes by."""
+    """marshmallow's errors, flat. The traceback goes: it and the error hold each other, and with them all of
+    the request, until Python's collector comes by."""
     error.__traceback__ = None
     return list(leaves(error.messages))
 

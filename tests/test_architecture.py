@@ -75,8 +75,8 @@ FLOORS = {
     4: {
         *("app", "server", "offline", "cli", "terminal"),
         *("job_commands", "keeper", "training_commands", "training_display"),
-        *("worker", "leadership", "loop", "doors", "connections", "answering", "error_pages"),
-        *("configuration", "heads", "shares"),
+        *("worker", "leadership", "loop", "doors", "connections", "framing", "large_requests"),
+        *("answering", "configuration", "error_pages", "heads", "shares"),
     },
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}

@@ -620,15 +620,25 @@ def test_who_waits_to_be_told_to_send_holds_no_thread(server: Server) -> None:
         assert told(socks[0])["bytes"] == 3_000_000
 
 
-def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: Path) -> None:
+def whole(body: bytes, chunk: int) -> bytes:
+    """A request with this body, by its length or in chunks of so many bytes."""
+    if not chunk:
+        return LARGE + body
+    pieces = [body[place : place + chunk] for place in range(0, len(body), chunk)]
+    return CHUNKED + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("chunk", [0, 700, 3_000_000])
+def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: Path, chunk: int) -> None:
     body = random.Random(0).randbytes(10_000_000)
-    with echo(tmp_path) as server, open_sockets(server, 12, LARGE + body[:9_500_000]) as socks:
+    request = whole(body, chunk)
+    with echo(tmp_path) as server, open_sockets(server, 12, request[:9_500_000]) as socks:
         (worker,) = server.workers
         assert server.get("/health/live")[0] == 200
         files = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
         memory = Path(f"/proc/{worker}/status").read_text().partition("VmRSS:")[2].split()[0]
         for sock in socks:
-            sock.sendall(body[9_500_000:])
+            sock.sendall(request[9_500_000:])
             assert told(sock)["sha256"] == hashlib.sha256(body).hexdigest()
             sock.sendall(GET % b"next")
             assert told(sock)["path"] == "next"
