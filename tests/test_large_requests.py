@@ -20,8 +20,8 @@ NESTED = b'{"instances": [%b1]}' % (b'{"a":{"b":1}},' * 70_000)
 ROW = [13.2, 1.8, 2.1, 11.2, 100, 2.6, 2.8, 0.26, 1.3, 4.4, 1.05, 3.4, 1050]
 
 PEAK, KEPT = 200, 50
-"""MiB of a worker's memory beyond what it has at the start: 90, of which 25 stay. Without bounds 80 stay, and up
-to 500 where the machine is quick enough to read more of them at once."""
+"""MiB of a worker's memory beyond what it has at the start: 90, of which 25 stay. Without bounds 80 stay, and
+up to 500 where the machine is quick enough to read more of them at once."""
 
 
 @pytest.fixture
