@@ -113,7 +113,8 @@ class Incoming:
         self._head = self._end = found + 4
         if b"\r\nexpect:" in head:
             is_new = head.partition(b"\r\n")[0].endswith(b" http/1.1")
-            self.waits_to_be_told = is_new and _field(head, b"expect") == b"100-continue"
+            has_host = head.count(b"\r\nhost:") == 1
+            self.waits_to_be_told = is_new and has_host and _field(head, b"expect") == b"100-continue"
             self._is_strange = not self.waits_to_be_told  # the parser knows what to make of it
         if length.isdigit() and not coding:
             self._end += int(length.lstrip(b"0")[:20] or b"0")  # Python refuses thousands of digits

@@ -19,6 +19,9 @@ _QUIET = 20
 """Moments without a request, after which the watch sleeps."""
 
 
+_END_S = 1.0
+"""For the leader to see that there is no time left."""
+
 LAST_S = 5.0
 """What a worker with an endless call still has for what is asked of it then."""
 
@@ -107,7 +110,17 @@ class Leadership:
                 self._sleep_until_asked(seen)
                 quiet = 0
             if not self._worker.alive and not self.has_time():
+                self._lead_at_last()
                 return
+
+    def _lead_at_last(self) -> None:
+        """`lead` without time for another request: who leads does it, or this thread if that one is in a call."""
+        try:
+            self._call.stake.pop()
+        except IndexError:
+            self._doze.acquire(timeout=_END_S)
+        else:
+            self._lead()
 
     def _sleep_until_asked(self, seen: int) -> None:
         self._dozing = True

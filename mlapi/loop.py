@@ -94,14 +94,15 @@ class Loop:
                     self._listen_to(connection)
                 elif fd in self._sources:  # else it was cut just now
                     self._sources[fd]()
-            self._take_turn()
             if not worker.alive and not self._stopping:
                 self._begin_to_stop()
             now = time.monotonic()
             if not doors.are_open and now >= doors.again_at:
                 doors.open()
-            if now >= self._due:
+            if now >= self._due:  # before a turn: each of its requests may be one that never ends
                 self._look_around(now)
+            self._take_turn()
+        self._tell_the_rest()
 
     def _take_turn(self) -> None:
         for _ in range(min(TURN, len(self._ready))):
@@ -151,11 +152,20 @@ class Loop:
             "A call lasts longer than request_seconds: its worker ends, and another takes its place",
             extra={"method": request.method, "path": request.path},
         )
+        self._part_from(connection, "the answer took longer than a request may")
+
+    def _part_from(self, connection: Connection, reason: str) -> None:
         if connection.abandon():
-            refuse(connection, 503, "Overloaded", "the answer took longer than a request may")
+            refuse(connection, 503, "Overloaded", reason)
         with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_WR)
         self._forget(connection)
+
+    def _tell_the_rest(self) -> None:
+        """Who has asked and is not answered, when the worker has no time left."""
+        for connection in list(self._connections.values()):
+            if connection.away or connection.queued:
+                self._part_from(connection, "the server had no time left for this request")
 
     def _begin_to_stop(self) -> None:
         self._stopping = True

@@ -91,3 +91,13 @@ def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path
             slow.sendall(bytes(60_000))
 
         assert server.workers == before, server.log
+
+
+def test_who_waits_behind_more_endless_calls_than_there_are_threads_is_told_as_well(tmp_path: Path) -> None:
+    with echo(tmp_path, MLAPI_REQUEST_SECONDS="2", MLAPI_FIT_WORKERS="0") as server:
+        (before,) = server.workers
+        with open_sockets(server, 3 * THREADS, GET % b"sleep/600") as socks:
+            for sock in socks:
+                assert read_problem(sock, 503)["type"] == "/problems/overloaded"
+
+        assert server.get("/")[1]["pid"] != before
