@@ -114,7 +114,7 @@ class Leadership:
                 return
 
     def _lead_at_last(self) -> None:
-        """`lead` without time for another request: who leads does it, or this thread if that one is in a call."""
+        """`lead` without time for another request: in this thread if who leads is in a call."""
         try:
             self._call.stake.pop()
         except IndexError:
