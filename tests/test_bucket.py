@@ -243,6 +243,7 @@ def test_publishers_at_once_get_different_numbers(url: str, tmp_path: Path) -> N
     assert reader.registry.snapshot.models["line"].aliases["production"].version in numbers
 
 
+@pytest.mark.exhaustive
 def test_alias_changes_at_once_lose_nothing(url: str, tmp_path: Path) -> None:
     stores = [open_bucket(url, tmp_path / str(number)) for number in range(10)]
 

@@ -21,6 +21,7 @@ COLLECT = [
 ]
 
 
+@pytest.mark.exhaustive
 def test_another_process_collects_the_same_tests(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """`make test` has two of them, and runs nothing where a name holds the second or the order of a set."""
     elsewhere = {"PYTHONHASHSEED": "1", "TMPDIR": str(tmp_path), "TZ": "Asia/Kathmandu"}

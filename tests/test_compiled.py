@@ -353,6 +353,7 @@ def blocks_of(draw: Draw, *, blanks: bool) -> ColumnTransformer:
     return ColumnTransformer(chosen, remainder=remainder, sparse_threshold=draw(st.sampled_from([0, 0.3, 1])))
 
 
+@pytest.mark.exhaustive
 @drawn
 @given(st.data())
 def test_tables_answer_as_scikit_learn_does(data: st.DataObject) -> None:

@@ -114,6 +114,7 @@ def flipped(file: Path, bits: Collection[int] | None = None) -> Iterator[int]:
             yield position
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "bits"), [(name, None) for name in FILES] + [(SIGNATURE, range(8))])
 def test_no_flipped_bit_gets_past_the_reader(
     world: Path, unpickled: list[bytes], name: str, bits: Collection[int] | None
@@ -433,6 +434,7 @@ def assert_the_next_publish_works(world: Path) -> None:
     assert audited(world)[-1]["to"] == number, "a torn line spoils no other"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("fault", KILLS)
 @pytest.mark.parametrize("change", BEFORE)
 def test_a_kill_at_any_step_leaves_the_state_before_or_after(
@@ -453,6 +455,7 @@ def outcomes(case: Case, fault: str) -> set[str]:
     return {"refused", "done"} if case.step.split()[-1] in ("mkdir", "unlink", "rmdir") else {"refused"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("fault", ERRORS)
 @pytest.mark.parametrize("change", BEFORE)
 def test_an_error_at_any_step_is_told_and_leaves_the_state_before_or_after(

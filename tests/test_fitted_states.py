@@ -140,6 +140,7 @@ MOST = int(os.environ.get("MLAPI_TEST_PERTURBED", "40"))
 """Changes of each estimator; 100,000 are all."""
 
 
+@pytest.mark.exhaustive
 def test_a_whole_number_that_is_changed_is_refused_or_harmless(tmp_path: Path) -> None:
     """Harmless: no crash, no hang, and the same answers whatever lies in memory that was not written."""
     folder = tmp_path / "changed"

@@ -113,6 +113,7 @@ TABLES: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("form", list(TABLES))
 def test_a_file_with_damage_anywhere_becomes_a_version_or_is_the_clients_mistake(
     tmp_path: Path, form: str

@@ -176,6 +176,7 @@ def test_train_without_recipes_says_what_is_missing(installed: Installed, tmp_pa
     assert done.stderr.startswith("Error: config/models.toml is missing: it declares what to train")
 
 
+@pytest.mark.exhaustive
 def test_train_with_recipes_works(installed: Installed, tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "models.toml").write_text('[flowers]\nalgorithm = "svm"\ndataset = "iris"\n')
@@ -196,6 +197,7 @@ def test_serve_serves_any_models_folder(installed: Installed, trained: Path, tmp
         assert len(server.workers) == 1
 
 
+@pytest.mark.exhaustive
 def test_no_module_of_the_current_folder_is_imported_by_a_training(
     installed: Installed, shadows: Path
 ) -> None:
@@ -209,6 +211,7 @@ def test_no_module_of_the_current_folder_is_imported_by_a_training(
     assert imported(shadows) == ""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("program", ["mlapi serve", "gunicorn"])
 def test_no_module_of_the_current_folder_is_imported_by_a_server(
     installed: Installed, shadows: Path, program: str
@@ -273,6 +276,7 @@ def run_all(installed: Installed, folder: Path, commands: Iterable[str], **envir
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.exhaustive
 def test_an_estimators_own_module_is_found_in_pythonpath_and_not_in_the_current_folder(
     installed: Installed, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def words(plot: Plot) -> list[str]:
     ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_name_is_shown_as_it_is(name: str) -> None:
     answers, names = classes(3), [name, "b", "c"]

@@ -161,6 +161,7 @@ def reload(server: Server) -> None:
     server.signal(signal.SIGHUP)
 
 
+@pytest.mark.exhaustive
 def test_whatever_is_killed_each_job_makes_one_version(server: Server) -> None:
     jobs = [submitted(server, "harmed") for _ in range(5)]
     harms = (kill_the_pool, kill_a_worker, kill_who_restarts_the_pool, reload)
