@@ -90,8 +90,17 @@ def _still_good(store: Store, trust: Trust, home: Path, found: VersionRecord) ->
     try:
         manifest = read_manifest(home / str(found.number), trust, partial=store.is_partial)
     except BrokenArtifact as error:
-        return found.broken_by(error)
+        return broken(home / str(found.number), found, error)
     return replace(found, manifest=manifest)
+
+
+def broken(folder: Path, version: VersionRecord, error: BrokenArtifact) -> VersionRecord:
+    """A version whose files were just read in vain; to be looked at again if they have changed meanwhile.
+
+    A folder that is moved away and back while it is read is afterwards the one that it was before.
+    """
+    found = version.broken_by(error)
+    return found if version.stamp == _folder_stamp(folder) else replace(found, stamp=None)
 
 
 def _unsaid(loaded: Collection[int], taken: Collection[int], found: Mapping[int, VersionRecord]) -> list[int]:

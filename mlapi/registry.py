@@ -23,7 +23,7 @@ from pathlib import Path
 from mlapi import copies
 from mlapi.artifact import check_files, read_manifest
 from mlapi.errors import BrokenArtifact, ModelUnavailable, passes, reason
-from mlapi.inspection import look
+from mlapi.inspection import broken, look
 from mlapi.ledger import DELETED, Ledger, Seen
 from mlapi.loading import load_model
 from mlapi.locks import USUAL_S
@@ -247,7 +247,7 @@ class Registry:
             if version.manifest and not self.store.is_partial:  # what is fetched is compared on its way
                 check_files(self.folder(name, version.number), version.manifest)
         except BrokenArtifact as error:
-            return version.broken_by(error)
+            return broken(self.folder(name, version.number), version, error)
         return replace(version, is_checked=True)
 
     def _read(self, name: str, version: VersionRecord) -> VersionRecord:
@@ -256,7 +256,7 @@ class Registry:
         try:
             return replace(version, manifest=self._manifest(name, version), reason=None, may_pass=False)
         except BrokenArtifact as error:
-            return version.broken_by(error)
+            return broken(self.folder(name, version.number), version, error)
 
     def _manifest(self, name: str, version: VersionRecord) -> Manifest:
         folder = self.folder(name, version.number)
@@ -315,7 +315,8 @@ class Registry:
                     if version.manifest is None:
                         record = record.with_version(replace(version, manifest=model.manifest))
                 except BrokenArtifact as error:
-                    record = record.with_version(version.broken_by(error))
+                    folder = self.folder(record.name, number)
+                    record = record.with_version(broken(folder, version, error))
         return record
 
     def _read_wanted(self, record: ModelRecord) -> ModelRecord:

@@ -358,6 +358,30 @@ def test_a_version_that_nobody_asks_for_is_checked_in_the_background(tmp_path: P
     assert registry.snapshot.models["line"].latest == 3
 
 
+def test_a_version_that_was_read_while_its_folder_was_away_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes back is the folder that it was before, to the last time of a file."""
+    models = tmp_path / "models"
+    for version in (1, 2, 3):
+        line(models, version)
+    read, away = registry_module.read_manifest, tmp_path / "away"
+
+    def read_once_it_has_gone(folder: Path, *told: Any, **how: Any) -> Manifest:
+        if folder.name == "2" and not away.exists():
+            (models / "line").rename(away)
+        return read(folder, *told, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry_module, "read_manifest", read_once_it_has_gone)
+        registry = open_registry(models)
+        wait_until(lambda: registry.snapshot.models["line"].versions[2].reason)
+    away.rename(models / "line")
+
+    wait_until(lambda: not list(registry.snapshot.broken))
+    assert slope(registry, "2") == 2
+
+
 def test_a_look_does_not_wait_for_digests_and_is_not_undone_by_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
