@@ -16,13 +16,13 @@ _BORDERS = frozenset({codes.AT_BOUNDARY, codes.AT_BEGINNING, codes.AT_BEGINNING_
 _BORDER = (codes.AT, codes.AT_BOUNDARY)
 
 _LONGEST = 500
-"""Characters of a pattern."""
+"""Characters of a pattern, and letters that it asks for, which are read in vain from each of a text's."""
 
 _MOST = 100
 """How often something must be repeated: a text that is shorter is read in vain from each of its letters."""
 
 _OPTIONAL = 3
-"""Optional letters at the beginning: each doubles the ways to try."""
+"""Optional letters before others, in the whole pattern: each doubles the ways to try."""
 
 
 def is_quick(pattern: str) -> bool:
@@ -36,9 +36,34 @@ def is_quick(pattern: str) -> bool:
         steps = list(parser.parse(pattern))
     except (re.error, RecursionError, OverflowError):
         return False
+    if _required(steps) > _LONGEST:
+        return False
+    spare = _OPTIONAL if _optional(steps) <= _OPTIONAL else 0
     if len(steps) == 1 and steps[0][0] is codes.BRANCH:
-        return all(_is_word(list(branch)) or _is_quick(branch) for branch in steps[0][1][1])
-    return _is_word(steps) or _is_quick(steps)
+        return all(_is_word(list(branch)) or _is_quick(branch, spare) for branch in steps[0][1][1])
+    return _is_word(steps) or _is_quick(steps, spare)
+
+
+def _parts(step: Any) -> list[Any]:
+    """The patterns within a step."""
+    code, value = step
+    if code is codes.BRANCH:
+        return list(value[1])
+    return [value[-1]] if code is codes.SUBPATTERN or code in _REPEATS else []
+
+
+def _required(steps: Any) -> int:
+    """How many letters are read at most before it is known that none of the steps goes on."""
+    count = 0
+    for step in steps:
+        times = max(1, step[1][0]) if step[0] in _REPEATS else 1
+        count += times * sum(map(_required, _parts(step))) + (step[0] in _SINGLE)
+    return count
+
+
+def _optional(steps: Any) -> int:
+    """How many optional letters there are, however deep."""
+    return sum(_is_optional(step) + sum(map(_optional, _parts(step))) for step in steps)
 
 
 def _is_word(steps: list[Any]) -> bool:
@@ -73,18 +98,21 @@ def _are_letters(first: int, last: int) -> bool:
     return last - first < _LONGEST and all(re.match(r"\w", chr(code)) for code in range(first, last + 1))
 
 
-def _is_quick(steps: Any) -> bool:
-    """Whether what follows the first step of variable length may be missing, so that nothing fails there."""
+def _is_quick(steps: Any, spare: int) -> bool:
+    """Whether what follows the first step of variable length may be missing, so that nothing fails there.
+
+    So many optional letters as are spare may come first.
+    """
     steps = list(steps)
     optional = _leading(steps)
-    if optional <= _OPTIONAL:
+    if optional <= spare:
         steps = steps[optional:]
     varies = False
     for step in steps:
         if varies and not (step[0] in _REPEATS and step[1][0] == 0):
             return False
         if not _has_one_length(step):
-            if not _may_vary(step):
+            if not _may_vary(step, spare):
                 return False
             varies = True
     return True
@@ -112,13 +140,13 @@ def _has_one_length(step: Any) -> bool:
     return code is codes.SUBPATTERN and all(map(_has_one_length, value[-1]))
 
 
-def _may_vary(step: Any) -> bool:
+def _may_vary(step: Any, spare: int) -> bool:
     code, value = step
     if code in _REPEATS:
         low, _, body = value
-        return _is_quick(body) and (low <= 1 or (low <= _MOST and all(map(_has_one_length, body))))
+        return _is_quick(body, spare) and (low <= 1 or (low <= _MOST and all(map(_has_one_length, body))))
     if code is codes.SUBPATTERN:
-        return _is_quick(value[-1])
+        return _is_quick(value[-1], spare)
     if code is codes.BRANCH:
-        return all(map(_is_quick, value[1]))
+        return all(_is_quick(branch, spare) for branch in value[1])
     return False  # it looks around, refers back, or is new to this list
