@@ -13,6 +13,7 @@ import numpy as np
 from mlapi.fitted_invariants import INVARIANTS, Fitted
 from mlapi.pickle_names import Name, NotAllowed, name_of
 from mlapi.sparse_pickles import MATRICES, check_matrix
+from mlapi.tree_pickles import TREE, check_grown
 
 _SCALARS = (str, bytes, bytearray, bool, float, complex, np.generic, np.dtype, slice, range, type(None))
 
@@ -23,7 +24,7 @@ _LEAVES = frozenset(
         "sklearn._loss._loss.CyHalfBinomialLoss",
         "sklearn._loss._loss.CyHalfMultinomialLoss",
         "sklearn._loss._loss.CyHalfSquaredError",
-        "sklearn.tree._tree.Tree",
+        TREE,
     }
 )
 """Made by compiled code, which keeps what they are made of to itself."""
@@ -89,6 +90,8 @@ class _Walk:
     def _within_object(self, part: Any, kind: str) -> Iterable[Any]:
         if kind in MATRICES:
             check_matrix(vars(part), by_columns="_csc." in kind)
+        if kind == TREE:
+            check_grown(part)
         if kind in INVARIANTS:
             return self._attributes(part, kind)
         if kind in MATRICES or kind in _LEAVES or isinstance(part, type):

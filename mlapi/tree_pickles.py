@@ -29,14 +29,29 @@ def tree(features: Any, classes: Any, outputs: Any) -> Any:
     return Tree(features, classes, outputs)
 
 
-def check_nodes(features: int, state: Mapping[str, Any]) -> None:
-    """Each question of a `Tree` is about a known feature and leads to later nodes, so that it ends."""
+def check_nodes(grown: Any, state: Mapping[str, Any]) -> None:
+    """Each question of a `Tree` is about a known feature and leads to later nodes, so that it ends.
+
+    It gets its nodes once: scikit-learn writes second ones into the memory that it took for the first. Fields
+    count by their order: it takes no notice of what a pickle calls them.
+    """
+    from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 - scikit-learn, where there is a tree
+
     nodes: NDArray[Any] = state["nodes"]
+    if grown.node_count != 0 or not len(nodes) or nodes.dtype.names != NODE_DTYPE.names:
+        raise NotAllowed("it has a tree that is made in another way than scikit-learn's")
+    features = grown.n_features
     places = np.flatnonzero(nodes["left_child"] != LEAF)
     asked = nodes[places]
     leads = all(_within(asked[side], places + 1, len(nodes)) for side in ("left_child", "right_child"))
     if state["node_count"] != len(nodes) or not leads or not _within(asked["feature"], 0, features):
         raise NotAllowed("it has a tree that leads out of itself")
+
+
+def check_grown(tree: Any) -> None:
+    """A `Tree` has nodes: compiled code begins at the first without looking whether there is one."""
+    if tree.node_count == 0:
+        raise NotAllowed("it has a tree without a root")
 
 
 def check_predictor(nodes: Any, bitsets: Any, categorical: NDArray[np.bool_]) -> None:
@@ -60,8 +75,10 @@ def check_predictor(nodes: Any, bitsets: Any, categorical: NDArray[np.bool_]) ->
 
 
 def _is_table(nodes: Any) -> bool:
-    fields = ("feature_idx", "left", "right", "is_leaf", "is_categorical", "bitset_idx")
-    return type(nodes) is np.ndarray and nodes.ndim == 1 and set(fields) <= set(nodes.dtype.names or ())
+    """Whether its fields are scikit-learn's in their order: compiled code reads them by where they lie."""
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE  # noqa: PLC0415
+
+    return type(nodes) is np.ndarray and nodes.ndim == 1 and nodes.dtype == PREDICTOR_RECORD_DTYPE
 
 
 def _is_bitsets(array: Any) -> bool:

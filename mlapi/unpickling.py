@@ -164,7 +164,7 @@ class _Restricted:
         if kind in _MADE_EMPTY and type(state) is not dict:
             raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
         if kind == TREE:
-            check_nodes(inst.n_features, state)
+            check_nodes(inst, state)
         if kind in NEIGHBOR_TREES:
             check_neighbor_tree(kind, state)
         super().load_build()  # type: ignore[misc]

@@ -330,8 +330,7 @@ def test_random_numbers_are_no_way_to_call_something_else(call: Gadget) -> None:
 
 def spoilt(**changes: Any) -> bytes:
     """A tree with other nodes than it grew, each field given as {node: value}."""
-    fitted = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, X[:, 0] * X[:, 1] > 0)
-    made, arguments, state = fitted.tree_.__reduce__()
+    made, arguments, state = FITTED.tree_.__reduce__()
     nodes = state["nodes"].copy()
     for field, values in changes.pop("nodes", {}).items():
         for place, value in values.items():
@@ -348,6 +347,25 @@ class Stated:
         return self.reduced
 
 
+def renamed(dtype: np.dtype[Any], one: str, other: str) -> np.dtype[Any]:
+    """The same bytes, two fields called by each other's name."""
+    swap = {one: other, other: one}
+    names = list(dtype.names or ())
+    fields = dtype.fields or {}
+    return np.dtype(
+        {
+            "names": [swap.get(name, name) for name in names],
+            "formats": [fields[name][0] for name in names],
+            "offsets": [fields[name][1] for name in names],
+            "itemsize": dtype.itemsize,
+        }
+    )
+
+
+FITTED = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, X[:, 0] * X[:, 1] > 0)
+NODES = FITTED.tree_.__getstate__()["nodes"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -360,8 +378,10 @@ class Stated:
         {"arguments": (60, np.array([2]), 10**9)},
         {"arguments": (60, np.array([-2]), 1)},
         {"arguments": (60, 2, 1)},
+        {"state": {"nodes": NODES[:0], "values": np.zeros((0, 1, 2)), "node_count": 0}},
+        {"state": {"nodes": NODES.view(renamed(NODES.dtype, "left_child", "n_node_samples"))}},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:60],
 )
 def test_a_tree_that_leads_out_of_itself_is_refused(changes: dict[str, Any]) -> None:
     content = spoilt(**changes)
@@ -369,6 +389,30 @@ def test_a_tree_that_leads_out_of_itself_is_refused(changes: dict[str, Any]) -> 
     assert pickling.load(spoilt(), names_in(content)).node_count > 3
     with pytest.raises(BrokenArtifact, match="it has a tree"):
         pickling.load(content, names_in(content))
+
+
+def test_a_tree_without_nodes_is_refused() -> None:
+    """Compiled code would begin at a root that is not there, and end the process."""
+    made, arguments, _ = FITTED.tree_.__reduce__()
+    content = dumped(Stated(made, arguments))
+
+    with pytest.raises(BrokenArtifact, match="it has a tree without a root"):
+        pickling.load(content, CLASSES)
+
+
+def test_a_tree_gets_its_nodes_once() -> None:
+    """scikit-learn would write the second ones into the memory that the first ones took."""
+    made, arguments, state = FITTED.tree_.__reduce__()
+    one = {**state, "nodes": NODES[-1:], "values": state["values"][-1:], "node_count": 1}
+
+    file = io.BytesIO()
+    pickler = pickle._Pickler(file, 4)  # type: ignore[attr-defined]
+    pickler.save_reduce(made, arguments, one)
+    pickler.save(state)
+    content = file.getvalue() + pickle.BUILD + pickle.STOP
+
+    with pytest.raises(BrokenArtifact, match="it has a tree that is made in another way"):
+        pickling.load(content, CLASSES)
 
 
 def of_words(rows: int) -> SVC:
