@@ -176,8 +176,8 @@ def _boosting(estimator: Any) -> Trees | None:
 
 
 def _histogram_boosting(estimator: Any) -> Trees | None:
-    if estimator._preprocessor is not None:  # of columns with categories
-        return None
+    if estimator._preprocessor is not None or estimator._bin_mapper.is_categorical_.any():
+        return None  # each tree has categories of its own, which trees that are asked at once do not
     boosting = HistogramBoosting(estimator)
     if not hasattr(estimator, "classes_"):
         link = estimator._loss.link
