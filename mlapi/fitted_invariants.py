@@ -101,6 +101,18 @@ def _forest(fitted: Fitted) -> None:
         )
 
 
+def _random_forest(fitted: Fitted) -> None:
+    """Its sums have as many columns as it says, and trees that give one number fill them all."""
+    _forest(fitted)
+    classes = fitted.n_classes_
+    for member in () if fitted.estimators_ is None else fitted.estimators_:
+        grown = member.tree_
+        fits = grown.n_outputs == fitted.n_outputs_ and (
+            classes is None or np.array_equal(np.atleast_1d(classes), grown.n_classes)
+        )
+        _require(fits, "it has a forest of trees with other classes or outputs than its own")
+
+
 def _histogram_boosting(fitted: Fitted) -> None:
     stages = fitted._predictors
     if stages is None:
@@ -118,7 +130,9 @@ def _histogram_boosting(fitted: Fitted) -> None:
         "it does not say which of its features have categories",
     )
     _require(
-        type(stages) is list and all(type(stage) is list for stage in stages), "it has trees that are none"
+        type(stages) is list
+        and all(type(stage) is list and len(stage) == fitted.n_trees_per_iteration_ for stage in stages),
+        "it has other trees than it says",
     )
     for stage in stages:
         for tree in stage:
@@ -140,6 +154,14 @@ def _encodes(preprocessor: Any, width: int) -> bool:
 # Machines.
 
 
+def _libsvm_classes(fitted: Fitted) -> None:
+    if fitted.support_ is None:
+        return
+    _libsvm(fitted)
+    fits = fitted._n_support.sum() == len(fitted.support_)
+    _require(fits, "it has a support vector machine whose counts are of other vectors")
+
+
 def _libsvm(fitted: Fitted) -> None:
     if fitted.support_ is None:
         return
@@ -152,7 +174,6 @@ def _libsvm(fitted: Fitted) -> None:
     _require(_is_integers(fitted.support_, rows, seen[0]), problem)
     _require(type(counts) is np.ndarray and counts.ndim == 1 and len(counts) > 1, problem)
     _require(_is_integers(counts, len(counts), rows + 1), problem)
-    _require(fitted.classes_ is None or counts.sum() == rows, problem)
     _require(type(kernel) is str or _is_code(kernel), problem)
     _require(type(is_sparse) is bool and not (is_sparse and kernel == "precomputed"), problem)
     classes = len(counts)
@@ -165,7 +186,7 @@ def _libsvm(fitted: Fitted) -> None:
         _require(_is_numbers(weights, classes - 1, rows), problem)
         _require(kernel == "precomputed" or _is_code(kernel) or _is_numbers(vectors, rows, seen[1]), problem)
         return
-    _require(all(name_of(type(matrix)) in MATRICES for matrix in (vectors, weights)), problem)
+    _require(all(name_of(type(matrix)) in _ROWS for matrix in (vectors, weights)), problem)
     _require(vectors.shape == (rows, seen[1]) and weights.shape == (classes - 1, rows), problem)
     _require(len(weights.data) == (classes - 1) * rows, problem)
 
@@ -328,6 +349,8 @@ def _splines(fitted: Fitted) -> None:
     degree = fitted.degree
     _require(type(degree) is int and 0 <= degree <= _MOST_DEGREES, problem)
     _require(all(spline.k == degree and spline.c.ndim == 2 for spline in splines), problem)
+    columns = sum(spline.c.shape[1] - (not fitted.include_bias) for spline in splines)
+    _require(fitted.n_features_out_ == columns, "it has splines of other columns than it says")
 
 
 def _anything(_: Fitted) -> None:
@@ -339,6 +362,7 @@ _FORESTS = ("ExtraTrees", "RandomForest")
 _TREES = frozenset(
     f"sklearn.tree._classes.{kind}{what}" for kind in ("DecisionTree", "ExtraTree") for what in _WHAT
 )
+_ROWS = frozenset(name for name in MATRICES if "_csr." in name)
 _ORDINAL = "sklearn.preprocessing._encoders.OrdinalEncoder"
 _FUNCTION = "sklearn.preprocessing._function_transformer.FunctionTransformer"
 _BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper"
@@ -374,7 +398,7 @@ _OF_NO_CONCERN = (
 _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
     "mlapi.preprocessing.Splines": _splines,
     **dict.fromkeys(_TREES, _tree),
-    **{f"sklearn.ensemble._forest.{name}{what}": _forest for name in _FORESTS for what in _WHAT},
+    **{f"sklearn.ensemble._forest.{name}{what}": _random_forest for name in _FORESTS for what in _WHAT},
     **{f"sklearn.ensemble._gb.GradientBoosting{what}": _forest for what in _WHAT},
     **{f"{_BOOSTING}{what}": _histogram_boosting for what in _WHAT},
     "sklearn.feature_extraction.text.CountVectorizer": _vectorizer,
@@ -391,7 +415,8 @@ _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
     "sklearn.preprocessing._polynomial.PolynomialFeatures": _polynomials,
     "sklearn.svm._classes.LinearSVC": _linear,
     "sklearn.svm._classes.LinearSVR": _linear,
-    **{f"sklearn.svm._classes.{name}": _libsvm for name in ("NuSVC", "NuSVR", "OneClassSVM", "SVC", "SVR")},
+    **{f"sklearn.svm._classes.{name}": _libsvm for name in ("NuSVR", "OneClassSVM", "SVR")},
+    **{f"sklearn.svm._classes.{name}": _libsvm_classes for name in ("NuSVC", "SVC")},
 }
 
 INVARIANTS: Mapping[str, Callable[[Fitted], None]] = {

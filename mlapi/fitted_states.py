@@ -5,6 +5,7 @@ compiled code follows leads it out of an array (`mlapi.fitted_invariants`); part
 themselves take for ever. So all that was loaded is walked through before anybody asks it anything.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,6 +36,13 @@ CalibratedSVC is asked in two places."""
 
 _DEEPEST = 100
 
+_PIPELINE = "sklearn.pipeline.Pipeline"
+_MOST_NESTED = 6
+"""Pipelines within pipelines: each asks those within three times what they are, 40 ms a call in all."""
+
+_MOST_EMPTY = 10**6
+"""Entries of an array that takes no memory: a list of them does."""
+
 
 class _Walk:
     """Visits each part once, those within before the part that they are in."""
@@ -42,6 +50,8 @@ class _Walk:
     def __init__(self) -> None:
         self._sizes: dict[int, int] = {}
         """By identity: how many parts are in it, counted as often as they are reached; 0 while it is open."""
+        self._pipelines: dict[int, int] = {}
+        """By identity: how many pipelines are within each other there, where there are any."""
         self._alive: list[Any] = []
 
     def visit(self, part: Any, depth: int = 0) -> int:
@@ -62,9 +72,18 @@ class _Walk:
         _require(depth < _DEEPEST, "it has parts within parts, too many of them")
         self._alive.append(part)
         self._sizes[id(part)] = 0
-        size = 1 + sum(self.visit(inner, depth + 1) for inner in self._within(part))
+        parts = list(self._within(part))
+        size = 1 + sum(self.visit(inner, depth + 1) for inner in parts)
         self._sizes[id(part)] = size
+        self._nest(part, parts)
         return size
+
+    def _nest(self, part: Any, within: list[Any]) -> None:
+        nested = max((self._pipelines.get(id(inner), 0) for inner in within), default=0)
+        nested += name_of(type(part)) == _PIPELINE
+        _require(nested <= _MOST_NESTED, f"it has more than {_MOST_NESTED} pipelines within each other")
+        if nested:
+            self._pipelines[id(part)] = nested
 
     @property
     def parts(self) -> int:
@@ -82,6 +101,7 @@ class _Walk:
         if isinstance(part, dict):
             return [*part.keys(), *part.values()]
         if isinstance(part, np.ndarray):
+            _require(part.nbytes or _entries(part) <= _MOST_EMPTY, "it has an array of too much nothing")
             return _others(part.ravel().tolist()) if part.dtype.hasobject else ()
         if isinstance(part, Name):
             raise NotAllowed(f"it has {part.full} where a value should be")
@@ -120,6 +140,11 @@ def check(estimator: Any) -> None:
     walk = _Walk()
     size = walk.visit(estimator)
     _require(size <= _SHARED * walk.parts + _FEW, "it has parts that are shared too often")
+
+
+def _entries(array: Any) -> int:
+    """How many entries an array has in all but its empty axes."""
+    return math.prod(length or 1 for length in array.shape)
 
 
 def _others(values: list[Any]) -> list[Any]:

@@ -14,8 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from scipy import sparse
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge
@@ -24,6 +30,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree._tree import Tree
 
 from mlapi import pickling
 from mlapi.algorithms import CLASSES
@@ -32,6 +39,7 @@ from mlapi.fitted_invariants import INVARIANTS
 from mlapi.inventory import names_in
 from mlapi.pickle_calls import CALLS
 from mlapi.pickling import BASE
+from mlapi.preprocessing import Splines
 from mlapi.sparse_pickles import MATRIX
 from mlapi.unpickling import HANDED_ON, WRAPPER
 from tests.fitted import estimators
@@ -196,6 +204,27 @@ def svc(**attributes: Any) -> Any:
     return with_attributes(SVC().fit(F[["n"]].to_numpy(), TARGET), **attributes)
 
 
+def svc_of_words(**attributes: Any) -> Any:
+    words = sparse.csr_matrix(F[["n"]].to_numpy() * 1.0)
+    return with_attributes(SVC(C=1e-3).fit(words, TARGET), **attributes)
+
+
+def without(estimator: Any, name: str) -> Any:
+    delattr(estimator, name)
+    return estimator
+
+
+def forest(**attributes: Any) -> Any:
+    return with_attributes(RandomForestClassifier(2).fit(F[["n"]].to_numpy(), TARGET), **attributes)
+
+
+def in_pipelines(depth: int) -> Any:
+    made: Any = StandardScaler().fit(F[["n"]].to_numpy())
+    for _ in range(depth):
+        made = Pipeline([("a", made)])
+    return made
+
+
 def one_hot(**attributes: Any) -> Any:
     encoder = OneHotEncoder().fit(F[["n"]].to_numpy() % 3)
     return make_pipeline(with_attributes(encoder, **attributes), "passthrough")
@@ -246,6 +275,20 @@ ASTRAY: dict[str, Callable[[], Any]] = {
     "too few weights": lambda: svc(_dual_coef_=np.zeros((1, 1))),
     "too few intercepts": lambda: svc(_intercept_=np.zeros(0)),
     "too few sigmoids": lambda: svc(_probA=np.zeros(1)),
+    "support vectors of other counts, and no classes": lambda: without(
+        svc_of_words(_n_support=np.array([20, 20], dtype=np.int32)), "classes_"
+    ),
+    "a forest of more classes than its trees": lambda: forest(n_classes_=10**9),
+    "a forest of more outputs than its trees": lambda: forest(n_outputs_=10**9),
+    "boosting of more columns than its trees": lambda: with_attributes(
+        boosted(), n_trees_per_iteration_=10**9
+    ),
+    "splines of more columns than they make": lambda: with_attributes(
+        Splines().fit(F[["n"]].to_numpy()), n_features_out_=10**9
+    ),
+    "pipelines within pipelines": lambda: in_pipelines(7),
+    "labels that take no memory": lambda: with_attributes(StandardScaler(), classes_=np.empty((10**12, 0))),
+    "a tree without a root": lambda: grown(tree_=Tree(1, np.array([1]), 1)),
     "vectors that are not sparse": lambda: svc(_sparse=True),
     "places of other rows": lambda: svc(kernel="precomputed", shape_fit_=(2, 1)),
     "categories out of order": lambda: one_hot(categories_=[np.array([2.0, 0.0, 1.0])]),
@@ -282,6 +325,10 @@ def deep(depth: int) -> Any:
     for _ in range(depth):
         made = [made]
     return made
+
+
+def test_a_few_pipelines_within_each_other_are_usual() -> None:
+    assert pickling.load(dumped(in_pipelines(6)), CLASSES)
 
 
 @pytest.mark.parametrize("what", ASTRAY)
