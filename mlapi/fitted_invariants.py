@@ -47,6 +47,12 @@ def _require(condition: Any, problem: str) -> None:
         raise NotAllowed(problem)
 
 
+def _shown(value: Any) -> str:
+    """For messages: the repr of anything but a word or a few numbers may be longer than any memory."""
+    are_few = type(value) is tuple and len(value) < 9 and all(type(each) is int for each in value)
+    return f"{value!r:.80}" if are_few or type(value) is str else f"a {type(value).__name__}"
+
+
 def _is_integers(array: Any, length: int, high: int) -> bool:
     """Whether it is a line of so many integers from 0 to below `high`."""
     return (
@@ -83,6 +89,7 @@ def _tree(fitted: Fitted) -> None:
         _require(
             is_tree and grown.n_features == _width(fitted), "it has a tree of other features than it takes"
         )
+        _require(grown.n_outputs == fitted.n_outputs_, "it has a tree of other outputs than it says")
 
 
 def _forest(fitted: Fitted) -> None:
@@ -228,7 +235,7 @@ def _nystroem(fitted: Fitted) -> None:
 def _vectorizer(fitted: Fitted) -> None:
     _require(
         fitted.input == "content",
-        f"it has a vectorizer that opens files: its input is {fitted.input!r:.40}; 'content' opens none",
+        f"it has a vectorizer that opens files: its input is {_shown(fitted.input)}; 'content' opens none",
     )
     analyzer, pattern = fitted.analyzer, fitted.token_pattern
     _require(_is_code(analyzer) or analyzer in _ANALYZERS, "it has a vectorizer with an unknown analyzer")
@@ -239,14 +246,14 @@ def _vectorizer(fitted: Fitted) -> None:
     uses_pattern = analyzer == "word" and fitted.tokenizer is None
     _require(
         not uses_pattern or (type(pattern) is str and is_quick(pattern)),
-        f"it has a vectorizer with the token_pattern {pattern!r:.80}, which can take for ever on some texts; "
-        r"a pattern such as (?u)\b\w\w+\b, [a-z]+ or \S+ cannot",
+        f"it has a vectorizer with the token_pattern {_shown(pattern)}, which can take for ever on some "
+        r"texts; a pattern such as (?u)\b\w\w+\b, [a-z]+ or \S+ cannot",
     )
     grams = fitted.ngram_range
     _require(
         type(grams) is tuple and len(grams) == 2 and all(type(size) is int for size in grams)
         and 1 <= grams[0] <= grams[1] <= _LONGEST_GRAM,
-        f"it has a vectorizer with the ngram_range {grams!r:.40}; {_LONGEST_GRAM} is the most",
+        f"it has a vectorizer with the ngram_range {_shown(grams)}; {_LONGEST_GRAM} is the most",
     )  # fmt: skip
     _vocabulary(fitted.vocabulary_)
 

@@ -16,7 +16,13 @@ from mlapi.pickle_names import Name, NotAllowed
 from mlapi.sparse_pickles import MATRIX
 from mlapi.tree_pickles import TREE, tree
 
-_KEY_DEPTH, _KEY_WIDTH = 3, 64
+_KEY_DEPTH, _KEY_PARTS = 3, 64
+
+_MOST_ALIKE = 1000
+"""Keys that have one hash: each is compared with all before it."""
+
+_DISTINCT = 2**61 - 1
+"""Whole numbers below it have hashes of their own."""
 
 _PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
@@ -24,28 +30,71 @@ _LONGEST_RANGE = 10**7
 """Columns; a range that is longer only costs time."""
 
 
-def check_keys(keys: Iterable[Any]) -> None:
-    """
-    Raises:
-        NotAllowed: A key's hash could take for ever: tuples in tuples in tuples are hashed anew each time.
-    """
-    for key in keys:
-        if type(key) not in _PLAIN:
-            _check_key(key, _KEY_DEPTH)
+class Keys:
+    """The keys of a pickle's dictionaries and sets, looked at before Python hashes and compares them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Any] = {}
+        """By hash: the first key that has it."""
+        self._alike: dict[int, set[Any]] = {}
+        """By hash: the others."""
+
+    def check(self, keys: Iterable[Any]) -> None:
+        """
+        Raises:
+            NotAllowed: Their hashes could take for ever: tuples in tuples are hashed anew each time, and so
+                are all that have the same hash compared.
+        """
+        for key in keys:
+            kind = type(key)
+            if kind not in _PLAIN or kind is complex or (kind is int and abs(key) >= _DISTINCT):
+                _parts_of(key, _KEY_DEPTH)
+                self._compare(key)
+
+    def _compare(self, key: Any) -> None:
+        place = hash(key)
+        if self._known.setdefault(place, key) != key:
+            alike = self._alike.setdefault(place, set())
+            alike.add(key)
+            if len(alike) > _MOST_ALIKE:
+                raise NotAllowed("it has too many keys that are found at the same place")
 
 
-def _check_key(key: Any, depth: int) -> None:
-    if isinstance(key, tuple | frozenset):
-        if depth == 0 or len(key) > _KEY_WIDTH:
-            raise NotAllowed("it has a key of too many parts")
-        for part in key:
-            _check_key(part, depth - 1)
+def _parts_of(key: Any, depth: int) -> int:
+    """How many parts are hashed with a key."""
+    if not isinstance(key, tuple | frozenset):
+        return 1
+    if depth == 0 or len(key) > _KEY_PARTS:
+        raise NotAllowed("it has a key of too many parts")
+    parts = sum(_parts_of(part, depth - 1) for part in key)
+    if parts > _KEY_PARTS:
+        raise NotAllowed("it has a key of too many parts")
+    return parts
+
+
+class Allowance:
+    """How many bytes and entries may be copied: each of a pickle's own once, as whoever wrote it had them."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def spend(self, *given: Any) -> None:
+        """
+        Raises:
+            NotAllowed: A pickle makes a thing anew time and again, which takes memory that it does not have.
+        """
+        self._left -= sum(len(each) for each in given if isinstance(each, _COPIED))
+        if self._left < 0:
+            raise NotAllowed("it makes copies of its parts without end")
+
+
+_COPIED = (str, bytes, bytearray, list, tuple)
 
 
 def _set(members: Any = ()) -> set[Any]:
     if not isinstance(members, list | tuple):
         raise NotAllowed("it makes a set of something else than a list")
-    check_keys(members)
+    Keys().check(members)
     return set(members)
 
 

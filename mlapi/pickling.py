@@ -107,15 +107,35 @@ COMPILED = frozenset(
 )
 """What a compiled predictor is made of: no class of another package but numpy's arrays."""
 
-_DECOMPRESS: Mapping[bytes, Callable[[bytes], bytes]] = {
-    b"\x1f\x8b": gzip.decompress,
-    b"BZh": bz2.decompress,
-    b"\xfd7zXZ": lzma.decompress,
-    b"\x5d\x00": lzma.decompress,
-    b"x\x01": zlib.decompress,
-    b"x\x5e": zlib.decompress,
-    b"x\x9c": zlib.decompress,
-    b"x\xda": zlib.decompress,
+_LARGE, _TIMES = 1 << 30, 100
+"""Bytes that any compressed file may become, and how many times its own: a few become any number of zeros."""
+
+
+def _from_file(open_: Callable[[BytesIO], Any]) -> Callable[[bytes, int], bytes]:
+    def expand(content: bytes, most: int) -> bytes:
+        with open_(BytesIO(content)) as file:
+            return bytes(file.read(most))
+
+    return expand
+
+
+def _from_zlib(content: bytes, most: int) -> bytes:
+    stream = zlib.decompressobj()
+    found = stream.decompress(content, most)
+    if len(found) < most and not stream.eof:
+        raise EOFError("it ends too early")
+    return found
+
+
+_DECOMPRESS: Mapping[bytes, Callable[[bytes, int], bytes]] = {
+    b"\x1f\x8b": _from_file(gzip.open),
+    b"BZh": _from_file(bz2.open),
+    b"\xfd7zXZ": _from_file(lzma.open),
+    b"\x5d\x00": _from_file(lzma.open),
+    b"x\x01": _from_zlib,
+    b"x\x5e": _from_zlib,
+    b"x\x9c": _from_zlib,
+    b"x\xda": _from_zlib,
 }
 """By the first bytes: what `joblib.dump(..., compress=)` writes."""
 
@@ -165,15 +185,19 @@ def decompress(content: bytes) -> bytes:
     """The pickle in somebody's own file, which joblib may have compressed.
 
     Raises:
-        BrokenArtifact: It is compressed, and damaged.
+        BrokenArtifact: It is compressed, and damaged, or would become far more than files like it do.
     """
-    for start, expand in _DECOMPRESS.items():
-        if content.startswith(start):
-            try:
-                return expand(content)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-                raise BrokenArtifact(f"it cannot be decompressed: {reason(error)}") from error
-    return content
+    expand = next((expand for start, expand in _DECOMPRESS.items() if content.startswith(start)), None)
+    if expand is None:
+        return content
+    most = max(_LARGE, _TIMES * len(content))
+    try:
+        found = expand(content, most + 1)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise BrokenArtifact(f"it cannot be decompressed: {reason(error)}") from error
+    if len(found) > most:
+        raise BrokenArtifact(f"it becomes more than {most:,} bytes; dump it without compress")
+    return found
 
 
 def _load(content: bytes | mmap, names: Collection[str]) -> Any:

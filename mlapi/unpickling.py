@@ -33,7 +33,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 from mlapi.fitted_invariants import INVARIANTS
 from mlapi.neighbor_pickles import NEIGHBOR_TREES, check_neighbor_tree
 from mlapi.numpy_pickles import ARRAY, give_state
-from mlapi.pickle_calls import CALLS, check_keys
+from mlapi.pickle_calls import CALLS, Allowance, Keys
 from mlapi.pickle_names import Name, NotAllowed, name_of, of_today
 from mlapi.sparse_pickles import MATRIX
 from mlapi.tree_pickles import TREE, check_nodes
@@ -59,7 +59,7 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
         shape = tuple(int(length) for length in self.shape)
         size = math.prod(shape) * self.dtype.itemsize
         if self.dtype.hasobject:
-            return _Inner(unpickler.file_handle, unpickler.permit, unpickler.allowed).load()
+            return _Inner(unpickler).load()
         if not self.dtype.isnative or size < SHARED_BYTES:
             return super().read_array(unpickler, ensure_native_byte_order)
         file = unpickler.file_handle
@@ -91,6 +91,8 @@ class _Restricted:
     permit: Callable[[str], None]
     allowed: list[Any]
     """What somebody has allowed in particular, as far as this pickle names it."""
+    keys: Keys
+    allowance: Allowance
     proto: int
     stack: list[Any]
     metastack: list[list[Any]]
@@ -119,6 +121,7 @@ class _Restricted:
         if isinstance(function, Name):
             if function.full not in CALLS:
                 raise NotAllowed(f"it calls {function.full} itself")
+            self.allowance.spend(*arguments)
             self.stack[-1] = CALLS[function.full](*arguments)
             return
         self._check_allowed(function)
@@ -160,6 +163,8 @@ class _Restricted:
             raise NotAllowed("it alters a class")
         if isinstance(inst, np.ndarray) and not (inst.size == 0 and isinstance(state[2], np.dtype)):
             raise NotAllowed("it alters an array")
+        if isinstance(inst, np.ndarray):
+            self.allowance.spend(*state)
         kind = name_of(type(inst))
         if kind in _MADE_EMPTY and type(state) is not dict:
             raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
@@ -192,18 +197,17 @@ class _Restricted:
         super().load_additems()  # type: ignore[misc]
 
     def load_dict(self) -> None:
-        check_keys(self.stack[::2])
+        self.keys.check(self.stack[::2])
         super().load_dict()  # type: ignore[misc]
 
     def load_frozenset(self) -> None:
-        check_keys(self.stack)
+        self.keys.check(self.stack)
         super().load_frozenset()  # type: ignore[misc]
 
-    @staticmethod
-    def _check_filled(target: Any, kind: type, keys: Iterable[Any] = ()) -> None:
+    def _check_filled(self, target: Any, kind: type, keys: Iterable[Any] = ()) -> None:
         if not isinstance(target, kind):
             raise NotAllowed(f"it fills a {type(target).__name__} as if it were a {kind.__name__}")
-        check_keys(keys)
+        self.keys.check(keys)
 
     def load_bytearray8(self) -> None:
         size = int.from_bytes(self.read(8), "little")
@@ -252,9 +256,10 @@ class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
 
     proto = 0
 
-    def __init__(self, file: Any, permit: Callable[[str], None], allowed: list[Any]) -> None:
-        super().__init__(file)
-        self.permit, self.allowed = permit, allowed
+    def __init__(self, around: "Limited") -> None:
+        super().__init__(around.file_handle)
+        self.permit, self.allowed = around.permit, around.allowed
+        self.keys, self.allowance = around.keys, around.allowance
 
 
 class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
@@ -270,3 +275,4 @@ class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
         self.content = content
         self.permit = permit
         self.allowed = []
+        self.keys, self.allowance = Keys(), Allowance(len(content))

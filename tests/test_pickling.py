@@ -1,11 +1,16 @@
 """What may be unpickled, and how its memory is shared."""
 
+import bz2
 import collections
+import gzip
 import io
+import lzma
 import operator
 import os
 import pickle
 import pickletools
+import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -255,6 +260,48 @@ def test_numpy_makes_no_objects_of_numbers(over: str, inner: bool) -> None:
     assert names_in(content) == []
     with pytest.raises(BrokenArtifact, match=r"it (calls|makes|names|has|alters|describes) "):
         pickling.load(content, CLASSES)
+
+
+@pytest.mark.parametrize("compress", [zlib.compress, gzip.compress, bz2.compress, lzma.compress])
+def test_a_few_bytes_do_not_become_any_number(
+    compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickling, "_LARGE", 1 << 20)
+
+    assert pickling.decompress(compress(bytes(1 << 20))) == bytes(1 << 20)
+    with pytest.raises(BrokenArtifact, match="it becomes more than 1,048,576 bytes"):
+        pickling.decompress(compress((1 << 20) * b"." + b"."))
+
+
+def keyed(first: bytes, *others: bytes) -> bytes:
+    """A dictionary whose keys these opcodes make."""
+    return b"\x80\x04}(" + b"".join(key + b"N" for key in (first, *others)) + b"u."
+
+
+COPY = b"h\x00h\x01\x85R"
+FEW = b"(" + b"K\x01" * 40 + b"t"
+"""A tuple of forty numbers."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        keyed(b"(" + FEW * 40 + b"t\x94", *[b"h\x00"] * 1000),
+        keyed(*[pickle.dumps(number * (2**61 - 1), 2)[2:-1] for number in range(2, 3000)]),
+        b"\x80\x04](cbuiltins\nbytearray\n\x94" + pickle.dumps(bytes(999))[2:-1] + b"0" + COPY * 9 + b"e.",
+    ],
+    ids=["keys of many parts", "keys at one place", "copies"],
+)
+def test_a_few_bytes_are_not_hashed_or_copied_without_end(content: bytes) -> None:
+    with pytest.raises(BrokenArtifact, match=r"it (has|makes)"):
+        pickling.load(content, CLASSES)
+
+
+def test_many_keys_of_any_kind_are_usual() -> None:
+    several = [{(-1 - part % 2, number): None for number in range(5000) for part in (0, 1)}] * 3
+    given = [*several, {number * 2**40: 0.5 for number in range(5000)}, {frozenset("ab"), 1j, 2**63}]
+
+    assert pickling.load(dumped(given), CLASSES) == given
 
 
 @pytest.mark.parametrize(

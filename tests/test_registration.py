@@ -175,6 +175,17 @@ def test_numbers_near_the_end_of_float64_are_described(files: tuple[Path, Path])
     assert try_to_register(files, DummyRegressor().fit(frame, [1, 2]), frame).version == 1
 
 
+def test_a_parameter_that_would_be_shown_without_end_is_told_by_its_kind(files: tuple[Path, Path]) -> None:
+    """One word in a list, a million times: the file is short."""
+    X, y = IRIS.data.iloc[:, :2], IRIS.target
+    model = Ridge().fit(X, y)
+    model.solver, model.alpha = ["x" * 10**5] * 10**5, [1.0, 2.0]
+
+    told = try_to_register(files, model, X).parameters
+
+    assert (told["solver"], told["alpha"]) == ("a long list", "[1.0, 2.0]")
+
+
 def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> None:
     estimator = LinearRegression().fit(IRIS.data, IRIS.target)
 

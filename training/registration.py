@@ -181,7 +181,37 @@ def _parameters(estimator: Any) -> dict[str, Any]:
     """The final estimator's parameters; what JSON cannot hold stands by its repr."""
     final = _final(estimator)
     given = final.get_params(deep=False) if hasattr(final, "get_params") else {}
-    return {name: value if _is_json(value) else repr(value)[:200] for name, value in given.items()}
+    return {name: value if _is_json(value) else _shown(value) for name, value in given.items()}
+
+
+_MOST_SHOWN = 10_000
+"""Letters and parts of a parameter that is shown: a list may hold one long word a million times."""
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:200] if _is_short(value) else f"a long {type(value).__name__}"
+
+
+def _is_short(value: Any) -> bool:
+    left, parts = _MOST_SHOWN, [value]
+    while parts and left > 0:
+        part = parts.pop()
+        within = _within(part)
+        left -= 1 + len(within if within is not None else part if isinstance(part, str | bytes) else ())
+        parts.extend(within or () if left > 0 else ())
+    return left > 0
+
+
+def _within(part: Any) -> Collection[Any] | None:
+    """What the repr of a thing shows of others; None where it has no parts."""
+    if isinstance(part, np.ndarray):
+        return part.ravel()[:_MOST_SHOWN].tolist() if part.dtype.kind in "OSU" else None
+    if isinstance(part, list | tuple | set | frozenset):
+        return part
+    if isinstance(part, dict):
+        return [*part.keys(), *part.values()]
+    is_estimator = hasattr(part, "get_params") and not isinstance(part, type)
+    return part.get_params(deep=False).values() if is_estimator else None
 
 
 def _is_json(value: Any) -> bool:
