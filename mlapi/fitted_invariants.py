@@ -187,7 +187,7 @@ def _libsvm(fitted: Fitted) -> None:
     pairs = classes * (classes - 1) // 2
     _require(_is_numbers(fitted._intercept_, pairs), problem)
     sizes = {np.shape(fitted._probA), np.shape(fitted._probB)}
-    _require(sizes <= {(0,)} or sizes <= {(pairs,)}, problem)
+    _require(sizes == {(pairs,)} or (sizes == {(0,)} and not fitted._effective_probability), problem)
     vectors, weights = fitted.support_vectors_, fitted._dual_coef_
     if not is_sparse:
         _require(_is_numbers(weights, classes - 1, rows), problem)

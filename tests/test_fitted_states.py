@@ -278,6 +278,7 @@ ASTRAY: dict[str, Callable[[], Any]] = {
     "support vectors of other counts, and no classes": lambda: without(
         svc_of_words(_n_support=np.array([20, 20], dtype=np.int32)), "classes_"
     ),
+    "probabilities without sigmoids": lambda: svc_of_words(_effective_probability=True),
     "a forest of more classes than its trees": lambda: forest(n_classes_=10**9),
     "a forest of more outputs than its trees": lambda: forest(n_outputs_=10**9),
     "boosting of more columns than its trees": lambda: with_attributes(
