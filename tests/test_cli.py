@@ -91,6 +91,18 @@ def test_train_models_verify_promote(run: Run, tmp_path: Path) -> None:
     assert_one_line(run("promote", "svm", "9", status=1), "no version 9; versions: 1, 2")
 
 
+def test_a_file_does_not_write_on_the_terminal(run: Run, tmp_path: Path) -> None:
+    """The classes that it names are told: whoever is asked to allow them has to see them."""
+    name = b"a\x1b[2K\r.system"
+    (tmp_path / "mine.joblib").write_bytes(b"\x80\x04\x8c\x02os\x8c" + bytes([len(name)]) + name + b"\x93.")
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+
+    done = run("register", "mine", "mine.joblib", "--sample", "rows.csv", status=1)
+
+    assert_one_line(done, r"os.a\x1b[2K\r.system")
+    assert done.stderr[:-1].isprintable()
+
+
 def test_every_change_is_in_the_audit_log(run: Run, tmp_path: Path) -> None:
     run("train", "svm")
     run("train", "svm")

@@ -192,6 +192,13 @@ def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> 
     assert [try_to_register(files, estimator, IRIS.data).version for _ in range(2)] == [1, 2]
 
 
+def named_twice() -> Any:
+    """A short file whose rows would be a table of any width."""
+    model = LinearRegression().fit(IRIS.data, IRIS.target)
+    model.feature_names_in_ = np.array([IRIS.data.columns[0]] * 10**6, dtype=object)
+    return model
+
+
 @pytest.mark.parametrize(
     ("estimator", "frame", "words"),
     [
@@ -206,6 +213,7 @@ def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> 
             IRIS.data.iloc[:, :3],
             "takes 4 features",
         ),
+        (named_twice(), IRIS.data, "columns stand twice"),
         (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
         (LinearRegression, IRIS.data, "LinearRegression itself, and no fitted estimator"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),

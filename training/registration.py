@@ -105,6 +105,8 @@ def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
     """The sample's columns in the order that the estimator was fitted with."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
+        if len(set(names)) != len(names):
+            raise RegistrationError("the estimator says that columns stand twice where it was fitted")
         missing = [name for name in names if name not in sample.columns]
         if missing:
             raise RegistrationError(f"the sample lacks columns of the estimator: {listed(missing)}")
