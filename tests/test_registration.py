@@ -192,6 +192,13 @@ def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> 
     assert [try_to_register(files, estimator, IRIS.data).version for _ in range(2)] == [1, 2]
 
 
+def labelled(classes: Any) -> Any:
+    """Each answer would repeat what is long."""
+    model = LogisticRegression(max_iter=1000).fit(IRIS.data, IRIS.target)
+    model.classes_ = np.array(classes, dtype=object)
+    return model
+
+
 def named_twice() -> Any:
     """A short file whose rows would be a table of any width."""
     model = LinearRegression().fit(IRIS.data, IRIS.target)
@@ -214,6 +221,8 @@ def named_twice() -> Any:
             "takes 4 features",
         ),
         (named_twice(), IRIS.data, "columns stand twice"),
+        (labelled(["x" * 10**6, "y", "z"]), IRIS.data, "classes are no labels"),
+        (labelled([["x"] * 1000] * 3), IRIS.data, "classes are no labels"),
         (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
         (LinearRegression, IRIS.data, "LinearRegression itself, and no fitted estimator"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),

@@ -175,8 +175,25 @@ def _target(estimator: Any) -> Target:
     if task_of(estimator) == REGRESSION:
         return Target("prediction", "number")
     classes = getattr(estimator, "classes_", None) if is_classifier(estimator) else None
-    known = tuple(classes.tolist()) if isinstance(classes, np.ndarray) else None
+    known = _labels(classes) if isinstance(classes, np.ndarray) else None
     return Target("prediction", "category", known)
+
+
+_LONGEST_LABEL = 10_000
+"""Letters: each row of each answer repeats one."""
+
+
+def _labels(classes: np.ndarray[Any, Any]) -> tuple[Any, ...]:
+    labels = tuple(classes.tolist()) if classes.ndim == 1 else ()
+    if not labels or not all(map(_is_label, labels)):
+        raise RegistrationError(
+            f"the estimator's classes are no labels: numbers, or words of up to {_LONGEST_LABEL:,} letters"
+        )
+    return labels
+
+
+def _is_label(label: Any) -> bool:
+    return len(label) <= _LONGEST_LABEL if isinstance(label, str) else isinstance(label, int | float)
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
