@@ -179,11 +179,11 @@ def test_a_parameter_that_would_be_shown_without_end_is_told_by_its_kind(files: 
     """One word in a list, a million times: the file is short."""
     X, y = IRIS.data.iloc[:, :2], IRIS.target
     model = Ridge().fit(X, y)
-    model.solver, model.alpha = ["x" * 10**5] * 10**5, [1.0, 2.0]
+    model.solver, model.alpha, model.tol = ["x" * 10**5] * 10**5, [1.0, 2.0], "x" * 10**8
 
     told = try_to_register(files, model, X).parameters
 
-    assert (told["solver"], told["alpha"]) == ("a long list", "[1.0, 2.0]")
+    assert (told["solver"], told["alpha"], told["tol"]) == ("a long list", "[1.0, 2.0]", "a long str")
 
 
 def test_the_next_registration_is_the_next_version(files: tuple[Path, Path]) -> None:

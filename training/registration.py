@@ -203,12 +203,14 @@ def _parameters(estimator: Any) -> dict[str, Any]:
     return {name: value if _is_json(value) else _shown(value) for name, value in given.items()}
 
 
+_LONGEST_SHOWN = 200
+
 _MOST_SHOWN = 10_000
 """Letters and parts of a parameter that is shown: a list may hold one long word a million times."""
 
 
 def _shown(value: Any) -> str:
-    return repr(value)[:200] if _is_short(value) else f"a long {type(value).__name__}"
+    return repr(value)[:_LONGEST_SHOWN] if _is_short(value) else f"a long {type(value).__name__}"
 
 
 def _is_short(value: Any) -> bool:
@@ -236,4 +238,6 @@ def _within(part: Any) -> Collection[Any] | None:
 def _is_json(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, str | int | bool | None)
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_SHOWN
+    return isinstance(value, int | bool | None)

@@ -51,10 +51,10 @@ def examine(network: bytes, shape: Shape, classes: int) -> Work:
 
 
 def _check_shape(shape: Any) -> None:
-    if type(shape) is not tuple or len(shape) != 3 or any(type(side) is not int for side in shape):
-        raise Refused("its pictures have another shape than height, width and channels")
-    if min(shape) < 1:
-        raise Refused(f"its pictures have the shape {shape!r:.60}; expected height, width and channels")
+    is_shape = type(shape) is tuple and len(shape) == 3 and all(type(side) is int for side in shape)
+    if not is_shape or min(shape) < 1:
+        found = f"{shape!r:.60}" if is_shape else f"of a {type(shape).__name__}"  # whose repr has any length
+        raise Refused(f"its pictures have the shape {found}; expected height, width and channels")
 
 
 def _check_port(verb: str, found: Port, expected: Port) -> None:
