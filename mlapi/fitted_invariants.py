@@ -120,6 +120,24 @@ def _random_forest(fitted: Fitted) -> None:
         _require(fits, "it has a forest of trees with other classes or outputs than its own")
 
 
+def _gradient_boosting(fitted: Fitted) -> None:
+    """Each tree of a stage adds to a column of its own, which has to be there."""
+    _forest(fitted)
+    trees = fitted.estimators_
+    if trees is None:
+        return
+    problem = "it has boosting of other trees than it says"
+    _require(type(trees) is np.ndarray and trees.ndim == 2, problem)
+    columns = trees.shape[1]
+    _require(columns == fitted.n_trees_per_iteration_, problem)
+    if columns > 1:
+        start: Any = fitted.init_
+        is_multinomial = name_of(type(fitted._loss)) == "sklearn._loss.loss.HalfMultinomialLoss"
+        starts = start == "zero" if type(start) is str else len(start.classes_) == columns
+        prior = getattr(start, "class_prior_", None)
+        _require(is_multinomial and starts and (prior is None or len(prior) == columns), problem)
+
+
 def _histogram_boosting(fitted: Fitted) -> None:
     stages = fitted._predictors
     if stages is None:
@@ -406,7 +424,7 @@ _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
     "mlapi.preprocessing.Splines": _splines,
     **dict.fromkeys(_TREES, _tree),
     **{f"sklearn.ensemble._forest.{name}{what}": _random_forest for name in _FORESTS for what in _WHAT},
-    **{f"sklearn.ensemble._gb.GradientBoosting{what}": _forest for what in _WHAT},
+    **{f"sklearn.ensemble._gb.GradientBoosting{what}": _gradient_boosting for what in _WHAT},
     **{f"{_BOOSTING}{what}": _histogram_boosting for what in _WHAT},
     "sklearn.feature_extraction.text.CountVectorizer": _vectorizer,
     "sklearn.feature_extraction.text.TfidfVectorizer": _vectorizer,

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
+    GradientBoostingRegressor,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
@@ -283,6 +285,10 @@ ASTRAY: dict[str, Callable[[], Any]] = {
     "a forest of more outputs than its trees": lambda: forest(n_outputs_=10**9),
     "boosting of more columns than its trees": lambda: with_attributes(
         boosted(), n_trees_per_iteration_=10**9
+    ),
+    "boosting of more trees than columns": lambda: with_attributes(
+        one := GradientBoostingRegressor(n_estimators=1).fit(F[["n"]].to_numpy(), TARGET),
+        estimators_=np.array([[one.estimators_[0, 0], deepcopy(one.estimators_[0, 0])]]),
     ),
     "splines of more columns than they make": lambda: with_attributes(
         Splines().fit(F[["n"]].to_numpy()), n_features_out_=10**9
