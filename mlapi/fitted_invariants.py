@@ -36,8 +36,8 @@ _MOST_TERMS = 10**6
 _MOST_DEGREES = 100
 """Of polynomials, and of splines: one value of these costs its square."""
 
-_LONGEST_GRAM = 64
-"""Words, or letters, that a vectorizer takes together."""
+_LONGEST_GRAM = 10
+"""Words, or letters, that a vectorizer takes together: each size is another copy of the text, in small pieces."""
 
 _ANALYZERS = ("word", "char", "char_wb")
 

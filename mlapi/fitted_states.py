@@ -30,9 +30,8 @@ _LEAVES = frozenset(
 )
 """Made by compiled code, which keeps what they are made of to itself."""
 
-_SHARED, _FEW = 8, 1000
-"""Parts may be asked that many times as often as there are parts, or a few times more: `svc_` of a
-CalibratedSVC is asked in two places."""
+_MOST_WAYS = 32
+"""In which a part that has parts of its own is reached: `svc_` of a CalibratedSVC is asked in two places."""
 
 _DEEPEST = 100
 
@@ -48,35 +47,48 @@ class _Walk:
     """Visits each part once, those within before the part that they are in."""
 
     def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}
-        """By identity: how many parts are in it, counted as often as they are reached; 0 while it is open."""
+        self._parts: dict[int, list[int] | None] = {}
+        """By identity: the parts of each, which come before the one that they are in; None while it is open."""
         self._pipelines: dict[int, int] = {}
         """By identity: how many pipelines are within each other there, where there are any."""
         self._alive: list[Any] = []
 
-    def visit(self, part: Any, depth: int = 0) -> int:
+    def visit(self, part: Any, depth: int = 0) -> None:
         """Check one part, and all within.
 
         Raises:
             NotAllowed: Something is not as its class makes it.
         """
         if isinstance(part, _SCALARS):
-            return 0
+            return
         if type(part) is int:
             _require(-(2**63) <= part < 2**64, "it has a number of too many digits")
-            return 0
-        known = self._sizes.get(id(part))
-        if known is not None:
-            _require(known > 0 or not self._is_known(part), "it has a part that holds itself")
-            return known
+            return
+        if id(part) in self._parts:
+            is_open = self._parts[id(part)] is None
+            _require(not is_open or not self._is_known(part), "it has a part that holds itself")
+            return
         _require(depth < _DEEPEST, "it has parts within parts, too many of them")
         self._alive.append(part)
-        self._sizes[id(part)] = 0
+        self._parts[id(part)] = None
         parts = list(self._within(part))
-        size = 1 + sum(self.visit(inner, depth + 1) for inner in parts)
-        self._sizes[id(part)] = size
+        for inner in parts:
+            self.visit(inner, depth + 1)
+        del self._parts[id(part)]  # its place is behind those within
+        self._parts[id(part)] = [id(inner) for inner in parts if id(inner) in self._parts]
         self._nest(part, parts)
-        return size
+
+    def check_ways(self) -> None:
+        """Count in how many ways each part is reached from the whole, which is the last.
+
+        Raises:
+            NotAllowed: It is asked again and again for one question: each level may double that.
+        """
+        ways = dict.fromkeys(self._parts, 0) | {next(reversed(self._parts)): 1} if self._parts else {}
+        for part, within in reversed(self._parts.items()):
+            _require(not within or ways[part] <= _MOST_WAYS, "it has parts that are shared too often")
+            for inner in within or ():
+                ways[inner] += ways[part]
 
     def _nest(self, part: Any, within: list[Any]) -> None:
         nested = max((self._pipelines.get(id(inner), 0) for inner in within), default=0)
@@ -84,10 +96,6 @@ class _Walk:
         _require(nested <= _MOST_NESTED, f"it has more than {_MOST_NESTED} pipelines within each other")
         if nested:
             self._pipelines[id(part)] = nested
-
-    @property
-    def parts(self) -> int:
-        return len(self._alive)
 
     def _is_known(self, part: Any) -> bool:
         return (
@@ -138,8 +146,8 @@ def check(estimator: Any) -> None:
     if isinstance(estimator, Name):
         raise NotAllowed(f"it is {estimator.full} itself, and no fitted estimator")
     walk = _Walk()
-    size = walk.visit(estimator)
-    _require(size <= _SHARED * walk.parts + _FEW, "it has parts that are shared too often")
+    walk.visit(estimator)
+    walk.check_ways()
 
 
 def _entries(array: Any) -> int:

@@ -316,7 +316,8 @@ ASTRAY: dict[str, Callable[[], Any]] = {
         Nystroem(n_components=2).fit(np.eye(3)), kernel=np.float64
     ),
     "a method that is none": lambda: with_attributes(StandardScaler(), transform=np.float64),
-    "parts that are shared": lambda: nested(24),
+    "parts that are shared": lambda: nested(6),
+    "parts that are shared beside many others": lambda: [nested(6), [[[]] for _ in range(10_000)]],
     "a part that holds itself": within_itself,
     "a number of too many digits": lambda: with_attributes(StandardScaler(), copy=10**5000),
     "lists of lists of lists": lambda: with_attributes(StandardScaler(), copy=deep(200)),
