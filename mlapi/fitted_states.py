@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mlapi.fitted_invariants import INVARIANTS, Fitted
+from mlapi.fitted_attributes import Fitted
+from mlapi.fitted_invariants import INVARIANTS
 from mlapi.pickle_names import Name, NotAllowed, name_of
 from mlapi.sparse_pickles import MATRICES, check_matrix
 from mlapi.tree_pickles import TREE, check_grown
@@ -48,7 +49,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self._parts: dict[int, list[int] | None] = {}
-        """By identity: the parts of each, which come before the one that they are in; None while it is open."""
+        """By identity: the parts of each, which come before the one they are in; None while it is open."""
         self._pipelines: dict[int, int] = {}
         """By identity: how many pipelines are within each other there, where there are any."""
         self._alive: list[Any] = []

@@ -65,7 +65,7 @@ FLOORS = {
             "unpickling",
             "values",
         ),
-        *("fitted_invariants", "fitted_states", "neighbor_pickles"),
+        *("column_invariants", "fitted_attributes", "fitted_invariants", "fitted_states", "neighbor_pickles"),
     },
     2: {
         *("fits", "formats", "multipart", "number_tables", "schemas", "streams", "subscriptions", "uploads"),

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from mlapi.errors import DatasetError
 from mlapi.tables import DELIMITERS, Told, open_csv
+from mlapi.training import files
 from mlapi.training.files import Read, read
 
 TABLE = "name,age,city\nAnn,31,Oslo\nBob,27.5,\n"
@@ -580,3 +581,22 @@ def test_a_point_between_thousands_is_no_decimal_sign(tmp_path: Path) -> None:
     assert found.decimal == ","
     assert found.frame["price"].tolist() == ["1.250", "2.500"]
     assert found.frame["rooms"].tolist() == [3, 4]
+
+
+def deflated(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("a.csv", content)
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, deflated], ids=["gzip", "zip"])
+def test_a_small_file_that_becomes_a_huge_one_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(files, "_LARGE", 10_000)
+    monkeypatch.setattr(files, "_TIMES", 1)
+    file.write_bytes(pack(b"a,b\n" + b"1,2\n" * 500_000))
+
+    with pytest.raises(DatasetError, match=r"becomes more than [0-9,]+ bytes; decompress it first"):
+        read(str(file))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,19 @@ def _content(source: str, name: str) -> bytes:
         packed = _unzipped(name, raw) if raw.startswith(b"PK\x03\x04") else raw
         stream = io.BytesIO(packed)
         plain = tables.decompressed(stream)
-        return packed if plain is stream else plain.read()
+        return packed if plain is stream else _bounded(name, plain, len(packed))
+
+
+_LARGE, _TIMES = 1 << 30, 100
+
+
+def _bounded(name: str, content: IO[bytes], packed: int) -> bytes:
+    """All that was packed in so many bytes; far more than files like it become is no table."""
+    most = max(_LARGE, _TIMES * packed)
+    plain = content.read(most + 1)
+    if len(plain) > most:
+        raise DatasetError(f"{name} becomes more than {most:,} bytes; decompress it first")
+    return plain
 
 
 def _unzipped(name: str, raw: bytes) -> bytes:
@@ -99,7 +112,8 @@ def _unzipped(name: str, raw: bytes) -> bytes:
             if len(members) != 1:
                 held = listed(map(quoted, members))
                 raise DatasetError(f"{name} holds {len(members)} files ({held}); unpack the one meant")
-            return archive.read(members[0])
+            with archive.open(members[0]) as member:
+                return _bounded(name, member, len(raw))
     except (MemoryError, MlapiError):
         raise
     except (
