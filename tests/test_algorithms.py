@@ -97,6 +97,7 @@ def names_of_loaded(algorithm: Algorithm, fitted: Any, rows: Any) -> set[str]:
     return set(names_in(content))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("algorithm", OF_TABLES, ids=lambda algorithm: algorithm.name)
 def test_the_pickles_of_every_corner_name_what_is_declared_and_load(algorithm: Algorithm) -> None:
     named = set()
@@ -111,6 +112,7 @@ def test_the_pickles_of_every_corner_name_what_is_declared_and_load(algorithm: A
     assert named == set(algorithm.classes), "all that are declared, and no others"
 
 
+@pytest.mark.exhaustive
 @each_algorithm_and_task
 def test_what_a_search_draws_is_in_range_and_fits_without_a_warning(algorithm: Algorithm, task: str) -> None:
     drawn = list(islice(algorithm.candidates(task), 200))

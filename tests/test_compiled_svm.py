@@ -191,6 +191,7 @@ def test_a_linear_machine_of_many_rows_is_compiled_too(load: Any) -> None:
         )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
 def test_no_row_of_ordinary_data_is_doubtful(load: Any, kernel: str) -> None:

@@ -193,6 +193,7 @@ def test_without_the_extra_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
 
+@pytest.mark.exhaustive
 def test_a_cluster_finds_what_this_machine_finds(cluster: str) -> None:
     rows = contest()
     with engine(None) as here:

@@ -307,6 +307,7 @@ def test_where_a_predictor_answers_such_a_pickle_is_read_only_for_what_takes_it_
     assert not traces.exists()
 
 
+@pytest.mark.exhaustive
 def test_a_server_unpickles_none_of_them(tmp_path: Path) -> None:
     world = new_world(tmp_path / "world")
     names = [f"line-{number}" for number in range(len(SIGNED) * len(PICKLES))]
@@ -603,6 +604,7 @@ def test_no_change_is_made_on_top_of_a_garbled_alias_file(world: Path, content: 
     assert publish(changes_of(world), 3) == 3, "which leaves the aliases alone"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "command", [["promote", "line", "2"], ["rollback", "line"], ["gc", "--keep", "1"], ["train", "svm"]]
 )

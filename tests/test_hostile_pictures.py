@@ -173,6 +173,7 @@ def ask(server: Server, file: bytes) -> int:
         connection.close()
 
 
+@pytest.mark.exhaustive
 def test_bombs_cost_a_server_bounded_memory_and_no_worker(folder: Path, tmp_path: Path) -> None:
     """Sixteen at once; twelve take 196 MB each, and a worker decodes one at a time."""
     bombs = [png_of_zeros(7000, 7000, 3)] * 12 + [png_of_zeros(20_000, 20_000, 0)] * 4

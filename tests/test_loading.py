@@ -78,6 +78,7 @@ def bits(model: Model, batch: Batch) -> Mapping[str, Any]:
     }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize(
     ("name", "task"),

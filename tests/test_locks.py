@@ -97,7 +97,7 @@ def test_a_lock_ends_with_its_holder_though_a_process_that_it_forked_lives(path:
         holder.kill()
         holder.wait()
 
-        with locked(path, patience_s=0):
+        with locked(path, patience_s=HANG_S):  # the child closes the file as soon as it runs
             os.kill(child, 0)  # it is there
     finally:
         os.kill(child, signal.SIGKILL)

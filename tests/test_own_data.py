@@ -283,6 +283,7 @@ def test_one_table_and_the_names_of_recipes_do_not_go_together(folder: Path) -> 
 WIDE = pd.DataFrame(RANDOM.normal(size=(ROWS, 120))).add_prefix("x").assign(y=MIXED["y"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("frame", "options", "words"),
     [

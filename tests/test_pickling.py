@@ -136,6 +136,7 @@ def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
 BIG = np.random.default_rng(0).normal(size=(20_000, 10))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -304,6 +305,7 @@ def test_many_keys_of_any_kind_are_usual() -> None:
     assert pickling.load(dumped(given), CLASSES) == given
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "content",
     [

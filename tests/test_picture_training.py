@@ -113,6 +113,7 @@ def test_golden_pictures_are_drawn_and_photographed_ones_as_a_client_sends_them(
     assert (np.stack(pixels) == picture_golden.pictures(image, 0)).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_golden_pictures_are_many_different_ones_of_any_size(channels: int) -> None:
     image = Feature("image", "image", width=9, height=13, channels=channels, minimum=0, maximum=255)
@@ -147,6 +148,7 @@ def test_the_card_shows_the_mistakes_and_says_what_the_model_cannot_do(run: Run,
         assert words in card
 
 
+@pytest.mark.exhaustive
 def test_pictures_that_may_not_be_passed_on_stay_out_of_the_version(run: Run, folder: Path) -> None:
     run(*QUICK, "--parameter", "C=0.0001", "--no-pictures-in-card")
 

@@ -88,6 +88,7 @@ def test_long_labels_keep_both_ends() -> None:
     assert found == "income_of_th…old_in_2019"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 15, 16, 31, 100])
 def test_the_pictures_of_any_number_of_classes_are_small_and_name_what_they_can(number: int) -> None:
     drawn = list(plots.of_classes(classes(number), [f"class {code}" for code in range(number)], "y"))

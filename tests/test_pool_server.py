@@ -173,6 +173,7 @@ def test_whatever_is_killed_each_job_makes_one_version(server: Server) -> None:
     assert_one_version_each(server, "harmed", jobs)
 
 
+@pytest.mark.exhaustive
 def test_jobs_go_on_when_the_master_was_killed(folder: Path) -> None:
     own = folder / "killed"
     (own / "models").mkdir(parents=True)

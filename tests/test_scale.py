@@ -166,6 +166,7 @@ def ask_all(server: Server, *names: str) -> None:
     until(lambda: all(answers(name) for _ in range(20) for name in names), lambda: server.log)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures in /proc: Linux only")
 def test_workers_share_a_large_version_whenever_it_comes(tmp_path: Path) -> None:
     allowed = ",".join(classes_of(KNeighborsClassifier().fit([[0.0], [1.0]] * 5, [0, 1] * 5)))

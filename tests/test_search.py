@@ -178,6 +178,7 @@ def test_a_search_is_at_least_as_good_as_the_defaults_and_what_is_given_stays() 
     assert {type(value) for value in found.parameters.values()} <= {int, float, str, bool}
 
 
+@pytest.mark.exhaustive
 def test_a_search_finds_the_same_again_and_in_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_room, "SMALL_S", 0.0)
 
@@ -409,6 +410,7 @@ def assert_nothing_is_left(search: Search) -> None:
     assert not [path for path in search.folder.iterdir() if path.is_dir() or path.stat().st_size > 4]
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_keeps_the_best_so_far_and_leaves_nothing_behind(search: Search) -> None:
     search.wait_for(done=2)
     assert len(search.members()) > 2

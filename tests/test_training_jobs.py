@@ -207,6 +207,7 @@ def test_a_parquet_file_that_claims_100_million_cells_is_not_read(client: FlaskC
     assert "50,000,000 rows of 2 columns; a job takes 20,000" in job["problem"]["detail"]
 
 
+@pytest.mark.exhaustive
 def test_a_kernel_that_is_hopeless_is_approximated_and_that_is_said(client: FlaskClient) -> None:
     X = RNG.normal(size=(14_000, 2)).round(2)
     quick = {"algorithm": "svm", "parameters": {"probabilities": False}}
@@ -351,6 +352,7 @@ perform(settings, Message({**head, "folder": str(jobs.folder(job.id))}), print)
 """
 
 
+@pytest.mark.exhaustive
 def test_a_pool_that_comes_back_ends_what_an_earlier_one_left(tmp_path: Path) -> None:
     settings = Settings(models_dir=tmp_path / "models", state_dir=tmp_path / "state")
     bad = {**BODY, "parameters": {"penalty": "lasso", "alpha": 100.0}}

@@ -564,15 +564,19 @@ def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+def open_files(process: int) -> list[str]:
+    names = []
+    for path in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(os.readlink(path))
+    return names
+
+
 def test_a_worker_holds_as_many_connections_as_it_may(strict_server: Server) -> None:
     (worker,) = strict_server.workers
 
     def held() -> int:
-        found = 0
-        for path in Path(f"/proc/{worker}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
-                found += os.readlink(path).startswith("socket:")
-        return found
+        return sum(name.startswith("socket:") for name in open_files(worker))
 
     with open_sockets(strict_server, 40, b"GET / HT"):
         until(lambda: held() >= 20)
@@ -635,7 +639,7 @@ def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: 
     with echo(tmp_path) as server, open_sockets(server, 12, request[:9_500_000]) as socks:
         (worker,) = server.workers
         assert server.get("/health/live")[0] == 200
-        files = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
+        files = open_files(worker)
         memory = Path(f"/proc/{worker}/status").read_text().partition("VmRSS:")[2].split()[0]
         for sock in socks:
             sock.sendall(request[9_500_000:])
