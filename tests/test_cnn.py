@@ -459,7 +459,10 @@ def test_it_is_as_sure_as_it_is_right() -> None:
         return float(log_loss(MORE_Y[:40], network.predict_proba(noisy)))
 
     assert surprise(calibrated) < surprise(plain)
-    np.testing.assert_array_equal(plain.predict(MORE_X), calibrated.predict(MORE_X))
+    # Two classes that are as likely may change places: the weights are rounded to two bytes after that.
+    clear = plain.predict_proba(MORE_X).max(axis=1) > 0.51
+    assert clear.mean() > 0.8
+    np.testing.assert_array_equal(plain.predict(MORE_X)[clear], calibrated.predict(MORE_X)[clear])
 
 
 def test_a_gate_lets_through_as_much_of_each_channel_as_it_learned() -> None:
