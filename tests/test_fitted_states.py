@@ -82,12 +82,12 @@ def test_an_honest_estimator_answers_as_before(name: str) -> None:
 
 
 class _Places(NumpyUnpickler):  # type: ignore[misc]
-    """Reads what joblib wrote, and notes where each whole number lies: (place, bytes)."""
+    """Reads what joblib wrote, and notes where the whole numbers of each array lie: (place, bytes)."""
 
     def __init__(self, content: bytes) -> None:
         self.file = BytesIO(content)
         super().__init__("", self.file, ensure_native_byte_order=True)
-        self.places: list[tuple[int, int]] = []
+        self.arrays: list[list[tuple[int, int]]] = []
 
     def load_build(self) -> None:
         wrapper = self.stack[-2]
@@ -100,10 +100,10 @@ class _Places(NumpyUnpickler):  # type: ignore[misc]
         count, dtype = int(np.prod(wrapper.shape)), wrapper.dtype
         start = self.file.tell() - count * dtype.itemsize
         fields = [(dtype[field], dtype.fields[field][1]) for field in dtype.names or ()] or [(dtype, 0)]
-        for row in _some(count):
-            for kind, offset in fields:
-                if kind.kind in "iu":
-                    self.places.append((start + row * dtype.itemsize + offset, kind.itemsize))
+        for kind, offset in fields:
+            if kind.kind in "iu" and count:
+                rows = (start + row * dtype.itemsize + offset for row in _some(count))
+                self.arrays.append([(place, kind.itemsize) for place in rows])
 
     dispatch = {**NumpyUnpickler.dispatch, pickle.BUILD[0]: load_build}
 
@@ -120,19 +120,24 @@ def _scalars(content: bytes) -> Iterator[tuple[int, int]]:
             yield place + 1, _INTEGERS[byte]
 
 
+VALUES = (0, 1, 7, 1000, 2**31 - 1, -1, -2, 2**62)
+
+
 def perturbed(content: bytes, most: int) -> Iterator[bytes]:
-    """The same file with one whole number changed, `most` times at most, chosen by a fixed seed."""
+    """The same file with one whole number changed: `most` times in each array, and `SCALARS` times as often
+    outside of arrays. A fixed seed draws which, and to what."""
     reader = _Places(content)
     reader.load()
-    places = [*reader.places, *_scalars(content)]
     choice = random.Random(0)
-    changes = [
-        (place, size, value) for place, size in places for value in (0, 1, 7, 1000, 2**31 - 1, -1, -2, 2**62)
-    ]
-    for place, size, value in choice.sample(changes, min(most, len(changes))):
-        number = (value % 2 ** (8 * size)).to_bytes(size, "little")
-        if content[place : place + size] != number:
-            yield content[:place] + number + content[place + size :]
+    for places, times in [
+        *((array, most) for array in reader.arrays),
+        (list(_scalars(content)), most * SCALARS),
+    ]:
+        changes = [(place, size, value) for place, size in places for value in VALUES]
+        for place, size, value in choice.sample(changes, min(times, len(changes))):
+            number = (value % 2 ** (8 * size)).to_bytes(size, "little")
+            if content[place : place + size] != number:
+                yield content[:place] + number + content[place + size :]
 
 
 def asked(folder: Path, result: Path, fill: int) -> dict[str, str]:
@@ -146,8 +151,8 @@ def asked(folder: Path, result: Path, fill: int) -> dict[str, str]:
     return answers
 
 
-MOST = int(os.environ.get("MLAPI_TEST_PERTURBED", "40"))
-"""Changes of each estimator; 100,000 are all."""
+MOST, SCALARS = int(os.environ.get("MLAPI_TEST_PERTURBED", "3")), 20
+"""Changes of each array; 40 are all of what is tried."""
 
 
 @pytest.mark.exhaustive

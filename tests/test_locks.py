@@ -54,8 +54,8 @@ def test_a_lock_that_is_left_is_free_whatever_was_forked_meanwhile(path: Path) -
         process = forked()
         process.__enter__()
     try:
-        with locked(path, patience_s=0):
-            pass
+        with locked(path, patience_s=0) as file:
+            assert not file.closed
     finally:
         process.__exit__(None, None, None)
 

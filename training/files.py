@@ -116,9 +116,7 @@ def _unzipped(name: str, raw: bytes) -> bytes:
                 return _bounded(name, member, len(raw))
     except (MemoryError, MlapiError):
         raise
-    except (
-        Exception
-    ) as error:  # whatever the decoders raise: they have nothing but these bytes to stumble over
+    except Exception as error:  # of the decoders, which have nothing but these bytes to stumble over
         raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
 
 
@@ -147,9 +145,7 @@ def _parquet(name: str, content: bytes) -> Read:
         names = [*map(str, frame.columns)]
     except MemoryError:
         raise
-    except (
-        Exception
-    ) as error:  # whatever pyarrow and pandas make of these bytes, and of what pandas says there
+    except Exception as error:  # whatever pyarrow and pandas make of these bytes
         raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
     if not names:
         raise DatasetError(f"{name} has no columns")
