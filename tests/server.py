@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ class Server:
         return [pid for pid in children(self.process.pid) if not children(pid)]
 
     @property
+    def worker(self) -> int:
+        """The process id of the only worker, once it is there."""
+        return self.wait_for_workers(1)[0]
+
+    @property
     def pool(self) -> list[int]:
         """The process ids of the pool and of who restarts it, that one first; none while there is no pool."""
         keepers = [pid for pid in children(self.process.pid) if children(pid)]
@@ -54,14 +59,24 @@ class Server:
         self._connections.append(connection)
         return connection
 
-    def wait_for_workers(self, *, other_than: Collection[int] = ()) -> list[int]:
-        """The two workers, once both are there and none of the given ones."""
+    def connect_to(self, worker: int) -> http.client.HTTPConnection:
+        """A connection that this worker holds, once it serves: the others are halted while it is made."""
+        with ExitStack() as stack:
+            for pid in self.workers:
+                if pid != worker:
+                    stack.enter_context(halted(pid))
+            connection = self.connect()
+            assert ask(connection, "GET", "/health/live")[0] == 200
+        return connection
 
-        def both() -> list[int]:
+    def wait_for_workers(self, count: int = 2, *, other_than: Collection[int] = ()) -> list[int]:
+        """The workers, once so many are there and none of the given ones."""
+
+        def all_of_them() -> list[int]:
             workers = self.workers
-            return workers if len(workers) == 2 and not set(workers) & set(other_than) else []
+            return workers if len(workers) == count and not set(workers) & set(other_than) else []
 
-        return until(both, lambda: self.log)
+        return until(all_of_them, lambda: self.log)
 
     def disconnect(self) -> None:
         while self._connections:
@@ -87,6 +102,22 @@ def children(pid: int) -> list[int]:
         return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
     except OSError:
         return []
+
+
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """A process that runs on after the block, and finds there whatever has arrived meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: all("T (stopped)" in (task / "status").read_text() for task in _tasks(pid)))
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _tasks(pid: int) -> list[Path]:
+    """Its threads: the one that accepts connections may not be the one that takes a signal."""
+    return list(Path(f"/proc/{pid}/task").iterdir())
 
 
 def is_running(pid: int) -> bool:

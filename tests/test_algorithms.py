@@ -37,7 +37,6 @@ from mlapi.inventory import names_in
 from mlapi.training.registration import algorithm_of
 from tests.conftest import publish_fitted, settings_for
 from tests.server import ask, running
-from tests.test_server import connection_to
 
 RANDOM = np.random.default_rng(0)
 X = np.hstack([RANDOM.normal(size=(90, 4)), np.eye(3)[RANDOM.integers(3, size=90)]])
@@ -276,7 +275,7 @@ def test_gradient_boosting_answers_in_both_workers_of_a_preloading_server(tmp_pa
 
     with running(tmp_path / "models", tmp_path) as server:
         for worker in server.workers:
-            connection = connection_to(server, worker)
+            connection = server.connect_to(worker)
             status, answer = ask(connection, "POST", "/predict/boosted?include=probabilities", row)
 
             assert (status, answer["prediction"]) == (200, machine.predict(X[:1]).tolist())

@@ -1,9 +1,9 @@
 """Calls that never end: they cost their worker, and nobody else."""
 
-import socket
+import json
+import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import joblib
@@ -15,7 +15,6 @@ from tests.conftest import changes_in
 from tests.endless import NEVER, Endless
 from tests.server import Server, running
 from tests.test_worker import GET, echo, open_socket, open_sockets, read_problem, told
-from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
@@ -44,37 +43,31 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def ask_for(server: Server, number: float) -> socket.socket:
-    body = b'{"instances": [[%r]]}' % number
-    sock = socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S)
-    sock.sendall(
-        b"POST /predict/mine HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    )
-    return sock
-
-
 def test_workers_whose_threads_are_all_in_endless_calls_are_replaced(server: Server) -> None:
     before = server.workers
-    assert server.post("/predict/mine", {"instances": [[1.5]]})[1]["prediction"] == [1.5]
+    connections = [server.connect_to(worker) for worker in before for _ in range(THREADS)]
 
-    with ExitStack() as stack:
-        socks = [stack.enter_context(ask_for(server, NEVER)) for _ in range(2 * THREADS)]
-        for sock in socks:
-            assert read_problem(sock, 503)["type"] == "/problems/overloaded"
-        server.wait_for_workers(other_than=before)
+    for connection in connections:
+        connection.request("POST", "/predict/mine", json.dumps({"instances": [[NEVER]]}))
+    for connection in connections:
+        response = connection.getresponse()
+        assert (response.status, json.load(response)["type"]) == (503, "/problems/overloaded")
+    server.wait_for_workers(other_than=before)
 
     assert server.post("/predict/mine", {"instances": [[1.5]]})[1]["prediction"] == [1.5]
     assert "A call lasts longer than request_seconds" in server.log
 
 
 def test_a_worker_with_one_endless_call_finishes_the_others(tmp_path: Path) -> None:
-    with echo(tmp_path, MLAPI_REQUEST_SECONDS="2") as server:
-        (before,) = server.workers
+    end = tmp_path / "end"
+    with echo(tmp_path, MLAPI_REQUEST_SECONDS="6") as server:
+        before = server.worker
         with open_sockets(server, 1, GET % b"sleep/600") as (endless,):
-            time.sleep(1)  # that of the good one is not over with it
-            with open_sockets(server, 1, GET % b"sleep/1.7") as (good,):
+            time.sleep(3)  # that of the good one is not over with it
+            with open_sockets(server, 1, GET % b"wait/1?%s" % os.fsencode(end)) as (good,):
                 assert read_problem(endless, 503)["status"] == 503
-                assert told(good)["slept"] == "1.7"
+                end.touch()
+                assert told(good)["pid"] == before
         with open_socket(server) as sock:  # waits in the kernel until the next worker is there
             sock.sendall(GET % b"next")
             assert told(sock)["pid"] != before
@@ -95,7 +88,7 @@ def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path
 
 def test_who_waits_behind_more_endless_calls_than_there_are_threads_is_told_as_well(tmp_path: Path) -> None:
     with echo(tmp_path, MLAPI_REQUEST_SECONDS="2", MLAPI_FIT_WORKERS="0") as server:
-        (before,) = server.workers
+        before = server.worker
         with open_sockets(server, 3 * THREADS, GET % b"sleep/600") as socks:
             for sock in socks:
                 assert read_problem(sock, 503)["type"] == "/problems/overloaded"

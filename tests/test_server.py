@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -41,29 +40,6 @@ def server(models_dir: Path, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def connection_to(server: Server, worker: int) -> http.client.HTTPConnection:
-    """A kept-alive connection that this worker holds: the others are asleep while it is made."""
-    others = [pid for pid in server.workers if pid != worker]
-    for pid in others:
-        os.kill(pid, signal.SIGSTOP)
-        _wait_until_asleep(pid)
-    try:
-        connection = server.connect()
-        assert ask(connection, "GET", "/health/live")[0] == 200
-    finally:
-        for pid in others:
-            os.kill(pid, signal.SIGCONT)
-    return connection
-
-
-def _wait_until_asleep(pid: int) -> None:
-    """Every thread: the one that accepts may not be the one that takes the signal."""
-    while any(
-        "T (stopped)" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()
-    ):
-        time.sleep(0.001)
-
-
 def test_a_connection_is_kept_alive(server: Server) -> None:
     connection = server.connect()
 
@@ -84,7 +60,7 @@ def test_two_workers_see_a_new_version_and_a_moved_alias(server: Server, models_
     workers = server.workers
 
     train(replace(RECIPE, promote="never"), changes_in(models_dir))
-    connections = [connection_to(server, worker) for worker in workers]
+    connections = [server.connect_to(worker) for worker in workers]
     until(lambda: versions(connections, "/predict/svm/latest") == {2})
     assert versions(connections, "/predict/svm") == {1}
 
@@ -102,7 +78,7 @@ def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Pat
 
     with running(tmp_path / "models", tmp_path, MLAPI_ALLOWED_CLASSES=allowed) as server:
         for worker in server.workers:
-            connection = connection_to(server, worker)
+            connection = server.connect_to(worker)
             assert ask(connection, "POST", "/predict/steps", b'{"x": 7}')[0] == 200
 
 
@@ -184,7 +160,7 @@ def test_a_killed_worker_is_replaced(server: Server) -> None:
     os.kill(victim, signal.SIGKILL)
 
     workers = server.wait_for_workers(other_than=[victim])
-    connection = connection_to(server, workers[-1])
+    connection = server.connect_to(workers[-1])
     assert ask(connection, "POST", "/predict/svm", BODY)[0] == 200
 
 
@@ -201,7 +177,7 @@ def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path) ->
         train(RECIPE, changes_in(folder))
 
         for worker in server.workers:
-            connection = connection_to(server, worker)
+            connection = server.connect_to(worker)
             until(partial(is_ready, connection))
             assert ask(connection, "POST", "/predict", BODY)[1]["prediction"] == [0]
 

@@ -24,7 +24,7 @@ import pytest
 from gunicorn.config import Config
 
 from mlapi import connections
-from tests.server import GUNICORN, ROOT, Server, ask, running
+from tests.server import GUNICORN, ROOT, Server, ask, halted, running
 from tests.waiting import HANG_S, until
 
 pytestmark = pytest.mark.skipif(
@@ -378,7 +378,7 @@ def test_who_reads_its_answer_is_not_cut_for_those_who_do_not(server: Server) ->
 
 def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Server) -> None:
     """What the poller told of a connection may come after another one's answer has cut it."""
-    (worker,) = server.workers
+    worker = server.worker
     with open_sockets(server, 12, GET % b"one") as socks:
         assert {told(sock)["path"] for sock in socks} == {"one"}
         deaf, eager = socks[:6], socks[6:]
@@ -396,7 +396,7 @@ def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Se
 
 
 def test_answers_that_have_left_take_no_memory(server: Server) -> None:
-    (worker,) = server.workers
+    worker = server.worker
     with open_sockets(server, 60, b"") as socks:
         for sock in socks:
             sock.sendall(GET % b"large/9000000")
@@ -432,21 +432,9 @@ def test_many_connections_at_once_are_all_answered(server: Server) -> None:
         assert {told(sock)["path"] for sock in socks} == {"one"}
 
 
-@contextmanager
-def halted(pid: int) -> Iterator[None]:
-    """A process that runs on after the block, and finds there whatever has arrived meanwhile."""
-    os.kill(pid, signal.SIGSTOP)
-    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-        time.sleep(0.01)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_client_waits_for_one_request_of_each_other_client(either_server: Server, is_new: bool) -> None:
-    (worker,) = either_server.workers
+    worker = either_server.worker
     with open_sockets(either_server, 5, GET % b"one") as socks:
         before = max(told(sock)["number"] for sock in socks)
         *greedy, modest = socks
@@ -465,7 +453,7 @@ def test_a_client_waits_for_one_request_of_each_other_client(either_server: Serv
 
 
 def test_all_who_have_come_while_a_turn_was_long_are_accepted_at_once(server: Server) -> None:
-    (worker,) = server.workers
+    worker = server.worker
     with open_sockets(server, 3, GET % b"one") as greedy:
         before = max(told(sock)["number"] for sock in greedy)
         with halted(worker):
@@ -483,7 +471,7 @@ def test_all_who_have_come_while_a_turn_was_long_are_accepted_at_once(server: Se
 
 def test_long_calls_leave_the_others_unharmed(either_server: Server, tmp_path: Path) -> None:
     """Three of four threads are inside a call; the fourth reads and answers."""
-    (worker,) = either_server.workers
+    worker = either_server.worker
     end = tmp_path / "end"
     with open_sockets(either_server, 3, GET % b"wait/1?%s" % os.fsencode(end)) as waiting:
         for _ in range(30):
@@ -573,7 +561,7 @@ def open_files(process: int) -> list[str]:
 
 
 def test_a_worker_holds_as_many_connections_as_it_may(strict_server: Server) -> None:
-    (worker,) = strict_server.workers
+    worker = strict_server.worker
 
     def held() -> int:
         return sum(name.startswith("socket:") for name in open_files(worker))
@@ -637,7 +625,7 @@ def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: 
     body = random.Random(0).randbytes(10_000_000)
     request = whole(body, chunk)
     with echo(tmp_path) as server, open_sockets(server, 12, request[:9_500_000]) as socks:
-        (worker,) = server.workers
+        worker = server.worker
         assert server.get("/health/live")[0] == 200
         files = open_files(worker)
         memory = Path(f"/proc/{worker}/status").read_text().partition("VmRSS:")[2].split()[0]
@@ -663,12 +651,12 @@ def test_who_asks_while_every_thread_is_in_a_call_is_answered_however_late(stric
 
 
 def test_a_worker_whose_loop_breaks_is_replaced(strict_server: Server) -> None:
-    pids = strict_server.workers
+    before = strict_server.worker
     with open_socket(strict_server) as sock:
         sock.sendall(b"GET /break/1 HTTP/1.0\r\n\r\n")
         assert read_all(sock) == b""
 
-    assert strict_server.get("/")[1]["pid"] not in pids
+    assert strict_server.get("/")[1]["pid"] != before
     assert "The worker's loop broke" in strict_server.log
 
 
