@@ -56,7 +56,7 @@ def s3() -> Iterator[dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
             patch.setenv(name, value)
-        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("models")
+        s3fs.S3FileSystem(skip_instance_cache=True).makedirs("models", exist_ok=True)
         yield environ
     remote_module._disconnect()
     server.stop()

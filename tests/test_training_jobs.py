@@ -37,6 +37,7 @@ CSV = TABLE.to_csv(index=False).encode()
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("jobs")
+    (folder / "models").mkdir()
     return Settings(
         models_dir=folder / "models",
         state_dir=folder / "state",
