@@ -6,7 +6,8 @@ themselves take for ever. So all that was loaded is walked through before anybod
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,27 @@ _MOST_WAYS = 32
 
 _DEEPEST = 100
 
-_PIPELINE = "sklearn.pipeline.Pipeline"
+_COSTLY = frozenset({TREE, "scipy.interpolate._bsplines.BSpline", *MATRICES})
+"""Leaves that are followed anew in each way that leads to them."""
+
+_MOST_COPIES, _MOST_AT_HAND = 32, 10**7
+"""How many entries lists and arrays may have once each is counted in every way that leads to it, as numpy
+makes an array of lists of the same lists: so many times what they have, or so many in all."""
+
+_NESTED = frozenset(
+    {
+        "mlapi.algorithms.svm.CalibratedSVC",
+        "sklearn.compose._target.TransformedTargetRegressor",
+        "sklearn.pipeline.Pipeline",
+    }
+)
 _MOST_NESTED = 6
-"""Pipelines within pipelines: each asks those within three times what they are, 40 ms a call in all."""
+"""Of these within each other: each asks those within two or three times, pipelines for 40 ms in all."""
+
+_NO_WORDS = (tuple, frozenset, range, slice, complex, np.complexfloating, np.void, np.dtype)
+"""What no column of words and numbers has. Their hashes can be made alike: then all are compared with all."""
+
+_SHARED = "it has parts that are shared too often"
 
 _MOST_EMPTY = 10**6
 """Entries of an array that takes no memory: a list of them does."""
@@ -50,8 +69,12 @@ class _Walk:
     def __init__(self) -> None:
         self._parts: dict[int, list[int] | None] = {}
         """By identity: the parts of each, which come before the one they are in; None while it is open."""
-        self._pipelines: dict[int, int] = {}
-        """By identity: how many pipelines are within each other there, where there are any."""
+        self._nested: dict[int, int] = {}
+        """By identity: how many of `_NESTED` are within each other there, where there are any."""
+        self._entries: dict[int, int] = {}
+        """By identity: how many entries a list or an array has."""
+        self._costly: set[int] = set()
+        self._checks: list[Callable[[], None]] = []
         self._alive: list[Any] = []
 
     def visit(self, part: Any, depth: int = 0) -> None:
@@ -86,17 +109,30 @@ class _Walk:
             NotAllowed: It is asked again and again for one question: each level may double that.
         """
         ways = dict.fromkeys(self._parts, 0) | {next(reversed(self._parts)): 1} if self._parts else {}
+        at_hand = 0
         for part, within in reversed(self._parts.items()):
-            _require(not within or ways[part] <= _MOST_WAYS, "it has parts that are shared too often")
+            is_costly = within or part in self._costly
+            at_hand += ways[part] * self._entries.get(part, 0)
+            _require(not is_costly or ways[part] <= _MOST_WAYS, _SHARED)
             for inner in within or ():
                 ways[inner] += ways[part]
+        _require(at_hand <= _MOST_AT_HAND + _MOST_COPIES * sum(self._entries.values()), _SHARED)
+
+    def check_values(self) -> None:
+        """Check what compiled code takes on trust; numpy may be asked of any part now.
+
+        Raises:
+            NotAllowed: See `mlapi.fitted_invariants`.
+        """
+        for each in self._checks:
+            each()
 
     def _nest(self, part: Any, within: list[Any]) -> None:
-        nested = max((self._pipelines.get(id(inner), 0) for inner in within), default=0)
-        nested += name_of(type(part)) == _PIPELINE
+        nested = max((self._nested.get(id(inner), 0) for inner in within), default=0)
+        nested += name_of(type(part)) in _NESTED
         _require(nested <= _MOST_NESTED, f"it has more than {_MOST_NESTED} pipelines within each other")
         if nested:
-            self._pipelines[id(part)] = nested
+            self._nested[id(part)] = nested
 
     def _is_known(self, part: Any) -> bool:
         return (
@@ -106,21 +142,24 @@ class _Walk:
 
     def _within(self, part: Any) -> Iterable[Any]:
         if isinstance(part, list | tuple | set | frozenset):
+            self._entries[id(part)] = len(part)
             return part
         if isinstance(part, dict):
             return [*part.keys(), *part.values()]
         if isinstance(part, np.ndarray):
-            _require(part.nbytes or _entries(part) <= _MOST_EMPTY, "it has an array of too much nothing")
-            return _others(part.ravel().tolist()) if part.dtype.hasobject else ()
+            self._entries[id(part)] = part.size
+            return _within_array(part)
         if isinstance(part, Name):
             raise NotAllowed(f"it has {part.full} where a value should be")
         return self._within_object(part, name_of(type(part)))
 
     def _within_object(self, part: Any, kind: str) -> Iterable[Any]:
+        if kind in _COSTLY:
+            self._costly.add(id(part))
         if kind in MATRICES:
-            check_matrix(vars(part), by_columns="_csc." in kind)
+            self._checks.append(partial(check_matrix, vars(part), by_columns="_csc." in kind))
         if kind == TREE:
-            check_grown(part)
+            self._checks.append(partial(check_grown, part))
         if kind in INVARIANTS:
             return self._attributes(part, kind)
         if kind in MATRICES or kind in _LEAVES or isinstance(part, type):
@@ -134,7 +173,7 @@ class _Walk:
                 type(name) is str and not hasattr(type(part), name),
                 f"it has a {type(part).__name__} whose {name!r:.40} takes the place of the class's own",
             )
-        INVARIANTS[kind](Fitted(attributes))
+        self._checks += [partial(INVARIANTS[kind], Fitted(attributes)), partial(_check_words, attributes)]
         return list(attributes.values())
 
 
@@ -149,6 +188,26 @@ def check(estimator: Any) -> None:
     walk = _Walk()
     walk.visit(estimator)
     walk.check_ways()
+    walk.check_values()
+
+
+def _check_words(attributes: Mapping[str, Any]) -> None:
+    names = attributes.get("feature_names_in_")
+    are_words = type(names) is np.ndarray and names.ndim == 1 and all(type(each) is str for each in names)
+    _require(names is None or are_words, "it has names of features that are no words")
+    for value in attributes.values():
+        for array in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(array, np.ndarray) and array.dtype.hasobject:
+                others = _others(array.ravel().tolist())
+                _require(
+                    not any(isinstance(each, _NO_WORDS) for each in others),
+                    "it has a column of other things than words and numbers",
+                )
+
+
+def _within_array(array: Any) -> Iterable[Any]:
+    _require(array.nbytes or _entries(array) <= _MOST_EMPTY, "it has an array of too much nothing")
+    return _others(array.ravel().tolist()) if array.dtype.hasobject else ()
 
 
 def _entries(array: Any) -> int:

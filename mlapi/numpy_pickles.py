@@ -19,6 +19,7 @@ _ALIGNED = 0x80
 """The flag of a dtype that is laid out as C does; of no consequence here but for what numpy shows."""
 
 CODE = re.compile(r"[biufcOSUVMm][0-9]{1,9}")
+_MOST_FIELDS = 1000
 _UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
 
 ARRAY = "numpy.ndarray"
@@ -80,9 +81,11 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
     if order not in ("<", ">", "=", "|") or size not in (-1, target.itemsize):
         raise NotAllowed("it has a dtype of another size than it says")
     if within is not None:
+        _check_fields([within[0]])
         made = np.dtype(within)
     elif names is not None:
         parts = [fields[name] for name in names]
+        _check_fields([part[0] for part in parts])
         made = np.dtype(
             {
                 "names": list(names),
@@ -104,6 +107,19 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
     if (made.kind, made.itemsize) != (target.kind, target.itemsize) or (made.hasobject and made.kind != "O"):
         raise NotAllowed("it has a dtype that holds objects beside other things, or of another kind")
     target.__setstate__(made.newbyteorder(order).__reduce__()[2])  # type: ignore[attr-defined]
+
+
+def _check_fields(parts: list[Any]) -> None:
+    """Refuse fields within fields without end: numpy makes those of each part anew, shared or not."""
+    if not all(isinstance(part, np.dtype) for part in parts) or sum(map(_fields, parts)) > _MOST_FIELDS:
+        raise NotAllowed(f"it has a dtype of more than {_MOST_FIELDS} fields, or of none that numpy has")
+
+
+def _fields(kind: "np.dtype[Any]") -> int:
+    """How many there are within, those of fields included."""
+    if kind.subdtype is not None:
+        return _fields(kind.subdtype[0])
+    return 1 + sum(_fields(field[0]) for field in (kind.fields or {}).values())
 
 
 def _is_named(kind: Any, full: str) -> bool:

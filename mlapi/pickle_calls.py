@@ -24,6 +24,8 @@ _MOST_ALIKE = 1000
 _DISTINCT = 2**61 - 1
 """Whole numbers below it have hashes of their own."""
 
+_MOST_BITS = 64
+
 _PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
 _LONGEST_RANGE = 10**7
@@ -62,6 +64,8 @@ class Keys:
 
 def _parts_of(key: Any, depth: int) -> int:
     """How many parts are hashed with a key."""
+    if type(key) is int and key.bit_length() > _MOST_BITS:
+        raise NotAllowed("it has a key that is a number of too many digits")
     if not isinstance(key, tuple | frozenset):
         return 1
     if depth == 0 or len(key) > _KEY_PARTS:

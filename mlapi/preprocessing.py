@@ -121,8 +121,19 @@ class Splines(SplineTransformer):  # type: ignore[misc]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        splines = {"bsplines_": [BSpline(*parts) for parts in state.get("bsplines_", ())]}
+        splines = {"bsplines_": [_spline(*parts) for parts in state.get("bsplines_", ())]}
         super().__setstate__({**state, **(splines if "bsplines_" in state else {})})
+
+
+def _spline(knots: Any, coefficients: Any, degree: Any, extrapolate: Any) -> BSpline:
+    """From the parts of a pickle.
+
+    Raises:
+        TypeError: They are no arrays. SciPy would make such of lists, also of lists of the same lists.
+    """
+    if not all(type(array) is np.ndarray and array.dtype.kind == "f" for array in (knots, coefficients)):
+        raise TypeError("a spline's knots and coefficients are arrays of numbers")
+    return BSpline(knots, coefficients, degree, extrapolate)
 
 
 def _moments(column: pd.Series) -> Moments:

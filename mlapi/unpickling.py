@@ -79,6 +79,7 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
             or not (isinstance(kind, Name) and kind.full == ARRAY)
         ):
             raise NotAllowed("it describes an array in another way than joblib does")
+        _check_entries(state["dtype"])
         self.__dict__.update(state, subclass=np.ndarray)
 
 
@@ -161,10 +162,8 @@ class _Restricted:
             return
         if isinstance(inst, _UNALTERED):
             raise NotAllowed("it alters a class")
-        if isinstance(inst, np.ndarray) and not (inst.size == 0 and isinstance(state[2], np.dtype)):
-            raise NotAllowed("it alters an array")
         if isinstance(inst, np.ndarray):
-            self.allowance.spend(*state)
+            self._check_array(inst, state)
         kind = name_of(type(inst))
         if kind in _MADE_EMPTY and type(state) is not dict:
             raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
@@ -172,7 +171,14 @@ class _Restricted:
             check_nodes(inst, state)
         if kind in NEIGHBOR_TREES:
             check_neighbor_tree(kind, state)
+        _check_names(state)
         super().load_build()  # type: ignore[misc]
+
+    def _check_array(self, array: Any, state: Any) -> None:
+        if array.size or not isinstance(state[2], np.dtype):
+            raise NotAllowed("it alters an array")
+        _check_entries(state[2])
+        self.allowance.spend(*state)
 
     # What is filled.
 
@@ -218,6 +224,21 @@ class _Restricted:
 
     def get_extension(self, _: Any) -> Any:
         raise NotAllowed("it refers to copyreg's extension registry")
+
+
+def _check_entries(kind: "np.dtype[Any]") -> None:
+    if (
+        kind.subdtype is not None
+    ):  # numpy's functions take such for what it is not, and leave memory unwritten
+        raise NotAllowed("it has an array whose entries are arrays")
+
+
+def _check_names(state: Any) -> None:
+    """Refuse attributes that an object's class should have: numpy reads memory where one of them says."""
+    for attributes in state if type(state) is tuple else (state,):
+        for name in attributes if isinstance(attributes, dict) else ():
+            if isinstance(name, str) and name.startswith("__"):
+                raise NotAllowed(f"it gives an object the attribute {name!r:.40}, which is its class's")
 
 
 HANDED_ON = frozenset(

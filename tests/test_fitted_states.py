@@ -6,9 +6,11 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from copy import deepcopy
+from copy import copy, deepcopy
 from io import BytesIO
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import pandas as pd
 import pytest
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from scipy import sparse
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingRegressor,
@@ -27,6 +29,7 @@ from sklearn.ensemble import (
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
@@ -36,6 +39,7 @@ from sklearn.tree._tree import Tree
 
 from mlapi import pickling
 from mlapi.algorithms import CLASSES
+from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.errors import BrokenArtifact
 from mlapi.fitted_invariants import INVARIANTS
 from mlapi.inventory import names_in
@@ -249,6 +253,48 @@ def nested(depth: int) -> Any:
     return made
 
 
+def doubled(depth: int) -> Any:
+    """2 ** depth numbers, as numpy would have them."""
+    made: Any = [1.0]
+    for _ in range(depth):
+        made = [made, made]
+    return made
+
+
+def pointer() -> Any:
+    """An estimator that numpy takes for an array, at an address of the file's choice."""
+    memory = {"data": (64, False), "shape": (1,), "typestr": "<i8", "version": 3}
+    return with_attributes(StandardScaler(), __array_interface__=memory)
+
+
+def of_one_tree(members: int) -> Any:
+    model = RandomForestRegressor(1).fit(F[["n"]].to_numpy(), TARGET)
+    return with_attributes(model, estimators_=[copy(model.estimators_[0]) for _ in range(members)])
+
+
+def transformed(depth: int) -> Any:
+    made: Any = Ridge().fit(F[["n"]].to_numpy(), TARGET)
+    for _ in range(depth):
+        made = with_attributes(TransformedTargetRegressor(), regressor_=made)
+    return made
+
+
+def calibrated(depth: int) -> Any:
+    made: Any = SVC()
+    for _ in range(depth):
+        made = with_attributes(CalibratedSVC(), svc_=made)
+    return made
+
+
+def pairs() -> Any:
+    """Tuples that are all different and have one hash: those of -1 and of -2 are the same."""
+    made = np.empty(1024, dtype=object)
+    made[:] = [None] * 1024
+    for place, pair in enumerate(product((-1, -2), repeat=10)):
+        made[place] = pair
+    return made
+
+
 def within_itself() -> Any:
     model = Pipeline([("a", StandardScaler())])
     model.steps.append(("b", model))
@@ -324,6 +370,20 @@ ASTRAY: dict[str, Callable[[], Any]] = {
     "parts that are shared": lambda: nested(6),
     "parts that are shared beside many others": lambda: [nested(6), [[[]] for _ in range(10_000)]],
     "a part that holds itself": within_itself,
+    "memory that an estimator points to": lambda: with_attributes(
+        Ridge(), coef_=np.zeros(1), intercept_=pointer()
+    ),
+    "memory that a check would read": lambda: forest(n_classes_=pointer()),
+    "numbers in lists of the same lists": lambda: with_attributes(
+        Ridge(), coef_=doubled(40), n_features_in_=1
+    ),
+    "numbers in many lists that are one": lambda: with_attributes(Ridge(), coef_=[[1.0] * 10_000] * 10_000),
+    "one tree for a whole forest": lambda: of_one_tree(40),
+    "targets that are transformed again and again": lambda: transformed(7),
+    "machines that are calibrated again and again": lambda: calibrated(7),
+    "categories that are tuples": lambda: one_hot(categories_=[pairs()], _n_features_outs=[1024]),
+    "features whose names are tuples": lambda: with_attributes(Ridge(), feature_names_in_=pairs()),
+    "features whose names are a list": lambda: with_attributes(Ridge(), feature_names_in_=[(1, 2)]),
     "a number of too many digits": lambda: with_attributes(StandardScaler(), copy=10**5000),
     "lists of lists of lists": lambda: with_attributes(StandardScaler(), copy=deep(200)),
     "a range without an end": lambda: with_attributes(StandardScaler(), copy=range(10**18)),
@@ -350,6 +410,23 @@ def test_what_its_class_does_not_make_is_refused(what: str) -> None:
 
     with pytest.raises(BrokenArtifact, match=r"^it (?!cannot be unpickled)"):
         pickling.load(content, {*CLASSES, *names_in(content)})
+
+
+def test_a_search_whose_parameters_are_tuples_is_usual() -> None:
+    texts, target = ["aa bb", "bb cc", "cc dd", "dd ee"] * 3, [0, 1, 0, 1] * 3
+    steps = make_pipeline(TfidfVectorizer(), SVC())
+    model = GridSearchCV(steps, {"tfidfvectorizer__ngram_range": [(1, 1), (1, 2)]}, cv=2).fit(texts, target)
+    content = dumped(model)
+
+    assert pickling.load(content, names_in(content)).predict(["aa"]) == model.predict(["aa"])
+
+
+def test_splines_of_lists_are_refused_before_scipy_makes_arrays_of_them() -> None:
+    model = Splines().fit(F[["n"]].to_numpy())
+    model.bsplines_ = [SimpleNamespace(t=doubled(3), c=doubled(40), k=3, extrapolate=True)]
+
+    with pytest.raises(BrokenArtifact, match="a spline's knots and coefficients are arrays"):
+        pickling.load(dumped(model), CLASSES)
 
 
 @pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])

@@ -284,18 +284,46 @@ FEW = b"(" + b"K\x01" * 40 + b"t"
 """A tuple of forty numbers."""
 
 
+def fields_within_fields(depth: int) -> bytes:
+    """A dtype with two fields, each of the dtype before; the innermost is a number."""
+    content = b"\x80\x04" + b"cnumpy\ndtype\n(" + value("f8") + value(False) + value(True) + b"tR\x94"
+    for level in range(depth):
+        fields = b"".join(value(name) + b"h" + bytes([level]) + value(0) + b"\x86" for name in "ab")
+        kind = b"cnumpy\ndtype\n(" + value("V8") + value(False) + value(True) + b"tR"
+        names = value(3) + value("|") + b"N" + value(("a", "b"))
+        content += kind + b"(" + names + b"}(" + fields + b"u" + value(8) + value(1) + value(16) + b"tb\x94"
+    return content + b"."
+
+
 @pytest.mark.parametrize(
     "content",
     [
         keyed(b"(" + FEW * 40 + b"t\x94", *[b"h\x00"] * 1000),
         keyed(*[pickle.dumps(number * (2**61 - 1), 2)[2:-1] for number in range(2, 3000)]),
+        keyed(pickle.dumps(2**900_000, 2)[2:-1] + b"\x94", *[b"h\x00"] * 1000),
+        fields_within_fields(40),
         b"\x80\x04](cbuiltins\nbytearray\n\x94" + pickle.dumps(bytes(999))[2:-1] + b"0" + COPY * 9 + b"e.",
     ],
-    ids=["keys of many parts", "keys at one place", "copies"],
+    ids=["keys of many parts", "keys at one place", "keys of many digits", "fields within fields", "copies"],
 )
 def test_a_few_bytes_are_not_hashed_or_copied_without_end(content: bytes) -> None:
     with pytest.raises(BrokenArtifact, match=r"it (has|makes)"):
         pickling.load(content, CLASSES)
+
+
+def test_an_array_whose_entries_are_arrays_is_refused() -> None:
+    """numpy makes none, and where one is given leaves memory unwritten that its functions answer with."""
+    pairs = np.dtype(("<i8", (2,)))
+
+    class Pairs:
+        def __reduce__(self) -> Any:
+            make = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+            return make, (np.ndarray, (0,), b"b"), (1, (3,), pairs, False, bytes(48))
+
+    content = pickle.dumps(Pairs(), 4)
+
+    with pytest.raises(BrokenArtifact, match="it has an array whose entries are arrays"):
+        pickling.load(content, [])
 
 
 def test_many_keys_of_any_kind_are_usual() -> None:

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
+from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
 from mlapi.manifest import NETWORK
@@ -34,6 +35,13 @@ IRIS = datasets.load_iris(as_frame=True)
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "estimator.joblib", tmp_path / "sample.csv"
+
+
+def uncalibrated() -> CalibratedSVC:
+    """It predicts, and fails where it is asked for probabilities."""
+    model = CalibratedSVC().fit(IRIS.data, IRIS.target)
+    model.calibrator_ = StandardScaler()
+    return model
 
 
 def try_to_register(files: tuple[Path, Path], estimator: Any, frame: pd.DataFrame, name: str = "mine") -> Any:
@@ -223,6 +231,7 @@ def named_twice() -> Any:
         (named_twice(), IRIS.data, "columns stand twice"),
         (labelled(["x" * 10**6, "y", "z"]), IRIS.data, "classes are no labels"),
         (labelled([["x"] * 1000] * 3), IRIS.data, "classes are no labels"),
+        (uncalibrated(), IRIS.data, "cannot predict the sample: AttributeError"),
         (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
         (LinearRegression, IRIS.data, "LinearRegression itself, and no fitted estimator"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),

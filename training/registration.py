@@ -98,6 +98,8 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
         found = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
     except Unanswerable as error:
         raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
+    except Exception as error:  # as in `_predict`: probabilities may fail where predictions do not
+        raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
     return replace(found, least=SINGLE) if hasattr(_final(estimator), "network_") else found
 
 
