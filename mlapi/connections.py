@@ -103,6 +103,11 @@ class Connection:
         return memoryview(self.unsent.obj).nbytes if isinstance(self.unsent, memoryview) else 0
 
     @property
+    def read_at(self) -> float:
+        """When the client last read of an unsent answer; time in which nobody has listened does not count."""
+        return self.deadline - PATIENCE_S
+
+    @property
     def over(self) -> bool:
         """Whether the client has closed its side and everything it sent is used up."""
         return self._ended and not self.has_begun

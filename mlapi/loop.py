@@ -32,7 +32,13 @@ ABSENT_S = 1.0
 """Who leads should have looked around so long ago: all threads were in calls, and no client is to blame."""
 
 UNREAD = 64 * 1024 * 1024
-"""Bytes of answers that clients do not read: over it, who has not read for longest is cut."""
+"""Bytes of answers that wait for clients, beside the largest: over it, those are cut that have stalled."""
+
+STALLED_S = 2.0
+"""A client that has read nothing for so long does not read: a lost packet costs less."""
+
+MOST_UNREAD = 256 * 1024 * 1024
+"""Bytes of the same: over it, whoever has not read for longest is cut."""
 
 TURN = 16
 """So many requests are answered before the leader looks again who has come and what has arrived."""
@@ -137,6 +143,7 @@ class Loop:
                 connection.postpone(late)
             elif connection.deadline < now and not connection.away and not connection.queued:
                 self._cut(connection)
+        self._bound_unread(UNREAD, now - STALLED_S)  # after time in which nobody listened was taken off
 
     def _cut(self, connection: Connection) -> None:
         if connection.has_begun and not connection.closing and not connection.unsent:
@@ -336,8 +343,18 @@ class Loop:
         self._poller.modify(connection.sock, select.POLLOUT)
         connection.deadline = connection.limit(self._keepalive)
         self._unread[connection] = None
-        while sum(other.held for other in self._unread) > UNREAD:
-            self._drop(next(iter(self._unread)))
+        self._bound_unread(MOST_UNREAD)
+
+    def _bound_unread(self, most: int, latest: float = math.inf) -> None:
+        """Cut who has not read for longest, and not since `latest`, while more than this waits.
+
+        The largest does not count: no answer is cut for its own size. So the newest is not cut for others.
+        """
+        for connection in list(self._unread):
+            sizes = [other.held for other in self._unread]
+            if sum(sizes) - max(sizes) <= most or connection.read_at > latest:
+                return
+            self._drop(connection)
 
     def _send_on(self, connection: Connection) -> None:
         connection.send(b"")

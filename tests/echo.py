@@ -18,6 +18,7 @@ PATIENT = "PATIENT" in os.environ
 connections.HEAD_S = 1e6 if PATIENT else 0.6
 connections.PATIENCE_S = 1e6 if PATIENT else 1.5
 doors.YIELD_S = 0.5 if PATIENT else doors.YIELD_S
+loop.STALLED_S = float(os.environ.get("STALLED_S", "1e6"))
 loop.LINGER_S = 1.0
 loop.STOP_KEEPALIVE_LINGER = 0.3
 if "WITHOUT_EPOLL" in os.environ:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from mlapi import connections
+from mlapi import connections, loop
 from tests.server import GUNICORN, ROOT, Server, ask, halted, running
 from tests.waiting import HANG_S, until
 
@@ -361,19 +361,58 @@ def test_clients_that_do_not_read_their_answers_hold_no_thread_and_are_cut(eithe
                 answer(sock)
 
 
-def test_who_reads_its_answer_is_not_cut_for_those_who_do_not(server: Server) -> None:
-    size = 30_000_000
-    with open_sockets(server, 4, b"") as (reader, *deaf):
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_answer_larger_than_all_that_may_wait_is_whole_for_who_reads(tmp_path: Path, count: int) -> None:
+    size = loop.UNREAD + 3_000_000
+    with echo(tmp_path, PATIENT="1") as server, open_sockets(server, count, b"") as socks:
+        for sock in socks:
+            sock.sendall(GET % b"large/%d" % size)
+            sock.recv(1)
+        missing = dict.fromkeys(socks, size)
+        while missing:  # in turns: each waits for the other again and again
+            for sock in list(missing):
+                got = read_rest(sock, min(missing[sock], 1_000_000))
+                missing[sock] -= got
+                if missing[sock] <= 0:
+                    del missing[sock]
+                else:
+                    assert got, f"cut, with {missing[sock]} bytes to come"
+
+
+@pytest.mark.parametrize(("size", "count", "stalled_s"), [(30_000_000, 4, "0.1"), (70_000_000, 6, "1e6")])
+def test_who_reads_its_answer_is_not_cut_for_those_who_do_not(
+    tmp_path: Path, size: int, count: int, stalled_s: str
+) -> None:
+    """Over the first bound, where the others have had their time; and over the second, where nobody has."""
+    with (
+        echo(tmp_path, PATIENT="1", STALLED_S=stalled_s) as server,
+        open_sockets(server, count, b"") as (reader, *deaf),
+    ):
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # what is read has just been sent
         reader.sendall(GET % b"large/%d" % size)
-        count = read_rest(reader, 6_000_000)
+        got = read_rest(reader, 6_000_000)
         for sock in deaf:
             sock.sendall(GET % b"large/%d" % size)
             sock.recv(1)
             server.get("/after/it")  # what is read from here on is read after that answer began to wait
-            count += read_rest(reader, 6_000_000)
+            got += read_rest(reader, 6_000_000)
+        until(lambda: not is_held(deaf[0]))
 
-        assert count + read_rest(reader, size - count) >= size
+        assert is_held(deaf[-1])
+        assert got + read_rest(reader, size - got) >= size
+
+
+def test_of_those_who_do_not_read_as_many_wait_as_there_is_room_for(tmp_path: Path) -> None:
+    with (
+        echo(tmp_path, PATIENT="1", STALLED_S="0.1") as server,
+        open_sockets(server, 12, GET % b"large/9000000") as deaf,
+    ):
+        room = loop.UNREAD // 9_000_000 + 1  # beside the largest
+
+        until(lambda: sum(map(is_held, deaf)) == room)
+        server.get("/health/live")
+
+        assert sum(map(is_held, deaf)) == room
 
 
 def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Server) -> None:
@@ -383,11 +422,11 @@ def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Se
         assert {told(sock)["path"] for sock in socks} == {"one"}
         deaf, eager = socks[:6], socks[6:]
         for sock in deaf:
-            sock.sendall(GET % b"large/16000000")
+            sock.sendall(GET % b"large/45000000")
             sock.recv(1)
         with halted(worker):
             for sock in eager:
-                sock.sendall(GET % b"large/16000000")
+                sock.sendall(GET % b"large/45000000")
             for sock in deaf:
                 sock.close()
         assert server.get("/health/live")[0] == 200
