@@ -324,7 +324,7 @@ class Loop:
 
     def _tell_news(self, connection: Connection) -> None:
         """Of an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
-        if connection not in self._streaming:  # cut meanwhile
+        if connection not in self._streaming or connection.unsent:  # cut meanwhile, or it has yet to read
             return
         try:
             connection.tell_news()

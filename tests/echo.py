@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from mlapi import connections, doors, loop
+from mlapi.streams import Stream
 
 PATIENT = "PATIENT" in os.environ
 """Whether a slow client is waited for for ever, and a worker with fewer connections long enough to come."""
@@ -76,6 +77,24 @@ def _stream(environ: dict[str, Any], start_response: Callable[..., Any], argumen
         yield b"%d\n" % number
 
 
+class Flood(Stream):
+    """As many bytes, whenever it is asked."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def news(self) -> bytes:
+        return bytes(self._size)
+
+    def close(self) -> None:
+        return
+
+
+def _flood(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return Flood(int(argument))
+
+
 def _fail(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterator[bytes]:
     """Fail before the answer has begun, or after so many pieces of it."""
     for number in range(int(argument)):
@@ -113,6 +132,7 @@ ANSWERS: dict[str, Callable[..., Iterable[bytes]]] = {
     "ignore": _ignore,
     "large": _large,
     "stream": _stream,
+    "flood": _flood,
     "fail": _fail,
     "raise": _raise,
     "break": _break,

@@ -415,6 +415,22 @@ def test_of_those_who_do_not_read_as_many_wait_as_there_is_room_for(tmp_path: Pa
         assert sum(map(is_held, deaf)) == room
 
 
+def test_who_does_not_read_an_answer_that_goes_on_is_cut(either_server: Server) -> None:
+    with open_sockets(either_server, 1, GET % b"flood/9000000") as (deaf,):
+        deaf.recv(1)
+
+        until(lambda: not is_held(deaf))
+
+
+def test_an_answer_that_goes_on_and_is_not_read_saves_no_other_one(tmp_path: Path) -> None:
+    with (
+        echo(tmp_path, PATIENT="1", STALLED_S="1.5") as server,
+        open_sockets(server, 2, GET % b"flood/40000000") as streams,
+        open_sockets(server, 3, GET % b"large/40000000") as deaf,
+    ):
+        until(lambda: sum(map(is_held, [*streams, *deaf])) == 2)
+
+
 def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Server) -> None:
     """What the poller told of a connection may come after another one's answer has cut it."""
     worker = server.worker
