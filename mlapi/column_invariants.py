@@ -1,5 +1,5 @@
-"""What is checked of vectorizers, encoders, polynomials and splines; `mlapi.fitted_invariants` says why, and
-names the classes.
+"""What is checked of vectorizers, imputers, encoders, polynomials and splines; `mlapi.fitted_invariants` says
+why, and names the classes.
 """
 
 from math import comb
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlapi.fitted_attributes import Fitted, is_code, is_integers, require, shown, width_of
+from mlapi.fitted_attributes import Fitted, is_code, is_integers, is_plain, require, shown, width_of
 from mlapi.token_patterns import is_quick
 
 _MOST_TERMS = 10**6
@@ -46,6 +46,7 @@ def vectorizer(fitted: Fitted) -> None:
         and 1 <= grams[0] <= grams[1] <= _LONGEST_GRAM,
         f"it has a vectorizer with the ngram_range {shown(grams)}; {_LONGEST_GRAM} is the most",
     )  # fmt: skip
+    _dtypes(fitted.dtype)
     _vocabulary(fitted.vocabulary_)
 
 
@@ -62,7 +63,25 @@ def _vocabulary(words: Any) -> None:
     )
 
 
+def imputer(fitted: Fitted) -> None:
+    """What it fills in, for each blank of a request, is of the dtype that it says."""
+    _dtypes(fitted._fill_dtype, fitted._fit_dtype)
+
+
+def ordinal(fitted: Fitted) -> None:
+    _dtypes(fitted.dtype)
+
+
+def _dtypes(*dtypes: Any) -> None:
+    """One that is missing is the class's own, or was never fitted."""
+    require(
+        all(dtype is None or is_plain(dtype) for dtype in dtypes),
+        "it makes cells of another dtype than numbers, flags or objects, which may take any memory",
+    )
+
+
 def one_hot(fitted: Fitted) -> None:
+    _dtypes(fitted.dtype)
     columns = fitted.categories_
     if columns is None:
         return

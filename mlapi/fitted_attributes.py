@@ -1,11 +1,15 @@
 """The attributes of a fitted estimator, and what is asked of them, for `mlapi.fitted_invariants`."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mlapi.pickle_names import NotAllowed, name_of
+
+_LONGEST_DTYPE = 20
+"""Letters: "longdouble" is the longest that is usual."""
 
 
 class Fitted:
@@ -43,6 +47,27 @@ def is_integers(array: Any, length: int, high: int) -> bool:
 
 def is_numbers(array: Any, *shape: int) -> bool:
     return type(array) is np.ndarray and array.dtype.kind in "fiu" and array.shape == shape
+
+
+def is_count(value: Any, most: int) -> bool:
+    """Whether it is a whole number from 0 to `most`; a search leaves numpy's in parameters."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is one number that is finite."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return is_number and bool(abs(value) < math.inf)
+
+
+def is_plain(dtype: Any) -> bool:
+    """Whether it is a dtype of numbers, flags or objects: those of words take any number of bytes a cell."""
+    if not isinstance(dtype, np.dtype | type) and not (type(dtype) is str and len(dtype) <= _LONGEST_DTYPE):
+        return False
+    try:
+        return np.dtype(dtype).kind in "biufcO"
+    except TypeError:
+        return False
 
 
 def is_code(value: Any) -> bool:

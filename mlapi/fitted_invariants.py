@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from mlapi import column_invariants
-from mlapi.fitted_attributes import Fitted, is_code, is_integers, is_numbers, require, width_of
+from mlapi.fitted_attributes import (
+    Fitted,
+    is_code,
+    is_count,
+    is_finite,
+    is_integers,
+    is_numbers,
+    require,
+    width_of,
+)
 from mlapi.pickle_names import name_of
 from mlapi.sparse_pickles import MATRICES
 from mlapi.tree_pickles import TREE, check_predictor
@@ -34,7 +43,7 @@ def _forest(fitted: Fitted) -> None:
     if trees is None:
         return
     members = trees.ravel().tolist() if type(trees) is np.ndarray else trees
-    require(type(members) is list, "it has a forest of other things than trees")
+    require(type(members) is list and members, "it has a forest of other things than trees")
     for member in members:
         grown: Any = getattr(member, "tree_", None)
         require(
@@ -76,6 +85,10 @@ def _gradient_boosting(fitted: Fitted) -> None:
 
 
 def _histogram_boosting(fitted: Fitted) -> None:
+    """Its sums are as wide as it says, with or without trees."""
+    columns = fitted.n_trees_per_iteration_
+    fits = type(columns) is int and is_numbers(fitted._baseline_prediction, 1, columns)
+    require(columns is None or fits, "it has boosting that begins with other columns than it says")
     stages = fitted._predictors
     if stages is None:
         return
@@ -92,8 +105,7 @@ def _histogram_boosting(fitted: Fitted) -> None:
         "it does not say which of its features have categories",
     )
     require(
-        type(stages) is list
-        and all(type(stage) is list and len(stage) == fitted.n_trees_per_iteration_ for stage in stages),
+        type(stages) is list and all(type(stage) is list and len(stage) == columns for stage in stages),
         "it has other trees than it says",
     )
     for stage in stages:
@@ -137,6 +149,7 @@ def _libsvm(fitted: Fitted) -> None:
     require(type(counts) is np.ndarray and counts.ndim == 1 and len(counts) > 1, problem)
     require(is_integers(counts, len(counts), rows + 1), problem)
     require(type(kernel) is str or is_code(kernel), problem)
+    _kernel(fitted.degree, fitted._gamma, fitted.coef0)
     require(type(is_sparse) is bool and not (is_sparse and kernel == "precomputed"), problem)
     classes = len(counts)
     pairs = classes * (classes - 1) // 2
@@ -180,13 +193,30 @@ def _neighbors(fitted: Fitted) -> None:
     )
 
 
+def _kernel(degree: Any, *numbers: Any) -> None:
+    """A power is computed by halving its degree, which has to come to an end."""
+    require(
+        is_count(degree, _MOST_DEGREES),
+        f"it has a kernel whose degree is no whole number from 0 to {_MOST_DEGREES}",
+    )
+    require(all(map(is_finite, numbers)), "it has a kernel whose gamma or coef0 is no finite number")
+
+
 def _nystroem(fitted: Fitted) -> None:
     require(type(fitted.kernel) is str, "it has a kernel that is code")
+    given = [number for number in (fitted.gamma, fitted.coef0) if number is not None]
+    degree = fitted.degree
+    is_power = degree is None or (is_finite(degree) and 0 <= degree <= _MOST_DEGREES)
+    require(is_power, f"it has a kernel whose degree is no number from 0 to {_MOST_DEGREES}")
+    _kernel(0, *given)
 
 
 def _anything(_: Fitted) -> None:
     return
 
+
+_MOST_DEGREES = 100
+"""Of a polynomial kernel."""
 
 _WHAT = ("Classifier", "Regressor")
 _FORESTS = ("ExtraTrees", "RandomForest")
@@ -219,7 +249,6 @@ _OF_NO_CONCERN = (
     _PREDICTOR,  # its estimator looks at it
     "sklearn.feature_extraction.text.TfidfTransformer",
     "sklearn.impute._base.MissingIndicator",
-    "sklearn.impute._base.SimpleImputer",
     "sklearn.pipeline.Pipeline",
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.preprocessing._label.LabelEncoder",
@@ -234,6 +263,7 @@ _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
     **{f"{_BOOSTING}{what}": _histogram_boosting for what in _WHAT},
     "sklearn.feature_extraction.text.CountVectorizer": column_invariants.vectorizer,
     "sklearn.feature_extraction.text.TfidfVectorizer": column_invariants.vectorizer,
+    "sklearn.impute._base.SimpleImputer": column_invariants.imputer,
     "sklearn.kernel_approximation.Nystroem": _nystroem,
     "sklearn.linear_model._base.LinearRegression": _linear,
     "sklearn.linear_model._coordinate_descent.ElasticNet": _linear,
@@ -243,6 +273,7 @@ _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
     "sklearn.neighbors._classification.KNeighborsClassifier": _neighbors,
     "sklearn.neighbors._regression.KNeighborsRegressor": _neighbors,
     "sklearn.preprocessing._encoders.OneHotEncoder": column_invariants.one_hot,
+    _ORDINAL: column_invariants.ordinal,
     "sklearn.preprocessing._polynomial.PolynomialFeatures": column_invariants.polynomials,
     "sklearn.svm._classes.LinearSVC": _linear,
     "sklearn.svm._classes.LinearSVR": _linear,

@@ -27,12 +27,13 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
@@ -241,6 +242,10 @@ def one_hot(**attributes: Any) -> Any:
     return make_pipeline(with_attributes(encoder, **attributes), "passthrough")
 
 
+def of_a_kernel(**attributes: Any) -> Any:
+    return with_attributes(Nystroem("poly", degree=2, n_components=2).fit(np.eye(3)), **attributes)
+
+
 def grown(**attributes: Any) -> Any:
     return with_attributes(DecisionTreeRegressor().fit(F[["n"]].to_numpy(), TARGET), **attributes)
 
@@ -341,6 +346,39 @@ ASTRAY: dict[str, Callable[[], Any]] = {
         one := GradientBoostingRegressor(n_estimators=1).fit(F[["n"]].to_numpy(), TARGET),
         estimators_=np.array([[one.estimators_[0, 0], deepcopy(one.estimators_[0, 0])]]),
     ),
+    "boosting without trees of more columns than it begins with": lambda: with_attributes(
+        boosted(), _predictors=[], n_trees_per_iteration_=10**7
+    ),
+    "boosting that was never fitted, of any columns": lambda: with_attributes(
+        HistGradientBoostingRegressor(), n_trees_per_iteration_=10**7
+    ),
+    "a forest without trees": lambda: forest(estimators_=[], n_classes_=10**9),
+    "a kernel of a negative degree": lambda: svc(kernel="poly", degree=-1),
+    "a kernel of half a degree": lambda: svc(kernel="poly", degree=2.5),
+    "a kernel of no degree": lambda: svc(kernel="poly", degree=float("nan")),
+    "a kernel of a flag as its degree": lambda: svc(kernel="poly", degree=True),
+    "a kernel of too high a degree": lambda: svc(kernel="poly", degree=101),
+    "a kernel of an infinite gamma": lambda: svc(_gamma=float("inf")),
+    "a kernel without a gamma": lambda: svc(_gamma=None),
+    "a kernel whose constant is a word": lambda: svc(coef0="1"),
+    "columns of a kernel without a degree": lambda: of_a_kernel(degree=float("nan")),
+    "columns of a kernel of too high a degree": lambda: of_a_kernel(degree=10**6),
+    "columns of a kernel without a constant": lambda: of_a_kernel(coef0=float("nan")),
+    "an imputer that fills in long words": lambda: with_attributes(
+        SimpleImputer().fit(F[["n"]]), _fill_dtype=np.dtype("U1000000")
+    ),
+    "an imputer that reads long words": lambda: with_attributes(
+        SimpleImputer().fit(F[["n"]]), _fit_dtype=np.dtype("V4000000")
+    ),
+    "an encoder that writes long words": lambda: one_hot(dtype="U1000000"),
+    "an encoder that writes many numbers a cell": lambda: one_hot(dtype="(1000000,)f8"),
+    "an encoder whose dtype is none": lambda: one_hot(dtype=b"f8"),
+    "numbers of categories that are long words": lambda: with_attributes(
+        OrdinalEncoder(), dtype=np.dtype("S4000000")
+    ),
+    "a vectorizer that writes long words": lambda: with_attributes(
+        TfidfVectorizer(), dtype=np.dtype("U1000000")
+    ),
     "splines of more columns than they make": lambda: with_attributes(
         Splines().fit(F[["n"]].to_numpy()), n_features_out_=10**9
     ),
@@ -402,6 +440,22 @@ def deep(depth: int) -> Any:
 
 def test_a_few_pipelines_within_each_other_are_usual() -> None:
     assert pickling.load(dumped(in_pipelines(6)), CLASSES)
+
+
+def test_parameters_that_a_search_found_are_numbers_of_numpy() -> None:
+    model = svc(kernel="poly", degree=np.int64(2), coef0=np.float64(1), _gamma=np.float64(0.5))
+    content = dumped(model)
+
+    loaded = pickling.load(content, {*CLASSES, *names_in(content)})
+
+    assert loaded.predict([[3.0]]) == model.predict([[3.0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.dtype(np.float32), "float32", "int", object])
+def test_an_encoder_may_write_any_numbers(dtype: Any) -> None:
+    content = dumped(one_hot(dtype=dtype))
+
+    assert pickling.load(content, {*CLASSES, *names_in(content)})
 
 
 @pytest.mark.parametrize("what", ASTRAY)

@@ -147,7 +147,7 @@ def _largest(squares: Matrix, rows: Matrix) -> float:
 def _power(values: Matrix, degree: int) -> Matrix:
     """By squaring, as libsvm's `powi`; numpy's power of floats takes 20 times as long."""
     result = None
-    while degree:
+    while degree > 0:
         if degree % 2:
             result = values.copy() if result is None else np.multiply(result, values, out=result)
         degree //= 2
