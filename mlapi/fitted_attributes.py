@@ -51,7 +51,7 @@ def is_numbers(array: Any, *shape: int) -> bool:
 
 def is_count(value: Any, most: int) -> bool:
     """Whether it is a whole number from 0 to `most`; a search leaves numpy's in parameters."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= value <= most
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(0 <= value <= most)
 
 
 def is_finite(value: Any) -> bool:

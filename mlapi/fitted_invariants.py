@@ -21,6 +21,7 @@ from mlapi.fitted_attributes import (
     require,
     width_of,
 )
+from mlapi.labels import LONGEST, are_words
 from mlapi.pickle_names import name_of
 from mlapi.sparse_pickles import MATRICES
 from mlapi.tree_pickles import TREE, check_predictor
@@ -281,8 +282,23 @@ _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
     **{f"sklearn.svm._classes.{name}": _libsvm_classes for name in ("NuSVC", "SVC")},
 }
 
+
+def _labelled(judge: Callable[[Fitted], None]) -> Callable[[Fitted], None]:
+    """The same, and a look at its labels, if it has any: whatever it is, it may answer with them."""
+
+    def check(fitted: Fitted) -> None:
+        of_targets = fitted.classes_ if type(fitted.classes_) is list else [fitted.classes_]
+        require(
+            all(type(labels) is not np.ndarray or are_words(labels) for labels in of_targets),
+            f"it has labels that are no words of up to {LONGEST:,} letters that UTF-8 has",
+        )
+        judge(fitted)
+
+    return check
+
+
 INVARIANTS: Mapping[str, Callable[[Fitted], None]] = {
-    **dict.fromkeys(_OF_NO_CONCERN, _anything),
-    **_OF_CONCERN,
+    name: _labelled(judge)
+    for name, judge in {**dict.fromkeys(_OF_NO_CONCERN, _anything), **_OF_CONCERN}.items()
 }
 """Every class that may be loaded unasked and has attributes, and some that people often allow."""

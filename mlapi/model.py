@@ -18,6 +18,7 @@ from mlapi import golden
 from mlapi.compiled.predictor import Answering, Predictor
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
 from mlapi.estimator_calls import call
+from mlapi.labels import LONGEST, are_words, is_word
 from mlapi.manifest import Manifest
 from mlapi.rows import Row
 from mlapi.signature import Batch, Signature
@@ -181,7 +182,7 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
     """An estimator's answer, if JSON can hold it.
 
     Raises:
-        Unanswerable: It is not finite, or neither numbers nor words nor flags.
+        Unanswerable: It is not finite, or neither numbers nor short words nor flags.
     """
     kind = values.dtype.kind
     if kind == "f":
@@ -191,10 +192,16 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
             raise Unanswerable("the answer is not finite for these rows")
     elif kind == "O":
         if not all(map(_is_scalar, values.ravel().tolist())):
-            raise Unanswerable("the answer is not made of finite numbers, words or flags")
-    elif kind not in "biuU":
+            raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_WORDS}")
+    elif kind == "U":
+        if not are_words(values):
+            raise Unanswerable(f"the answer is not made of {_WORDS}")
+    elif kind not in "biu":
         raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
     return values
+
+
+_WORDS = f"words of up to {LONGEST:,} letters that UTF-8 has"
 
 
 def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
@@ -227,7 +234,9 @@ def _classes_of(estimator: Any) -> list[Any] | None:
 def _is_scalar(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, str | bool) or (isinstance(value, int) and -(2**63) <= value < 2**63)
+    if isinstance(value, str):
+        return is_word(value)
+    return isinstance(value, bool) or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 
 def _object_matrix(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:

@@ -29,6 +29,7 @@ FLOORS = {
             "inspection",
             "inventory",
             "jobs",
+            "labels",
             "ledger",
             "loading",
         ),

@@ -33,7 +33,13 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    LabelEncoder,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
@@ -378,6 +384,18 @@ ASTRAY: dict[str, Callable[[], Any]] = {
     ),
     "a vectorizer that writes long words": lambda: with_attributes(
         TfidfVectorizer(), dtype=np.dtype("U1000000")
+    ),
+    "a label that UTF-8 does not have": lambda: with_attributes(
+        forest(), classes_=np.array(["a", "b\ud800"])
+    ),
+    "a label among others of several targets": lambda: with_attributes(
+        forest(), classes_=[np.array([0.0]), np.array(["b\ud800"], dtype=object)]
+    ),
+    "a label of no character": lambda: with_attributes(
+        LabelEncoder(), classes_=np.array([0xFFFFFFFF], dtype=np.uint32).view("U1")
+    ),
+    "a label that is long": lambda: with_attributes(
+        LabelEncoder(), classes_=np.array(["a" * 10_001], dtype=object)
     ),
     "splines of more columns than they make": lambda: with_attributes(
         Splines().fit(F[["n"]].to_numpy()), n_features_out_=10**9

@@ -18,6 +18,12 @@ from mlapi.model import presentable
         np.array([True]),
         np.array(["a", "b"]),
         np.array(["a", 1, 2.5, False], dtype=object),
+        np.array(["\U0010ffff", "é\n"]),
+        np.array(["é" * 10_000], dtype=object),
+        np.array(["\ud7ff"], dtype=">U1"),
+        np.array([["a", "b"], ["c", "d"]])[:, 1],
+        np.array([], dtype=str),
+        np.array("a"),
     ],
 )
 def test_answers_that_json_can_hold_keep_their_values(values: NDArray[Any]) -> None:
@@ -38,6 +44,12 @@ def test_answers_that_json_can_hold_keep_their_values(values: NDArray[Any]) -> N
         np.array([None], dtype=object),
         np.array([2**70], dtype=object),
         np.array([{}], dtype=object),
+        np.array(["a", "b\udc80"]),
+        np.array(["a", "b\udc80"], dtype=">U2"),
+        np.array(["a", "b\udc80"], dtype=object),
+        np.array([0xFFFFFFFF], dtype=np.uint32).view("U1"),
+        np.array(["a" * 10_001]),
+        np.array(["a" * 10_001], dtype=object),
     ],
 )
 def test_answers_that_json_cannot_hold_are_refused(values: NDArray[Any]) -> None:

@@ -229,7 +229,7 @@ def named_twice() -> Any:
             "takes 4 features",
         ),
         (named_twice(), IRIS.data, "columns stand twice"),
-        (labelled(["x" * 10**6, "y", "z"]), IRIS.data, "classes are no labels"),
+        (labelled(["x" * 10**6, "y", "z"]), IRIS.data, "labels that are no words of up to 10,000 letters"),
         (labelled([["x"] * 1000] * 3), IRIS.data, "classes are no labels"),
         (uncalibrated(), IRIS.data, "cannot predict the sample: AttributeError"),
         (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),

@@ -24,6 +24,7 @@ from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable, listed
 from mlapi.estimator_calls import call
 from mlapi.golden import Golden
 from mlapi.inventory import names_in
+from mlapi.labels import LONGEST, is_word
 from mlapi.manifest import REFERENCE, Draft, Manifest
 from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
@@ -181,21 +182,17 @@ def _target(estimator: Any) -> Target:
     return Target("prediction", "category", known)
 
 
-_LONGEST_LABEL = 10_000
-"""Letters: each row of each answer repeats one."""
-
-
 def _labels(classes: np.ndarray[Any, Any]) -> tuple[Any, ...]:
     labels = tuple(classes.tolist()) if classes.ndim == 1 else ()
     if not labels or not all(map(_is_label, labels)):
         raise RegistrationError(
-            f"the estimator's classes are no labels: numbers, or words of up to {_LONGEST_LABEL:,} letters"
+            f"the estimator's classes are no labels: numbers, or words of up to {LONGEST:,} letters"
         )
     return labels
 
 
 def _is_label(label: Any) -> bool:
-    return len(label) <= _LONGEST_LABEL if isinstance(label, str) else isinstance(label, int | float)
+    return is_word(label) if isinstance(label, str) else isinstance(label, int | float)
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
