@@ -39,7 +39,7 @@ def newest(moments: Moments) -> int:
 def varying(moments: Moments, newest_us: int) -> list[str]:
     """The parts with more than one value; the age at least, so that there is always one."""
     known = moments[~np.isnat(moments)]
-    found = zip(_PARTS, parts_of(known, newest_us, _PARTS), strict=True)
+    found = zip(PARTS, parts_of(known, newest_us, PARTS), strict=True)
     return [name for name, values in found if name == "age_days" or (values != values[:1]).any()]
 
 
@@ -119,9 +119,9 @@ _CYCLES = {"month": 12, "weekday": 7, "hour": 24}
 
 _WAVES: Mapping[str, Callable[..., Any]] = {"sin": np.sin, "cos": np.cos}
 
-_PARTS = (*_NUMBERS, "age_days", *(f"{name}_{wave}" for name in _CYCLES for wave in _WAVES))
+PARTS = (*_NUMBERS, "age_days", *(f"{name}_{wave}" for name in _CYCLES for wave in _WAVES))
 
-_STEADIEST = ("age_days", *sorted(set(_PARTS) - {"age_days", "day", "year"}, key=_PARTS.index), "day", "year")
+_STEADIEST = ("age_days", *sorted(set(PARTS) - {"age_days", "day", "year"}, key=PARTS.index), "day", "year")
 """The parts, beginning with those that are kept where others add up to them."""
 
 

@@ -1,6 +1,4 @@
-"""What is checked of vectorizers, imputers, encoders, polynomials and splines; `mlapi.fitted_invariants` says
-why, and names the classes.
-"""
+"""What is checked of transformers; `mlapi.fitted_invariants` says why, and names the classes."""
 
 from math import comb
 from types import NoneType
@@ -8,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlapi.calendar import PARTS
 from mlapi.fitted_attributes import Fitted, is_code, is_integers, is_plain, require, shown, width_of
 from mlapi.token_patterns import is_quick
 
@@ -60,6 +59,30 @@ def _vocabulary(words: Any) -> None:
         and sorted(places.tolist()) == list(range(len(places)))
         and all(type(word) is str for word in words),
         "it has a vocabulary whose places are not 0, 1, 2, … each once",
+    )
+
+
+def calendar(fitted: Fitted) -> None:
+    """Each part of a moment is one column."""
+    parts = fitted.parts_
+    if parts is None:
+        return
+    problem = "it has moments with other parts than the calendar's, each once"
+    require(type(parts) is list and len(parts) == width_of(fitted), problem)
+    for kept in parts:
+        require(type(kept) is list and all(type(part) is str for part in kept), problem)
+        require(len(set(kept)) == len(kept) and set(kept) <= set(PARTS), problem)
+
+
+def divided(fitted: Fitted) -> None:
+    """What it makes of its columns is counted elsewhere (`mlapi.widths`), by what it says that it takes."""
+    parts = fitted.transformers_
+    if parts is None:
+        return
+    width_of(fitted)
+    require(
+        type(parts) is list and all(type(part) is tuple and len(part) == 3 for part in parts),
+        "it divides columns among other things than named transformers",
     )
 
 

@@ -235,7 +235,7 @@ _OF_NO_CONCERN = (
     "mlapi.algorithms.cnn.ConvolutionalNetwork",  # which looks at its own network
     "mlapi.algorithms.kernels.KernelColumns",
     "mlapi.algorithms.svm.CalibratedSVC",
-    *(f"mlapi.preprocessing.{name}" for name in ("CalendarParts", "Flags", "Frequent", "Texts")),
+    *(f"mlapi.preprocessing.{name}" for name in ("Flags", "Frequent", "Texts")),
     *(f"sklearn._loss.link.{name}" for name in ("IdentityLink", "Interval", "LogitLink", "MultinomialLogit")),
     *(
         f"sklearn._loss.loss.{name}"
@@ -244,7 +244,6 @@ _OF_NO_CONCERN = (
     "sklearn.calibration.CalibratedClassifierCV",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
-    "sklearn.compose._column_transformer.ColumnTransformer",
     "sklearn.compose._target.TransformedTargetRegressor",
     _BIN_MAPPER,
     _PREDICTOR,  # its estimator looks at it
@@ -257,11 +256,13 @@ _OF_NO_CONCERN = (
 """Python and numpy alone use their attributes, and look before they read."""
 
 _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
+    "mlapi.preprocessing.CalendarParts": column_invariants.calendar,
     "mlapi.preprocessing.Splines": column_invariants.splines,
     **dict.fromkeys(_TREES, _tree),
     **{f"sklearn.ensemble._forest.{name}{what}": _random_forest for name in _FORESTS for what in _WHAT},
     **{f"sklearn.ensemble._gb.GradientBoosting{what}": _gradient_boosting for what in _WHAT},
     **{f"{_BOOSTING}{what}": _histogram_boosting for what in _WHAT},
+    "sklearn.compose._column_transformer.ColumnTransformer": column_invariants.divided,
     "sklearn.feature_extraction.text.CountVectorizer": column_invariants.vectorizer,
     "sklearn.feature_extraction.text.TfidfVectorizer": column_invariants.vectorizer,
     "sklearn.impute._base.SimpleImputer": column_invariants.imputer,

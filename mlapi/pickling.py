@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import joblib
 
-from mlapi import fitted_states
+from mlapi import fitted_states, widths
 from mlapi.errors import BrokenArtifact, reason
 from mlapi.pickle_names import NotAllowed
 from mlapi.unpickling import Limited
@@ -153,11 +153,12 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
 
     Raises:
         BrokenArtifact: The bytes name another class, no estimator can be made of them here, or it has parts
-            that its class does not make (`mlapi.fitted_states`).
+            that its class does not make (`mlapi.fitted_states`), or makes too much of a row (`mlapi.widths`).
     """
     estimator = _load(content, BASE | frozenset(allowed))
     with _unusable_where_it_fails():
         fitted_states.check(estimator)
+        widths.check(estimator)
     return estimator
 
 

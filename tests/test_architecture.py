@@ -65,6 +65,7 @@ FLOORS = {
             "trust",
             "unpickling",
             "values",
+            "widths",
         ),
         *("column_invariants", "fitted_attributes", "fitted_invariants", "fitted_states", "neighbor_pickles"),
     },

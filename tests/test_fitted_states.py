@@ -52,7 +52,7 @@ from mlapi.fitted_invariants import INVARIANTS
 from mlapi.inventory import names_in
 from mlapi.pickle_calls import CALLS
 from mlapi.pickling import BASE
-from mlapi.preprocessing import Splines
+from mlapi.preprocessing import CalendarParts, Splines
 from mlapi.sparse_pickles import MATRIX
 from mlapi.unpickling import HANDED_ON, WRAPPER
 from tests.fitted import estimators
@@ -248,6 +248,18 @@ def one_hot(**attributes: Any) -> Any:
     return make_pipeline(with_attributes(encoder, **attributes), "passthrough")
 
 
+def moments(parts: Any) -> Any:
+    return with_attributes(CalendarParts().fit(pd.DataFrame({"d": pd.to_datetime(["2024"])})), parts_=parts)
+
+
+def of_columns(times: int, width: int = 1) -> Any:
+    """What gives each column so many times."""
+    divided = ColumnTransformer([("a", "passthrough", slice(0, 1))]).fit(np.zeros((2, width)))
+    scaler = StandardScaler().fit(np.zeros((2, width)))
+    divided.transformers_ = [(f"{time}", scaler, slice(0, None)) for time in range(times)]
+    return divided
+
+
 def of_a_kernel(**attributes: Any) -> Any:
     return with_attributes(Nystroem("poly", degree=2, n_components=2).fit(np.eye(3)), **attributes)
 
@@ -396,6 +408,13 @@ ASTRAY: dict[str, Callable[[], Any]] = {
     ),
     "a label that is long": lambda: with_attributes(
         LabelEncoder(), classes_=np.array(["a" * 10_001], dtype=object)
+    ),
+    "moments that become one part again and again": lambda: moments([["age_days"] * 9]),
+    "moments that become no part of the calendar": lambda: moments([["age_days", "second"]]),
+    "moments of more columns than are taken": lambda: moments([["age_days"], ["age_days"]]),
+    "columns that are divided, and not counted": lambda: without(of_columns(1), "n_features_in_"),
+    "columns that are given a thousand times, and again": lambda: make_pipeline(
+        of_columns(1001), of_columns(1000, 1001)
     ),
     "splines of more columns than they make": lambda: with_attributes(
         Splines().fit(F[["n"]].to_numpy()), n_features_out_=10**9

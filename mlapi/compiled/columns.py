@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlapi.calendar import parts_of
 from mlapi.compiled.machine import Unanswered
-from mlapi.compiled.steps import Step
+from mlapi.compiled.steps import Products, Step
 from mlapi.compiled.words import Table
 from mlapi.signature import Batch, Matrix
 
@@ -68,6 +68,11 @@ class NumberBlock:
     steps: tuple[Step, ...]
     places: slice
 
+    @property
+    def widest(self) -> int:
+        """How many numbers it makes of one row."""
+        return max(int(self.places.stop - self.places.start), _widest(self.steps))
+
     def read(self, batch: Batch) -> Matrix:
         return run(self.source.read(batch), self.steps)
 
@@ -98,6 +103,12 @@ class Preparation:
     """Of the blocks together, and of the result."""
     steps: tuple[Step, ...]
 
+    @property
+    def widest(self) -> int:
+        """How many numbers it makes of one row, at most."""
+        blocks = sum(block.widest for block in self.blocks if isinstance(block, NumberBlock))
+        return max(self.side_by_side, self.width, blocks, _widest(self.steps))
+
     def matrix(self, batch: Batch) -> Matrix:
         """What the final estimator of the pipeline is given."""
         return np.ascontiguousarray(run(self._side_by_side(batch), self.steps))
@@ -120,6 +131,10 @@ def run(matrix: Matrix, steps: Sequence[Step]) -> Matrix:
     for step in steps:
         matrix = step.apply(matrix)
     return matrix
+
+
+def _widest(steps: Sequence[Step]) -> int:
+    return max((step.columns for step in steps if isinstance(step, Products)), default=0)
 
 
 def column(batch: Batch, name: str, position: int) -> NDArray[Any]:

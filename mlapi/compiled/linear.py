@@ -73,6 +73,10 @@ class Linear:
         self.least = self.roundings * self.constant + _TINY
         self._most = self.roundings * float(self._reach.max(initial=0.0))
 
+    @property
+    def width(self) -> int:
+        return len(self.weights)
+
     def answer(self, matrix: Matrix, methods: Collection[str], beside: Scores | None = None) -> Answer:
         """
         Args:

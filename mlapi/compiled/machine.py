@@ -37,6 +37,11 @@ class Machine(Protocol):
 
     methods: frozenset[str]
 
+    @property
+    def width(self) -> int:
+        """How many numbers it makes of one row of the matrix."""
+        ...
+
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer: ...
 
 

@@ -23,6 +23,11 @@ class Network:
         self._shape = shape
         self._runtime: Runtime | None = None
 
+    @property
+    def width(self) -> int:
+        """Pictures are bounded by themselves, and the runtime takes few at a time."""
+        return len(self._classes)
+
     def take(self, network: bytes) -> None:
         """Answer with this ONNX file.
 

@@ -19,6 +19,7 @@ from mlapi.compiled.one_row import OneRow
 from mlapi.compiled.steps import Fill
 from mlapi.compiled.words import Table
 from mlapi.signature import Batch, Matrix
+from mlapi.widths import AT_ONCE
 
 Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 """scikit-learn's own answer: a method's name and rows -> what the method gives."""
@@ -28,6 +29,11 @@ class Answering(Protocol):
     """Something that answers batches as far as it can."""
 
     methods: frozenset[str]
+
+    @property
+    def width(self) -> int:
+        """How many numbers it makes of one row, at most."""
+        ...
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer: ...
 
@@ -39,13 +45,22 @@ class Predictor:
         self.methods = answering.methods
         self.answering = answering
         self._original = original
+        self._rows = max(1, AT_ONCE // max(1, answering.width))
 
     def answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
-        """What these methods of the estimator give, by name.
+        """What these methods of the estimator give, by name; of many wide rows some at a time.
 
         Raises:
             Exception: What the estimator raises, if it refuses these rows.
         """
+        count = rows_of(batch)
+        if count <= self._rows:
+            return self._answer(batch, methods)
+        parts = [slice(start, start + self._rows) for start in range(0, count, self._rows)]
+        found = [self._answer(_some(batch, part), methods) for part in parts]
+        return {method: np.concatenate([some[method] for some in found]) for method in methods}
+
+    def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         try:
             # Overflows are scikit-learn's to speak of: it is asked where a result is not finite.
             with np.errstate(all="ignore"):
@@ -69,15 +84,18 @@ class Predictor:
 
     def _settle(self, outputs: dict[str, NDArray[Any]], batch: Batch, rows: NDArray[np.bool_]) -> None:
         """The label, and the votes that some decision values are, as scikit-learn says for these rows."""
-        if isinstance(batch, np.ndarray):
-            chosen: Batch = batch[rows]
-        else:
-            chosen = {name: column[rows] for name, column in batch.items()}
+        chosen = _some(batch, rows)
         for method in (PREDICT, DECISION):
             if method in outputs:
                 settled = outputs[method].copy()
                 settled[rows] = self._original(method, chosen)
                 outputs[method] = settled
+
+
+def _some(batch: Batch, rows: slice | NDArray[np.bool_]) -> Batch:
+    if isinstance(batch, np.ndarray):
+        return batch[rows]
+    return {name: column[rows] for name, column in batch.items()}
 
 
 class Dense:
@@ -87,6 +105,10 @@ class Dense:
         self.methods = machine.methods
         self._prepared = prepared
         self._machine = machine
+
+    @property
+    def width(self) -> int:
+        return max(self._prepared.widest, self._machine.width)
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
         return self._machine.answer(self._prepared.matrix(batch), methods)
@@ -101,6 +123,10 @@ class Additive:
         self._numbers = tuple(numbers)
         self._terms = terms
         self.one_row = _one_row(model, numbers, terms)
+
+    @property
+    def width(self) -> int:
+        return max(sum(block.widest for block in self._numbers), self._model.width)
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
         beside = self._terms.scores(batch) if self._terms else None
@@ -162,6 +188,10 @@ class Unscaled:
         self._inner = inner
         self._mean, self._spread = mean, spread
         self._is_flat = is_flat
+
+    @property
+    def width(self) -> int:
+        return self._inner.width
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
         answer = self._inner.answer(batch, methods)

@@ -87,6 +87,11 @@ class Products:
     kept: slice
     bias: bool
 
+    @property
+    def columns(self) -> int:
+        """All products, also those that are not kept."""
+        return sum(len(below) for below, _ in self.factors)
+
     def apply(self, matrix: Matrix) -> Matrix:
         terms = [matrix]
         for below, column in self.factors:

@@ -36,6 +36,10 @@ class Decisions:
     rows: int
     """How many at once."""
 
+    @property
+    def width(self) -> int:
+        return len(self.sizes)
+
     def __call__(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
         if len(matrix) <= self.rows:
             values, error = self.kernel(matrix)
@@ -64,6 +68,10 @@ class Classifier:
     classes: NDArray[Any]
     methods: frozenset[str] = frozenset({PREDICT, DECISION})
 
+    @property
+    def width(self) -> int:
+        return self.decisions.width
+
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         winners, scores, doubtful = self.vote(*self.decisions(matrix))
         outputs: dict[str, NDArray[Any]] = {}
@@ -82,6 +90,10 @@ class Calibrated:
     slopes: Matrix
     offsets: Matrix
     methods: frozenset[str] = frozenset({PREDICT, DECISION, PROBABILITIES})
+
+    @property
+    def width(self) -> int:
+        return self.classifier.width
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         """
@@ -104,6 +116,10 @@ class Regressor:
 
     decisions: Decisions
     methods: frozenset[str] = frozenset({PREDICT})
+
+    @property
+    def width(self) -> int:
+        return self.decisions.width
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         """

@@ -44,6 +44,9 @@ class Curves:
         raise Uncompilable
 
 
+MOST_PRODUCTS = 2**16
+"""Which are written down one by one: a million of degree 67 took 500 MB."""
+
 SEARCHES = (GridSearchCV, RandomizedSearchCV)
 """What answers by the best estimator that it found."""
 
@@ -120,7 +123,7 @@ def _imputer(imputer: SimpleImputer) -> tuple[Step, ...]:
 
 def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
     low, high = expansion._min_degree, expansion._max_degree
-    if high < 1:
+    if high < 1 or expansion._n_out_full > MOST_PRODUCTS:
         raise Uncompilable
     choose = combinations if expansion.interaction_only else combinations_with_replacement
     columns = range(expansion.n_features_in_)

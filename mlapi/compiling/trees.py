@@ -15,7 +15,7 @@ Measured with 100 trees on 30 columns, the CPU time of one row and of 1,000 rows
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,14 @@ copying and walking 60 rows of 30 columns costs."""
 NODES = 2**17
 """The most nodes of trees that are kept a second time, as one tree: about 8 MB."""
 
-Sums = Callable[[Matrix], Matrix]
-"""Rows -> what the trees say in all: (n, 1), or a column for each class."""
+
+class Sums(Protocol):
+    """Rows -> what the trees say in all: (n, 1), or a column for each class, `width` of them."""
+
+    @property
+    def width(self) -> int: ...
+
+    def __call__(self, matrix: Matrix) -> Matrix: ...
 
 
 @dataclass(slots=True)
@@ -64,6 +70,10 @@ class Trees:
     sums: Sums
     readings: dict[str, Callable[[Matrix], NDArray[Any]]]
     methods: frozenset[str]
+
+    @property
+    def width(self) -> int:
+        return self.sums.width
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         """
@@ -86,6 +96,7 @@ class Forest:
         self.allows_missing = allows_missing
         is_small = len(trees) > 1 and sum(tree.node_count for tree in trees) <= NODES
         self.all_at_once = merged_trees(trees) if is_small else None
+        self.width = int(self.trees[0].max_n_classes)
 
     def __call__(self, matrix: Matrix) -> Matrix:
         rows = _in_float32(matrix, allows_missing=self.allows_missing)
@@ -107,6 +118,7 @@ class Boosting:
         self.trees, self.rate = estimator.estimators_, estimator.learning_rate
         nothing = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
         self.start = estimator._raw_predict_init(nothing)  # the same for all rows
+        self.width = self.start.shape[1]
 
     def __call__(self, matrix: Matrix) -> Matrix:
         rows = _in_float32(matrix, allows_missing=False)
@@ -121,6 +133,7 @@ class HistogramBoosting:
     def __init__(self, estimator: Any) -> None:
         self.trees = [tree for iteration in estimator._predictors for tree in iteration]
         self.start = estimator._baseline_prediction.reshape(-1, 1)
+        self.width = len(self.start)
         self.categories = estimator._bin_mapper.make_known_categories_bitsets()
         tables = [tree.nodes for tree in self.trees]
         is_small = sum(map(len, tables)) <= NODES

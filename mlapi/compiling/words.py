@@ -19,6 +19,9 @@ from mlapi.compiling.preprocessing import steps
 from mlapi.preprocessing import OTHER, Flags, Frequent
 from mlapi.signature import Matrix
 
+MOST_NUMBERS = 2**24
+"""Of the tables of a chain, side by side: 128 MB. 4,000 categories of one column have as many."""
+
 SPARSE = frozenset({MaxAbsScaler, RobustScaler, StandardScaler})
 """What does to a sparse matrix just what it does to a dense one."""
 
@@ -42,6 +45,8 @@ def tables(transformers: Sequence[Any], columns: Sequence[int]) -> tuple[tuple[T
     owners = np.repeat(np.arange(len(found)), [rows.shape[1] for _, rows in found])
     # The steps that follow see each row of each table once, beside rows of the other ones.
     longest = max(len(rows) for _, rows in found)
+    if longest * len(owners) > MOST_NUMBERS:
+        raise Uncompilable
     matrix = np.concatenate([np.resize(rows, (longest, rows.shape[1])) for _, rows in found], axis=1)
     for step in steps(rest):
         matrix, owners = step.apply(matrix), step.owners(owners)
@@ -122,6 +127,8 @@ def _one_hot(encoder: OneHotEncoder) -> Iterator[tuple[Codes, Matrix]]:
     for place, categories in enumerate(encoder.categories_):
         groups = _groups(encoder, place, len(categories))
         width = groups.max() + 1
+        if width**2 > MOST_NUMBERS:
+            raise Uncompilable
         rows = np.vstack((np.eye(width), np.zeros(width)))
         other: int | None = width
         if encoder.handle_unknown == "error":
