@@ -9,7 +9,8 @@ Of many rows that an estimator makes wide it is asked some at a time: they take 
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import joblib
@@ -17,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.errors import Unanswerable
-from mlapi.widths import size_of
+from mlapi.widths import Size, size_of
 
 MOST_GRAMS = 2**22
-"""Pieces that a vectorizer cuts of one text, about 70 bytes each, before it looks for those that it knows."""
+"""Pieces that a vectorizer cuts of texts at once: of one, about 70 bytes each; of those that it knows, 12."""
 
 _MOST_SIGNS = 18
 """Letters that one becomes where accents are stripped: U+FDFA is the longest (Unicode 16, NFKD)."""
@@ -34,29 +35,43 @@ def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
         Exception: What the estimator raises.
     """
     size = size_of(estimator)
-    if size.grams:
-        _check_texts(rows, size.grams)
     ask = getattr(estimator, method)
+    pieces = _pieces(rows, size)
     with joblib.parallel_config(backend="sequential"), np.errstate(all="ignore"):
-        if len(rows) <= size.rows_at_once:
+        if len(pieces) <= 1:
             return np.asarray(ask(rows))
-        return np.concatenate([np.asarray(ask(some)) for some in _pieces(rows, size.rows_at_once)])
+        by_place = getattr(rows, "iloc", rows)  # of a table
+        return np.concatenate([np.asarray(ask(by_place[piece])) for piece in pieces])
 
 
-def _pieces(rows: Any, length: int) -> Iterator[Any]:
-    by_place = getattr(rows, "iloc", rows)  # of a table
-    return (by_place[start : start + length] for start in range(0, len(rows), length))
-
-
-def _check_texts(rows: Any, grams: float) -> None:
-    most = int(MOST_GRAMS / grams)
+def _pieces(rows: Any, size: Size) -> list[slice]:
+    """Which rows are asked at once."""
+    most = size.rows_at_once
+    if not size.grams:
+        return [slice(start, start + most) for start in range(0, len(rows), most)]
+    most_letters = int(MOST_GRAMS / size.grams)
+    starts, letters = [0], 0
     for row, cells in enumerate(_cells(rows)):
-        for cell in cells:
-            if isinstance(cell, str) and len(cell) * _MOST_SIGNS > most and _letters(cell) > most:
+        own = _letters(row, cells, most_letters)
+        letters += own
+        if letters > most_letters or row - starts[-1] >= most:
+            letters = own
+            starts.append(row)
+    return [slice(start, end) for start, end in pairwise([*starts, len(rows)])]
+
+
+def _letters(row: int, cells: Iterable[Any], most: int) -> int:
+    """In the texts of one row, and its other words."""
+    found = 0
+    for cell in cells:
+        if isinstance(cell, str):
+            found += len(cell)
+            if len(cell) * _MOST_SIGNS > most and _longest(cell) > most:
                 raise Unanswerable(
                     f"row {row} has a text of {len(cell):,} letters; this model cuts each into many pieces, "
                     f"and takes {most:,} letters at most: send a part of it"
                 )
+    return found
 
 
 def _cells(rows: Any) -> Iterator[Any]:
@@ -67,5 +82,6 @@ def _cells(rows: Any) -> Iterator[Any]:
     return zip(*(column for column in columns if column.dtype.kind not in "biufM"), strict=True)
 
 
-def _letters(text: str) -> int:
+def _longest(text: str) -> int:
+    """How many letters it has, with and without its accents."""
     return len(text) if text.isascii() else len(unicodedata.normalize("NFKD", text))

@@ -444,6 +444,22 @@ def test_what_is_not_known_stays_with_scikit_learn(steps: list[Any]) -> None:
     assert Asked(pipeline, ("a", "b")).predictor is None
 
 
+@pytest.mark.parametrize(
+    ("step", "rows"),
+    [
+        (PolynomialFeatures(38), np.zeros((2, 4))),
+        (OneHotEncoder(), np.arange(4200.0)[:, None]),
+        (OneHotEncoder(), np.tile(np.arange(1000.0)[:, None], 20)),
+    ],
+)
+def test_tables_that_would_take_much_memory_stay_with_scikit_learn(step: Any, rows: NDArray[Any]) -> None:
+    model = make_pipeline(step.fit(rows), Ridge())
+    width = step.transform(rows[:1]).shape[1]
+    vars(model[1]).update(coef_=np.zeros(width), intercept_=0.0, n_features_in_=width)
+
+    assert compiled(model, tuple(f"c{place}" for place in range(rows.shape[1]))) is None
+
+
 def test_columns_out_of_order_stay_with_scikit_learn_which_refuses_them() -> None:
     frame = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [0.0, 1.0, 0.0]})
     model = make_pipeline(StandardScaler(), LinearRegression()).fit(frame, [1, 2, 3])

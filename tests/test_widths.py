@@ -248,3 +248,13 @@ def test_a_text_that_is_cut_into_too_many_pieces_is_refused(as_table: bool) -> N
         call(model, "predict", rows("a" * (MOST_GRAMS // 8 + 1)))
     with pytest.raises(Unanswerable, match=r"^row 2 has a text of 30,000 letters"):
         call(model, "predict", rows("\ufdfa" * 30_000))
+
+
+def test_many_long_texts_are_answered_some_at_a_time() -> None:
+    model = Counting(of_texts(analyzer="char", ngram_range=(1, 8)))
+    texts = np.array(["abc", "a" * 300_000, "b" * 300_000, "c" * 500_000, "good", "film"], dtype=object)
+
+    found = call(model, "predict", texts)
+
+    assert model.asked_ == [2, 1, 3]
+    np.testing.assert_allclose(found, model.inner_.predict(texts), rtol=1e-9)
