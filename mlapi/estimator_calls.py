@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.errors import Unanswerable
-from mlapi.widths import Size, size_of
+from mlapi.widths import Size, joined, size_of
 
 MOST_GRAMS = 2**22
 """Pieces that a vectorizer cuts of texts at once: of one, about 70 bytes each; of those that it knows, 12."""
@@ -41,7 +41,7 @@ def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
         if len(pieces) <= 1:
             return np.asarray(ask(rows))
         by_place = getattr(rows, "iloc", rows)  # of a table
-        return np.concatenate([np.asarray(ask(by_place[piece])) for piece in pieces])
+        return joined({method: np.asarray(ask(by_place[piece]))} for piece in pieces)[method]
 
 
 def _pieces(rows: Any, size: Size) -> list[slice]:

@@ -41,6 +41,19 @@ def are_words(array: NDArray[Any]) -> bool:
     return array.dtype.itemsize <= 4 * LONGEST and _are_characters(array)
 
 
+def numbers_in_place_of(words: Any) -> int:
+    """How many numbers take as much memory as one of these words, each as long as the longest."""
+    is_words = isinstance(words, np.ndarray) and words.dtype.kind in "US"
+    return int(words.dtype.itemsize) // 8 if is_words else 0
+
+
+def letters_of(array: NDArray[Any]) -> int:
+    """In all its words together."""
+    if array.dtype.kind == "U":
+        return int(np.strings.str_len(array).sum())
+    return sum(map(len, _strings(array.ravel().tolist()))) if array.dtype.kind == "O" else 0
+
+
 def _strings(values: Iterable[Any]) -> Iterable[str]:
     return (value for value in values if isinstance(value, str))
 

@@ -18,7 +18,7 @@ from mlapi import golden
 from mlapi.compiled.predictor import Answering, Predictor
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
 from mlapi.estimator_calls import call
-from mlapi.labels import LONGEST, are_words, is_word
+from mlapi.labels import LONGEST, are_words, is_word, letters_of
 from mlapi.manifest import Manifest
 from mlapi.rows import Row
 from mlapi.signature import Batch, Signature
@@ -182,7 +182,7 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
     """An estimator's answer, if JSON can hold it.
 
     Raises:
-        Unanswerable: It is not finite, or neither numbers nor short words nor flags.
+        Unanswerable: It is not finite, or neither numbers nor short words nor flags, or has too many words.
     """
     kind = values.dtype.kind
     if kind == "f":
@@ -190,16 +190,17 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
             values = values.astype(np.float64)
         if not _are_finite(values):
             raise Unanswerable("the answer is not finite for these rows")
-    elif kind == "O":
-        if not all(map(_is_scalar, values.ravel().tolist())):
-            raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_WORDS}")
-    elif kind == "U":
-        if not are_words(values):
-            raise Unanswerable(f"the answer is not made of {_WORDS}")
+    elif kind in "OU":
+        _check_words(values)
     elif kind not in "biu":
         raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
     return values
 
+
+_MOST_LETTERS = 2**26
+"""Of all words of an answer: 64 MB of JSON, or four times as many where they are not ASCII."""
+
+_FEW = _MOST_LETTERS // LONGEST
 
 _WORDS = f"words of up to {LONGEST:,} letters that UTF-8 has"
 
@@ -220,6 +221,15 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
 def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
     estimator = model.estimator
     return call(estimator, method, estimator_input(estimator, model.signature, batch))
+
+
+def _check_words(values: NDArray[Any]) -> None:
+    if values.dtype.kind == "U" and not are_words(values):
+        raise Unanswerable(f"the answer is not made of {_WORDS}")
+    if values.dtype.kind == "O" and not all(map(_is_scalar, values.ravel().tolist())):
+        raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_WORDS}")
+    if values.size > _FEW and letters_of(values) > _MOST_LETTERS:
+        raise Unanswerable("the answer to so many rows is too large: send fewer at once")
 
 
 def _are_finite(values: NDArray[np.float64]) -> bool:

@@ -10,14 +10,20 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlapi.errors import Unanswerable
+from mlapi.labels import numbers_in_place_of
 from mlapi.pickle_names import NotAllowed, name_of
 
 MOST = 10**6
 """Numbers that one row may become: 8 MB."""
 
-AT_ONCE = 2**22
-"""Numbers that are made at once of many rows: 32 MB, and scikit-learn holds two or three copies."""
+AT_ONCE = 2**23
+"""Numbers that are made at once of many rows: 64 MB, and scikit-learn holds two or three copies."""
+
+_MOST_ANSWERED = 2**29
+"""Bytes of the answers to all rows of a request, before they are written as JSON."""
 
 
 class Size(NamedTuple):
@@ -60,6 +66,22 @@ def check(estimator: Any) -> None:
     width = size_of(estimator).width if hasattr(estimator, "__dict__") else 0
     if width > MOST:
         raise NotAllowed(f"it makes {width:,} numbers of one row; {MOST:,} are the most that are served")
+
+
+def joined(parts: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """By method, the answers to some rows after the other.
+
+    Raises:
+        Unanswerable: They take more than half a gigabyte.
+    """
+    found: list[Mapping[str, NDArray[Any]]] = []
+    left = _MOST_ANSWERED
+    for part in parts:
+        left -= sum(answers.nbytes for answers in part.values())
+        if left < 0:
+            raise Unanswerable("the answer to so many rows is too large: send fewer at once")
+        found.append(part)
+    return {method: np.concatenate([part[method] for part in found]) for method in found[0]}
 
 
 class _Row(NamedTuple):
@@ -186,14 +208,14 @@ def _splines(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 def _one_hot(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
     """Words that are compared with categories become as long as the longest of these."""
     categories = fitted.get("categories_") or ()
-    walk.widest = max([walk.widest, *(_letters(column) for column in categories)])
+    walk.widest = max([walk.widest, *(numbers_in_place_of(column) for column in categories)])
     columns = sum(fitted.get("_n_features_outs") or ())
     return _Row(columns, len(categories)) if fitted.get("sparse_output", True) else _Row(columns)
 
 
 def _ordinal(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
     categories = fitted.get("categories_") or ()
-    walk.widest = max([walk.widest, *(_letters(column) for column in categories)])
+    walk.widest = max([walk.widest, *(numbers_in_place_of(column) for column in categories)])
     return row
 
 
@@ -260,14 +282,10 @@ def _classes(fitted: Mapping[str, Any]) -> int:
     if not isinstance(classes, np.ndarray):
         return 0
     is_paired = "_n_support" in fitted
-    return max(len(classes) * (len(classes) - 1) // 2 if is_paired else len(classes), _letters(classes))
+    return max(
+        len(classes) * (len(classes) - 1) // 2 if is_paired else len(classes), numbers_in_place_of(classes)
+    )
 
 
 def _outputs(array: Any) -> int:
     return int(array.shape[0]) if isinstance(array, np.ndarray) and array.ndim == 2 else 0
-
-
-def _letters(array: Any) -> int:
-    """Numbers that one word of an array takes the place of, where all are as long as the longest."""
-    is_words = isinstance(array, np.ndarray) and array.dtype.kind in "US"
-    return int(array.dtype.itemsize) // 8 if is_words else 0

@@ -50,6 +50,8 @@ def test_answers_that_json_can_hold_keep_their_values(values: NDArray[Any]) -> N
         np.array([0xFFFFFFFF], dtype=np.uint32).view("U1"),
         np.array(["a" * 10_001]),
         np.array(["a" * 10_001], dtype=object),
+        np.array(["a" * 10_000], dtype=object).repeat(6712),
+        np.array(["a" * 1000]).repeat(67109),
     ],
 )
 def test_answers_that_json_cannot_hold_are_refused(values: NDArray[Any]) -> None:

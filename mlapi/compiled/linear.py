@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.compiled.machine import Answer, Unanswered, Uncompilable, logistic
+from mlapi.labels import numbers_in_place_of
 from mlapi.signature import Matrix
 
 Scores = NDArray[np.float64]
@@ -35,6 +36,11 @@ class Reading(Protocol):
     """What is read off the scores: one a row, or a row of them for each class or target."""
 
     methods: frozenset[str]
+
+    @property
+    def width(self) -> int:
+        """How many numbers a label takes the place of."""
+        ...
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]: ...
 
@@ -75,7 +81,7 @@ class Linear:
 
     @property
     def width(self) -> int:
-        return len(self.weights)
+        return max(len(self.weights), self.reading.width)
 
     def answer(self, matrix: Matrix, methods: Collection[str], beside: Scores | None = None) -> Answer:
         """
@@ -136,6 +142,7 @@ class Values:
     """What a regressor says: its scores. `is_flat`: one number a row, not a row of one."""
 
     methods = frozenset({PREDICT})
+    width = 1
 
     def __init__(self, *, is_flat: bool) -> None:
         self._is_flat = is_flat
@@ -160,6 +167,10 @@ class TwoClasses:
         self.methods = frozenset({PREDICT, DECISION} | ({PROBABILITIES} if has_probabilities else set()))
         self._classes = classes
         self._alone = _one_by_one(classes)
+
+    @property
+    def width(self) -> int:
+        return numbers_in_place_of(self._classes)
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {}
@@ -198,6 +209,10 @@ class ManyClasses:
         self._classes = classes
         self._alone = _one_by_one(classes)
         self._normalize = normalize
+
+    @property
+    def width(self) -> int:
+        return numbers_in_place_of(self._classes)
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {}

@@ -19,7 +19,7 @@ from mlapi.compiled.one_row import OneRow
 from mlapi.compiled.steps import Fill
 from mlapi.compiled.words import Table
 from mlapi.signature import Batch, Matrix
-from mlapi.widths import AT_ONCE
+from mlapi.widths import AT_ONCE, joined
 
 Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 """scikit-learn's own answer: a method's name and rows -> what the method gives."""
@@ -57,8 +57,7 @@ class Predictor:
         if count <= self._rows:
             return self._answer(batch, methods)
         parts = [slice(start, start + self._rows) for start in range(0, count, self._rows)]
-        found = [self._answer(_some(batch, part), methods) for part in parts]
-        return {method: np.concatenate([some[method] for some in found]) for method in methods}
+        return joined(self._answer(_some(batch, part), methods) for part in parts)
 
     def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlapi.compiled.kernels import Kernel
 from mlapi.compiled.machine import Answer, Unanswered, logistic
 from mlapi.compiled.votes import Vote
+from mlapi.labels import numbers_in_place_of
 from mlapi.signature import Matrix
 
 PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"
@@ -70,7 +71,7 @@ class Classifier:
 
     @property
     def width(self) -> int:
-        return self.decisions.width
+        return max(self.decisions.width, numbers_in_place_of(self.classes))
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         winners, scores, doubtful = self.vote(*self.decisions(matrix))

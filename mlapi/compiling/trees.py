@@ -42,6 +42,7 @@ from sklearn.tree import (
 from mlapi.compiled.machine import Answer, Unanswered
 from mlapi.compiling.grove import merged_histogram_trees, merged_trees, numbered, running_sums
 from mlapi.compiling.machines import Machines
+from mlapi.labels import numbers_in_place_of
 from mlapi.signature import Matrix
 
 PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"
@@ -70,10 +71,7 @@ class Trees:
     sums: Sums
     readings: dict[str, Callable[[Matrix], NDArray[Any]]]
     methods: frozenset[str]
-
-    @property
-    def width(self) -> int:
-        return self.sums.width
+    width: int
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         """
@@ -84,8 +82,9 @@ class Trees:
         return Answer({name: read(sums) for name, read in self.readings.items() if name in methods}, None)
 
 
-def _trees(sums: Sums, **readings: Callable[[Matrix], NDArray[Any]]) -> Trees:
-    return Trees(sums, readings, frozenset(readings))
+def _trees(sums: Sums, classes: Any, **readings: Callable[[Matrix], NDArray[Any]]) -> Trees:
+    width = max(sums.width, numbers_in_place_of(classes))
+    return Trees(sums, readings, frozenset(readings), width)
 
 
 class Forest:
@@ -165,9 +164,11 @@ def _forest(estimator: Any) -> Trees | None:
     missing = estimator.__sklearn_tags__().input_tags.allow_nan
     forest = Forest(trees, allows_missing=missing)
     if not hasattr(estimator, "classes_"):
-        return _trees(forest, predict=_flat)
+        return _trees(forest, None, predict=_flat)
     classes = estimator.classes_
-    return _trees(forest, predict=lambda sums: classes.take(sums.argmax(axis=1)), predict_proba=_as_is)
+    return _trees(
+        forest, classes, predict=lambda sums: classes.take(sums.argmax(axis=1)), predict_proba=_as_is
+    )
 
 
 def _boosting(estimator: Any) -> Trees | None:
@@ -178,10 +179,11 @@ def _boosting(estimator: Any) -> Trees | None:
         return None  # a model of its own, asked for each row
     boosting = Boosting(estimator)
     if not hasattr(estimator, "classes_"):
-        return _trees(boosting, predict=_flat)
+        return _trees(boosting, None, predict=_flat)
     classes, loss = estimator.classes_, estimator._loss
     return _trees(
         boosting,
+        classes,
         predict=lambda sums: classes[_highest(sums, np.greater_equal)],
         decision_function=_flat,
         predict_proba=lambda sums: loss.predict_proba(_flat(sums)),
@@ -194,10 +196,11 @@ def _histogram_boosting(estimator: Any) -> Trees | None:
     boosting = HistogramBoosting(estimator)
     if not hasattr(estimator, "classes_"):
         link = estimator._loss.link
-        return _trees(boosting, predict=lambda sums: link.inverse(_flat(sums)))
+        return _trees(boosting, None, predict=lambda sums: link.inverse(_flat(sums)))
     classes, loss = estimator.classes_, estimator._loss
     return _trees(
         boosting,
+        classes,
         predict=lambda sums: classes[_highest(sums, np.greater)],
         decision_function=_flat,
         predict_proba=loss.predict_proba,
