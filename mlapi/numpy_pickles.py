@@ -35,7 +35,9 @@ def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
 def scalar(kind: Any, content: Any = b"") -> Any:
     if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
         raise NotAllowed("it makes a number of something else")
-    return multiarray.scalar(kind, content)
+    return multiarray.scalar(
+        np.dtype(kind, copy=True), content
+    )  # the pickle's may be given another state later
 
 
 def bit_generator(kind: Any) -> BitGenerator:
@@ -75,6 +77,13 @@ def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
     return np.dtype(code, align=False, copy=True)  # a copy: its state comes next
 
 
+def copied(kind: "np.dtype[Any]") -> "np.dtype[Any]":
+    """The same with all within, for what is made of it: a pickle may give its own another state later."""
+    return kind.newbyteorder(
+        "I"
+    )  # "ignore": numpy changes nothing, and copies; np.dtype(kind, copy=True) does not
+
+
 def give_state(target: "np.dtype[Any]", state: Any) -> None:
     """The state that numpy gives to a dtype like this one: the pickle's own words are not taken for it."""
     _, order, within, names, fields, size, *rest = state
@@ -82,14 +91,16 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
         raise NotAllowed("it has a dtype of another size than it says")
     if within is not None:
         _check_fields([within[0]])
-        made = np.dtype(within)
+        made = np.dtype((copied(within[0]), within[1]))
     elif names is not None:
         parts = [fields[name] for name in names]
         _check_fields([part[0] for part in parts])
         made = np.dtype(
             {
                 "names": list(names),
-                "formats": [np.dtype(part[0]) for part in parts],
+                "formats": [
+                    np.dtype(part[0], copy=True) for part in parts
+                ],  # a part may be given another state later
                 "offsets": [part[1] for part in parts],
                 "titles": [part[2] if len(part) > 2 else None for part in parts],
                 "itemsize": target.itemsize,
@@ -111,15 +122,15 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
 
 def _check_fields(parts: list[Any]) -> None:
     """Refuse fields within fields without end: numpy makes those of each part anew, shared or not."""
-    if not all(isinstance(part, np.dtype) for part in parts) or sum(map(_fields, parts)) > _MOST_FIELDS:
+    if not all(isinstance(part, np.dtype) for part in parts) or sum(map(fields_of, parts)) > _MOST_FIELDS:
         raise NotAllowed(f"it has a dtype of more than {_MOST_FIELDS} fields, or of none that numpy has")
 
 
-def _fields(kind: "np.dtype[Any]") -> int:
+def fields_of(kind: "np.dtype[Any]") -> int:
     """How many there are within, those of fields included."""
     if kind.subdtype is not None:
-        return _fields(kind.subdtype[0])
-    return 1 + sum(_fields(field[0]) for field in (kind.fields or {}).values())
+        return fields_of(kind.subdtype[0])
+    return 1 + sum(fields_of(field[0]) for field in (kind.fields or {}).values())
 
 
 def _is_named(kind: Any, full: str) -> bool:

@@ -66,6 +66,8 @@ def _parts_of(key: Any, depth: int) -> int:
     """How many parts are hashed with a key."""
     if type(key) is int and key.bit_length() > _MOST_BITS:
         raise NotAllowed("it has a key that is a number of too many digits")
+    if isinstance(key, np.void):
+        raise NotAllowed("it has a key that is a record")
     if not isinstance(key, tuple | frozenset):
         return 1
     if depth == 0 or len(key) > _KEY_PARTS:
@@ -87,7 +89,11 @@ class Allowance:
         Raises:
             NotAllowed: A pickle makes a thing anew time and again, which takes memory that it does not have.
         """
-        self._left -= sum(len(each) for each in given if isinstance(each, _COPIED))
+        self.take(sum(len(each) for each in given if isinstance(each, _COPIED)))
+
+    def take(self, count: int) -> None:
+        """As `spend`, for so many entries."""
+        self._left -= count
         if self._left < 0:
             raise NotAllowed("it makes copies of its parts without end")
 
@@ -119,6 +125,8 @@ def _complex(real: float, imaginary: float) -> complex:
 
 
 def _range(*limits: int) -> range:
+    if not all(type(limit) is int and limit.bit_length() < _MOST_BITS for limit in limits):
+        raise NotAllowed("it has a range of numbers of too many digits")
     made = range(*limits)
     if len(made) > _LONGEST_RANGE:
         raise NotAllowed("it has a range of too many numbers")

@@ -32,7 +32,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 
 from mlapi.fitted_invariants import INVARIANTS
 from mlapi.neighbor_pickles import NEIGHBOR_TREES, check_neighbor_tree
-from mlapi.numpy_pickles import ARRAY, give_state
+from mlapi.numpy_pickles import ARRAY, copied, fields_of, give_state
 from mlapi.pickle_calls import CALLS, Allowance, Keys
 from mlapi.pickle_names import Name, NotAllowed, name_of, of_today
 from mlapi.sparse_pickles import MATRIX
@@ -80,7 +80,7 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
         ):
             raise NotAllowed("it describes an array in another way than joblib does")
         _check_entries(state["dtype"])
-        self.__dict__.update(state, subclass=np.ndarray)
+        self.__dict__.update(state, subclass=np.ndarray, dtype=copied(state["dtype"]))
 
 
 _WRITTEN = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
@@ -94,6 +94,8 @@ class _Restricted:
     """What somebody has allowed in particular, as far as this pickle names it."""
     keys: Keys
     allowance: Allowance
+    settled: dict[int, Any]
+    """By identity: what has its state, and gets no other."""
     proto: int
     stack: list[Any]
     metastack: list[list[Any]]
@@ -117,7 +119,7 @@ class _Restricted:
     # Calls.
 
     def load_reduce(self) -> None:
-        arguments = self.stack.pop()
+        arguments = _as_tuple(self.stack.pop())
         function = self.stack[-1]
         if isinstance(function, Name):
             if function.full not in CALLS:
@@ -126,14 +128,16 @@ class _Restricted:
             self.stack[-1] = CALLS[function.full](*arguments)
             return
         self._check_allowed(function)
+        if name_of(function).startswith(_COMPILED):
+            raise NotAllowed(f"it calls {name_of(function)} itself")
         self.stack[-1] = function(*arguments)
 
     def load_newobj(self) -> None:
-        arguments = self.stack.pop()
+        arguments = _as_tuple(self.stack.pop())
         self.stack[-1] = self._new(self.stack[-1], arguments, {})
 
     def load_newobj_ex(self) -> None:
-        keywords, arguments = self.stack.pop(), self.stack.pop()
+        keywords, arguments = self.stack.pop(), _as_tuple(self.stack.pop())
         self.stack[-1] = self._new(self.stack[-1], arguments, keywords)
 
     def _new(self, kind: Any, arguments: Any, keywords: Any) -> Any:
@@ -159,26 +163,45 @@ class _Restricted:
         state, inst = self.stack[-1], self.stack[-2]
         if isinstance(inst, np.dtype):
             give_state(inst, self.stack.pop())
+            self.allowance.take(fields_of(inst))
             return
         if isinstance(inst, _UNALTERED):
             raise NotAllowed("it alters a class")
-        if isinstance(inst, np.ndarray):
-            self._check_array(inst, state)
         kind = name_of(type(inst))
+        if not hasattr(
+            inst, "__dict__"
+        ):  # compiled code looks at a state when it is given, and then relies on it
+            self._settle(inst)
+        if isinstance(inst, np.ndarray):
+            self.stack[-1] = self._array_state(inst, state)
         if kind in _MADE_EMPTY and type(state) is not dict:
             raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
         if kind == TREE:
             check_nodes(inst, state)
         if kind in NEIGHBOR_TREES:
             check_neighbor_tree(kind, state)
+            self.settled |= {id(part): part for part in state}  # its metric is as it was looked at
         _check_names(state)
         super().load_build()  # type: ignore[misc]
 
-    def _check_array(self, array: Any, state: Any) -> None:
-        if array.size or not isinstance(state[2], np.dtype):
+    def _settle(self, part: Any) -> None:
+        if id(part) in self.settled:
+            raise NotAllowed(f"it gives a {type(part).__name__} its state twice, or too late")
+        self.settled[id(part)] = part
+
+    def _array_state(self, array: Any, state: Any) -> tuple[Any, ...]:
+        """The state with a dtype of its own: the pickle's may be given another state later."""
+        _, shape, kind, _, content, *_ = state
+        if array.size or not isinstance(kind, np.dtype):
             raise NotAllowed("it alters an array")
-        _check_entries(state[2])
+        _check_entries(kind)
+        are_lengths = type(shape) is tuple and all(type(length) is int and length >= 0 for length in shape)
+        if not are_lengths or (
+            kind.hasobject and (type(content) is not list or len(content) != math.prod(shape))
+        ):
+            raise NotAllowed("it has an array of fewer entries than it says")  # numpy reads on behind a list
         self.allowance.spend(*state)
+        return (*state[:2], copied(kind), *state[3:])
 
     # What is filled.
 
@@ -226,6 +249,12 @@ class _Restricted:
         raise NotAllowed("it refers to copyreg's extension registry")
 
 
+def _as_tuple(arguments: Any) -> tuple[Any, ...]:
+    if type(arguments) is not tuple:  # a range becomes more arguments than it has bytes
+        raise NotAllowed("it calls something with other arguments than pickle does")
+    return arguments
+
+
 def _check_entries(kind: "np.dtype[Any]") -> None:
     if (
         kind.subdtype is not None
@@ -249,6 +278,9 @@ HANDED_ON = frozenset(
     }
 )
 """Arguments of what is called. Called themselves, one takes any memory for objects, others may never end."""
+
+_COMPILED = "mlapi.compiled."
+"""Classes of compiled predictors, which are made empty as estimators are: called, one takes any memory."""
 
 _UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc)
 
@@ -280,7 +312,7 @@ class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
     def __init__(self, around: "Limited") -> None:
         super().__init__(around.file_handle)
         self.permit, self.allowed = around.permit, around.allowed
-        self.keys, self.allowance = around.keys, around.allowance
+        self.keys, self.allowance, self.settled = around.keys, around.allowance, around.settled
 
 
 class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
@@ -296,4 +328,4 @@ class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
         self.content = content
         self.permit = permit
         self.allowed = []
-        self.keys, self.allowance = Keys(), Allowance(len(content))
+        self.keys, self.allowance, self.settled = Keys(), Allowance(len(content)), {}

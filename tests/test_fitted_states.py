@@ -31,7 +31,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import BallTree, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     LabelEncoder,
@@ -540,6 +540,25 @@ def test_a_tree_of_neighbors_that_leads_out_of_itself_is_refused(algorithm: str,
         )
         return
     with pytest.raises(BrokenArtifact, match="neighbors"):
+        pickling.load(content, names_in(content))
+
+
+def test_the_metric_of_a_tree_of_neighbors_gets_no_other_state_later() -> None:
+    model = BallTree(F[["n", "n"]].to_numpy(), metric="seuclidean", V=np.ones(2))
+    file = BytesIO()
+    pickler = pickle._Pickler(file, 4)  # type: ignore[attr-defined]
+    pickler.dump(model)
+    content = file.getvalue()
+    metric, place = next(
+        (obj, place) for place, obj in pickler.memo.values() if "Distance" in type(obj).__name__
+    )
+    power, vector, *others = metric.__getstate__()
+    again = (
+        pickle.BINGET + bytes([place]) + pickle.dumps((power, vector[:1], *others), 3)[2:-1] + pickle.BUILD
+    )
+    content = content[:-1] + again + pickle.POP + pickle.STOP
+
+    with pytest.raises(BrokenArtifact, match="its state twice, or too late"):
         pickling.load(content, names_in(content))
 
 

@@ -259,7 +259,7 @@ def test_numpy_makes_no_objects_of_numbers(over: str, inner: bool) -> None:
     content = forged(over=over, inner=inner)
 
     assert names_in(content) == []
-    with pytest.raises(BrokenArtifact, match=r"it (calls|makes|names|has|alters|describes) "):
+    with pytest.raises(BrokenArtifact, match=r"it (calls|makes|names|has|gives|alters|describes) "):
         pickling.load(content, CLASSES)
 
 
@@ -309,6 +309,70 @@ def fields_within_fields(depth: int) -> bytes:
 def test_a_few_bytes_are_not_hashed_or_copied_without_end(content: bytes) -> None:
     with pytest.raises(BrokenArtifact, match=r"it (has|makes)"):
         pickling.load(content, CLASSES)
+
+
+NEW_ARRAY = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + value((0,)) + value(b"b") + b"tR"
+NEW_DTYPE = b"cnumpy\ndtype\n(" + value("V8") + value(False) + value(True) + b"tR\x94"
+NAMES = [f"f{number}" for number in range(900)]
+
+LATE = {
+    "a list that is shorter than its array": NEW_ARRAY
+    + b"("
+    + value(1)
+    + value((5,))
+    + DTYPE.replace(value("O"), value("O8"))
+    + value(False)
+    + b"]tb",
+    "a range of large numbers": keyed(
+        b"cbuiltins\nrange\n" + value(2**70_000) + value(2**70_000 + 1) + b"\x86R\x94", *[b"h\x00"] * 1000
+    )[2:-1],
+    "a range for arguments": b"cbuiltins\nset\ncbuiltins\nrange\n" + value(10**7) + b"\x85RR",
+    "dtypes of the same many names": b"("
+    + NEW_DTYPE.replace(b"V8", b"V1")
+    + value(tuple(NAMES))
+    + b"\x94}("
+    + b"".join(value(name) + b"h\x00K\x00\x86" for name in NAMES)
+    + b"u\x94"
+    + 40
+    * (
+        NEW_DTYPE.replace(b"V8", b"V1")
+        + b"("
+        + value(3)
+        + value("|")
+        + b"Nh\x01h\x02"
+        + value(1)
+        + value(1)
+        + value(0)
+        + b"tb"
+    )
+    + b"t",
+}
+"""Pickles that make more than they have, or read on behind what they have."""
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_what_a_pickle_does_not_have_it_does_not_make(what: str) -> None:
+    with pytest.raises(BrokenArtifact, match=r"it (has|calls|makes) "):
+        pickling.load(b"\x80\x04" + LATE[what] + b".", CLASSES)
+
+
+def test_a_dtype_that_gets_another_state_later_changes_no_array() -> None:
+    pairs = b"(" + DTYPE.replace(value("O"), value("i4")) + value((2,)) + b"t"
+    state = b"(" + value(1) + value((3,)) + b"h\x00" + value(False) + value(bytes(24)) + b"tb"
+    changed = b"h\x00(" + value(3) + value("|") + pairs + b"NN" + value(8) + value(1) + value(0) + b"tb"
+    content = b"\x80\x04" + NEW_DTYPE + NEW_ARRAY + state + changed + b"\x86."
+
+    array, kind = pickling.load(content, CLASSES)
+
+    assert kind.subdtype
+    assert array.dtype.subdtype is None
+
+
+def test_the_parts_of_a_predictor_are_made_empty() -> None:
+    content = b"\x80\x04cmlapi.compiled.votes\nOneVsOne\n" + value((9, False, False)) + b"R."
+
+    with pytest.raises(BrokenArtifact, match=r"it calls mlapi\.compiled\.votes\.OneVsOne itself"):
+        pickling.load_predictor(content)
 
 
 def test_an_array_whose_entries_are_arrays_is_refused() -> None:
@@ -488,7 +552,7 @@ def test_a_tree_gets_its_nodes_once() -> None:
     pickler.save(state)
     content = file.getvalue() + pickle.BUILD + pickle.STOP
 
-    with pytest.raises(BrokenArtifact, match="it has a tree that is made in another way"):
+    with pytest.raises(BrokenArtifact, match="it gives a Tree its state twice"):
         pickling.load(content, CLASSES)
 
 

@@ -81,7 +81,7 @@ def _work(graph: Graph, shape: tuple[int, ...], classes: int) -> Work:
             known.add(node.output, gives)
         except Refused as error:
             raise Refused(f"{node.output} ({node.kind}): {error}") from error
-        numbers += gives.size if isinstance(gives, Values) else 0
+        numbers += gives.held if isinstance(gives, Values) else 0
         products += cost
         if numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
             raise Refused(
