@@ -242,7 +242,7 @@ def _indicator(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 
 
 def _kernel(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
-    return _Row(max(len(fitted.get("components_", ())), len(fitted.get("normalization_", ()))))
+    return _Row(max(_rows_of(fitted.get("components_")), _rows_of(fitted.get("normalization_"))))
 
 
 def _kernel_columns(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
@@ -289,3 +289,9 @@ def _classes(fitted: Mapping[str, Any]) -> int:
 
 def _outputs(array: Any) -> int:
     return int(array.shape[0]) if isinstance(array, np.ndarray) and array.ndim == 2 else 0
+
+
+def _rows_of(matrix: Any) -> int:
+    """Also of a sparse one, which has no length: what was fitted to texts keeps such."""
+    shape = getattr(matrix, "shape", None)
+    return int(shape[0]) if shape else 0

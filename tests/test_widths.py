@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -55,6 +56,8 @@ def divided(*parts: Any, **options: Any) -> Any:
     [
         (Ridge().fit(X, Y), 10),
         (LinearRegression().fit(X, np.tile(X, 3)), 30),
+        (make_pipeline(Nystroem(n_components=7), Ridge()).fit(sparse.csr_matrix(X), Y), 10),
+        (make_pipeline(Nystroem(n_components=20), Ridge()).fit(sparse.csr_matrix(X), Y), 20),
         (make_pipeline(PolynomialFeatures(2), Ridge()).fit(X, Y), 66),
         (make_pipeline(PolynomialFeatures((2, 2), include_bias=False), Ridge()).fit(X, Y), 65),
         (make_pipeline(PolynomialFeatures(2), StandardScaler(), PCA(3), Ridge()).fit(X, Y), 66),
