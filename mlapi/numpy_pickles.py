@@ -35,9 +35,7 @@ def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
 def scalar(kind: Any, content: Any = b"") -> Any:
     if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
         raise NotAllowed("it makes a number of something else")
-    return multiarray.scalar(
-        np.dtype(kind, copy=True), content
-    )  # the pickle's may be given another state later
+    return multiarray.scalar(copied(kind), content)
 
 
 def bit_generator(kind: Any) -> BitGenerator:
@@ -79,9 +77,7 @@ def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
 
 def copied(kind: "np.dtype[Any]") -> "np.dtype[Any]":
     """The same with all within, for what is made of it: a pickle may give its own another state later."""
-    return kind.newbyteorder(
-        "I"
-    )  # "ignore": numpy changes nothing, and copies; np.dtype(kind, copy=True) does not
+    return kind.newbyteorder("I")  # changes nothing, and copies; np.dtype(kind, copy=True) does not
 
 
 def give_state(target: "np.dtype[Any]", state: Any) -> None:
@@ -98,9 +94,7 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
         made = np.dtype(
             {
                 "names": list(names),
-                "formats": [
-                    np.dtype(part[0], copy=True) for part in parts
-                ],  # a part may be given another state later
+                "formats": [copied(part[0]) for part in parts],
                 "offsets": [part[1] for part in parts],
                 "titles": [part[2] if len(part) > 2 else None for part in parts],
                 "itemsize": target.itemsize,

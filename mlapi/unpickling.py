@@ -168,9 +168,7 @@ class _Restricted:
         if isinstance(inst, _UNALTERED):
             raise NotAllowed("it alters a class")
         kind = name_of(type(inst))
-        if not hasattr(
-            inst, "__dict__"
-        ):  # compiled code looks at a state when it is given, and then relies on it
+        if not hasattr(inst, "__dict__"):  # compiled code looks at a state once, and then relies on it
             self._settle(inst)
         if isinstance(inst, np.ndarray):
             self.stack[-1] = self._array_state(inst, state)
@@ -195,11 +193,11 @@ class _Restricted:
         if array.size or not isinstance(kind, np.dtype):
             raise NotAllowed("it alters an array")
         _check_entries(kind)
-        are_lengths = type(shape) is tuple and all(type(length) is int and length >= 0 for length in shape)
-        if not are_lengths or (
-            kind.hasobject and (type(content) is not list or len(content) != math.prod(shape))
-        ):
-            raise NotAllowed("it has an array of fewer entries than it says")  # numpy reads on behind a list
+        is_whole = type(shape) is tuple and all(type(length) is int and length >= 0 for length in shape)
+        if kind.hasobject:  # numpy reads on behind a list that is shorter
+            is_whole = is_whole and type(content) is list and len(content) == math.prod(shape)
+        if not is_whole:
+            raise NotAllowed("it has an array of fewer entries than it says")
         self.allowance.spend(*state)
         return (*state[:2], copied(kind), *state[3:])
 
@@ -256,9 +254,7 @@ def _as_tuple(arguments: Any) -> tuple[Any, ...]:
 
 
 def _check_entries(kind: "np.dtype[Any]") -> None:
-    if (
-        kind.subdtype is not None
-    ):  # numpy's functions take such for what it is not, and leave memory unwritten
+    if kind.subdtype is not None:  # numpy makes none, and leaves memory unwritten where it is given one
         raise NotAllowed("it has an array whose entries are arrays")
 
 

@@ -2,7 +2,8 @@
 
 Follows a row through the estimator by what each part was fitted to, without asking it anything. A row of a
 few bytes may become a million products of its numbers, and a text ten copies of itself, in pieces; so a row
-is bounded when an estimator is loaded, and many rows are answered some at a time (`mlapi.estimator_calls`).
+is bounded when an estimator is loaded, and many rows are answered some at a time (`mlapi.estimator_calls`,
+`mlapi.compiled.predictor`); `joined` puts their answers together.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -221,9 +222,7 @@ def _ordinal(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 
 def _vectorizer(walk: _Walk, fitted: Mapping[str, Any], _: _Row) -> _Row:
     least, most = fitted.get("ngram_range") or (1, 1)
-    letters = (
-        1 if fitted.get("analyzer") in ("char", "char_wb") else 2
-    )  # a word and what parts it from the next
+    letters = 1 if fitted.get("analyzer") in ("char", "char_wb") else 2  # a word, and a blank behind it
     walk.grams = max(walk.grams, (most - least + 1) / letters)
     return _Row(len(fitted.get("vocabulary_") or ()), 0)
 

@@ -231,7 +231,7 @@ def test_a_cluster_leaves_no_thread_behind(cluster: str) -> None:
     with engine(cluster) as there:
         list(there.run(look_around, 1, [0]))
 
-    until(lambda: not [new for new in set(threading.enumerate()) - before if "IO loop" in new.name])
+    assert until(lambda: not [new for new in set(threading.enumerate()) - before if "IO loop" in new.name])
 
 
 def test_a_job_is_made_on_a_cluster(cluster: str, tmp_path: Path) -> None:

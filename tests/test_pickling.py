@@ -368,6 +368,18 @@ def test_a_dtype_that_gets_another_state_later_changes_no_array() -> None:
     assert array.dtype.subdtype is None
 
 
+def test_a_dtype_that_gets_another_state_later_changes_no_number() -> None:
+    pairs = b"(" + DTYPE.replace(value("O"), value("i4")) + value((2,)) + b"t"
+    number = b"cnumpy._core.multiarray\nscalar\n(h\x00" + value(bytes(8)) + b"tR"
+    changed = b"h\x00(" + value(3) + value("|") + pairs + b"NN" + value(8) + value(1) + value(0) + b"tb"
+    content = b"\x80\x04" + NEW_DTYPE + number + changed + b"\x86."
+
+    number, kind = pickling.load(content, CLASSES)
+
+    assert kind.subdtype
+    assert number.dtype.subdtype is None
+
+
 def test_the_parts_of_a_predictor_are_made_empty() -> None:
     content = b"\x80\x04cmlapi.compiled.votes\nOneVsOne\n" + value((9, False, False)) + b"R."
 

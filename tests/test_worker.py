@@ -419,7 +419,7 @@ def test_who_does_not_read_an_answer_that_goes_on_is_cut(either_server: Server) 
     with open_sockets(either_server, 1, GET % b"flood/9000000") as (deaf,):
         deaf.recv(1)
 
-        until(lambda: not is_held(deaf))
+        assert until(lambda: not is_held(deaf))
 
 
 def test_an_answer_that_goes_on_and_is_not_read_saves_no_other_one(tmp_path: Path) -> None:
@@ -429,6 +429,9 @@ def test_an_answer_that_goes_on_and_is_not_read_saves_no_other_one(tmp_path: Pat
         open_sockets(server, 3, GET % b"large/40000000") as deaf,
     ):
         until(lambda: sum(map(is_held, [*streams, *deaf])) == 2)
+        server.get("/health/live")
+
+        assert sum(map(is_held, [*streams, *deaf])) == 2
 
 
 def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Server) -> None:

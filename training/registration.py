@@ -7,7 +7,8 @@ clients, never refusals.
 import math
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,12 +96,8 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
     chosen = frame.iloc[golden_rows(frame, signature)]
     columns = {name: chosen[name].to_numpy() for name in signature.names}
     batch = features.matrix(chosen) if signature.is_numeric else columns
-    try:
+    with _predicting():  # probabilities may fail where predictions do not
         found = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
-    except Unanswerable as error:
-        raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
-    except Exception as error:  # as in `_predict`: probabilities may fail where predictions do not
-        raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
     return replace(found, least=SINGLE) if hasattr(_final(estimator), "network_") else found
 
 
@@ -139,11 +136,23 @@ def _try(estimator: Any, frame: pd.DataFrame, signature: Signature) -> None:
 
 
 def _predict(estimator: Any, rows: Any) -> np.ndarray[Any, Any]:
+    with _predicting(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
+        return presentable(call(estimator, "predict", rows))
+
+
+@contextmanager
+def _predicting() -> Iterator[None]:
+    """Around an estimator's own code.
+
+    Raises:
+        RegistrationError: It cannot serve, whatever it has raised.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
-            return presentable(call(estimator, "predict", rows))
-    except Exception as error:  # somebody else's code; whatever it raises, it cannot serve
+        yield
+    except Unanswerable as error:
+        raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
+    except Exception as error:  # somebody else's code
         raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
 
 
