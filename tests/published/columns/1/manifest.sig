@@ -1,0 +1,1 @@
+{"key":"bb8d8ab5ef5e3678","signature":"e483d6a23b75affd8ba110f38785443f48ad36804e3968e17a4b7a8ed4ea983298c90d954acaeefcf80bfba08782ea54fcee5d93cc62ef943cbff310fce67c0f"}
