@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.tables import TARGET, penguins
-from mlapi.changes import Changes, open_changes
+from mlapi.changes import Changes
+from mlapi.opening import open_changes
 from mlapi.settings import Settings
 from mlapi.training.recipes import make_recipe
 from mlapi.training.registration import register

@@ -1,1 +1,28 @@
-"""mlapi serves scikit-learn models as REST resources."""
+"""Trains scikit-learn models and serves them over HTTP.
+
+    mlapi.train(frame, target="species")    trains a table, and publishes the version
+    mlapi.create_app(settings)              the WSGI application
+    mlapi.__version__
+
+These names are all that is public; docs/ describes them. Importing the package imports none of its modules.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlapi.app import create_app
+    from mlapi.training import train
+
+__all__ = ["__version__", "create_app", "train"]
+
+__version__ = "0.1.0"  # here and not from what is installed: on PyPI the name `mlapi` is somebody else's
+
+_PUBLIC = {"create_app": "mlapi.app", "train": "mlapi.training"}
+"""Where each name is defined; imported when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -5,10 +5,9 @@ import logging
 from mlapi import problems, telemetry
 from mlapi.application import Application
 from mlapi.jobs import Jobs
-from mlapi.registry import open_registry
+from mlapi.opening import make_key, open_registry
 from mlapi.resources import add_routes
 from mlapi.settings import Settings
-from mlapi.trust import make_key
 
 logger = logging.getLogger(__name__)
 

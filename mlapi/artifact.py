@@ -26,9 +26,10 @@ from typing import Any
 import orjson
 
 from mlapi import copies, disk, manifest, pickling
-from mlapi.errors import BrokenArtifact, quoted, reason
+from mlapi.errors import BrokenArtifact
 from mlapi.keys import SigningKey
 from mlapi.manifest import MANIFEST, MODEL, NETWORK, File, Manifest
+from mlapi.messages import quoted, reason
 from mlapi.names import parse_version
 from mlapi.trust import Trust
 

@@ -17,17 +17,15 @@ from mlapi.errors import (
     ModelUnavailable,
     UnknownVersion,
     VersionNotFound,
-    listed,
 )
 from mlapi.golden import Golden
 from mlapi.keys import local_key
 from mlapi.locks import USUAL_S
 from mlapi.manifest import Draft, Manifest
+from mlapi.messages import listed
 from mlapi.names import PRODUCTION, is_alias
-from mlapi.registry import Registry, open_registry
-from mlapi.settings import Settings
+from mlapi.registry import Registry
 from mlapi.snapshot import Key, ModelRecord
-from mlapi.trust import make_key
 
 Precondition = Callable[[], None]
 """Called once nobody else can change the model's aliases; raises if the change must not be made any more."""
@@ -258,14 +256,6 @@ class Changes:
                 raise  # else a rollback would go further back than it has to
             return False
         return True
-
-
-def open_changes(
-    settings: Settings, who: str, *, eager: bool = False, patience_s: float = USUAL_S
-) -> Changes:
-    """Changes by somebody, of what the settings name; makes this machine's key where there is none yet."""
-    make_key(settings)
-    return changes_of(open_registry(settings, eager=eager), settings.state_dir, who, patience_s=patience_s)
 
 
 def changes_of(registry: Registry, state_dir: Path, who: str, *, patience_s: float = USUAL_S) -> Changes:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlapi import __version__
 from mlapi.errors import MlapiError
 from mlapi.job_commands import jobs
 from mlapi.names import PRODUCTION
-from mlapi.release import VERSION
 from mlapi.settings import load_settings, settings_rows
 from mlapi.terminal import (
     Commands,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION, prog_name="mlapi")
+@click.version_option(__version__, prog_name="mlapi")
 def main() -> None:
     """Train scikit-learn models into versioned artifacts and serve them over HTTP.
 
@@ -156,7 +156,7 @@ def create(replaces: bool) -> None:
 def list_keys() -> None:
     """Show the public keys whose versions are served here."""
     settings = load_settings()
-    from mlapi.trust import trust_of
+    from mlapi.opening import trust_of
 
     rows = table("id", "key")
     for id_, key in trust_of(settings).keys.items():

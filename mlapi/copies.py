@@ -20,9 +20,9 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from mlapi import disk
-from mlapi.errors import reason
 from mlapi.locks import locked
 from mlapi.manifest import File
+from mlapi.messages import reason
 
 logger = logging.getLogger(__name__)
 

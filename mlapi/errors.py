@@ -16,26 +16,15 @@ status of their own concern the operator, and reach a client only as "500".
 """
 
 import errno
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-T = TypeVar("T")
-
-SHOWN = 20
-"""How many findings, or known names, one message lists at most."""
-
-LONGEST_NAME = 80
-"""Characters of a name that is listed among others."""
+from mlapi.messages import quoted
 
 LONGEST_POINTER = 500
 """Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
 
-_OBEYED = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
-"""Controls, marks of direction and of lines, and halves of pairs, which no encoding has."""
 _OF_THE_FILE = frozenset(
     {
         errno.ENOENT,
@@ -49,8 +38,6 @@ _OF_THE_FILE = frozenset(
     }
 )
 """What a system says of one file, and not of how it fares itself."""
-
-_PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,59 +308,3 @@ def passes(error: BaseException | None) -> bool:
     if isinstance(error, OSError):
         return error.errno is not None and error.errno not in _OF_THE_FILE
     return isinstance(error, MemoryError)
-
-
-def listed(names: Iterable[object]) -> str:
-    """The first names, comma separated, and how many more there are; "none" if there are none.
-
-    On one line, and of each a beginning: they may be somebody else's words.
-    """
-    known = list(names)
-    shown = [printable(shortened(str(name), LONGEST_NAME)).replace("\n", "\\n") for name in known[:SHOWN]]
-    rest = len(known) - SHOWN
-    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "") or "none"
-
-
-def counted(number: int, noun: str) -> str:
-    """So many of something: "1 row", "2,000 rows"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def quoted(text: str, limit: int = 40) -> str:
-    """The caller's own word, shortened, safe to print and to encode."""
-    plain = (
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        for sign in shortened(text, limit)
-    )
-    return f'"{"".join(plain)}"'
-
-
-def shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """With what a terminal would obey, or show in another order, written as its escape: `\\x1b`.
-
-    Line ends and tabs stay, and so does whatever a script needs to be read.
-    """
-    return _OBEYED.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
-
-
-def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
-    """The first findings, and the number of all, in constant memory."""
-    shown: list[T] = []
-    count = 0
-    for finding in findings:
-        count += 1
-        if count <= SHOWN:
-            shown.append(finding)
-    return tuple(shown), count
-
-
-def reason(error: BaseException) -> str:
-    """The error's class and first line, short, and without the server's paths: clients see it."""
-    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # it names no file
-    first = (told.splitlines() or [""])[0]
-    first = _PATH.sub("…", first)[:160]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

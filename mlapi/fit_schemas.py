@@ -6,15 +6,16 @@ from typing import Any, cast
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from mlapi import parameter_schemas, schemas
+from mlapi import parameter_schemas, schema_errors
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm
-from mlapi.errors import Finding, InvalidInput, TooLarge, counted
+from mlapi.errors import Finding, InvalidInput, TooLarge
 from mlapi.fits import Fit
 from mlapi.formats import Table
+from mlapi.limits import TableLimits
+from mlapi.messages import counted
 from mlapi.refusals import InvalidRows, Remark
 from mlapi.rows import Reader
-from mlapi.settings import TableLimits
 from mlapi.signature import Feature, Matrix, Signature, Target
 from mlapi.values import shown
 
@@ -74,7 +75,7 @@ class FitRequest(Schema):
         try:
             given = self.load(body)
         except ValidationError as error:
-            given, remarks = error.valid_data, schemas.remarks_of(error)
+            given, remarks = error.valid_data, schema_errors.remarks_of(error)
         names = self._names(given.get("X"))
         X = self._matrix("X", given.get("X"), names, remarks)
         predict = self._matrix("predict", given.get("predict"), names, remarks)
@@ -82,7 +83,7 @@ class FitRequest(Schema):
         remarks += self._of_y(given.get("y"), X, task)
         remarks += parameter_schemas.wrong(self._algorithm, given.get("parameters", {}), task, bare=True)
         if remarks or X is None:
-            raise schemas.invalid(remarks, 0)
+            raise schema_errors.invalid(remarks, 0)
         name, parameters = self._algorithm.name, given["parameters"]
         return Fit(name, task, parameters, given["scale"], names, X, given["y"], predict)
 

@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION
-from mlapi.errors import Unfittable, counted, listed, reason
+from mlapi.errors import Unfittable
+from mlapi.messages import counted, listed, reason
 from mlapi.signature import Matrix
 
 SEED = 0

@@ -5,10 +5,8 @@ pass over in silence).
 """
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from math import isinf
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -17,24 +15,12 @@ import numpy as np
 import orjson
 
 from mlapi import number_tables
-from mlapi.errors import (
-    Finding,
-    InvalidInput,
-    MalformedBody,
-    NotAcceptable,
-    UnsupportedFormat,
-    bounded,
-)
+from mlapi.errors import Finding, InvalidInput, MalformedBody
+from mlapi.messages import bounded, pointer
 from mlapi.signature import Matrix
 
 JSON = "application/json"
-PROBLEM = "application/problem+json"
 
-_REFUSED = re.compile(r"(?:^|;)\s*q=0(?:\.0*)?\s*(?:;|$)")
-"""The weight of a media type that is not acceptable (RFC 9110, 12.4.2)."""
-
-Decoder: TypeAlias = Callable[[bytes], Any]
-Encoder: TypeAlias = Callable[[Any], bytes]
 
 Place: TypeAlias = tuple[Any, ...]
 """Where a value stands: empty for the body itself, else the place of its parent, and its own token."""
@@ -46,73 +32,6 @@ class Table(NamedTuple):
     form: str
     rows: Matrix
     plain: Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    decode: Decoder
-    encode: Encoder
-
-
-def decode(content_type: str | None, body: bytes) -> Any:
-    """The body as plain data, or as a `Table`.
-
-    A body that starts as JSON is JSON unless the header names another supported format: curl and most
-    small clients send forms' or no media type with it.
-
-    Raises:
-        MalformedBody: The body is empty or not of its format.
-        UnsupportedFormat: The header names a format that is not supported.
-        InvalidInput: JSON that can be read but that no model takes: a name twice, a number too large.
-    """
-    media_type = media_type_of(content_type)
-    found = FORMATS.get(media_type)
-    if found is None and (not media_type or media_type.endswith("+json") or _starts_as_json(body)):
-        found = FORMATS[JSON]
-    if found is None:
-        raise UnsupportedFormat(
-            f"cannot read {media_type[:80]}; can read {', '.join(FORMATS)}",
-            headers={"Accept": ", ".join(FORMATS)},
-        )
-    return found.decode(body)
-
-
-def media_type_of(content_type: str | None) -> str:
-    """What a Content-Type header names, without its parameters; empty for none."""
-    if content_type == JSON:
-        return JSON
-    return (content_type or "").partition(";")[0].strip().lower()
-
-
-def check_encoding(content_encoding: str | None) -> None:
-    """Refuse compressed bodies: what they unpack to has no bound.
-
-    Raises:
-        UnsupportedFormat: The encoding is not identity.
-    """
-    if content_encoding and content_encoding.strip().lower() != "identity":
-        raise UnsupportedFormat(
-            "cannot read a compressed body; send it uncompressed",
-            headers={"Accept-Encoding": "identity"},
-        )
-
-
-def encoder(accept: str | None) -> tuple[str, Encoder]:
-    """The media type and the encoder that the Accept header asks for.
-
-    Raises:
-        NotAcceptable: It asks for none that there is.
-    """
-    if accept in (None, "", "*/*", JSON):
-        return JSON, encode_json
-    for wanted in (accept or "").split(","):
-        media_type, _, parameters = wanted.partition(";")
-        if _REFUSED.search(parameters):
-            continue
-        for offered, found in FORMATS.items():
-            if media_type.strip().lower() in (offered, offered.split("/")[0] + "/*", "*/*"):
-                return offered, found.encode
-    raise NotAcceptable(accept or "", FORMATS)
 
 
 def encode_json(data: Any) -> bytes:
@@ -141,27 +60,11 @@ def decode_plain_json(body: bytes) -> Any:
     return data
 
 
-_NO_NUMBERS = frozenset({b"NaN", b"Infinity", b"-Infinity"})
-"""What some encoders write into JSON, to be refused as broken JSON."""
-
 _PARENTS = frozenset({dict, list})
-
-FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
 
 
 def _as_list(array: Any) -> Any:
     return array.tolist()
-
-
-def _starts_as_json(body: bytes) -> bool:
-    """An object or a list by its first sign; a short word or number, or nothing, by reading it."""
-    if body[:64].lstrip()[:1] in (b"{", b"[") or not body or body.isspace():
-        return True
-    try:
-        orjson.loads(body[:1025])
-    except orjson.JSONDecodeError:
-        return body.strip() in _NO_NUMBERS
-    return len(body) <= 1024
 
 
 def _members(data: Any) -> int:
@@ -282,14 +185,3 @@ def _pointer_to(place: Place) -> str:
         place, token = place
         tokens.append(token)
     return pointer(reversed(tokens))
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer (RFC 6901)."""
-    return "".join(f"/{escaped(token)}" for token in path)
-
-
-def escaped(token: str | int) -> str:
-    """One token of a JSON pointer (RFC 6901), safe to encode."""
-    text = str(token).encode("utf-8", "backslashreplace").decode()
-    return text.replace("~", "~0").replace("/", "~1")

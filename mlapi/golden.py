@@ -14,7 +14,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mlapi.errors import BrokenArtifact, MlapiError, reason
+from mlapi.errors import BrokenArtifact, MlapiError
+from mlapi.messages import reason
 from mlapi.picture_rows import reader_of
 from mlapi.refusals import InvalidRows
 from mlapi.signature import Signature

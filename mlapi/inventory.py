@@ -23,7 +23,8 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib.numpy_pickle import Unpickler
 
-from mlapi.errors import BrokenArtifact, reason
+from mlapi.errors import BrokenArtifact
+from mlapi.messages import reason
 from mlapi.numpy_pickles import CODE
 from mlapi.pickle_names import NotAllowed, of_today
 from mlapi.pickling import BASE

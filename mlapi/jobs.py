@@ -4,23 +4,24 @@ A database in the state folder (SQLite, WAL), and beside it a folder a job with 
 Workers submit jobs and ask for their status; one process, the pool, claims and ends them.
 """
 
-import errno
 import hashlib
 import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mlapi import disk
-from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs, listed, quoted
+from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs
+from mlapi.job_database import FILE, PATIENCE_S, Database, unusable
 from mlapi.locks import locked
+from mlapi.messages import quoted
 
-FILE, FOLDER = "jobs.sqlite", "jobs"
+FOLDER = "jobs"
 
 ROWS = "rows.json"
 """In a job's folder: {"columns": names, "rows": lists, "target": name, "values": list}."""
@@ -42,37 +43,6 @@ KEPT_S = 30 * 86_400
 
 _ABANDONED_S = 3600
 """A folder as old as this that no job knows, or whose job is over, is what a crash has left."""
-
-_PATIENCE_S = 10.0
-"""Of a writer, while another one writes."""
-
-_FORMS = (
-    """
-create table if not exists jobs (
-    number integer primary key,
-    id text not null unique,
-    state text not null,
-    model text not null,
-    recipe text not null,
-    source text not null,
-    caller text not null,
-    key text unique,
-    digest text not null,
-    created real not null,
-    started real,
-    ended real,
-    progress real not null default 0,
-    message text not null default 'waits for its turn',
-    attempts integer not null default 0,
-    cancelled integer not null default 0,
-    version integer,
-    problem text
-)
-""",
-)
-"""What makes each form of the database out of the one before; `pragma user_version` says which it has. Before
-they were counted there was the table of form 1. To change it: add what alters it, and keep what is here.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +70,9 @@ class Job:
     @property
     def is_over(self) -> bool:
         return self.state in OVER
+
+
+_COLUMNS = frozenset({"number", "key", *(entry.name for entry in fields(Job))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +103,16 @@ def held(folder: Path, *, patience_s: float) -> AbstractContextManager[object]:
     return locked(folder / _LOCK, patience_s=patience_s)
 
 
-def is_locked(error: OSError) -> bool:
-    """Whether it passes: another process keeps the database to itself just now."""
-    cause = error.__cause__
-    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-    )
-
-
 class Jobs:
     """The jobs of one state folder. Holds nothing open: it may be shared by threads, and forked.
 
     Whatever it is asked may raise OSError: the disk is full, or the database cannot be read.
     """
 
-    def __init__(self, state_dir: Path, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, state_dir: Path, patience_s: float = PATIENCE_S) -> None:
         """With how long to wait for whoever else writes."""
-        self._state_dir, self._patience_s = state_dir, patience_s
+        self._state_dir = state_dir
+        self._database = Database(state_dir, _COLUMNS, patience_s)
 
     def folder(self, job: str) -> Path:
         return self._state_dir / FOLDER / job
@@ -156,7 +121,7 @@ class Jobs:
         """Why they cannot be used, if they cannot. Makes nothing where there are none yet."""
         try:
             if (self._state_dir / FILE).exists():
-                with self._open():
+                with self._database.open():
                     pass
         except OSError as error:
             return error.strerror or str(error)
@@ -179,7 +144,7 @@ class Jobs:
         try:
             disk.write(folder / order.source, order.content, mode=0o600)
             disk.flush_folder(folder)
-            with self._writing() as database:
+            with self._database.writing() as database:
                 known = _of_key(database, order)
                 if known is None:
                     _check_room(database, order.caller, most, most_of_caller)
@@ -196,7 +161,7 @@ class Jobs:
         Raises:
             JobNotFound: There is none of this id.
         """
-        with self._open() as database:
+        with self._database.open() as database:
             row = database.execute("select * from jobs where id = ?", (job,)).fetchone()
         if row is None:
             raise JobNotFound(f"there is no job {quoted(job)}, or it was forgotten")
@@ -205,7 +170,7 @@ class Jobs:
     def several(self, jobs: Sequence[str]) -> dict[str, Job]:
         """Those of these jobs that there are, by their ids."""
         marks = ", ".join("?" * len(jobs))
-        with self._open() as database:
+        with self._database.open() as database:
             rows = database.execute(f"select * from jobs where id in ({marks})", jobs)  # noqa: S608 - marks
             return {row["id"]: _job(row) for row in rows}
 
@@ -218,7 +183,7 @@ class Jobs:
         return tuple(part for stat in stats for part in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
 
     def newest(self, count: int) -> list[Job]:
-        with self._open() as database:
+        with self._database.open() as database:
             rows = database.execute("select * from jobs order by number desc limit ?", (count,))
             return [_job(row) for row in rows]
 
@@ -228,7 +193,7 @@ class Jobs:
         Raises:
             JobNotFound: As `status`.
         """
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute("update jobs set cancelled = 1 where id = ? and state = 'running'", (job,))
             database.execute(
                 "update jobs set state = 'cancelled', ended = ?, message = 'cancelled before it began' "
@@ -244,10 +209,10 @@ class Jobs:
 
     def claim(self) -> Job | None:
         """The next one that waits, which runs from now on. Jobs of one model run one after the other."""
-        with self._open() as database:
+        with self._database.open() as database:
             if database.execute("select 1 from jobs where state = 'queued' limit 1").fetchone() is None:
                 return None
-        with self._writing() as database:
+        with self._database.writing() as database:
             row = database.execute(
                 "select id from jobs where state = 'queued' and model not in "
                 "(select model from jobs where state = 'running') order by number limit 1"
@@ -262,13 +227,13 @@ class Jobs:
         return self.status(row["id"])
 
     def running(self) -> list[Job]:
-        with self._open() as database:
+        with self._database.open() as database:
             rows = database.execute("select * from jobs where state = 'running' order by number")
             return [_job(row) for row in rows]
 
     def tell(self, job: str, progress: float, message: str) -> None:
         """How far it is."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute(
                 "update jobs set progress = ?, message = ? where id = ? and state = 'running'",
                 (progress, message, job),
@@ -283,7 +248,7 @@ class Jobs:
         version: int | None = None,
         problem: Mapping[str, Any] | None = None,
     ) -> None:
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute(
                 "update jobs set state = ?, message = ?, ended = ?, version = ?, problem = ?, "
                 "progress = iif(? = 'succeeded', 1, progress) where id = ? and state = 'running'",
@@ -292,7 +257,7 @@ class Jobs:
         disk.remove(self.folder(job))
 
     def queue_again(self, job: str) -> None:
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute(
                 "update jobs set state = 'queued', progress = 0, message = 'begins anew: its process ended' "
                 "where id = ? and state = 'running'",
@@ -302,7 +267,7 @@ class Jobs:
     def tidy(self) -> None:
         """Forget what is long over, and remove what crashes have left."""
         now = time.time()
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute("delete from jobs where ended is not null and created < ?", (now - KEPT_S,))
             kept = {row["id"] for row in database.execute("select id from jobs where ended is null")}
         folder = self._state_dir / FOLDER
@@ -313,77 +278,8 @@ class Jobs:
     # The database.
 
     def _known(self, order: Order) -> Job | None:
-        with self._open() as database:
+        with self._database.open() as database:
             return _of_key(database, order)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        disk.make_folder(self._state_dir, mode=0o700)
-        try:
-            with closing(self._connect()) as database:
-                yield database
-        except sqlite3.Error as error:
-            raise OSError(errno.EIO, f"the jobs cannot be read or written: {error}") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, which waits for those of others; what an exception ends is not done at all."""
-        with self._open() as database:
-            database.execute("begin immediate")
-            yield database
-            database.execute("commit")
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._state_dir / FILE, timeout=self._patience_s, isolation_level=None)
-        database.row_factory = sqlite3.Row
-        try:
-            database.execute("pragma synchronous = full")
-            _check_form(database)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-
-def _check_form(database: sqlite3.Connection) -> None:
-    """Bring the database to the form of this mlapi.
-
-    Raises:
-        OSError: It has another one.
-    """
-    form = _form_of(database)
-    if form > len(_FORMS):
-        raise _unusable(f"it has form {form}, of a newer mlapi, and this one reads {len(_FORMS)}")
-    if form < len(_FORMS):
-        _migrate(database)
-    _check_columns(database)
-
-
-def _migrate(database: sqlite3.Connection) -> None:
-    """Whole or not at all; of processes that come at once, one does it."""
-    database.execute("pragma journal_mode = wal")
-    database.execute("begin immediate")
-    for number in range(_form_of(database), len(_FORMS)):
-        database.execute(_FORMS[number])
-        database.execute(f"pragma user_version = {number + 1}")
-    _check_columns(database)
-    database.execute("commit")
-
-
-def _form_of(database: sqlite3.Connection) -> int:
-    return int(database.execute("pragma user_version").fetchone()[0])
-
-
-def _check_columns(database: sqlite3.Connection) -> None:
-    there = {row["name"] for row in database.execute("pragma table_info(jobs)")}
-    missing = sorted({"number", "key", *(entry.name for entry in fields(Job))} - there)
-    if missing:
-        raise _unusable(f"its table of jobs lacks {listed(missing)}")
-
-
-def _unusable(why: str) -> OSError:
-    way_out = "start the mlapi that wrote it, or move the file away, and its jobs with it"
-    return OSError(errno.EINVAL, f"{FILE} cannot be used: {why}; {way_out}")
 
 
 def _of_key(database: sqlite3.Connection, order: Order) -> Job | None:
@@ -429,6 +325,6 @@ def _job(row: sqlite3.Row) -> Job:
     try:
         recipe, problem = json.loads(found["recipe"]), problem and json.loads(problem)
     except (ValueError, TypeError) as error:
-        raise _unusable(f"the job {quoted(str(found['id']))} in it is garbled") from error
+        raise unusable(f"the job {quoted(str(found['id']))} in it is garbled") from error
     given = {entry.name: found[entry.name] for entry in fields(Job)}
     return Job(**given | {"recipe": recipe, "cancelled": bool(found["cancelled"]), "problem": problem})

@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mlapi import disk
-from mlapi.errors import KeyProblem, reason
+from mlapi.errors import KeyProblem
 from mlapi.locks import locked
+from mlapi.messages import reason
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from typing import TypeAlias
 import orjson
 
 from mlapi import disk
-from mlapi.errors import reason
 from mlapi.locks import USUAL_S, locked
+from mlapi.messages import reason
 from mlapi.names import is_model_name, parse_version
 from mlapi.snapshot import Key
 

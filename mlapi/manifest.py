@@ -18,9 +18,10 @@ from typing import Any
 
 import orjson
 
+from mlapi import __version__
 from mlapi import signature as signatures
-from mlapi.errors import BrokenArtifact, reason
-from mlapi.release import VERSION
+from mlapi.errors import BrokenArtifact
+from mlapi.messages import reason
 from mlapi.signature import Signature
 
 FORMAT = 1
@@ -156,7 +157,7 @@ def environment() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
-        "mlapi": VERSION,
+        "mlapi": __version__,
         **{package: _installed(package) for package in (*PINNED, _FOR_PICTURES, _FOR_NETWORKS)},
     }
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from mlapi import golden
 from mlapi.compiled.predictor import Answering, Predictor
-from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput, listed
+from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
 from mlapi.estimator_calls import call
 from mlapi.labels import LONGEST, are_words, is_word, letters_of
 from mlapi.manifest import Manifest
+from mlapi.messages import listed
 from mlapi.rows import Row
 from mlapi.signature import Batch, Signature
 

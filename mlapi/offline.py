@@ -10,7 +10,8 @@ from typing import Any
 
 from mlapi import pictures
 from mlapi.cells import is_marker, numbers
-from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat, counted
+from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.messages import counted
 from mlapi.model import Model, Prediction
 from mlapi.refusals import InvalidRows, Remark
 from mlapi.rows import Reader

@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
-from mlapi import formats, multipart, parameter_schemas, schemas
+from mlapi import multipart, negotiation, parameter_schemas, schema_errors
 from mlapi.algorithms import ALGORITHMS
 from mlapi.errors import TooLarge
 from mlapi.formats import Table
 from mlapi.jobs import RESERVED, ROWS
+from mlapi.limits import TableLimits
 from mlapi.refusals import Remark
-from mlapi.settings import TableLimits
 from mlapi.values import shown
 
 _KEYS = ("algorithm", "X", "y", "parameters", "feature_names")
@@ -33,15 +33,15 @@ def read(content_type: str | None, body: bytes, limits: TableLimits) -> tuple[di
         MalformedBody, UnsupportedFormat: It cannot be read.
         TooLarge: It has more rows, columns or classes.
     """
-    if formats.media_type_of(content_type) == multipart.MEDIA_TYPE:
+    if negotiation.media_type_of(content_type) == multipart.MEDIA_TYPE:
         return _of_form(str(content_type), body)
-    return _of_rows(formats.decode(content_type, body), limits)
+    return _of_rows(negotiation.decode(content_type, body), limits)
 
 
 def _of_rows(data: Any, limits: TableLimits) -> tuple[dict[str, Any], str, bytes]:
     data = data.plain() if type(data) is Table else data
     if not isinstance(data, dict):
-        raise schemas.invalid([((), 'expected an object: {"algorithm": …, "X": rows, "y": values}')], 0)
+        raise schema_errors.invalid([((), 'expected an object: {"algorithm": …, "X": rows, "y": values}')], 0)
     X: Any = data.get("X")
     y, names = data.get("y"), _names(data)
     _check_size(X, y, names, limits)
@@ -52,7 +52,7 @@ def _of_rows(data: Any, limits: TableLimits) -> tuple[dict[str, Any], str, bytes
         *_wrong_values(y, X),
     ]
     if remarks:
-        raise schemas.invalid(remarks, 0)
+        raise schema_errors.invalid(remarks, 0)
     rows = [[row[name] for name in names] if isinstance(row, dict) else row for row in X]
     target = _TARGET
     while target in names:
@@ -140,7 +140,7 @@ def _of_form(content_type: str, body: bytes) -> tuple[dict[str, Any], str, bytes
     algorithm = words.get("algorithm") or None
     remarks += _wrong_choice(algorithm, parameters)
     if remarks or file is None:
-        raise schemas.invalid(remarks, 0)
+        raise schema_errors.invalid(remarks, 0)
     return _recipe(words["target"], algorithm, parameters), _called(file), file.content
 
 

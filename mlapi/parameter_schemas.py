@@ -1,15 +1,15 @@
 """marshmallow schemas of algorithms' parameters, each made from the algorithm's own declaration."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from mlapi import schemas
+from mlapi import schema_errors
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import Algorithm, Parameter
+from mlapi.messages import did_you_mean
 from mlapi.refusals import Remark
 from mlapi.values import shown
 
@@ -38,7 +38,7 @@ def wrong(algorithm: Algorithm, given: Any, task: str | None = None, *, bare: bo
     if not isinstance(given, dict):
         return [((KEY,), f"expected an object, got {shown(given)}")]
     schema = _schema(algorithm.name, bare=bare)
-    told = [((KEY, *path), detail) for path, detail in schemas.leaves(schema.validate(given))]
+    told = [((KEY, *path), detail) for path, detail in schema_errors.leaves(schema.validate(given))]
     return [*_strangers(given, schema.fields), *_of_other_tasks(algorithm, given, task), *told]
 
 
@@ -51,9 +51,7 @@ def _schema(algorithm: str, *, bare: bool) -> Schema:
 def _strangers(given: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Remark]:
     for name in given:
         if name not in fields:
-            near = get_close_matches(name[:100], fields, n=1)
-            what = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(fields)}"
-            yield (KEY, name), f"no parameter of this name; {what}"
+            yield (KEY, name), f"unknown parameter{did_you_mean(name, fields)}"
 
 
 def _of_other_tasks(algorithm: Algorithm, given: Mapping[str, Any], task: str | None) -> Iterator[Remark]:

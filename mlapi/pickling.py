@@ -22,7 +22,8 @@ from typing import Any, BinaryIO
 import joblib
 
 from mlapi import fitted_states, widths
-from mlapi.errors import BrokenArtifact, reason
+from mlapi.errors import BrokenArtifact
+from mlapi.messages import reason
 from mlapi.pickle_names import NotAllowed
 from mlapi.unpickling import Limited
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from mlapi import pictures
-from mlapi.errors import MalformedBody, TooLarge, UnsupportedFormat, bounded
+from mlapi.errors import MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.limits import PictureLimits
+from mlapi.messages import bounded
 from mlapi.refusals import InvalidRows, Path, refusal
 from mlapi.rows import Instances, Reader
-from mlapi.settings import PictureLimits
 from mlapi.signature import Feature, Matrix, Signature
 from mlapi.values import shown
 

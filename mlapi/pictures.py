@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from mlapi import picture_structure
 from mlapi.errors import MalformedBody, MlapiError, TooLarge
+from mlapi.limits import USUAL_PIXELS
 from mlapi.picture_formats import format_of
-from mlapi.settings import Settings
 from mlapi.signature import Feature, Matrix
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ _MODES: Mapping[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _alone = Lock()
 
 
-def read(content: bytes, image: Feature, most_pixels: int = Settings.max_pixels) -> Pixels:
+def read(content: bytes, image: Feature, most_pixels: int = USUAL_PIXELS) -> Pixels:
     """A picture in the size and the channels of a feature of kind image.
 
     It is turned as EXIF says, scaled to cover the size, and its middle is cut out; one that has the size is
@@ -80,7 +80,7 @@ def read(content: bytes, image: Feature, most_pixels: int = Settings.max_pixels)
     return pixels(opened(content, most_pixels), image)
 
 
-def opened(content: bytes, most_pixels: int = Settings.max_pixels) -> "Image":
+def opened(content: bytes, most_pixels: int = USUAL_PIXELS) -> "Image":
     """A picture of which no more than the size and such is read yet.
 
     Raises:

@@ -13,8 +13,10 @@ from werkzeug.exceptions import HTTPException
 
 from mlapi import telemetry
 from mlapi.body import discard_body
-from mlapi.errors import InvalidInput, MlapiError, Overloaded, passes, reason
-from mlapi.formats import PROBLEM, encode_json
+from mlapi.errors import InvalidInput, MlapiError, Overloaded, passes
+from mlapi.formats import encode_json
+from mlapi.messages import reason
+from mlapi.negotiation import PROBLEM
 
 logger = logging.getLogger(__name__)
 

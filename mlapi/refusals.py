@@ -1,11 +1,10 @@
 """Why rows are refused: a walk over all cells that names every wrong one. Slow, and only after a refusal."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypeAlias
 
-from mlapi.errors import SHOWN, bounded, listed, quoted
+from mlapi.messages import SHOWN, bounded, did_you_mean
 from mlapi.signature import Feature, Signature
 from mlapi.values import expected, fits, shown
 
@@ -124,10 +123,7 @@ def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterat
 
 
 def _unknown(name: str, signature: Signature) -> str:
-    near = get_close_matches(name[:100], signature.known, n=1)
-    if near:
-        return f"unknown feature, did you mean {quoted(near[0])}?"
-    return f"unknown feature; known are {listed(signature.names)}"
+    return f"unknown feature{did_you_mean(name, signature.names)}"
 
 
 def _problem(feature: Feature, value: Any, prefix: str = "") -> str:

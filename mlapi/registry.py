@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import weakref
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,18 +22,19 @@ from pathlib import Path
 
 from mlapi import copies
 from mlapi.artifact import check_files, read_manifest
-from mlapi.errors import BrokenArtifact, ModelUnavailable, passes, reason
+from mlapi.errors import BrokenArtifact, ModelUnavailable, passes
 from mlapi.inspection import broken, look
 from mlapi.ledger import DELETED, Ledger, Seen
 from mlapi.loading import load_model
 from mlapi.locks import USUAL_S
-from mlapi.manifest import MODEL, NETWORK, PREDICTOR, Manifest
+from mlapi.manifest import Manifest
+from mlapi.messages import reason
 from mlapi.model import Model
 from mlapi.names import is_model_name
-from mlapi.settings import Settings
+from mlapi.on_demand import Recent
 from mlapi.snapshot import Key, ModelRecord, Snapshot, VersionRecord
-from mlapi.store import Store, open_store
-from mlapi.trust import Trust, trust_of
+from mlapi.store import Store
+from mlapi.trust import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,6 @@ _FIRST_S = 5.0
 
 _LOAD_S = 30.0
 """How long a request waits for another one that loads the same version."""
-
-_LEAST_BYTES = 64 * 1024
-"""What a loaded version takes beside its arrays."""
-
-_TAKES: Mapping[str, int] = {MODEL: 1, PREDICTOR: 1, NETWORK: 3}
-"""How often a file lies in memory: a network as it was read, and in a session with four bytes for two."""
 
 
 class Registry:
@@ -81,7 +76,7 @@ class Registry:
         self._refreshing = threading.Lock()
         self._loading: dict[Key, threading.Lock] = {}
         self._watching = threading.Lock()
-        self._on_demand = _Recent(on_demand_bytes)
+        self._on_demand = Recent(on_demand_bytes)
         self._failed: dict[Key, str] = {}
         self._watched_by: int | None = None
 
@@ -376,52 +371,6 @@ class Registry:
             self._watched_by = os.getpid()
 
 
-class _Recent:
-    """The versions asked for most recently, as many as fit into so many bytes; the last one always stays."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._lock = threading.Lock()
-        self._models: OrderedDict[Key, Model] = OrderedDict()
-
-    def get(self, key: Key) -> Model | None:
-        with self._lock:
-            if key in self._models:
-                self._models.move_to_end(key)
-            return self._models.get(key)
-
-    def keys(self) -> list[Key]:
-        with self._lock:
-            return list(self._models)
-
-    def put(self, key: Key, model: Model) -> None:
-        with self._lock:
-            self._models[key] = model
-            self._models.move_to_end(key)
-            while len(self._models) > 1 and sum(map(_size, self._models.values())) > self._most_bytes:
-                self._models.popitem(last=False)
-
-
-def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
-    """The registry that the settings describe."""
-    trust = trust_of(settings)
-    if eager:  # a server: several processes that load the same
-        trust = replace(trust, copies=settings.state_dir / copies.FOLDER)
-    return Registry(
-        open_store(settings),
-        trust,
-        poll_s=settings.models_poll_s,
-        on_demand_bytes=settings.on_demand_bytes,
-        eager=eager,
-        ledger=Ledger(settings.state_dir, _place(settings)),
-    )
-
-
-def _place(settings: Settings) -> str:
-    models_dir = settings.models_dir
-    return str(models_dir.resolve() if isinstance(models_dir, Path) else models_dir)
-
-
 def _replaced(name: str, version: VersionRecord, known: Seen) -> str | None:
     before = known.get((name, version.number))
     if version.manifest is None or before in (None, version.manifest.digest):
@@ -439,12 +388,6 @@ def _unavailable(
     state = "cannot be read now" if is_over_soon else "is broken"
     detail = f"version {version.number} of model {name!r} {state}: {why or version.reason}"
     return ModelUnavailable(detail, passes=is_over_soon)
-
-
-def _size(model: Model) -> int:
-    """About what a loaded version takes: its arrays are as large as they are in the files."""
-    files = model.manifest.files
-    return _LEAST_BYTES + sum(times * files[name].bytes for name, times in _TAKES.items() if name in files)
 
 
 def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.acceptance import Cells, Column, Numbers
-from mlapi.errors import SHOWN
+from mlapi.messages import SHOWN
 from mlapi.refusals import InvalidRows, LazyRemark, Remark, in_words, refusal
 from mlapi.signature import NUMERIC, Batch, Feature, Matrix, Signature
 from mlapi.values import novelty

@@ -4,7 +4,7 @@ The four bodies of a prediction are one schema; its fields hand the rows whole t
 a field per cell costs a hundred times more. A schema is made once a signature and kept.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -15,33 +15,22 @@ from marshmallow import (
     ValidationError,
     fields,
     post_load,
-    validate,
     validates_schema,
 )
-from marshmallow.exceptions import SCHEMA
 
-from mlapi.errors import SHOWN, Finding, InvalidInput, TooLarge, UnsupportedFormat, bounded
-from mlapi.formats import JSON, Table, pointer
+from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
+from mlapi.formats import JSON, Table
+from mlapi.limits import PictureLimits
+from mlapi.messages import bounded, pointer
 from mlapi.picture_rows import PictureReader, reader_of
-from mlapi.refusals import InvalidRows, Path, Remark
+from mlapi.refusals import InvalidRows, Remark
 from mlapi.rows import Instances
-from mlapi.settings import PictureLimits
+from mlapi.schema_errors import invalid, remarks_of, tree_of
 from mlapi.signature import Signature
 from mlapi.uploads import Files
 
 ONE_ROW = "features"
 FORMS = ("instances", "X", ONE_ROW)
-
-
-class More(str):
-    """A message of marshmallow's that stands for `hidden` problems, too many to keep."""
-
-    hidden: int
-
-    def __new__(cls, hidden: int) -> "More":
-        message = super().__new__(cls, f"and {hidden} more")
-        message.hidden = hidden
-        return message
 
 
 class Rows(fields.Field[Instances]):
@@ -58,7 +47,7 @@ class Rows(fields.Field[Instances]):
         try:
             return _below(attr, schema.reader.read(value))
         except InvalidRows as error:
-            raise ValidationError(_tree(error)) from error
+            raise ValidationError(tree_of(error)) from error
 
 
 class OneRow(fields.Field[Instances]):
@@ -72,7 +61,7 @@ class OneRow(fields.Field[Instances]):
         try:
             return _below(attr, _predict_request(self).reader.read_one(value))
         except InvalidRows as error:
-            raise ValidationError(_tree(error)) from error
+            raise ValidationError(tree_of(error)) from error
 
 
 class PredictRequest(Schema):
@@ -249,60 +238,6 @@ class ClassifyResponse(Schema):
     probability = fields.Float(allow_none=True)
 
 
-class ModelEntry(Schema):
-    """One model in the list of models; made from a `registry.ModelRecord`."""
-
-    name = fields.String()
-    algorithm = fields.String()
-    task = fields.String()
-    versions = fields.List(fields.Integer(), attribute="numbers")
-    latest = fields.Integer()
-    aliases = fields.Function(
-        lambda record: {alias: entry.version for alias, entry in record.aliases.items()}
-    )
-
-
-class VersionEntry(Schema):
-    """All that is known of one version; what a broken manifest cannot tell is null."""
-
-    model = fields.String()
-    version = fields.Integer()
-    aliases = fields.List(fields.String())
-    status = fields.String()
-    reason = fields.String()
-    algorithm = fields.String()
-    task = fields.String()
-    created_at = fields.String()
-    signature = fields.Raw()
-    metrics = fields.Raw()
-    parameters = fields.Raw()
-    data = fields.Raw()
-    environment = fields.Raw()
-    artifact = fields.Raw()
-    served_by = fields.String(allow_none=True)
-    notes = fields.List(fields.String())
-
-
-class AliasRequest(Schema):
-    """`{"version": 2}`: what an alias shall name."""
-
-    version = fields.Integer(strict=True, required=True, validate=validate.Range(1))
-
-    def read(self, body: Any) -> int:
-        """
-        Raises:
-            InvalidInput: The body is something else.
-        """
-        if not isinstance(body, dict):
-            raise InvalidInput([Finding("", 'expected an object: {"version": 2}')], 1)
-        if isinstance(body.get("version"), bool | float):
-            raise InvalidInput([Finding("/version", "expected a whole number")], 1)
-        try:
-            return int(self.load(body)["version"])
-        except ValidationError as error:
-            raise invalid(remarks_of(error), 0) from error
-
-
 Request = TypeVar("Request", bound=PredictRequest)
 
 
@@ -327,43 +262,3 @@ def _below(key: str | None, instances: Instances) -> Instances:
     if key is None or not instances.warnings:
         return instances
     return instances._replace(warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))
-
-
-def _tree(error: InvalidRows) -> dict[Any, Any] | list[str]:
-    """The remarks as marshmallow nests them; no path begins with another's whole path."""
-    if error.remarks[0][0] == ():
-        return [detail for _, detail in error.remarks]
-    tree: dict[Any, Any] = {}
-    for path, detail in error.remarks:
-        node = tree
-        for token in path[:-1]:
-            node = node.setdefault(token, {})
-        node[path[-1]] = [detail]
-    return _with_rest(tree, error.count - len(error.remarks))
-
-
-def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
-    return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
-
-
-def remarks_of(error: ValidationError) -> list[Remark]:
-    """marshmallow's errors, flat. The traceback goes: it and the error hold each other, and with them all of
-    the request, until Python's collector comes by."""
-    error.__traceback__ = None
-    return list(leaves(error.messages))
-
-
-def leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
-    """marshmallow's tree of errors, flat; its key `_schema` stands for the body itself."""
-    if isinstance(node, Mapping):
-        for token, child in node.items():
-            yield from leaves(child, path if token == SCHEMA and not path else (*path, token))
-    else:
-        yield from ((path, detail) for detail in node)
-
-
-def invalid(remarks: Collection[Remark], hidden: int) -> InvalidInput:
-    hidden += sum(detail.hidden for _, detail in remarks if isinstance(detail, More))
-    shown = [remark for remark in remarks if not isinstance(remark[1], More)]
-    findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]
-    return InvalidInput(findings, len(shown) + hidden)

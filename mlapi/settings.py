@@ -10,14 +10,15 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mlapi.errors import SettingsError
 from mlapi.keys import parse_public_key
+from mlapi.limits import USUAL_PIXELS, PictureLimits, TableLimits
+from mlapi.messages import did_you_mean
 from mlapi.names import is_model_name
 
 FILE = Path("config/mlapi.toml")
@@ -185,7 +186,7 @@ class Settings:
     max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
     max_pictures: int = _setting(64, _whole(1, 10_000), "The most pictures in one request.")
     max_pixels: int = _setting(
-        50_000_000,
+        USUAL_PIXELS,
         _whole(1, _PILLOWS_MOST),
         "The most pixels of one picture, a WebP a quarter of it; those of one request, twice as many.",
     )
@@ -219,31 +220,16 @@ class Settings:
         return f"{self.host}:{self.port}"
 
     @property
-    def picture_limits(self) -> "PictureLimits":
+    def picture_limits(self) -> PictureLimits:
         return PictureLimits(self.max_pixels, self.max_pictures)
 
     @property
-    def fit_limits(self) -> "TableLimits":
+    def fit_limits(self) -> TableLimits:
         return TableLimits(self.fit_rows, self.fit_columns, self.fit_classes)
 
     @property
-    def job_limits(self) -> "TableLimits":
+    def job_limits(self) -> TableLimits:
         return TableLimits(self.job_rows, self.job_columns, self.job_classes)
-
-
-class TableLimits(NamedTuple):
-    """What the table that a fit or a job is sent may be."""
-
-    rows: int
-    columns: int
-    classes: int
-
-
-class PictureLimits(NamedTuple):
-    """What the pictures of one request may be; None for any number of them."""
-
-    pixels: int = Settings.max_pixels
-    pictures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +288,7 @@ def settings_rows(
     problems = []
     for name, value, source in _given(file, os.environ if environ is None else environ, options):
         if name not in _TABLE:
-            problems.append(f"{source}: unknown setting{_nearest(name)}")
+            problems.append(f"{source}: unknown setting{did_you_mean(name, _TABLE)}")
             continue
         try:
             parsed = _TABLE[name].metadata["parse"](value)
@@ -358,8 +344,3 @@ def _read(file: Path) -> dict[str, object]:
         return {}
     except (OSError, ValueError, RecursionError) as error:  # not TOML, and what tomllib chokes on
         raise SettingsError(f"{file} cannot be read: {error}") from error
-
-
-def _nearest(name: str) -> str:
-    near = get_close_matches(name, _TABLE, n=1)
-    return f", did you mean {near[0]}?" if near else f"; known are {', '.join(_TABLE)}"

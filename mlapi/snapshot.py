@@ -9,16 +9,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from mlapi.aliases import Alias
-from mlapi.errors import (
-    BrokenArtifact,
-    ModelNotFound,
-    ModelUnavailable,
-    NotReady,
-    VersionNotFound,
-    listed,
-    passes,
-)
+from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, passes
 from mlapi.manifest import MANIFEST, Manifest
+from mlapi.messages import listed
 from mlapi.model import Model
 from mlapi.names import LATEST, PRODUCTION, parse_version
 

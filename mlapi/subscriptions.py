@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mlapi.errors import JobNotFound, Overloaded, TooManyStreams, quoted
-from mlapi.jobs import Job, Jobs, is_locked
+from mlapi.errors import JobNotFound, Overloaded, TooManyStreams
+from mlapi.job_database import is_locked
+from mlapi.jobs import Job, Jobs
+from mlapi.messages import quoted
 from mlapi.streams import LOOK_S, Stream
 
 QUIET_S = 15.0

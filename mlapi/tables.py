@@ -20,7 +20,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from mlapi.errors import DatasetError, quoted
+from mlapi.errors import DatasetError
+from mlapi.messages import quoted
 
 SAMPLE = 256 * 1024
 """Characters at the start of a file that the delimiter and the decimal sign are found in."""

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from mlapi import formats, orders, parameter_schemas
+from mlapi import negotiation, orders, parameter_schemas
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm, Parameter
-from mlapi.errors import AlgorithmNotFound, listed, quoted
+from mlapi.errors import AlgorithmNotFound
 from mlapi.fit_schemas import fit_request
 from mlapi.fits import Fit, answer
 from mlapi.formats import encode_json
+from mlapi.limits import TableLimits
+from mlapi.messages import listed, quoted
 from mlapi.pool.child import Tell
 from mlapi.pool.messages import Message
-from mlapi.settings import TableLimits
 
 FITTED: Mapping[str, Algorithm] = {name: entry for name, entry in ALGORITHMS.items() if entry.bare}
 """The algorithms that are fitted on request: those for tables."""
@@ -33,7 +34,7 @@ def fit(limits: TableLimits, message: Message, _: Tell) -> Message:
         Unfittable: scikit-learn refuses the rows, or parameters that do not go together.
     """
     name = _known(message.head["algorithm"])
-    data = formats.decode(message.head["content_type"], message.body)
+    data = negotiation.decode(message.head["content_type"], message.body)
     asked = fit_request(name, limits).read(data)
     return Message({"rows": len(asked.X)}, encode_json(answer(asked)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from mlapi.errors import printable
+from mlapi.messages import printable
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsed
 from rich.table import Table
 from rich.text import Text
 
-from mlapi.errors import MlapiError, printable
+from mlapi.errors import MlapiError
+from mlapi.messages import printable
 from mlapi.settings import Settings
 
 if TYPE_CHECKING:
@@ -90,14 +91,14 @@ def _one_line() -> Iterator[None]:
 
 
 def registry_of(settings: Settings, *, eager: bool) -> "Registry":
-    from mlapi.registry import open_registry
+    from mlapi.opening import open_registry
 
     return open_registry(settings, eager=eager)
 
 
 def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
     from mlapi.audit import who
-    from mlapi.changes import open_changes
+    from mlapi.opening import open_changes
 
     tell_of_waiting()
     return open_changes(settings, who(), eager=eager, patience_s=_PATIENCE_S)

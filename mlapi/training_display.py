@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 from rich.progress import TaskID
 from rich.table import Table
 
-from mlapi.errors import listed, quoted
+from mlapi.messages import listed, quoted
 from mlapi.terminal import bar, stderr, stdout, table
 
 if TYPE_CHECKING:
     from mlapi.manifest import Manifest
     from mlapi.training.again import Comparison
-    from mlapi.training.contest import Tried
     from mlapi.training.datasets import Table as Data
     from mlapi.training.preparation import Prepared
-    from mlapi.training.progress import Learning
+    from mlapi.training.progress import Candidate, Learning, Tried
     from mlapi.training.recipes import Recipe
-    from mlapi.training.search import Candidate
     from mlapi.training.workflow import Trained
 
 MOST_COLUMNS = 60

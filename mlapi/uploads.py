@@ -6,15 +6,16 @@ Bytes in, plain Python out. Knows media types; decodes no picture.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mlapi import formats, multipart
-from mlapi.errors import Finding, InvalidInput, MalformedBody, UnsupportedFormat, bounded
+from mlapi import multipart, negotiation
+from mlapi.errors import Finding, InvalidInput, MalformedBody, UnsupportedFormat
+from mlapi.messages import bounded, pointer
 from mlapi.multipart import Part
 from mlapi.picture_formats import FORMATS, kind_of
 
 FIELD = "image"
 """The field of a form that holds a picture; it may stand there many times."""
 
-MEDIA_TYPES = (*formats.FORMATS, multipart.MEDIA_TYPE, *FORMATS.values())
+MEDIA_TYPES = (*negotiation.FORMATS, multipart.MEDIA_TYPE, *FORMATS.values())
 
 _CURL = f"curl -F {FIELD}=@picture.png"
 
@@ -27,7 +28,7 @@ class Files(NamedTuple):
 
 
 def decode(content_type: str | None, body: bytes, most: int) -> Any:
-    """The body as `Files`, or as `formats.decode` gives it.
+    """The body as `Files`, or as `negotiation.decode` gives it.
 
     A body that starts as a picture is one unless the header names another format: curl sends a form's or no
     media type with it.
@@ -39,19 +40,19 @@ def decode(content_type: str | None, body: bytes, most: int) -> Any:
         MalformedBody: The body is empty or not of its format.
         TooLarge: It has more pictures.
         UnsupportedFormat: The header names a format that is not read.
-        InvalidInput: A form without pictures or with something else; or as `formats.decode`.
+        InvalidInput: A form without pictures or with something else; or as `negotiation.decode`.
     """
-    media_type = formats.media_type_of(content_type)
+    media_type = negotiation.media_type_of(content_type)
     if media_type == multipart.MEDIA_TYPE:
         return _of_form(multipart.parts(content_type or "", body, most))
     if media_type.startswith("image/"):
         if not body:
             raise MalformedBody("the body is empty; expected a picture")
         return Files([body])
-    if media_type not in formats.FORMATS and kind_of(body):
+    if media_type not in negotiation.FORMATS and kind_of(body):
         return Files([body])
     try:
-        return formats.decode(content_type, body)
+        return negotiation.decode(content_type, body)
     except UnsupportedFormat as error:
         readable = ", ".join(MEDIA_TYPES)
         raise UnsupportedFormat(
@@ -74,7 +75,7 @@ def _strays(parts: Sequence[Part]) -> Iterator[Finding]:
     for part in parts:
         if part.name != FIELD:
             what = f'unknown field; a picture goes into the field "{FIELD}": {_CURL}'
-            yield Finding(formats.pointer([part.name]), what)
+            yield Finding(pointer([part.name]), what)
             continue
         if not part.content:
             yield Finding(f"/{FIELD}/{number}", f"empty: choose a file that has bytes, {_CURL}")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from mlapi.errors import listed, quoted
+from mlapi.messages import listed, quoted
 from mlapi.signature import Feature, Kind
 
 

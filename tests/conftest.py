@@ -23,16 +23,17 @@ from threadpoolctl import threadpool_limits
 from mlapi import cli, pickling
 from mlapi.app import create_app
 from mlapi.artifact import SIGNATURE, sign
-from mlapi.changes import Changes, open_changes
+from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact
+from mlapi.folder_store import Folder
 from mlapi.inventory import names_in
 from mlapi.keys import local_key
 from mlapi.manifest import MANIFEST, MODEL, Draft, Manifest
 from mlapi.model import estimator_input
+from mlapi.opening import open_changes
 from mlapi.publication import publish
 from mlapi.settings import PREFIX, Settings
 from mlapi.signature import Signature, Target
-from mlapi.store import Folder
 from mlapi.training import features
 from mlapi.training.golden import golden, golden_rows
 from mlapi.training.recipes import load_recipes

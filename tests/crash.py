@@ -22,8 +22,9 @@ from typing import Any, TypeAlias
 import pytest
 
 import mlapi.algorithms  # noqa: F401 - what a change imports is there before the fork
-from mlapi.changes import Changes, open_changes
+from mlapi.changes import Changes
 from mlapi.keys import create_key
+from mlapi.opening import open_changes
 from mlapi.settings import Settings
 from tests import lines
 

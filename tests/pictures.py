@@ -10,11 +10,11 @@ from sklearn.datasets import load_digits
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
+from mlapi.folder_store import Folder
 from mlapi.golden import Golden
 from mlapi.manifest import Draft, Manifest
 from mlapi.publication import publish
 from mlapi.signature import Feature, Signature, Target
-from mlapi.store import Folder
 from tests.conftest import KEY, trusting
 
 DIGIT = Feature("image", "image", minimum=0, maximum=16, width=8, height=8, channels=1)

@@ -16,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION
-from mlapi.training.contest import Contest, Tried
+from mlapi.training.contest import Contest
 from mlapi.training.engine import engine
+from mlapi.training.progress import Tried
 from mlapi.training.search import tune
 
 SVM = replace(

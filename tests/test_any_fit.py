@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mlapi import orders, tasks
 from mlapi.errors import MlapiError
+from mlapi.limits import TableLimits
 from mlapi.pool.messages import Message
-from mlapi.settings import TableLimits
 from tests.test_any_json import anything, cells, numbers
 
 LIMITS = TableLimits(rows=6, columns=4, classes=4)

@@ -15,8 +15,8 @@ from mlapi.app import create_app
 from mlapi.artifact import load_estimator, read_manifest
 from mlapi.keys import parse_public_key
 from mlapi.manifest import NETWORK, REPORT, Manifest
+from mlapi.opening import trust_of
 from mlapi.settings import OURS, Settings
-from mlapi.trust import trust_of
 from tests.conftest import ROOT
 from tests.learnt_pictures import cifar_files, seen
 from tests.server import running

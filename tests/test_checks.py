@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from mlapi.training import checks
-from mlapi.training.columns import Told, understand
+from mlapi.training.columns import understand
+from mlapi.training.recipes import Told
 
 RANDOM = np.random.default_rng(0)
 ROWS = 1_000

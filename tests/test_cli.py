@@ -409,7 +409,7 @@ def test_a_users_mistake_is_one_line(trained: Path, run: Run, words: list[str], 
 def test_bad_settings_stop_every_command(run: Run, command: list[str]) -> None:
     done = run(*command, status=1, MLAPI_PORTT="1", MLAPI_WORKERS="many")
 
-    assert_one_line(done, "MLAPI_PORTT: unknown setting, did you mean port?")
+    assert_one_line(done, 'MLAPI_PORTT: unknown setting, did you mean "port"?')
     assert "MLAPI_WORKERS" in done.stderr
 
 

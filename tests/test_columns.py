@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError
-from mlapi.training.columns import Column, Told, Understood, understand
+from mlapi.training.columns import Column, Understood, understand
+from mlapi.training.recipes import Told
 
 ROWS = 60
 RANDOM = np.random.default_rng(0)
@@ -146,9 +147,9 @@ def test_long_whole_numbers_keep_their_digits_as_categories() -> None:
         (repeated(2023, 2024), {"datetime": ("c",)}, 'told to be a date, but holds "2023"'),
         (repeated(1, 2), {"text": ("c",)}, 'told to be text, but holds "1"'),
         (WORDS, {"text": ("c",), "drop": ("c",)}, "'c' is told twice"),
-        (WORDS, {"drop": ("othr",)}, "there is no column 'othr', did you mean 'other'?"),
-        (WORDS, {"drop": ("C",)}, "did you mean 'c'?"),
-        (WORDS, {"drop": ("zz",)}, "there are c, other"),
+        (WORDS, {"drop": ("othr",)}, "there is no column 'othr', did you mean \"other\"?"),
+        (WORDS, {"drop": ("C",)}, 'did you mean "c"?'),
+        (WORDS, {"drop": ("zz",)}, "known are c, other"),
         (WORDS, {"drop": ("c", "other")}, "no column is left to learn from (c: left out, as told; other:"),
     ],
 )

@@ -43,8 +43,9 @@ from mlapi.compiling import compiled
 from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines
 from mlapi.signature import Batch
 from mlapi.training import features
-from mlapi.training.columns import Told, understand
-from mlapi.training.features import Blueprint, Expansion
+from mlapi.training.columns import understand
+from mlapi.training.features import Blueprint
+from mlapi.training.recipes import Expansion, Told
 
 CASES = 60
 """Of each property; some thousands while something is changed here."""

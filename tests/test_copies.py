@@ -17,7 +17,7 @@ from mlapi.artifact import load_estimator
 from mlapi.copies import mapped, sweep
 from mlapi.errors import BrokenArtifact
 from mlapi.manifest import MODEL, File, Manifest
-from mlapi.registry import open_registry
+from mlapi.opening import open_registry
 from mlapi.trust import Trust
 from tests.conftest import classes_of, publish_fitted, settings_for, trusting
 from tests.waiting import HANG_S

@@ -26,16 +26,14 @@ from mlapi import pickling
 from mlapi.aliases import FILE as ALIASES
 from mlapi.aliases import LOCK, Alias
 from mlapi.app import create_app
-from mlapi.artifact import SIGNATURE, check_files, read_manifest, sign, taken_numbers
+from mlapi.artifact import GONE, SIGNATURE, check_files, read_manifest, sign, taken_numbers
 from mlapi.audit import FILE as AUDIT
-from mlapi.changes import open_changes
 from mlapi.errors import MlapiError, ModelUnavailable
 from mlapi.keys import SigningKey, local_key
 from mlapi.loading import load_model
 from mlapi.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, REFERENCE, REPORT
-from mlapi.registry import Registry, open_registry
-from mlapi.store import GONE
-from mlapi.trust import trust_of
+from mlapi.opening import open_changes, open_registry, trust_of
+from mlapi.registry import Registry
 from tests import crash
 from tests.crash import ERRORS, KILLS, LASTING, ONLY_WRITES, Process, case_of, settings_of
 from tests.lines import fit, publish, slope

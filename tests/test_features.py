@@ -13,9 +13,10 @@ from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION
 from mlapi.errors import RecipeError
 from mlapi.signature import Signature, Target
 from mlapi.training import features
-from mlapi.training.columns import Told, Understood, understand
+from mlapi.training.columns import Understood, understand
 from mlapi.training.engine import one_core
-from mlapi.training.features import MOST_CATEGORIES, Blueprint, Expansion
+from mlapi.training.features import MOST_CATEGORIES, Blueprint
+from mlapi.training.recipes import Expansion, Told
 
 ROWS = 80
 RANDOM = np.random.default_rng(0)

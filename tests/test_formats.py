@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlapi import formats
+from mlapi import formats, negotiation
 from mlapi.errors import InvalidInput, MalformedBody, NotAcceptable, UnsupportedFormat
 
 BODY = b' {"features": [1, 2.5]}'
@@ -28,13 +28,13 @@ BODY = b' {"features": [1, 2.5]}'
 def test_what_starts_as_json_is_json_unless_another_supported_format_is_named(
     content_type: str | None,
 ) -> None:
-    assert formats.decode(content_type, BODY) == {"features": [1, 2.5]}
+    assert negotiation.decode(content_type, BODY) == {"features": [1, 2.5]}
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "application/x-www-form-urlencoded", "image/png"])
 def test_other_formats_are_415_and_say_what_is_read(content_type: str) -> None:
     with pytest.raises(UnsupportedFormat) as caught:
-        formats.decode(content_type, b"a,b\n1,2")
+        negotiation.decode(content_type, b"a,b\n1,2")
 
     assert caught.value.headers == {"Accept": "application/json"}
 
@@ -42,17 +42,17 @@ def test_other_formats_are_415_and_say_what_is_read(content_type: str) -> None:
 @pytest.mark.parametrize("body", [b"NaN", b"Infinity", b" -Infinity\n"])
 def test_what_is_no_number_is_broken_json_whatever_the_header_says(body: bytes) -> None:
     with pytest.raises(MalformedBody):
-        formats.decode("application/x-www-form-urlencoded", body)
+        negotiation.decode("application/x-www-form-urlencoded", body)
 
 
 @pytest.mark.parametrize("body", [b"3", b"null", b'"word"', b" true "])
 def test_short_json_of_any_sort_is_json_whatever_the_header_says(body: bytes) -> None:
-    assert formats.decode("text/plain", body) == json.loads(body)
+    assert negotiation.decode("text/plain", body) == json.loads(body)
 
 
 def test_an_empty_body_cannot_be_read_whatever_the_header_says() -> None:
     with pytest.raises(MalformedBody, match="empty"):
-        formats.decode("application/x-www-form-urlencoded", b"")
+        negotiation.decode("application/x-www-form-urlencoded", b"")
 
 
 def test_a_refusal_does_not_repeat_a_name_of_megabytes() -> None:
@@ -87,7 +87,7 @@ def test_a_refusal_does_not_repeat_a_name_of_megabytes() -> None:
 )
 def test_what_is_not_json_cannot_be_read(body: bytes) -> None:
     with pytest.raises(MalformedBody):
-        formats.decode("application/json", body)
+        negotiation.decode("application/json", body)
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 400, b"1" + b"0" * 5000])
@@ -162,7 +162,7 @@ def test_any_json_without_duplicates_is_read_as_it_stands(value: Any) -> None:
     "accept", [None, "", "*/*", "application/*", "application/json", "text/html, */*;q=0.1"]
 )
 def test_json_is_answered_where_it_is_accepted(accept: str | None) -> None:
-    assert formats.encoder(accept)[0] == "application/json"
+    assert negotiation.encoder(accept)[0] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_json_is_answered_where_it_is_accepted(accept: str | None) -> None:
 )
 def test_other_wishes_are_406_and_say_what_there_is(accept: str) -> None:
     with pytest.raises(NotAcceptable) as caught:
-        formats.encoder(accept)
+        negotiation.encoder(accept)
 
     assert caught.value.headers == {"Accept": "application/json"}
 
@@ -178,7 +178,7 @@ def test_other_wishes_are_406_and_say_what_there_is(accept: str) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "GZIP"])
 def test_compressed_bodies_are_refused(encoding: str) -> None:
     with pytest.raises(UnsupportedFormat) as caught:
-        formats.check_encoding(encoding)
+        negotiation.check_encoding(encoding)
 
     assert caught.value.headers == {"Accept-Encoding": "identity"}
 
@@ -188,8 +188,8 @@ def test_objects_within_rows_are_counted_and_not_built_a_second_time(monkeypatch
     twice = deep.replace(b'{"d": 1}', b'{"d": 1, "d": 2}')
 
     with pytest.raises(InvalidInput, match="/instances/0/a/c/0/d: the name stands twice"):
-        formats.decode(None, twice)
+        negotiation.decode(None, twice)
     monkeypatch.setattr(formats, "_check_unique", lambda _: pytest.fail("built a second time"))
 
-    assert formats.decode(None, deep) == json.loads(deep)
-    assert formats.decode(None, b'{"a": "1:2\\\\", "b": {":": ":"}}') == {"a": "1:2\\", "b": {":": ":"}}
+    assert negotiation.decode(None, deep) == json.loads(deep)
+    assert negotiation.decode(None, b'{"a": "1:2\\\\", "b": {":": ":"}}') == {"a": "1:2\\", "b": {":": ":"}}

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs
-from mlapi.jobs import FILE, KEPT_S, Job, Jobs, Order
+from mlapi.job_database import FILE
+from mlapi.jobs import KEPT_S, Job, Jobs, Order
 from mlapi.pool import jobs as pool_jobs
 from tests.conftest import STATE, AppFactory
 from tests.problems import assert_problem

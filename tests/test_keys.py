@@ -6,8 +6,8 @@ import pytest
 
 from mlapi.errors import KeyProblem
 from mlapi.keys import SigningKey, create_key, local_key, parse_public_key, trusted_keys
+from mlapi.opening import make_key, trust_of
 from mlapi.settings import Settings
-from mlapi.trust import make_key, trust_of
 
 
 def test_a_key_signs_what_its_public_half_verifies(tmp_path: Path) -> None:

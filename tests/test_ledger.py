@@ -10,10 +10,11 @@ import pytest
 
 from mlapi.app import create_app
 from mlapi.artifact import DELETED as TOMBSTONE
-from mlapi.changes import Changes, open_changes
+from mlapi.changes import Changes
 from mlapi.ledger import DELETED, FOLDER, Ledger
 from mlapi.locks import locked
-from mlapi.registry import Registry, open_registry
+from mlapi.opening import open_changes, open_registry
+from mlapi.registry import Registry
 from tests.conftest import Run
 from tests.crash import settings_of
 from tests.lines import publish, slope

@@ -29,9 +29,10 @@ from mlapi.manifest import MODEL, PREDICTOR
 from mlapi.model import Model
 from mlapi.signature import Batch
 from mlapi.training import features
-from mlapi.training.columns import Told, understand
-from mlapi.training.features import Blueprint, Expansion
-from mlapi.training.promotion import IF_NOT_WORSE, HeldOut, judge
+from mlapi.training.columns import understand
+from mlapi.training.features import Blueprint
+from mlapi.training.promotion import HeldOut, judge
+from mlapi.training.recipes import IF_NOT_WORSE, Expansion, Told
 from tests.conftest import STATE, publish_fitted, replace_file, trusting
 from tests.customers import customers
 from tests.lines import FRAME, fit

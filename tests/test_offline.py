@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 
 from mlapi.errors import DatasetError
 from mlapi.offline import _values, predict_csv, predict_pictures
-from mlapi.registry import open_registry
+from mlapi.opening import open_registry
 from mlapi.signature import Feature, Signature, Target
 from mlapi.training import features
 from tests.conftest import publish_fitted, settings_for

@@ -243,7 +243,7 @@ def as_json(row: dict[str, str], kinds: dict[str, str]) -> Iterator[tuple[str, A
         (MIXED[:1], (), "target 'y' has no class"),
         (MIXED[["empty", "constant", "y"]], (), "no column is left to learn from"),
         (MIXED, ("--drop", "y"), "'y' is the target"),
-        (MIXED, ("--drop", "nmber"), "no column 'nmber', did you mean 'number'?"),
+        (MIXED, ("--drop", "nmber"), "no column 'nmber', did you mean \"number\"?"),
         (MIXED, ("--numeric", "word"), "column 'word' is told to be numeric, but holds"),
         (MIXED, ("--group", "word", "--numeric", "word"), "'word' is the group"),
         (MIXED, ("--group", "empty"), "all rows are of one group"),

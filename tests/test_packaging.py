@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sklearn import datasets
 
-from mlapi.release import VERSION
+from mlapi import __version__
 from tests.customers import write_customers
 from tests.server import ROOT, Server, running
 from tests.waiting import HANG_S, until
@@ -124,7 +124,7 @@ def imported(folder: Path) -> str:
 def test_the_wheel_claims_one_name_and_carries_the_servers_configuration(wheel: Path) -> None:
     assert {
         *("mlapi/cli.py", "mlapi/algorithms/svm.py", "mlapi/templates/index.html", "mlapi/gunicorn.conf.py"),
-        *("mlapi/training/workflow.py", f"sklearn_mlapi-{VERSION}.dist-info/METADATA"),
+        *("mlapi/training/workflow.py", f"sklearn_mlapi-{__version__}.dist-info/METADATA"),
     } <= names(wheel)
     assert {name.split("/")[0] for name in names(wheel) if ".dist-info/" not in name} == {"mlapi"}
 
@@ -166,7 +166,7 @@ def test_the_wheel_is_what_runs_elsewhere(installed: Installed, tmp_path: Path) 
     code = "from mlapi import training; print(training.__file__)"
 
     assert str(ROOT) not in installed.run(tmp_path, "python", "-c", code).stdout
-    assert installed.run(tmp_path, "mlapi", "--version").stdout == f"mlapi, version {VERSION}\n"
+    assert installed.run(tmp_path, "mlapi", "--version").stdout == f"mlapi, version {__version__}\n"
 
 
 def test_train_without_recipes_says_what_is_missing(installed: Installed, tmp_path: Path) -> None:

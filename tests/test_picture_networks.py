@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="training networks needs PyTorch: `m
 
 from mlapi.app import create_app  # noqa: E402
 from mlapi.artifact import read_manifest  # noqa: E402
-from mlapi.training.picture_golden import SINGLE  # noqa: E402
+from mlapi.training.golden import SINGLE  # noqa: E402
 from mlapi.training_display import Display  # noqa: E402
 from tests.conftest import ROOT, STATE, Run, settings_for, trusting  # noqa: E402
 from tests.drawn import encoded, shape, write  # noqa: E402

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from mlapi.errors import TooLarge
+from mlapi.limits import PictureLimits
 from mlapi.picture_rows import reader_of
 from mlapi.refusals import InvalidRows
-from mlapi.settings import PictureLimits
 from mlapi.signature import Feature, Signature, Target
 from tests.pictures import file_of
 

@@ -14,9 +14,9 @@ from mlapi import disk, publication
 from mlapi.aliases import Alias, read_aliases
 from mlapi.artifact import check_files, read_manifest, version_numbers
 from mlapi.errors import BrokenArtifact
+from mlapi.folder_store import Folder
 from mlapi.manifest import GOLDEN, MODEL, PREDICTOR
 from mlapi.publication import sweep
-from mlapi.store import Folder
 from tests.conftest import publish_fitted, trusting
 from tests.waiting import HANG_S
 

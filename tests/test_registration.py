@@ -24,7 +24,7 @@ from mlapi.algorithms.svm import CalibratedSVC
 from mlapi.changes import Changes
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
 from mlapi.manifest import NETWORK
-from mlapi.training.picture_golden import SINGLE
+from mlapi.training.golden import SINGLE
 from mlapi.training.registration import register
 from tests.conftest import AppFactory, changes_in, classes_of
 from tests.learnt_pictures import across_or_down, drawn

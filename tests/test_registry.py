@@ -18,10 +18,10 @@ from mlapi import registry as registry_module
 from mlapi.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.artifact import SIGNATURE, read_manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
+from mlapi.folder_store import Folder
 from mlapi.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Manifest
 from mlapi.model import Model
 from mlapi.registry import Registry
-from mlapi.store import Folder
 from mlapi.trust import Trust
 from tests.conftest import publish_fitted, replace_file, trusting
 from tests.learnt_pictures import across_or_down, drawn

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlapi.release import EXTRAS, VERSION, how_to_install
+from mlapi import __version__
+from mlapi.messages import EXTRAS, how_to_install
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -77,7 +78,7 @@ def test_the_pages_ask_for_the_projects_own_versions(page: Path) -> None:
     wheels = set(re.findall(r"[\w.]+-[\w.]+-py3-none-any\.whl", page.read_text()))
 
     assert ranges <= {need for needs in EXTRAS.values() for need in needs}
-    assert wheels <= {f"{PROJECT['name'].replace('-', '_')}-{VERSION}-py3-none-any.whl"}
+    assert wheels <= {f"{PROJECT['name'].replace('-', '_')}-{__version__}-py3-none-any.whl"}
 
 
 def test_every_extra_is_documented() -> None:

@@ -18,7 +18,8 @@ from mlapi.training.calibration import calibration_of
 from mlapi.training.curves import Rows, importance, learning_curve
 from mlapi.training.evaluate import PRIMARY, figures, measure
 from mlapi.training.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
-from mlapi.training.report import Account, Candidate, Column, number, report, verdict
+from mlapi.training.progress import Candidate
+from mlapi.training.report import Account, Column, number, report, verdict
 
 HOSTILE = "<script>alert('1')</script>\"'{{ 7 * 7 }} $x_1$ %s \u202e \ud800 \n" + "x" * 200
 

@@ -175,7 +175,7 @@ def test_values_that_training_did_not_see_are_warned_of() -> None:
 def test_only_what_is_shown_is_put_into_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A nearest name costs a millisecond; a body can hold a million unknown ones."""
     asked: list[str] = []
-    monkeypatch.setattr("mlapi.refusals.get_close_matches", lambda name, *_, **__: asked.append(name) or [])
+    monkeypatch.setattr("mlapi.messages.get_close_matches", lambda name, *_, **__: asked.append(name) or [])
 
     with pytest.raises(InvalidRows) as caught:
         Reader(NUMBERS).read([{f"x{i}": 1 for i in range(1000)}])

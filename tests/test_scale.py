@@ -18,11 +18,11 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from mlapi import artifact, manifest, pickling, schemas
+from mlapi import artifact, manifest, model_schemas, pickling
 from mlapi.artifact import SIGNATURE, read_manifest, sign
+from mlapi.folder_store import Folder
 from mlapi.manifest import MANIFEST, MODEL, PREDICTOR, File
 from mlapi.registry import Registry
-from mlapi.store import Folder
 from tests.conftest import KEY, classes_of, publish_fitted, trusting
 from tests.server import Server, running
 from tests.waiting import until
@@ -127,7 +127,7 @@ def test_what_versions_have_in_common_is_made_once(
 
 
 def test_a_list_grows_with_its_models_and_no_faster(tmp_path: Path, line: Path) -> None:
-    entry = schemas.ModelEntry()
+    entry = model_schemas.ModelEntry()
     few = fill(tmp_path / "few", line, names=3, versions=10)
     many = fill(tmp_path / "many", line, names=30, versions=10)
 

@@ -24,8 +24,9 @@ from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION, Parameters
 from mlapi.errors import RecipeError
 from mlapi.training import search as search_room
-from mlapi.training.contest import Board, Contest, Fit, Tried
+from mlapi.training.contest import Board, Contest, Fit
 from mlapi.training.engine import Engine, engine
+from mlapi.training.progress import Tried
 from mlapi.training.search import compare, tune
 from tests.searching import SVM, Noting, build, contest, large
 from tests.waiting import HANG_S, until

@@ -45,7 +45,7 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
         load_settings(file, {"MLAPI_LOG_LEVEL": "loud", "MLAPI_NONSENSE": "1"})
 
     message = str(caught.value)
-    assert "prot: unknown setting, did you mean port?" in message
+    assert 'prot: unknown setting, did you mean "port"?' in message
     for name in ("max_rows", "workers", "MLAPI_LOG_LEVEL", "MLAPI_NONSENSE"):
         assert name in message
 

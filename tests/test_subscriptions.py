@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlapi.errors import JobNotFound, Overloaded, TooManyStreams
-from mlapi.jobs import FILE, Job, Jobs, Order
+from mlapi.job_database import FILE
+from mlapi.jobs import Job, Jobs, Order
 from mlapi.subscriptions import Subscriptions
 from tests.server import GUNICORN, Server, running
 

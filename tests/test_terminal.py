@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from mlapi import cli, terminal
-from mlapi.errors import MlapiError, listed, printable
+from mlapi.errors import MlapiError
 from mlapi.jobs import Jobs, Order
+from mlapi.messages import listed, printable
 from mlapi.telemetry import LineFormatter
 from tests.conftest import Run
 from tests.test_hostile_files import end_of, zipped

@@ -148,7 +148,7 @@ def test_a_group_is_on_one_side_and_no_feature_and_the_share_is_kept(
     [
         (["--data", "homes.csv"], "Expected --data and --target"),
         (["--data", "nowhere.csv", "--target", "price"], "nowhere.csv"),
-        (["--data", "homes.csv", "--target", "prize"], "has no column 'prize', did you mean 'price'?"),
+        (["--data", "homes.csv", "--target", "prize"], "has no column 'prize', did you mean \"price\"?"),
         ([*LINE, "--drop", "colour"], "there is no column 'colour'"),
         ([*LINE, "--budget", "soon"], "budget: expected a time such as 90, 60s or 5m"),
         ([*LINE, "--algorithm", "magic"], "no algorithm 'magic'"),
@@ -251,7 +251,7 @@ def test_a_file_is_trained_from_python_under_a_name(folder: Path) -> None:
 
 
 def test_mistakes_from_python_are_errors_of_ours(folder: Path, homes: pd.DataFrame) -> None:
-    with pytest.raises(DatasetError, match="did you mean 'price'"):
+    with pytest.raises(DatasetError, match='did you mean "price"'):
         training.train(homes, target="prize")
     with pytest.raises(RecipeError, match="unknown key 'colour'"):
         training.train(homes, target="price", colour=1)

@@ -222,7 +222,7 @@ def test_a_kernel_that_is_hopeless_is_approximated_and_that_is_said(client: Flas
     ("changes", "pointer", "detail"),
     [
         ({"algorithm": "magic"}, "/algorithm", "expected one of linear_regression"),
-        ({"parameters": {"penalty": "l3", "alhpa": 1}}, "/parameters/alhpa", "did you mean 'alpha'"),
+        ({"parameters": {"penalty": "l3", "alhpa": 1}}, "/parameters/alhpa", 'did you mean "alpha"'),
         ({"parameters": [1]}, "/parameters", "expected an object"),
         ({"algorithm": None, "parameters": {"C": 1}}, "/parameters", "name an algorithm"),
         ({"y": [1]}, "/y", "expected 80 values"),

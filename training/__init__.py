@@ -34,8 +34,8 @@ def train(table: "pd.DataFrame | str", *, target: str, name: str | None = None, 
     import pandas as pd  # noqa: PLC0415
 
     from mlapi.audit import who  # noqa: PLC0415
-    from mlapi.changes import open_changes  # noqa: PLC0415
     from mlapi.names import as_model_name  # noqa: PLC0415
+    from mlapi.opening import open_changes  # noqa: PLC0415
     from mlapi.settings import load_settings  # noqa: PLC0415
     from mlapi.training.recipes import make_recipe  # noqa: PLC0415
     from mlapi.training.workflow import train as train_recipe  # noqa: PLC0415

@@ -9,9 +9,8 @@ import numpy as np
 from mlapi.training import curves
 from mlapi.training.answers import Answers, answers_of, guesses
 from mlapi.training.calibration import Calibration, Spread, calibration_of
-from mlapi.training.contest import SMALL_S
 from mlapi.training.curves import Importance, LearningCurve
-from mlapi.training.engine import Engine, one_core
+from mlapi.training.engine import SMALL_S, Engine, one_core
 from mlapi.training.evaluate import evaluate, figures, measure
 from mlapi.training.intervals import BY_BOOTSTRAP, BY_FOLDS, intervals_by_bootstrap, intervals_by_folds
 from mlapi.training.preparation import Prepared

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlapi.manifest import Draft, environment
-from mlapi.training import columns, search
+from mlapi.training import columns
 from mlapi.training.fitting import Fitted
 from mlapi.training.recipes import Recipe
-from mlapi.training.report import Account, Candidate, Column, report
+from mlapi.training.report import Account, Column, report
 
 
 def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any]) -> bytes:
@@ -39,7 +39,7 @@ def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any
             notes=list(map(_sentence, draft.data["notes"])),
             parameters=draft.parameters,
             search=choice.search and _sentence(choice.search),
-            candidates=[_candidate(entry) for entry in choice.candidates],
+            candidates=choice.candidates,
             recipe=_shown(draft.recipe, table.source),
             calibration=assessment.calibration,
             importance=assessment.importance,
@@ -59,10 +59,6 @@ def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
 def _column(found: columns.Column) -> Column:
     told = f"{found.story}: {found.done}" if found.done else found.story
     return Column(found.name, found.kind or "left out", _sentence(told))
-
-
-def _candidate(found: search.Candidate) -> Candidate:
-    return Candidate(found.algorithm, found.mean, found.std, found.seconds, found.note or "")
 
 
 def _sentence(words: str) -> str:

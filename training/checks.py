@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlapi.algorithms.declaration import CLASSIFICATION
-from mlapi.errors import counted, listed, quoted
+from mlapi.messages import counted, listed, quoted
 from mlapi.training.columns import Column
 
 LEAK = 0.97

@@ -10,9 +10,9 @@ from mlapi.training.contest import Contest
 from mlapi.training.engine import Engine
 from mlapi.training.features import Blueprint
 from mlapi.training.preparation import Prepared
-from mlapi.training.progress import Progress
+from mlapi.training.progress import Candidate, Progress
 from mlapi.training.recipes import Recipe
-from mlapi.training.search import Candidate, Tuned
+from mlapi.training.search import Tuned
 from mlapi.training.splits import folds, sample
 
 _COMPARING = 0.5

@@ -6,16 +6,16 @@ decide what it is predicted from.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlapi.errors import DatasetError, listed
+from mlapi.errors import DatasetError
 from mlapi.signature import Kind
 from mlapi.training.kinds import Look, Treatment, decide
+from mlapi.training.recipes import Told
 
 _DONE: Mapping[Treatment, tuple[str, str]] = {
     "number": ("scaled", "a blank gets the median, and a mark"),
@@ -29,36 +29,6 @@ _DONE: Mapping[Treatment, tuple[str, str]] = {
     "terms": ("a column for each word, weighed by how rare it is (TF-IDF)", "a blank is a word of its own"),
 }
 """By treatment: what is done, and what with blanks (`mlapi.training.features` does it)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Names of columns whose kind the user has decided."""
-
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    datetime: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-
-    @property
-    def mentioned(self) -> tuple[str, ...]:
-        return tuple(name for entry in fields(self) for name in getattr(self, entry.name))
-
-    def of(self, name: str) -> str | None:
-        """What a column is told to be: the name of a field."""
-        return next((entry.name for entry in fields(self) if name in getattr(self, entry.name)), None)
-
-    def check(self, names: list[str]) -> None:
-        """
-        Raises:
-            DatasetError: A name is no column's, or stands in two places.
-        """
-        for name in self.mentioned:
-            if name not in names:
-                raise DatasetError(f"there is no column {name!r}{nearest(name, names)}")
-            if self.mentioned.count(name) > 1:
-                raise DatasetError(f"column {name!r} is told twice what it is; once will do")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +122,6 @@ def check_names(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DatasetError(f"two columns are called {twice[0]!r}; rename one")
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """What a message adds that says that there is no such name."""
-    near = get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
-    return f", did you mean {near[0]!r}?" if near else f"; there are {listed(names)}"
 
 
 def _check_left(columns: Sequence[Column]) -> None:

@@ -15,15 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlapi.algorithms.declaration import Algorithm, Parameters
-from mlapi.errors import reason
+from mlapi.messages import reason
 from mlapi.training.engine import Engine, interrupts_counted, one_core
 from mlapi.training.evaluate import is_worse
+from mlapi.training.progress import Tried
 from mlapi.training.scoring import NEED_PROBABILITIES, score
 
 PROBE_ROWS = 500
 
-SMALL_S = 4.0
-"""Starting processes takes two seconds, scikit-learn's import included: less work than this stays here."""
 
 Build: TypeAlias = Callable[[str, Parameters], Any]
 Fold: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -71,17 +70,6 @@ class Contest:
             return few
 
         return replace(self, folds=[(some(train), some(test)) for train, test in self.folds])
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """How far a comparison or a search is; nothing is best until something has been scored on every fold."""
-
-    done: int
-    planned: int
-    best_mean: float | None
-    best_algorithm: str | None
-    best_parameters: Parameters | None
 
 
 Progress: TypeAlias = Callable[[Tried], None]

@@ -19,7 +19,8 @@ from pandas.api import types
 
 from mlapi import tables
 from mlapi.cells import numbers
-from mlapi.errors import DatasetError, listed, reason
+from mlapi.errors import DatasetError
+from mlapi.messages import listed, reason
 from mlapi.tables import Dialect, Told
 from mlapi.training.plain_csv import PIECE, is_plain, pieces
 

@@ -11,6 +11,7 @@ from pandas.api import types
 from sklearn import datasets
 
 from mlapi.errors import DatasetError
+from mlapi.messages import did_you_mean
 from mlapi.signature import Feature
 
 
@@ -74,6 +75,17 @@ def load(name: str) -> Table:
         class_names=None if names is None else tuple(str(word) for word in names),
         image=IMAGES.get(name),
     )
+
+
+def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
+    """
+    Raises:
+        DatasetError: There is none of this name; the message has the nearest one.
+    """
+    if name in frame:
+        return frame[name]
+    names = list(map(str, frame.columns))
+    raise DatasetError(f"{source} has no column {name!r}{did_you_mean(name, names)}")
 
 
 def _cells(column: pd.Series) -> tuple[str, Sequence[bytes]]:

@@ -26,9 +26,13 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from mlapi.errors import MlapiError, RecipeError, reason
-from mlapi.release import how_to_install
+from mlapi.errors import MlapiError, RecipeError
+from mlapi.messages import how_to_install, reason
 from mlapi.settings import safe_path
+
+SMALL_S = 4.0
+"""Starting processes takes two seconds, scikit-learn's import included: less work than this stays here."""
+
 
 T = TypeVar("T")
 

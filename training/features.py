@@ -25,6 +25,7 @@ from mlapi.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.signature import Batch, Feature, Kind, Scalar, Signature
 from mlapi.training.columns import Column, check_names
 from mlapi.training.kinds import Treatment
+from mlapi.training.recipes import Expansion
 
 MOST_CATEGORIES = 100
 """One-hot columns that one column of words becomes at most; rarer words share one."""
@@ -37,14 +38,6 @@ MOST_TERMS_DENSE = 200
 
 MOST_EXPANDED = 5_000
 """Polynomial terms beyond which a table is too wide to fit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """Terms that are made of the numbers: products up to a degree, or splines with so many knots."""
-
-    polynomial: int | None = None
-    splines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

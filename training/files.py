@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from mlapi import remote, tables
-from mlapi.errors import DatasetError, MlapiError, listed, quoted, reason
-from mlapi.release import how_to_install
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.messages import how_to_install, listed, quoted, reason
 from mlapi.tables import UNTOLD, Told
 from mlapi.training import csv_frames
 

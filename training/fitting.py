@@ -6,16 +6,16 @@ from functools import partial
 
 from sklearn.pipeline import Pipeline
 
-from mlapi.errors import DatasetError, RecipeError, reason
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.messages import reason
 from mlapi.training import sources
 from mlapi.training.assessment import Assessment, Fit, assess
 from mlapi.training.choice import Choice, blueprint, choose
 from mlapi.training.datasets import Table
 from mlapi.training.engine import Engine, one_core
-from mlapi.training.evaluate import METRICS, PRIMARY
 from mlapi.training.preparation import Prepared, prepare
 from mlapi.training.progress import Progress
-from mlapi.training.recipes import Recipe
+from mlapi.training.recipes import Recipe, deciding_metric
 from mlapi.training.sources import Rows
 
 
@@ -43,18 +43,6 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows = None) -
         return _fit(recipe, engine, progress, rows)
     except (RecipeError, DatasetError) as error:
         raise type(error)(f"[{recipe.name}] {error}") from error
-
-
-def deciding_metric(recipe: Recipe, task: str) -> str:
-    """
-    Raises:
-        RecipeError: The recipe names one that the task does not have.
-    """
-    metric = recipe.metric or PRIMARY[task]
-    if metric not in METRICS[task]:
-        known = ", ".join(METRICS[task])
-        raise RecipeError(f"metric: there is no {metric} of a {task}; there are {known}")
-    return metric
 
 
 def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows) -> Fitted:

@@ -11,6 +11,10 @@ from mlapi.golden import PREDICTION, Golden
 from mlapi.model import METHODS, outputs_of, presentable
 from mlapi.signature import NUMERIC, Feature, Signature
 
+SINGLE = 1e-4
+"""How far answers in float32 may be off: the order of a sum is another on another processor."""
+
+
 FEWEST = 32
 """Rows, where there are as many."""
 

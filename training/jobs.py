@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mlapi.changes import open_changes
 from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
 from mlapi.jobs import JOB, ROWS, held
+from mlapi.limits import TableLimits
+from mlapi.opening import open_changes
 from mlapi.pool.child import Tell
 from mlapi.pool.messages import Message
-from mlapi.settings import Settings, TableLimits
+from mlapi.settings import Settings
 from mlapi.training import files
 from mlapi.training.engine import Engine, engine
 from mlapi.training.progress import STEPS, Progress, Silent
@@ -25,9 +26,9 @@ from mlapi.training.sources import Given, Rows
 from mlapi.training.workflow import Trained, train, version_of_table
 
 if TYPE_CHECKING:
-    from mlapi.training.contest import Tried
     from mlapi.training.datasets import Table
     from mlapi.training.preparation import Prepared
+    from mlapi.training.progress import Tried
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi import cells
-from mlapi.errors import DatasetError, counted, listed, quoted
+from mlapi.errors import DatasetError
+from mlapi.messages import counted, listed, quoted
 from mlapi.signature import Kind
 from mlapi.training.series import NoCells, plain, words_of
 

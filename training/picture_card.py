@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from mlapi.errors import DatasetError, RecipeError, counted
+from mlapi.errors import DatasetError, RecipeError
 from mlapi.manifest import Draft, Manifest, environment
+from mlapi.messages import counted
 from mlapi.model import Model
 from mlapi.pictures import Pixels, png
 from mlapi.training import plots

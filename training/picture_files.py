@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from mlapi import remote
-from mlapi.errors import DatasetError, MlapiError, quoted, reason
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.messages import quoted, reason
 from mlapi.training.files import shown
 
 MOST_BYTES = 1 << 28

@@ -12,17 +12,17 @@ from sklearn.preprocessing import StandardScaler
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION, Algorithm
-from mlapi.errors import DatasetError, RecipeError, counted, reason
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.messages import counted, reason
 from mlapi.training import checks, picture_golden
 from mlapi.training.answers import Answers, answers_of, guesses
 from mlapi.training.engine import one_core
 from mlapi.training.evaluate import figures, measure
-from mlapi.training.fitting import deciding_metric
 from mlapi.training.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
 from mlapi.training.picture_folders import TEST, VALIDATION
 from mlapi.training.pictures import Pictures, feature_of, flat, load
 from mlapi.training.progress import Progress
-from mlapi.training.recipes import FOR_PICTURES, Recipe
+from mlapi.training.recipes import FOR_PICTURES, Recipe, deciding_metric
 from mlapi.training.splits import Positions, Rows, hold_out
 
 _LEAST, _MOST, _ENOUGH, _FEWEST = 0.02, 0.1, 200, 100

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.errors import DatasetError, MlapiError, counted, quoted
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.messages import counted, quoted
 from mlapi.pictures import opened
 from mlapi.signature import IMAGE, Feature
 from mlapi.training.picture_files import File

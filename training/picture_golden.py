@@ -16,13 +16,10 @@ from mlapi.golden import TOLERANCE, Golden
 from mlapi.picture_rows import BASE64
 from mlapi.pictures import Pixels, png
 from mlapi.signature import Feature
-from mlapi.training.golden import outputs
+from mlapi.training.golden import SINGLE, outputs
 from mlapi.training.pictures import flat, rescaled
 
 DRAWN, CROPPED = 28, 12
-
-SINGLE = 1e-4
-"""How far answers in float32 may be off: the order of a sum is another on another processor."""
 
 
 def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Golden:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
-from mlapi.errors import RecipeError, Unanswerable, counted
+from mlapi.errors import RecipeError, Unanswerable
 from mlapi.manifest import REFERENCE, REPORT, Draft
+from mlapi.messages import counted
 from mlapi.pictures import Pixels
 from mlapi.reference import QUANTILES
 from mlapi.signature import Feature, Signature, Target

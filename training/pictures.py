@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.errors import DatasetError, MlapiError, counted, listed, quoted
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.messages import counted, listed, quoted
 from mlapi.picture_formats import WORDS
 from mlapi.pictures import Pixels, png, read
 from mlapi.signature import IMAGE, Feature

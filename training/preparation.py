@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from mlapi import cells
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
-from mlapi.errors import DatasetError, RecipeError, counted, quoted
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.messages import counted, quoted
 from mlapi.signature import Signature, Target
 from mlapi.training import checks, features
-from mlapi.training.columns import Column, Told, Understood, understand
-from mlapi.training.datasets import Table
+from mlapi.training.columns import Column, Understood, understand
+from mlapi.training.datasets import Table, column
 from mlapi.training.kinds import a_stranger
-from mlapi.training.recipes import Recipe
+from mlapi.training.recipes import Recipe, Told
 from mlapi.training.series import NoCells, plain, words_of
-from mlapi.training.sources import column
 from mlapi.training.splits import Positions, Rows, hold_out
 from mlapi.training.target import Goal, read_target
 

@@ -1,13 +1,14 @@
 """What a training tells while it runs, to whoever shows it."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mlapi.algorithms.declaration import Parameters
+
 if TYPE_CHECKING:
-    from mlapi.training.contest import Tried
     from mlapi.training.datasets import Table
     from mlapi.training.preparation import Prepared
     from mlapi.training.recipes import Recipe
-    from mlapi.training.search import Candidate
 
 
 class Learning(Protocol):
@@ -29,6 +30,28 @@ class Learning(Protocol):
     def validation_accuracy(self) -> float | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How far a comparison or a search is; nothing is best until something has been scored on every fold."""
+
+    done: int
+    planned: int
+    best_mean: float | None
+    best_algorithm: str | None
+    best_parameters: Parameters | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One algorithm's score: over the folds; NaN, and `note` says why, where it has none."""
+
+    algorithm: str
+    mean: float
+    std: float
+    seconds: float
+    note: str | None
+
+
 STEPS = ("reading", "choosing", "fitting", "evaluating", "publishing")
 
 
@@ -45,10 +68,10 @@ class Progress(Protocol):
     def learnt(self, state: Learning) -> None:
         """A network has learnt a little more; some times a second."""
 
-    def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
+    def compared(self, candidates: tuple[Candidate, ...], metric: str) -> None:
         """The algorithms are compared, the best one first."""
 
-    def tried(self, trial: "Tried") -> None:
+    def tried(self, trial: Tried) -> None:
         """One more choice of parameters has a score."""
 
 
@@ -59,8 +82,8 @@ class Silent:
     def understood(self, recipe: "Recipe", data: "Table", prepared: "Prepared") -> None: ...
     def told(self, name: str, sentences: tuple[str, ...]) -> None: ...
     def learnt(self, state: Learning) -> None: ...
-    def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None: ...
-    def tried(self, trial: "Tried") -> None: ...
+    def compared(self, candidates: tuple[Candidate, ...], metric: str) -> None: ...
+    def tried(self, trial: Tried) -> None: ...
 
 
 SILENT = Silent()

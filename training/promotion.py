@@ -5,17 +5,14 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from mlapi.errors import ModelNotFound, ModelUnavailable, VersionNotFound, listed, reason
+from mlapi.errors import ModelNotFound, ModelUnavailable, VersionNotFound
+from mlapi.messages import listed, reason
 from mlapi.model import Model, estimator_input
 from mlapi.names import PRODUCTION
 from mlapi.registry import Registry
 from mlapi.signature import Batch, Signature, breaking_changes
 from mlapi.training.evaluate import evaluate, is_worse
-
-ALWAYS = "always"
-IF_NOT_WORSE = "if_not_worse"
-NEVER = "never"
-POLICIES = (ALWAYS, IF_NOT_WORSE, NEVER)
+from mlapi.training.recipes import ALWAYS, NEVER
 
 
 class Verdict(NamedTuple):

@@ -9,18 +9,63 @@ from typing import Any
 
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.errors import RecipeError, listed
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.messages import did_you_mean, listed
 from mlapi.names import is_model_name
-from mlapi.training.columns import Told
 from mlapi.training.datasets import BUILT_IN
-from mlapi.training.evaluate import METRICS
-from mlapi.training.features import Expansion
-from mlapi.training.promotion import IF_NOT_WORSE, POLICIES
+from mlapi.training.evaluate import METRICS, PRIMARY
+
+ALWAYS = "always"
+
+IF_NOT_WORSE = "if_not_worse"
+
+NEVER = "never"
+
+POLICIES = (ALWAYS, IF_NOT_WORSE, NEVER)
+
 
 FILE = Path("config/models.toml")
 
 BUDGET_S = 60.0
 """For comparing and tuning, where neither an algorithm nor a budget is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Names of columns whose kind the user has decided."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        return tuple(name for entry in fields(self) for name in getattr(self, entry.name))
+
+    def of(self, name: str) -> str | None:
+        """What a column is told to be: the name of a field."""
+        return next((entry.name for entry in fields(self) if name in getattr(self, entry.name)), None)
+
+    def check(self, names: list[str]) -> None:
+        """
+        Raises:
+            DatasetError: A name is no column's, or stands in two places.
+        """
+        for name in self.mentioned:
+            if name not in names:
+                raise DatasetError(f"there is no column {name!r}{did_you_mean(name, names)}")
+            if self.mentioned.count(name) > 1:
+                raise DatasetError(f"column {name!r} is told twice what it is; once will do")
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Terms that are made of the numbers: products up to a degree, or splines with so many knots."""
+
+    polynomial: int | None = None
+    splines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +195,18 @@ def select(recipes: Mapping[str, Recipe], names: tuple[str, ...]) -> list[Recipe
         if name not in recipes:
             raise RecipeError(f"no recipe {name!r}; recipes: {listed(recipes)}")
     return [recipes[name] for name in names or recipes]
+
+
+def deciding_metric(recipe: Recipe, task: str) -> str:
+    """
+    Raises:
+        RecipeError: The recipe names one that the task does not have.
+    """
+    metric = recipe.metric or PRIMARY[task]
+    if metric not in METRICS[task]:
+        known = ", ".join(METRICS[task])
+        raise RecipeError(f"metric: there is no {metric} of a {task}; there are {known}")
+    return metric
 
 
 def seconds(duration: object) -> float | None:

@@ -21,19 +21,19 @@ from mlapi import pickling
 from mlapi.algorithms import ALGORITHMS, CLASSES
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.changes import Changes
-from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable, listed, reason
+from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable
 from mlapi.estimator_calls import call
 from mlapi.golden import Golden
 from mlapi.inventory import names_in
 from mlapi.labels import LONGEST, is_word
 from mlapi.manifest import REFERENCE, Draft, Manifest
+from mlapi.messages import listed, reason
 from mlapi.model import estimator_input, presentable
 from mlapi.names import is_model_name
 from mlapi.signature import Signature, Target
 from mlapi.training import features
 from mlapi.training.files import read
-from mlapi.training.golden import golden, golden_rows
-from mlapi.training.picture_golden import SINGLE
+from mlapi.training.golden import SINGLE, golden, golden_rows
 from mlapi.training.workflow import reference
 
 

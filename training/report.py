@@ -21,6 +21,7 @@ from mlapi.training.calibration import Calibration, Spread
 from mlapi.training.curves import Importance, LearningCurve
 from mlapi.training.drawing import Plot
 from mlapi.training.evaluate import OF_PROBABILITIES, is_worse
+from mlapi.training.progress import Candidate
 
 MEANINGS = {
     "accuracy": "share of rows whose class is right",
@@ -71,16 +72,6 @@ class Gallery:
     mistakes: Sequence[Mistake]
     limits: Sequence[str]
     history: Sequence[Mapping[str, Any]] = ()
-
-
-class Candidate(NamedTuple):
-    """An algorithm that was compared, by the primary metric's mean and standard deviation over the folds."""
-
-    algorithm: str
-    mean: float
-    std: float
-    seconds: float
-    note: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,10 @@ import numpy as np
 from mlapi.algorithms import ALGORITHMS
 from mlapi.algorithms.declaration import Algorithm, Parameters
 from mlapi.errors import RecipeError
-from mlapi.training.contest import SMALL_S, Board, Contest, Progress, Stopped, Trial, play, probe
-from mlapi.training.engine import Engine
+from mlapi.training.contest import Board, Contest, Progress, Stopped, Trial, play, probe
+from mlapi.training.engine import SMALL_S, Engine
 from mlapi.training.evaluate import is_worse
+from mlapi.training.progress import Candidate
 
 MOST_COMPARED_ROWS = 10_000
 MOST_SEARCHED_ROWS = 100_000
@@ -29,17 +30,6 @@ FEWEST_COMPARED_ROWS = 2_000
 
 TRIALS = 60
 """With so many random draws, one lies among the best 5 % of the space with a probability of 95 %."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One algorithm's score: over the folds; NaN, and `note` says why, where it has none."""
-
-    algorithm: str
-    mean: float
-    std: float
-    seconds: float
-    note: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from mlapi.errors import DatasetError, RecipeError
+from mlapi.errors import RecipeError
 from mlapi.tables import Told
 from mlapi.training import datasets, files
-from mlapi.training.columns import check_names, nearest
-from mlapi.training.datasets import Table
+from mlapi.training.columns import check_names
+from mlapi.training.datasets import Table, column
 from mlapi.training.recipes import Recipe
 
 
@@ -45,17 +45,6 @@ def load(recipe: Recipe, rows: Rows = None) -> Table:
     told = Told(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
     name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
     return _with_target(recipe, name, files.read(recipe.data, told))
-
-
-def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
-    """
-    Raises:
-        DatasetError: There is none of this name; the message has the nearest one.
-    """
-    if name in frame:
-        return frame[name]
-    names = list(map(str, frame.columns))
-    raise DatasetError(f"{source} has no column {name!r}{nearest(name, names)}")
 
 
 def _with_target(recipe: Recipe, source: str, read: files.Read) -> Table:

@@ -21,7 +21,8 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from mlapi.errors import RecipeError, counted
+from mlapi.errors import RecipeError
+from mlapi.messages import counted
 
 Positions: TypeAlias = NDArray[np.intp]
 Folds: TypeAlias = list[tuple[Positions, Positions]]

@@ -11,7 +11,8 @@ from pandas.api import types
 
 from mlapi import cells
 from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.errors import DatasetError, counted, listed, quoted
+from mlapi.errors import DatasetError
+from mlapi.messages import counted, listed, quoted
 from mlapi.training.kinds import LARGEST
 from mlapi.training.series import NoCells, plain, words_of
 

@@ -18,10 +18,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlapi.algorithms.declaration import IMAGE_CLASSIFICATION, Algorithm, Parameter
-from mlapi.errors import BrokenArtifact, RecipeError, listed
+from mlapi.errors import BrokenArtifact, RecipeError
+from mlapi.messages import how_to_install, listed
 from mlapi.networks.plan import Labeled, Plan, Shape, Trained, Watch
 from mlapi.networks.runtime import Runtime
-from mlapi.release import how_to_install
 
 CHANNELS = (1, 3, 4)
 

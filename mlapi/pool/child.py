@@ -19,7 +19,8 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from mlapi.errors import MlapiError, NotWritable, Unfittable, reason
+from mlapi.errors import MlapiError, NotWritable, Unfittable
+from mlapi.messages import reason
 from mlapi.pool.confinement import confine, held
 from mlapi.pool.messages import Message
 from mlapi.pool.refusals import document

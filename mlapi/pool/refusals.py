@@ -13,8 +13,8 @@ from mlapi.errors import (
     TooLarge,
     Unfittable,
     UnsupportedFormat,
-    shortened,
 )
+from mlapi.messages import shortened
 
 _PLAIN = (AlgorithmNotFound, FitsBusy, MalformedBody, NotWritable, TooLarge, Unfittable)
 """Made of their message alone."""

@@ -6,7 +6,7 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import formats, schemas, telemetry
+from mlapi import negotiation, schemas, telemetry
 from mlapi.application import Bytes
 from mlapi.errors import Finding, InvalidInput, ModelNotFound
 from mlapi.model import PROBABILITIES, Model, Prediction
@@ -27,7 +27,7 @@ class Classify(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def post(self) -> Response:
-        media_type, encode = formats.encoder(request.environ.get("HTTP_ACCEPT"))
+        media_type, encode = negotiation.encoder(request.environ.get("HTTP_ACCEPT"))
         model = self.registry.get(self.settings.image_model)
         telemetry.note(request.environ, model=model.name, version=model.version)
         if model.signature.image is None or model.skills.classes is None:

@@ -4,7 +4,7 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import formats, telemetry
+from mlapi import negotiation, telemetry
 from mlapi.application import Bytes
 from mlapi.body import hand_over, read_body
 from mlapi.errors import NotOffered
@@ -37,8 +37,8 @@ class Fit(Resource):  # type: ignore[misc]
         """In the thread of a request that waits meanwhile, without work of its own."""
         self._check_offered()
         name = TUTORIALS.get(request.path, name)
-        media_type, _ = formats.encoder(request.environ.get("HTTP_ACCEPT"))
-        formats.check_encoding(request.environ.get("HTTP_CONTENT_ENCODING"))
+        media_type, _ = negotiation.encoder(request.environ.get("HTTP_ACCEPT"))
+        negotiation.check_encoding(request.environ.get("HTTP_CONTENT_ENCODING"))
         body = read_body(request.environ, self.settings.max_body_bytes)
         head = {"algorithm": name, "content_type": request.environ.get("CONTENT_TYPE")}
         answer = self._ask("fit", Message(head, body))

@@ -3,7 +3,8 @@
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi.errors import NotReady, listed
+from mlapi.errors import NotReady
+from mlapi.messages import listed
 from mlapi.registry import Registry
 from mlapi.resources.responses import respond
 from mlapi.snapshot import Snapshot

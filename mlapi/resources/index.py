@@ -5,9 +5,9 @@ import shlex
 from flask import Response, render_template, request
 from flask_restful import Resource
 
+from mlapi import __version__
 from mlapi.formats import encode_json
 from mlapi.registry import Registry
-from mlapi.release import VERSION
 from mlapi.resources.responses import respond
 from mlapi.signature import example
 from mlapi.snapshot import Snapshot
@@ -35,7 +35,7 @@ class Index(Resource):  # type: ignore[misc]
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
             return self._page()
         links = {name: request.root_path + path for name, path in LINKS.items()}
-        response = respond({"name": "mlapi", "version": VERSION, "links": links})
+        response = respond({"name": "mlapi", "version": __version__, "links": links})
         response.vary.add("Accept")
         return response
 
@@ -44,7 +44,7 @@ class Index(Resource):  # type: ignore[misc]
         page = render_template(
             "index.html",
             prefix=request.root_path,
-            version=VERSION,
+            version=__version__,
             models=snapshot.models.values(),
             serving=snapshot.serving,
             broken=list(snapshot.broken),

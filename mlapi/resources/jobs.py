@@ -7,15 +7,16 @@ from werkzeug.datastructures import Headers
 from mlapi import job_schemas
 from mlapi.application import Bytes, Streaming
 from mlapi.body import hand_over, read_body
-from mlapi.errors import Finding, InvalidInput, NotOffered, quoted
-from mlapi.formats import check_encoding, encode_json
+from mlapi.errors import Finding, InvalidInput, NotOffered
+from mlapi.formats import encode_json
 from mlapi.jobs import Job, Jobs, Order
+from mlapi.messages import quoted
 from mlapi.names import is_model_name
+from mlapi.negotiation import check_encoding
 from mlapi.pool.client import ask
 from mlapi.pool.messages import Message
-from mlapi.resources.models import check_writes
 from mlapi.resources.responses import respond
-from mlapi.resources.writing import writing
+from mlapi.resources.writing import check_writes, writing
 from mlapi.settings import Settings
 from mlapi.subscriptions import Subscriptions
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi import formats, schemas
+from mlapi import formats, model_schemas, negotiation
 from mlapi import signature as signatures
 from mlapi.artifact import read_file
 from mlapi.body import read_body
@@ -18,22 +18,20 @@ from mlapi.errors import (
     PreconditionFailed,
     ReportNotFound,
     VersionNotFound,
-    WritesNotAllowed,
-    listed,
-    quoted,
 )
 from mlapi.manifest import MODEL, REPORT, Manifest, differences
+from mlapi.messages import listed, quoted
 from mlapi.model import Model
 from mlapi.names import parse_version
 from mlapi.registry import Registry
 from mlapi.resources.responses import respond
-from mlapi.resources.writing import writing
+from mlapi.resources.writing import check_writes, writing
 from mlapi.settings import Settings
 from mlapi.snapshot import ModelRecord, VersionRecord
 
-_ALIAS = schemas.AliasRequest()
-_ENTRY = schemas.ModelEntry()
-_VERSION = schemas.VersionEntry()
+_ALIAS = model_schemas.AliasRequest()
+_ENTRY = model_schemas.ModelEntry()
+_VERSION = model_schemas.VersionEntry()
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """A model card is one file: it may show its own styles and pictures, and run and fetch nothing."""
@@ -116,10 +114,10 @@ class Alias(Resource):  # type: ignore[misc]
 
     def put(self, name: str, alias: str) -> Response:
         check_writes(self.settings)
-        formats.encoder(request.headers.get("Accept"))
-        formats.check_encoding(request.headers.get("Content-Encoding"))
+        negotiation.encoder(request.headers.get("Accept"))
+        negotiation.check_encoding(request.headers.get("Content-Encoding"))
         body = read_body(request.environ, self.settings.max_body_bytes)
-        version = _ALIAS.read(formats.decode(request.headers.get("Content-Type"), body))
+        version = _ALIAS.read(negotiation.decode(request.headers.get("Content-Type"), body))
         with writing() as patience_s:
             changes = _changes(self.registry, self.settings, patience_s)
             changes.promote(name, version, alias, _unchanged(changes, name))
@@ -138,18 +136,6 @@ def _changes(registry: Registry, settings: Settings, patience_s: float) -> Chang
     """Changes on behalf of the address that the request comes from."""
     who = f"http {request.remote_addr}"
     return changes_of(registry, settings.state_dir, who, patience_s=patience_s)
-
-
-def check_writes(settings: Settings) -> None:
-    """
-    Raises:
-        WritesNotAllowed: The settings do not allow them, or a page of another site asks for them.
-    """
-    if not settings.allow_writes:
-        raise WritesNotAllowed("models can be changed here once the setting allow_writes is on")
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
-        raise WritesNotAllowed(f"a page from {quoted(origin)} may not change models here")
 
 
 def _unchanged(changes: Changes, name: str) -> Callable[[], None]:

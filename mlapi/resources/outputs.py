@@ -7,7 +7,8 @@ import numpy as np
 from flask import request
 from numpy.typing import NDArray
 
-from mlapi.errors import UnknownOutput, quoted
+from mlapi.errors import UnknownOutput
+from mlapi.messages import quoted
 from mlapi.model import PROBABILITIES, Prediction
 
 _MOST_DIGITS = 9

@@ -11,10 +11,11 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import formats, schemas, telemetry, uploads
+from mlapi import negotiation, schemas, telemetry, uploads
 from mlapi.application import Bytes
 from mlapi.body import Environ, read_body
-from mlapi.errors import ModelNotFound, NotReady, listed
+from mlapi.errors import ModelNotFound, NotReady
+from mlapi.messages import listed
 from mlapi.model import Model, Prediction
 from mlapi.registry import Registry
 from mlapi.resources.outputs import NOTHING, Outputs, asked
@@ -34,7 +35,7 @@ class Predictor(Resource):  # type: ignore[misc]
 
     def post(self) -> Response:
         given = request.environ
-        media_type, encode = formats.encoder(given.get("HTTP_ACCEPT"))
+        media_type, encode = negotiation.encoder(given.get("HTTP_ACCEPT"))
         instances = self.read(given)
         outputs = asked() if given.get("QUERY_STRING") else NOTHING
         prediction = self.model.predict(instances.batch, outputs.needed)
@@ -43,14 +44,14 @@ class Predictor(Resource):  # type: ignore[misc]
 
     def read(self, given: Environ) -> Instances:
         """The rows or pictures of a request."""
-        formats.check_encoding(given.get("HTTP_CONTENT_ENCODING"))
+        negotiation.check_encoding(given.get("HTTP_CONTENT_ENCODING"))
         body = read_body(given, self.settings.max_body_bytes)
         signature, limits = self.model.signature, self.settings.picture_limits
         schema: schemas.PredictRequest = schemas.request_schema(
             self.request_schema, signature, self.settings.max_rows, limits
         )
         if signature.image is None:
-            return schema.read(formats.decode(given.get("CONTENT_TYPE"), body))
+            return schema.read(negotiation.decode(given.get("CONTENT_TYPE"), body))
         data = uploads.decode(given.get("CONTENT_TYPE"), body, self.settings.max_pictures)
         return schema.read_files(data) if isinstance(data, uploads.Files) else schema.read(data)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, request
 
-from mlapi import formats
+from mlapi import negotiation
 
 
 def respond(data: Any) -> Response:
@@ -13,5 +13,5 @@ def respond(data: Any) -> Response:
     Raises:
         NotAcceptable: The client accepts no format that there is.
     """
-    media_type, encode = formats.encoder(request.headers.get("Accept"))
+    media_type, encode = negotiation.encoder(request.headers.get("Accept"))
     return Response(encode(data), content_type=media_type)

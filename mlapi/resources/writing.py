@@ -8,7 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlapi.errors import NotWritable
+from flask import request
+
+from mlapi.errors import (
+    NotWritable,
+    WritesNotAllowed,
+)
+from mlapi.messages import quoted
+from mlapi.settings import Settings
 
 LONG_S, MOMENT_S = 3.0, 0.2
 """How long a change waits at most: one of the first, and another one."""
@@ -34,3 +41,15 @@ def writing(what: str = "the models, or the log of changes,") -> Iterator[float]
     finally:
         if is_patient:
             _places.release()
+
+
+def check_writes(settings: Settings) -> None:
+    """
+    Raises:
+        WritesNotAllowed: The settings do not allow them, or a page of another site asks for them.
+    """
+    if not settings.allow_writes:
+        raise WritesNotAllowed("models can be changed here once the setting allow_writes is on")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
+        raise WritesNotAllowed(f"a page from {quoted(origin)} may not change models here")

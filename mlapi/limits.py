@@ -1,0 +1,21 @@
+"""The most that one request may bring of rows or pictures. Assembly makes the values of the settings."""
+
+from typing import NamedTuple
+
+USUAL_PIXELS = 50_000_000
+"""Of one picture, where nobody says more."""
+
+
+class TableLimits(NamedTuple):
+    """What the table that a fit or a job is sent may be."""
+
+    rows: int
+    columns: int
+    classes: int
+
+
+class PictureLimits(NamedTuple):
+    """What the pictures of one request may be; None for any number of them."""
+
+    pixels: int = USUAL_PIXELS
+    pictures: int | None = None
