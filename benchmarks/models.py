@@ -14,12 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.tables import TARGET, penguins
-from mlapi.changes import Changes
-from mlapi.opening import open_changes
+from mlapi.registry.changes import Changes
+from mlapi.registry.opening import open_changes
 from mlapi.settings import Settings
 from mlapi.training.recipes import make_recipe
-from mlapi.training.registration import register
-from mlapi.training.workflow import train
+from mlapi.training.workflows.registration import register
+from mlapi.training.workflows.train import train
 
 HUNDRED = tuple(f"numbers_{number}" for number in range(100))
 

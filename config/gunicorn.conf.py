@@ -29,17 +29,17 @@ workers = _settings.workers
 # that block outside of Python are under way (gthread: one worker may get four of them, and accepts on).
 #   gthread, 4 threads   279  260   278 µs   2,600   nobody is answered   1, 3, 2,900
 #   gevent               211  234   222 µs   2,000   answered             1, 1, 1
-#   mlapi.worker         165  181   160 µs   4,900   answered             3,100, 3,900, 4,300
+#   mlapi.server.worker.worker         165  181   160 µs   4,900   answered             3,100, 3,900, 4,300
 # With eight such calls, one in every thread, nobody is answered by any.
 # (`sync`, in another run: 305 and 272; it closes every connection after one answer. The same view under
 # granian, in this run: 124, 113, 159 µs, 7,900.)
-worker_class = "mlapi.worker.Worker"
+worker_class = "mlapi.server.worker.worker.Worker"
 # Of a worker, inside long calls at once; a short one never leaves the loop's own thread. Those for fits on
 # request, which only wait for another process, come on top; a thread is made when it is needed.
 threads = 4 + _settings.fit_workers + _settings.fits_waiting
 keepalive = 15
 worker_connections = 1000  # of a worker; below the 1,024 open files that many systems allow a process
-backlog = 2048  # a burst of 800 connections at once is answered whole (tests/test_worker.py)
+backlog = 2048  # a burst of 800 connections at once is answered whole (tests/server/worker/test_worker.py)
 max_requests = 1_000_000  # memory that leaks somewhere does not add up for ever; a restart loses no request
 max_requests_jitter = 200_000  # not all workers at once
 
@@ -48,8 +48,8 @@ max_requests_jitter = 200_000  # not all workers at once
 preload_app = True
 
 
-# The pool of processes that fit on request and run jobs: see mlapi/keeper.py.
-dirty_apps = ["mlapi.keeper:Keeper"]
+# The pool of processes that fit on request and run jobs: see mlapi/server/pool_process.py.
+dirty_apps = ["mlapi.server.pool_process:Keeper"]
 dirty_workers = int(_settings.fit_workers + _settings.job_workers > 0)
 # By this name gunicorn finds, and ends, what a killed master has left: that of two servers must differ.
 proc_name = f"mlapi {_settings.address}"
@@ -80,7 +80,8 @@ def post_worker_init(worker: Any) -> None:
 #
 # One thread of arithmetic a worker: more of them fight over the same cores, and a model that used
 # OpenMP before the fork would hang after it. gunicorn sets these before it loads the application, and
-# nothing that it imports until then imports numpy (tests/test_worker.py holds the worker to that).
+# nothing that it imports until then imports numpy (tests/server/worker/test_worker.py holds the worker to
+# that).
 raw_env = ["PYTHONSAFEPATH=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1"]
 
 # What a large request took is kept for the next one, up to 64 MiB, in place of being given back to the
@@ -107,7 +108,7 @@ umask = 0o077
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "mlapi.telemetry.LineFormatter"}},
+    "formatters": {"line": {"()": "mlapi.http.telemetry.LineFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {

@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlapi.app import create_app
+    from mlapi.server.app import create_app
     from mlapi.training import train
 
 __all__ = ["__version__", "create_app", "train"]
 
 __version__ = "0.1.0"  # here and not from what is installed: on PyPI the name `mlapi` is somebody else's
 
-_PUBLIC = {"create_app": "mlapi.app", "train": "mlapi.training"}
+_PUBLIC = {"create_app": "mlapi.server.app", "train": "mlapi.training"}
 """Where each name is defined; imported when it is first asked for."""
 
 

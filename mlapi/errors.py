@@ -11,7 +11,7 @@
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
 An error knows its HTTP status and the slug that documents it (docs/errors.md); how it is written to
-a client is the business of `mlapi.problems`, to a terminal that of `mlapi.cli`. Errors without a
+a client is the business of `mlapi.http.problems`, to a terminal that of `mlapi.cli.main`. Errors without a
 status of their own concern the operator, and reach a client only as "500".
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mlapi.messages import quoted
+from mlapi.wording import quoted
 
 LONGEST_POINTER = 500
 """Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""

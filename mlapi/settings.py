@@ -15,11 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mlapi.artifacts.keys import parse_public_key
+from mlapi.artifacts.names import is_model_name
+from mlapi.data.limits import USUAL_PIXELS, PictureLimits, TableLimits
 from mlapi.errors import SettingsError
-from mlapi.keys import parse_public_key
-from mlapi.limits import USUAL_PIXELS, PictureLimits, TableLimits
-from mlapi.messages import did_you_mean
-from mlapi.names import is_model_name
+from mlapi.wording import did_you_mean
 
 FILE = Path("config/mlapi.toml")
 PREFIX = "MLAPI_"

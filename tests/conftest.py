@@ -20,26 +20,27 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
-from mlapi import cli, pickling
-from mlapi.app import create_app
-from mlapi.artifact import SIGNATURE, sign
-from mlapi.changes import Changes
+from mlapi.artifacts.folder import SIGNATURE, sign
+from mlapi.artifacts.keys import local_key
+from mlapi.artifacts.manifest import MANIFEST, MODEL, Draft, Manifest
+from mlapi.artifacts.pickles import pickling
+from mlapi.artifacts.pickles.scanner import names_in
+from mlapi.artifacts.trust import Trust
+from mlapi.cli import main
+from mlapi.data.signature import Signature, Target
 from mlapi.errors import BrokenArtifact
-from mlapi.folder_store import Folder
-from mlapi.inventory import names_in
-from mlapi.keys import local_key
-from mlapi.manifest import MANIFEST, MODEL, Draft, Manifest
-from mlapi.model import estimator_input
-from mlapi.opening import open_changes
-from mlapi.publication import publish
+from mlapi.inference.model import estimator_input
+from mlapi.registry.backends.folder import Folder
+from mlapi.registry.changes import Changes
+from mlapi.registry.opening import open_changes
+from mlapi.registry.publication import publish
+from mlapi.server.app import create_app
 from mlapi.settings import PREFIX, Settings
-from mlapi.signature import Signature, Target
-from mlapi.training import features
-from mlapi.training.golden import golden, golden_rows
+from mlapi.training.preparation import features
 from mlapi.training.recipes import load_recipes
-from mlapi.training.registration import algorithm_of, task_of
-from mlapi.training.workflow import train
-from mlapi.trust import Trust
+from mlapi.training.versions.golden import golden, golden_rows
+from mlapi.training.workflows.registration import algorithm_of, task_of
+from mlapi.training.workflows.train import train
 
 ROOT = Path(__file__).parent.parent
 
@@ -192,7 +193,7 @@ def run(folder: Path) -> Run:
     """The command, with the exit status that is expected; `folder`, where it runs, is each file's own."""
 
     def run(*words: str, status: int = 0) -> Result:
-        done = CliRunner().invoke(cli.main, words)
+        done = CliRunner().invoke(main.main, words)
         assert done.exit_code == status, done.output
         return done
 
@@ -201,7 +202,7 @@ def run(folder: Path) -> Run:
 
 def assert_no_training(folder: Path, words: Iterable[str], message: str) -> None:
     """`mlapi train` with these words says in one line what is wrong, and publishes nothing in the folder."""
-    done = CliRunner().invoke(cli.main, ["train", *words])
+    done = CliRunner().invoke(main.main, ["train", *words])
 
     assert done.exit_code in (1, 2)
     assert message in done.stderr

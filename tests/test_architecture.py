@@ -1,234 +1,200 @@
 """The house rules: who may import whom, and where a few dangerous things may happen.
 
-docs/architecture.md explains them; the tables here hold them.
+docs/architecture.md draws and explains them; the tables here hold them.
 """
 
 import ast
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support import house
+from tests.support.house import ROOT, imports, nodes, tree
 
-FLOORS = {
-    0: {
-        *("errors", "names", "settings", "signature", "reference", "disk", "keys", "locks", "release"),
-        "remote",
+EVERYWHERE = {"errors", "wording"}
+"""What any room may import."""
+
+MAY_IMPORT = {
+    "storage": set(),
+    "data": set(),
+    "estimators": {"data", "storage"},
+    "artifacts": {"data", "estimators", "storage"},
+    "settings": {"artifacts", "data"},
+    "inference": {"artifacts", "data", "estimators"},
+    "registry": {"artifacts", "inference", "settings", "storage"},
+    "formats": {"data"},
+    "schemas": {"data", "estimators", "formats"},
+    "jobs": {"artifacts", "data", "estimators", "formats", "registry", "schemas", "storage"},
+    "http": {"formats", "settings"},
+    "resources": {
+        "artifacts",
+        "data",
+        "formats",
+        "http",
+        "inference",
+        "jobs",
+        "registry",
+        "schemas",
+        "settings",
     },
-    1: {
-        *("acceptance", "algorithms", "aliases", "artifact", "audit", "bucket", "calendar", "cells"),
-        *(
-            "changes",
-            "compiled",
-            "compiling",
-            "copies",
-            "estimator_calls",
-            "golden",
-            "inspection",
-            "inventory",
-            "jobs",
-            "labels",
-            "ledger",
-            "loading",
-        ),
-        *(
-            "manifest",
-            "mirror",
-            "model",
-            "networks",
-            "numpy_pickles",
-            "pickle_calls",
-            "pickle_names",
-            "pickling",
-            "preprocessing",
-            "publication",
-        ),
-        *(
-            "pictures",
-            "pool",
-            "refusals",
-            "registry",
-            "rows",
-            "snapshot",
-            "sparse_pickles",
-            "token_patterns",
-            "store",
-            "tables",
-        ),
-        *(
-            "picture_formats",
-            "picture_rows",
-            "picture_structure",
-            "tree_pickles",
-            "trust",
-            "unpickling",
-            "values",
-            "widths",
-        ),
-        *("column_invariants", "fitted_attributes", "fitted_invariants", "fitted_states", "neighbor_pickles"),
-    },
-    2: {
-        *("fits", "formats", "multipart", "number_tables", "schemas", "streams", "subscriptions", "uploads"),
-        *("fit_schemas", "job_schemas", "orders", "parameter_schemas", "tasks"),
-    },
-    3: {"telemetry", "application", "body", "problems", "resources"},
-    4: {
-        *("app", "server", "offline", "cli", "terminal"),
-        *("job_commands", "keeper", "training_commands", "training_display"),
-        *("worker", "leadership", "loop", "doors", "connections", "framing", "large_requests"),
-        *("answering", "configuration", "error_pages", "heads", "shares"),
-    },
+    "training": {"artifacts", "data", "estimators", "inference", "jobs", "registry", "settings", "storage"},
+    "server": {"data", "http", "jobs", "registry", "resources", "settings", "training"},
+    "cli": {"artifacts", "inference", "jobs", "registry", "server", "settings", "training"},
 }
-FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules}
+"""By room, in order: each imports from those above it alone."""
 
-FILES = sorted(path for folder in ("mlapi", "training") for path in (ROOT / folder).rglob("*.py"))
-MLAPI = [path for path in FILES if path.relative_to(ROOT).parts[0] == "mlapi"]
+FLASK = {"http", "resources", "server"}
+"""The rooms that may import Flask, Werkzeug or gunicorn."""
+
+MARSHMALLOW = {"schemas", "resources"}
+
+FILES = house.files()
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(tree(path)))
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, `from a import b` as "a.b" too; not those for types alone."""
-    for_types = {
-        inner
-        for node in nodes(path)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in nodes(path):
-        if node in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def room(module: str) -> str | None:
-    """The room of mlapi/ that a dotted name is in; training/, imported as `mlapi.training`, is none."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "mlapi" and parts[1:2] not in ([], ["training"]) else None
+def place(path: Path) -> str:
+    """A file's path below mlapi/, or from training/ on: "registry/aliases.py"."""
+    relative = path.relative_to(ROOT)
+    return str(relative.relative_to("mlapi") if relative.parts[0] == "mlapi" else relative)
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(ROOT / "mlapi").parts[0].removesuffix(".py")
-
-
-def test_every_room_has_its_floor() -> None:
-    rooms = {room_of(path) for path in MLAPI} - {"__init__"}
-
-    assert rooms == set(FLOOR)
-
-
-@pytest.mark.parametrize("path", MLAPI, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_from_its_own_floor_or_below(path: Path) -> None:
-    if path.name == "__init__.py" and path.parent.name == "mlapi":
-        assert list(imports(path)) == []
-        return
-    here = FLOOR[room_of(path)]
-    for module in imports(path):
-        target = room(module)
-        if target is not None:
-            assert FLOOR[target] <= here, f"{module} is above"
-        else:
-            assert module.split(".") != ["mlapi"], "nobody imports the package root"
-
-
-def test_there_are_no_cycles() -> None:
-    graph: dict[str, set[str]] = {name: set() for name in (*FLOOR, "__init__")}
-    for path in MLAPI:
-        graph[room_of(path)] |= {found for module in imports(path) if (found := room(module))}
-    done: set[str] = set()
-
-    def visit(here: str, way: tuple[str, ...]) -> None:
-        assert here not in way, f"a cycle: {' -> '.join((*way, here))}"
-        if here not in done:
-            for target in graph[here] - {here}:
-                visit(target, (*way, here))
-            done.add(here)
-
-    for start in graph:
-        visit(start, ())
+    return place(path).partition("/")[0].removesuffix(".py")
 
 
 @each_file
-def test_flask_and_marshmallow_stay_on_their_floors(path: Path) -> None:
-    packages = {module.split(".")[0] for module in imports(path)}
-    floor = FLOOR.get(room_of(path), 0) if path in MLAPI else 1
+def test_a_room_imports_only_what_its_line_in_the_table_allows(path: Path) -> None:
+    here = room_of(path)
+    if here == "__init__":
+        assert not [name for name in imports(path) if name.startswith("mlapi.")]
+        return
+    allowed = {here, *EVERYWHERE} if here not in EVERYWHERE else {"wording"}
+    allowed |= MAY_IMPORT.get(here, set())
+    for name in imports(path):
+        if name.partition(".")[0] == "mlapi" and name != "mlapi.__version__":
+            assert name.split(".")[1] in allowed, f"{here} imports {name}"
 
-    if floor <= 2:
+
+def test_the_table_has_every_room_and_no_line_that_nobody_needs() -> None:
+    arrows = {room: targets - EVERYWHERE for room, targets in house.arrows().items()}
+
+    assert {room: targets for room, targets in arrows.items() if room not in EVERYWHERE} == MAY_IMPORT
+
+
+def test_the_table_leads_downwards_only() -> None:
+    above: set[str] = set()
+    for room, allowed in MAY_IMPORT.items():
+        assert allowed <= above, room
+        above.add(room)
+
+
+@pytest.mark.parametrize("room", house.rooms())
+def test_no_circle_at_any_depth(room: str) -> None:
+    assert house.circle(house.arrows(room)) == []
+
+
+def test_nothing_knows_the_worker() -> None:
+    """gunicorn's configuration names it; so it can be thrown away."""
+    inside = ROOT / "mlapi" / "server" / "worker"
+    users = [
+        path
+        for path in FILES
+        if inside not in path.parents
+        and any(name.startswith("mlapi.server.worker") for name in imports(path))
+    ]
+
+    assert users == []
+
+
+def test_a_folder_says_what_it_is_for_and_imports_nothing() -> None:
+    for path in FILES:
+        if path.name == "__init__.py" and path.parent.name not in ("mlapi", "training", "compiling"):
+            words = ast.get_docstring(tree(path))
+            assert words
+            if path.parent.name not in ("algorithms", "resources"):  # whose tables it holds
+                assert list(imports(path)) == [], path
+
+
+def test_few_entries_meet_the_eye() -> None:
+    assert len(house.entries(ROOT / "mlapi")) <= 18
+    assert len(house.entries(ROOT / "training")) <= 14
+
+
+@each_file
+def test_flask_and_marshmallow_stay_in_their_rooms(path: Path) -> None:
+    packages = {name.split(".")[0] for name in imports(path)}
+    here = room_of(path)
+
+    if here not in FLASK:
         assert not packages & {"flask", "flask_restful", "gunicorn"}
-        assert "werkzeug" not in packages or room_of(path) == "multipart", "its decoder knows no requests"
-    if floor <= 1:
+        assert "werkzeug" not in packages or place(path) == "formats/multipart.py", (
+            "its decoder knows no requests"
+        )
+    if here not in MARSHMALLOW:
         assert "marshmallow" not in packages
-
-
-def test_training_knows_only_the_two_lowest_floors() -> None:
-    for path in set(FILES) - set(MLAPI):
-        for module in imports(path):
-            target = room(module)
-            assert target is None or FLOOR[target] <= 1, f"{path.name} imports {module}"
 
 
 def test_training_is_imported_where_the_command_and_a_job_start_it() -> None:
     importers = {
-        path.name for path in MLAPI if any(f"{name}.".startswith("mlapi.training.") for name in imports(path))
+        place(path)
+        for path in FILES
+        if room_of(path) != "training"
+        and any(f"{name}.".startswith("mlapi.training.") for name in imports(path))
     }
 
-    assert importers == {"training_commands.py", "keeper.py"}
+    assert importers == {"cli/training.py", "server/pool_process.py"}
 
 
 def calls(path: Path, *names: str) -> set[str]:
     """Which of these the file calls or touches, as they are written there."""
-    found = {ast.unparse(node) for node in nodes(path) if isinstance(node, ast.Attribute | ast.Name)}
-    return {name for name in names if name in found}
+    written = {ast.unparse(node) for node in nodes(path) if isinstance(node, ast.Attribute | ast.Name)}
+    return {name for name in names if name in written}
 
 
 @each_file
 def test_only_settings_reads_the_environment(path: Path) -> None:
-    if path.name != "settings.py":
+    if place(path) != "settings.py":
         assert not calls(path, "os.environ", "os.getenv", "os.environb")
 
 
 @each_file
 def test_only_one_room_pickles_and_unpickles_and_one_only_looks(path: Path) -> None:
-    packages = {module.split(".")[0] for module in imports(path)}
+    packages = {name.split(".")[0] for name in imports(path)}
 
     assert not packages & {"cloudpickle", "dill", "shelve", "marshal"}
-    if path.name in ("engine.py", "estimator_calls.py"):
+    if place(path) in ("training/execution/engine.py", "inference/estimator_calls.py"):
         # joblib also runs things in parallel: where training does, and where no estimator may
         assert "pickle" not in packages
-    elif path.name not in ("pickling.py", "unpickling.py", "inventory.py"):
+    elif not place(path).startswith("artifacts/pickles/"):
         assert not packages & {"joblib", "pickle"}
 
 
+WRITERS = {
+    *(
+        "artifacts/keys.py",
+        "artifacts/mapped_copies.py",
+        "estimators/networks/checkpoint.py",
+        "storage/locks.py",
+    ),
+    *("jobs/database.py", "jobs/jobs.py", "jobs/pool/server.py", "training/execution/checkpoints.py"),
+    *("registry/aliases.py", "registry/audit.py", "registry/ledger.py", "registry/publication.py"),
+    *("registry/backends/folder.py", "registry/backends/mirror.py"),
+}
+"""Who may write, by way of `mlapi.storage.disk`."""
+
+READER = "artifacts/folder.py"
+
+
 @each_file
-def test_few_rooms_write_and_all_through_one(path: Path) -> None:
-    readers = {"artifact.py"}
-    writers = {"aliases.py", "audit.py", "copies.py", "keys.py", "mirror.py", "publication.py", "store.py"}
-    writers |= {"checkpoint.py", "checkpoints.py", "ledger.py", "locks.py"}
-    if path in {ROOT / "mlapi" / "jobs.py", ROOT / "mlapi" / "pool" / "server.py"}:
-        writers.add(path.name)
+def test_few_modules_write_and_all_through_one(path: Path) -> None:
     attributes = [node for node in nodes(path) if isinstance(node, ast.Attribute)]
     methods = {node.attr for node in attributes if ast.unparse(node.value) != "disk"}
     through_disk = {node.attr for node in attributes} - methods
-    if path.name not in readers | writers:
-        assert "mlapi.disk" not in set(imports(path))
-    if path.name in readers:
+    if place(path) not in {READER, *WRITERS}:
+        assert "mlapi.storage.disk" not in set(imports(path))
+    if place(path) == READER:
         assert through_disk <= {"read", "open_plain"}
-    if path.name != "disk.py":
+    if place(path) != "storage/disk.py":
         assert not methods & {"write_text", "write_bytes", "mkdir", "rename", "unlink", "rmdir", "rmtree"}
         modes = [
             argument.value
@@ -244,6 +210,11 @@ def test_few_rooms_write_and_all_through_one(path: Path) -> None:
 def test_no_room_without_a_meaning(path: Path) -> None:
     assert path.stem not in {"utils", "helpers", "common", "base", "manager", "core"}
     assert ast.get_docstring(tree(path)), "each module says what it is for"
+
+
+@each_file
+def test_what_a_docstring_names_exists(path: Path) -> None:
+    assert [name for name in sorted(house.dotted_names(path)) if not house.exists(name)] == []
 
 
 @each_file

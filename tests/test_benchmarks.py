@@ -26,8 +26,8 @@ from benchmarks.servers import FLOOR, OURS, SERVERS, TUTORIAL, started
 from benchmarks.tables import drawn, penguins
 from benchmarks.work import RECORD, ROW, SVM_ROW, THOUSAND, WORKS, Question, questions, write_requests
 from tests.conftest import ROOT
-from tests.server import is_running
-from tests.waiting import until
+from tests.support.server import is_running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts in /proc: Linux only")
 

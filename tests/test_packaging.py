@@ -16,9 +16,9 @@ import pytest
 from sklearn import datasets
 
 from mlapi import __version__
-from tests.customers import write_customers
-from tests.server import ROOT, Server, running
-from tests.waiting import HANG_S, until
+from tests.support.customers import write_customers
+from tests.support.server import ROOT, Server, running
+from tests.support.waiting import HANG_S, until
 
 ROW = datasets.load_wine().data[0].tolist()
 
@@ -123,8 +123,13 @@ def imported(folder: Path) -> str:
 
 def test_the_wheel_claims_one_name_and_carries_the_servers_configuration(wheel: Path) -> None:
     assert {
-        *("mlapi/cli.py", "mlapi/algorithms/svm.py", "mlapi/templates/index.html", "mlapi/gunicorn.conf.py"),
-        *("mlapi/training/workflow.py", f"sklearn_mlapi-{__version__}.dist-info/METADATA"),
+        *(
+            "mlapi/cli/main.py",
+            "mlapi/estimators/algorithms/svm.py",
+            "mlapi/resources/templates/index.html",
+            "mlapi/gunicorn.conf.py",
+        ),
+        *("mlapi/training/workflows/train.py", f"sklearn_mlapi-{__version__}.dist-info/METADATA"),
     } <= names(wheel)
     assert {name.split("/")[0] for name in names(wheel) if ".dist-info/" not in name} == {"mlapi"}
 
@@ -132,7 +137,7 @@ def test_the_wheel_claims_one_name_and_carries_the_servers_configuration(wheel: 
 def test_the_sdist_carries_what_a_checkout_needs(unpacked: Path) -> None:
     for name in ("wsgi.py", "Makefile", "requirements.lock", "config/models.toml", "LICENSE", "README.md"):
         assert (unpacked / name).is_file()
-    assert (unpacked / "training" / "workflow.py").is_file()
+    assert (unpacked / "training" / "workflows" / "train.py").is_file()
 
 
 def test_the_sdist_makes_the_same_wheel(unpacked: Path, wheel: Path, tmp_path: Path) -> None:
@@ -149,7 +154,7 @@ def test_a_copy_without_links_makes_the_same_wheel_and_is_mended_by_make(
     copy = shutil.copytree(unpacked, tmp_path / "copy")
     if link is not None:
         (copy / "mlapi" / "training").write_text(link)
-    command = [sys.executable, "-m", "mlapi.cli", "train"]
+    command = [sys.executable, "-m", "mlapi.cli.main", "train"]
 
     (again,) = build(copy, tmp_path / "dist", "--target", "wheel").glob("*.whl")
     before = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=HANG_S, check=False)
@@ -159,7 +164,7 @@ def test_a_copy_without_links_makes_the_same_wheel_and_is_mended_by_make(
     assert before.stderr == (
         "Error: mlapi/training is no link to training/, as it is in a checkout; `make link` mends it\n"
     )
-    assert (copy / "mlapi" / "training" / "workflow.py").samefile(copy / "training" / "workflow.py")
+    assert (copy / "mlapi" / "training" / "recipes.py").samefile(copy / "training" / "recipes.py")
 
 
 def test_the_wheel_is_what_runs_elsewhere(installed: Installed, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ import pytest
 from mlapi import errors
 from mlapi.errors import MlapiError
 from mlapi.settings import Settings, settings_rows
-from tests.customers import write_customers
-from tests.server import ROOT, Server, running
-from tests.waiting import HANG_S, until
+from tests.support.customers import write_customers
+from tests.support.server import ROOT, Server, running
+from tests.support.waiting import HANG_S, until
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(console|python|toml)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

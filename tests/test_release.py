@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlapi import __version__
-from mlapi.messages import EXTRAS, how_to_install
+from mlapi.wording import EXTRAS, how_to_install
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -22,7 +22,7 @@ CODE = [
         for folder in ("mlapi", "training", "config", "benchmarks")
         for path in (ROOT / folder).rglob("*.py")
     ),
-    *(path for path in (ROOT / "tests").glob("*.py") if path != Path(__file__)),
+    *(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)),
 ]
 INSTALLING = re.compile(r"\b(?:pip3?|pipx|uv)\s+(?:pip\s+|tool\s+)?(?:install|add|download)\s+([^`\n]*)")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlapi.training.workflow import Trained
+    from mlapi.training.workflows.train import Trained
 
 __all__ = ["train"]
 
@@ -33,12 +33,12 @@ def train(table: "pd.DataFrame | str", *, target: str, name: str | None = None, 
     # Here, since who imports one room of training/ comes through this file and needs no other room.
     import pandas as pd  # noqa: PLC0415
 
-    from mlapi.audit import who  # noqa: PLC0415
-    from mlapi.names import as_model_name  # noqa: PLC0415
-    from mlapi.opening import open_changes  # noqa: PLC0415
+    from mlapi.artifacts.names import as_model_name  # noqa: PLC0415
+    from mlapi.registry.audit import who  # noqa: PLC0415
+    from mlapi.registry.opening import open_changes  # noqa: PLC0415
     from mlapi.settings import load_settings  # noqa: PLC0415
     from mlapi.training.recipes import make_recipe  # noqa: PLC0415
-    from mlapi.training.workflow import train as train_recipe  # noqa: PLC0415
+    from mlapi.training.workflows.train import train as train_recipe  # noqa: PLC0415
 
     frame = table if isinstance(table, pd.DataFrame) else None
     data = None if frame is not None else str(table)

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mlapi.algorithms import ALGORITHMS
-from mlapi.algorithms.declaration import CLASSIFICATION, REGRESSION
+from mlapi.artifacts.names import is_model_name
 from mlapi.errors import DatasetError, RecipeError
-from mlapi.messages import did_you_mean, listed
-from mlapi.names import is_model_name
-from mlapi.training.datasets import BUILT_IN
-from mlapi.training.evaluate import METRICS, PRIMARY
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
+from mlapi.training.evaluation.metrics import METRICS, PRIMARY
+from mlapi.training.tables.datasets import BUILT_IN
+from mlapi.wording import did_you_mean, listed
 
 ALWAYS = "always"
 
@@ -81,7 +81,7 @@ class Recipe:
     seed: int = 0
     promote: str = IF_NOT_WORSE
     metric: str | None = None
-    """The metric that decides; None: the task's own (`mlapi.training.evaluate.PRIMARY`)."""
+    """The metric that decides; None: the task's own (`mlapi.training.evaluation.metrics.PRIMARY`)."""
     data: str | None = None
     """A path or URL of a table; None with a `dataset`, or where the rows are given from Python."""
     target: str | None = None

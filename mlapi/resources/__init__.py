@@ -1,7 +1,7 @@
 """The table of routes."""
 
-from mlapi.problems import Api
-from mlapi.registry import Registry
+from mlapi.http.problems import Api
+from mlapi.registry.registry import Registry
 from mlapi.resources.classify import Classify
 from mlapi.resources.fit import TUTORIALS, Fit
 from mlapi.resources.health import Live, Ready

@@ -6,13 +6,15 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import negotiation, schemas, telemetry
-from mlapi.application import Bytes
+from mlapi.data.rows.reader import Row
 from mlapi.errors import Finding, InvalidInput, ModelNotFound
-from mlapi.model import PROBABILITIES, Model, Prediction
-from mlapi.registry import Registry
+from mlapi.formats import negotiation
+from mlapi.http import telemetry
+from mlapi.http.application import Bytes
+from mlapi.inference.model import PROBABILITIES, Model, Prediction
+from mlapi.registry.registry import Registry
 from mlapi.resources.predict import resource_for
-from mlapi.rows import Row
+from mlapi.schemas import prediction as schemas
 from mlapi.settings import Settings
 
 

@@ -4,12 +4,13 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import negotiation, telemetry
-from mlapi.application import Bytes
-from mlapi.body import hand_over, read_body
 from mlapi.errors import NotOffered
-from mlapi.pool.client import ask
-from mlapi.pool.messages import Message
+from mlapi.formats import negotiation
+from mlapi.http import telemetry
+from mlapi.http.application import Bytes
+from mlapi.http.body import hand_over, read_body
+from mlapi.jobs.pool.client import ask
+from mlapi.jobs.pool.messages import Message
 from mlapi.resources.responses import respond
 from mlapi.settings import Settings
 

@@ -4,10 +4,10 @@ from flask import Response, request
 from flask_restful import Resource
 
 from mlapi.errors import NotReady
-from mlapi.messages import listed
-from mlapi.registry import Registry
+from mlapi.registry.registry import Registry
+from mlapi.registry.snapshot import Snapshot
 from mlapi.resources.responses import respond
-from mlapi.snapshot import Snapshot
+from mlapi.wording import listed
 
 
 class Live(Resource):  # type: ignore[misc]

@@ -6,12 +6,12 @@ from flask import Response, render_template, request
 from flask_restful import Resource
 
 from mlapi import __version__
-from mlapi.formats import encode_json
-from mlapi.registry import Registry
+from mlapi.data.signature import example
+from mlapi.formats.images import FIELD
+from mlapi.formats.strict_json import encode_json
+from mlapi.registry.registry import Registry
+from mlapi.registry.snapshot import Snapshot
 from mlapi.resources.responses import respond
-from mlapi.signature import example
-from mlapi.snapshot import Snapshot
-from mlapi.uploads import FIELD
 
 LINKS = {
     "models": "/models",

@@ -4,23 +4,23 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import job_schemas
-from mlapi.application import Bytes, Streaming
-from mlapi.body import hand_over, read_body
+from mlapi.artifacts.names import is_model_name
 from mlapi.errors import Finding, InvalidInput, NotOffered
-from mlapi.formats import encode_json
-from mlapi.jobs import Job, Jobs, Order
-from mlapi.messages import quoted
-from mlapi.names import is_model_name
-from mlapi.negotiation import check_encoding
-from mlapi.pool.client import ask
-from mlapi.pool.messages import Message
+from mlapi.formats.negotiation import check_encoding
+from mlapi.formats.strict_json import encode_json
+from mlapi.http.access import check_writes, writing
+from mlapi.http.application import Bytes, Streaming
+from mlapi.http.body import hand_over, read_body
+from mlapi.jobs.jobs import Job, Jobs, Order
+from mlapi.jobs.pool.client import ask
+from mlapi.jobs.pool.messages import Message
 from mlapi.resources.responses import respond
-from mlapi.resources.writing import check_writes, writing
+from mlapi.resources.subscriptions import Subscriptions
+from mlapi.schemas import jobs
 from mlapi.settings import Settings
-from mlapi.subscriptions import Subscriptions
+from mlapi.wording import quoted
 
-_ENTRY = job_schemas.JobEntry()
+_ENTRY = jobs.JobEntry()
 
 _NEWEST = 100
 

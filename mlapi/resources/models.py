@@ -7,11 +7,10 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi import formats, model_schemas, negotiation
-from mlapi import signature as signatures
-from mlapi.artifact import read_file
-from mlapi.body import read_body
-from mlapi.changes import Changes, changes_of
+from mlapi.artifacts.folder import read_file
+from mlapi.artifacts.manifest import MODEL, REPORT, Manifest, differences
+from mlapi.artifacts.names import parse_version
+from mlapi.data import signature as signatures
 from mlapi.errors import (
     BrokenArtifact,
     ModelUnavailable,
@@ -19,19 +18,21 @@ from mlapi.errors import (
     ReportNotFound,
     VersionNotFound,
 )
-from mlapi.manifest import MODEL, REPORT, Manifest, differences
-from mlapi.messages import listed, quoted
-from mlapi.model import Model
-from mlapi.names import parse_version
-from mlapi.registry import Registry
+from mlapi.formats import negotiation, strict_json
+from mlapi.http.access import check_writes, writing
+from mlapi.http.body import read_body
+from mlapi.inference.model import Model
+from mlapi.registry.changes import Changes, changes_of
+from mlapi.registry.registry import Registry
+from mlapi.registry.snapshot import ModelRecord, VersionRecord
 from mlapi.resources.responses import respond
-from mlapi.resources.writing import check_writes, writing
+from mlapi.schemas import models
 from mlapi.settings import Settings
-from mlapi.snapshot import ModelRecord, VersionRecord
+from mlapi.wording import listed, quoted
 
-_ALIAS = model_schemas.AliasRequest()
-_ENTRY = model_schemas.ModelEntry()
-_VERSION = model_schemas.VersionEntry()
+_ALIAS = models.AliasRequest()
+_ENTRY = models.ModelEntry()
+_VERSION = models.VersionEntry()
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """A model card is one file: it may show its own styles and pictures, and run and fetch nothing."""
@@ -153,7 +154,7 @@ def _unchanged(changes: Changes, name: str) -> Callable[[], None]:
 
 
 def _etag(record: ModelRecord) -> str:
-    return hashlib.sha256(formats.encode_json(_ENTRY.dump(record))).hexdigest()[:32]
+    return hashlib.sha256(strict_json.encode_json(_ENTRY.dump(record))).hexdigest()[:32]
 
 
 def _tagged(response: Response, record: ModelRecord) -> Response:

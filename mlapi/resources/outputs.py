@@ -8,8 +8,8 @@ from flask import request
 from numpy.typing import NDArray
 
 from mlapi.errors import UnknownOutput
-from mlapi.messages import quoted
-from mlapi.model import PROBABILITIES, Prediction
+from mlapi.inference.model import PROBABILITIES, Prediction
+from mlapi.wording import quoted
 
 _MOST_DIGITS = 9
 

@@ -11,16 +11,18 @@ from flask import Response, request
 from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
-from mlapi import negotiation, schemas, telemetry, uploads
-from mlapi.application import Bytes
-from mlapi.body import Environ, read_body
+from mlapi.data.rows.reader import Instances
 from mlapi.errors import ModelNotFound, NotReady
-from mlapi.messages import listed
-from mlapi.model import Model, Prediction
-from mlapi.registry import Registry
+from mlapi.formats import images, negotiation
+from mlapi.http import telemetry
+from mlapi.http.application import Bytes
+from mlapi.http.body import Environ, read_body
+from mlapi.inference.model import Model, Prediction
+from mlapi.registry.registry import Registry
 from mlapi.resources.outputs import NOTHING, Outputs, asked
-from mlapi.rows import Instances
+from mlapi.schemas import prediction as schemas
 from mlapi.settings import Settings
+from mlapi.wording import listed
 
 
 class Predictor(Resource):  # type: ignore[misc]
@@ -52,8 +54,8 @@ class Predictor(Resource):  # type: ignore[misc]
         )
         if signature.image is None:
             return schema.read(negotiation.decode(given.get("CONTENT_TYPE"), body))
-        data = uploads.decode(given.get("CONTENT_TYPE"), body, self.settings.max_pictures)
-        return schema.read_files(data) if isinstance(data, uploads.Files) else schema.read(data)
+        data = images.decode(given.get("CONTENT_TYPE"), body, self.settings.max_pictures)
+        return schema.read_files(data) if isinstance(data, images.Files) else schema.read(data)
 
     def _answer(self, prediction: Prediction, instances: Instances, outputs: Outputs) -> dict[str, Any]:
         """What `response_schema` describes, its arrays as they are: the encoder writes them."""

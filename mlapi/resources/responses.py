@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, request
 
-from mlapi import negotiation
+from mlapi.formats import negotiation
 
 
 def respond(data: Any) -> Response:

@@ -1,0 +1,215 @@
+"""What a version says of itself: manifest.json, as a value and as bytes. Touches no disk.
+
+`FORMAT` grows when a reader of today could misread what is written tomorrow. To change it: raise it,
+keep reading the older ones, and keep a test that holds a version of each.
+"""
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from typing import Any
+
+import orjson
+
+from mlapi import __version__
+from mlapi.data import signature as signatures
+from mlapi.data.signature import Signature
+from mlapi.errors import BrokenArtifact
+from mlapi.wording import reason
+
+FORMAT = 1
+
+MANIFEST = "manifest.json"
+MODEL = "model.joblib"
+GOLDEN = "golden.json"
+PREDICTOR = "predictor.joblib"
+NETWORK = "network.onnx"
+REFERENCE = "reference.json"
+REPORT = "report.html"
+
+PINNED = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
+"""The packages whose versions can change a model's answers."""
+
+_FOR_PICTURES, _FOR_NETWORKS = "pillow", "onnxruntime"
+"""Those of models that take pictures, and of networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What training knows of a version before it has a number.
+
+    `recipe` is what it takes to train it again; empty where it was not trained here.
+    """
+
+    name: str
+    algorithm: str
+    task: str
+    signature: Signature
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    data: Mapping[str, Any]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+PROMOTION = "promotion"
+"""In `data`: {"promotes": flag, "over": version or null, "reason": half a sentence}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Draft):
+    """A version's description of itself; `files` lists every file but the manifest and its signature.
+
+    `tolerance` is how far from its golden rows' answers a version may be (`mlapi.artifacts.golden`). No part
+    of the document are `signed_by`, the id of the trusted key that signed it, and `digest`, the sha256 of its
+    bytes.
+    """
+
+    format: int = FORMAT
+    version: int
+    created_at: str
+    environment: Mapping[str, str]
+    tolerance: float
+    files: Mapping[str, File] = field(default_factory=dict)
+    signed_by: str | None = field(default=None)
+    digest: str = field(default="", compare=False)
+
+
+_STORED = tuple(entry.name for entry in fields(Manifest) if entry.name not in ("signed_by", "digest"))
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")  # it names a file in `mlapi.artifacts.mapped_copies`
+
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("name", "algorithm", "task", "created_at"), str),
+    **dict.fromkeys(("signature", "parameters", "metrics", "data", "recipe", "environment", "files"), dict),
+    "version": int,
+    "tolerance": float,
+}
+
+
+def describe(draft: Draft, number: int, files: Mapping[str, File], tolerance: float) -> Manifest:
+    """The manifest of a version that is made here and now."""
+    known = {entry.name: getattr(draft, entry.name) for entry in fields(Draft)}
+    return Manifest(
+        **known,
+        version=number,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        environment=environment(),
+        tolerance=tolerance,
+        files=dict(sorted(files.items())),
+    )
+
+
+def differences(manifest: Manifest) -> Iterator[str]:
+    """Which packages that matter to it are here in another version than where it was trained, in words.
+
+    One that an older manifest does not tell of is not known to be another.
+    """
+    for package in _mattering(manifest):
+        trained, here = manifest.environment.get(package), _installed(package)
+        if trained not in (None, here):
+            yield f"{package} {here} instead of {trained}"
+
+
+def to_bytes(manifest: Manifest) -> bytes:
+    document = {name: getattr(manifest, name) for name in _STORED}
+    document["signature"] = signatures.to_json(manifest.signature)
+    document["files"] = {name: asdict(entry) for name, entry in manifest.files.items()}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def from_bytes(content: bytes, signed_by: str | None) -> Manifest:
+    """Read what `to_bytes` wrote; fields that a newer writer added are passed over.
+
+    Raises:
+        BrokenArtifact: It is no manifest, or of an unknown format.
+    """
+    document = _parse(content)
+    if document.get("format") != FORMAT:
+        raise BrokenArtifact(
+            f"{MANIFEST} has format {document.get('format')!r:.40}; this mlapi reads {FORMAT}"
+        )
+    try:
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = Manifest(**_fields(document), signed_by=signed_by, digest=digest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BrokenArtifact(f"{MANIFEST} lacks or misstates {str(error)[:80]}") from error
+    for name in (MODEL, GOLDEN):
+        if name not in manifest.files:
+            raise BrokenArtifact(f"{MANIFEST} lists no {name}")
+    return manifest
+
+
+def environment() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system().lower()}-{platform.machine()}",
+        "mlapi": __version__,
+        **{package: _installed(package) for package in (*PINNED, _FOR_PICTURES, _FOR_NETWORKS)},
+    }
+
+
+def _mattering(manifest: Manifest) -> Iterator[str]:
+    yield from PINNED
+    if manifest.signature.image is not None:
+        yield _FOR_PICTURES
+    if NETWORK in manifest.files:
+        yield _FOR_NETWORKS
+
+
+@cache  # a look takes a millisecond, and what was imported once does not change in a process
+def _installed(package: str) -> str:
+    try:
+        return installed(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(content)  # strict: what it reads can be sent to a client
+    except orjson.JSONDecodeError as error:
+        raise BrokenArtifact(f"{MANIFEST} is not JSON: {reason(error)}") from error
+    if not isinstance(document, dict):
+        raise BrokenArtifact(f"{MANIFEST} is not a JSON object")
+    return document
+
+
+def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"recipe": {}} | {
+        name: document[name] for name in _STORED if name in document or name != "recipe"
+    }
+    for name, kind in _TYPES.items():
+        if type(known[name]) is not kind:
+            raise TypeError(name)
+    known["signature"] = _signature(orjson.dumps(known["signature"]))
+    known["files"] = {name: _file(name, entry) for name, entry in known["files"].items()}
+    return known
+
+
+@lru_cache(1024)  # a model's versions mostly share one: it is half the time of reading a manifest
+def _signature(document: bytes) -> Signature:
+    return signatures.from_json(orjson.loads(document))
+
+
+def _file(name: str, entry: Mapping[str, Any]) -> File:
+    size, sha256 = entry["bytes"], entry["sha256"]
+    if not _FILE.fullmatch(name):
+        raise ValueError(f"the name of a file: {name!r}")
+    if type(size) is not int or size < 0 or type(sha256) is not str or not _SHA256.fullmatch(sha256):
+        raise ValueError(f"the size or digest of {name}")
+    return File(size, sha256)

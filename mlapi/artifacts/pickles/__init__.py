@@ -1,0 +1,1 @@
+"""Estimators <-> bytes: the only room that unpickles, and only classes that are named before."""

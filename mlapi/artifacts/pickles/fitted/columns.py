@@ -1,0 +1,203 @@
+"""What is checked of transformers; `mlapi.artifacts.pickles.fitted.invariants` says why, and names the
+classes."""
+
+from math import comb
+from types import NoneType
+from typing import Any
+
+import numpy as np
+
+from mlapi.artifacts.pickles.fitted.attributes import (
+    Fitted,
+    is_code,
+    is_integers,
+    is_plain,
+    require,
+    shown,
+    width_of,
+)
+from mlapi.artifacts.pickles.fitted.token_patterns import is_quick
+from mlapi.estimators.calendar import PARTS
+
+_MOST_TERMS = 10**6
+"""Columns that polynomials may make of a row."""
+
+_MOST_DEGREES = 100
+"""Of polynomials, and of splines: one value of these costs its square."""
+
+_LONGEST_GRAM = 10
+"""Words, or letters, that a vectorizer takes together: each size is one more copy of the text, in pieces."""
+
+_ANALYZERS = ("word", "char", "char_wb")
+
+
+def vectorizer(fitted: Fitted) -> None:
+    require(
+        fitted.input == "content",
+        f"it has a vectorizer that opens files: its input is {shown(fitted.input)}; 'content' opens none",
+    )
+    analyzer, pattern = fitted.analyzer, fitted.token_pattern
+    require(is_code(analyzer) or analyzer in _ANALYZERS, "it has a vectorizer with an unknown analyzer")
+    for step in (fitted.tokenizer, fitted.preprocessor):
+        require(step is None or is_code(step), "it has a vectorizer whose steps are no functions")
+    require(type(fitted.strip_accents) in (str, NoneType), "it strips accents by code")
+    # A pattern that the analyzer does not use is not looked at: scikit-learn keeps its default there.
+    uses_pattern = analyzer == "word" and fitted.tokenizer is None
+    require(
+        not uses_pattern or (type(pattern) is str and is_quick(pattern)),
+        f"it has a vectorizer with the token_pattern {shown(pattern)}, which can take for ever on some "
+        r"texts; a pattern such as (?u)\b\w\w+\b, [a-z]+ or \S+ cannot",
+    )
+    grams = fitted.ngram_range
+    require(
+        type(grams) is tuple and len(grams) == 2 and all(type(size) is int for size in grams)
+        and 1 <= grams[0] <= grams[1] <= _LONGEST_GRAM,
+        f"it has a vectorizer with the ngram_range {shown(grams)}; {_LONGEST_GRAM} is the most",
+    )  # fmt: skip
+    _dtypes(fitted.dtype)
+    _vocabulary(fitted.vocabulary_)
+
+
+def _vocabulary(words: Any) -> None:
+    if words is None:
+        return
+    places = np.array(list(words.values()), dtype=object) if type(words) is dict else np.array([None])
+    are_integers = all(isinstance(place, int | np.integer) for place in places)
+    require(
+        are_integers
+        and sorted(places.tolist()) == list(range(len(places)))
+        and all(type(word) is str for word in words),
+        "it has a vocabulary whose places are not 0, 1, 2, … each once",
+    )
+
+
+def calendar(fitted: Fitted) -> None:
+    """Each part of a moment is one column."""
+    parts = fitted.parts_
+    if parts is None:
+        return
+    problem = "it has moments with other parts than the calendar's, each once"
+    require(type(parts) is list and len(parts) == width_of(fitted), problem)
+    for kept in parts:
+        require(type(kept) is list and all(type(part) is str for part in kept), problem)
+        require(len(set(kept)) == len(kept) and set(kept) <= set(PARTS), problem)
+
+
+def divided(fitted: Fitted) -> None:
+    """What it makes of its columns is counted elsewhere (`mlapi.artifacts.pickles.fitted.widths`), by what it
+    says that it takes."""
+    parts = fitted.transformers_
+    if parts is None:
+        return
+    width_of(fitted)
+    require(
+        type(parts) is list and all(type(part) is tuple and len(part) == 3 for part in parts),
+        "it divides columns among other things than named transformers",
+    )
+
+
+def imputer(fitted: Fitted) -> None:
+    """What it fills in, for each blank of a request, is of the dtype that it says."""
+    _dtypes(fitted._fill_dtype, fitted._fit_dtype)
+
+
+def ordinal(fitted: Fitted) -> None:
+    _dtypes(fitted.dtype)
+
+
+def _dtypes(*dtypes: Any) -> None:
+    """One that is missing is the class's own, or was never fitted."""
+    require(
+        all(dtype is None or is_plain(dtype) for dtype in dtypes),
+        "it makes cells of another dtype than numbers, flags or objects, which may take any memory",
+    )
+
+
+def one_hot(fitted: Fitted) -> None:
+    _dtypes(fitted.dtype)
+    columns = fitted.categories_
+    if columns is None:
+        return
+    problem = "it has an encoder whose places lie outside of its columns"
+    width = width_of(fitted)
+    require(type(columns) is list and len(columns) == width and all(map(_is_in_order, columns)), problem)
+    grouped = fitted._infrequent_enabled
+    require(type(grouped) is bool, problem)
+    nothing = [None] * width
+    rare = (fitted._infrequent_indices or nothing) if grouped else nothing
+    places = (fitted._default_to_infrequent_mappings or nothing) if grouped else nothing
+    dropped = fitted._drop_idx_after_grouping
+    dropped = nothing if dropped is None else np.asarray(dropped, dtype=object).tolist()
+    counts = fitted._n_features_outs
+    parts = (rare, places, dropped, counts)
+    require(all(type(part) is list and len(part) == width for part in parts), problem)
+    for column, few, mapping, drop, count in zip(columns, *parts, strict=True):
+        require(_outputs_of(len(column), few, mapping, drop) == count, problem)
+
+
+def _outputs_of(categories: int, few: Any, mapping: Any, drop: Any) -> int | None:
+    """How many columns one feature becomes; None where its places would lie outside of them."""
+    outputs = categories
+    if (few is None) != (mapping is None):
+        return None
+    if mapping is not None:
+        if not (type(few) is np.ndarray and len(few) and is_integers(few, len(few), categories)):
+            return None
+        outputs = categories - len(few) + 1
+        if not is_integers(mapping, categories, outputs):
+            return None
+    if drop is None:
+        return outputs
+    return outputs - 1 if isinstance(drop, int | np.integer) and 0 <= drop < outputs else None
+
+
+def _is_in_order(column: Any) -> bool:
+    """Whether a search by halves ends within it, as scikit-learn does it for numbers; words are looked up."""
+    if type(column) is not np.ndarray or column.ndim != 1:
+        return False
+    if column.dtype.kind in "OUS":
+        return True
+    if column.dtype.kind == "f" and len(column) and np.isnan(column[-1]):
+        column = column[:-1]
+    return column.dtype.kind in "biuf" and bool((column[1:] > column[:-1]).all())
+
+
+def polynomials(fitted: Fitted) -> None:
+    if fitted.n_output_features_ is None:
+        return
+    features, least, most = fitted.n_features_in_, fitted._min_degree, fitted._max_degree
+    problem = "it has polynomials of other columns than it says"
+    require(all(type(number) is int and number >= 0 for number in (features, least, most)), problem)
+    require(features <= _MOST_TERMS and most <= _MOST_DEGREES, problem)
+    flags = fitted.interaction_only, fitted.include_bias
+    require(all(type(flag) is bool for flag in flags), problem)
+    terms = _terms(features, least, most, *flags), _terms(features, 0, most, *flags)
+    require(
+        terms == (fitted.n_output_features_, fitted._n_out_full) and terms[1] <= _MOST_TERMS,
+        problem,
+    )
+
+
+def _terms(features: int, least: int, most: int, interactions: bool, bias: bool) -> int:
+    """As `PolynomialFeatures._num_combinations` counts them (scikit-learn 1.9)."""
+    if interactions:
+        terms = sum(comb(features, degree) for degree in range(max(1, least), min(most, features) + 1))
+    else:
+        terms = comb(features + most, most) - (comb(features + least - 1, least - 1) if least > 0 else 1)
+    return terms + bias
+
+
+def splines(fitted: Fitted) -> None:
+    splines = fitted.bsplines_
+    if splines is None:
+        return
+    problem = "it has splines that are none, or of too high a degree"
+    require(
+        type(splines) is list and len(splines) == width_of(fitted) and fitted.sparse_output is False,
+        problem,
+    )
+    degree = fitted.degree
+    require(type(degree) is int and 0 <= degree <= _MOST_DEGREES, problem)
+    require(all(spline.k == degree and spline.c.ndim == 2 for spline in splines), problem)
+    columns = sum(spline.c.shape[1] - (not fitted.include_bias) for spline in splines)
+    require(fitted.n_features_out_ == columns, "it has splines of other columns than it says")

@@ -1,0 +1,305 @@
+"""What a fitted estimator says and compiled code, or what opens files, takes on trust: by class.
+
+Each function looks at the attributes of one fitted estimator, and raises NotAllowed where answering with them
+would read or write outside of an array, open a file, or never end. An attribute that only makes wrong answers
+or an exception is no business of this room. Nothing of scikit-learn is imported.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mlapi.artifacts.pickles.fitted import columns as column_invariants
+from mlapi.artifacts.pickles.fitted.attributes import (
+    Fitted,
+    is_code,
+    is_count,
+    is_finite,
+    is_integers,
+    is_numbers,
+    require,
+    width_of,
+)
+from mlapi.artifacts.pickles.parts.names import name_of
+from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
+from mlapi.artifacts.pickles.parts.trees import TREE, check_predictor
+from mlapi.data.labels import LONGEST, are_words
+
+# Trees.
+
+
+def _tree(fitted: Fitted) -> None:
+    grown = fitted.tree_
+    if grown is not None:
+        is_tree = name_of(type(grown)) == TREE
+        require(
+            is_tree and grown.n_features == width_of(fitted), "it has a tree of other features than it takes"
+        )
+        require(grown.n_outputs == fitted.n_outputs_, "it has a tree of other outputs than it says")
+
+
+def _forest(fitted: Fitted) -> None:
+    trees = fitted.estimators_
+    if trees is None:
+        return
+    members = trees.ravel().tolist() if type(trees) is np.ndarray else trees
+    require(type(members) is list and members, "it has a forest of other things than trees")
+    for member in members:
+        grown: Any = getattr(member, "tree_", None)
+        require(
+            name_of(type(member)) in _TREES
+            and name_of(type(grown)) == TREE
+            and grown.n_features == width_of(fitted),
+            "it has a forest of other things than trees of its features",
+        )
+
+
+def _random_forest(fitted: Fitted) -> None:
+    """Its sums have as many columns as it says, and trees that give one number fill them all."""
+    _forest(fitted)
+    classes = fitted.n_classes_
+    for member in () if fitted.estimators_ is None else fitted.estimators_:
+        grown = member.tree_
+        fits = grown.n_outputs == fitted.n_outputs_ and (
+            classes is None or np.array_equal(np.atleast_1d(classes), grown.n_classes)
+        )
+        require(fits, "it has a forest of trees with other classes or outputs than its own")
+
+
+def _gradient_boosting(fitted: Fitted) -> None:
+    """Each tree of a stage adds to a column of its own, which has to be there."""
+    _forest(fitted)
+    trees = fitted.estimators_
+    if trees is None:
+        return
+    problem = "it has boosting of other trees than it says"
+    require(type(trees) is np.ndarray and trees.ndim == 2, problem)
+    columns = trees.shape[1]
+    require(columns == fitted.n_trees_per_iteration_, problem)
+    if columns > 1:
+        start: Any = fitted.init_
+        is_multinomial = name_of(type(fitted._loss)) == "sklearn._loss.loss.HalfMultinomialLoss"
+        starts = start == "zero" if type(start) is str else len(start.classes_) == columns
+        prior = getattr(start, "class_prior_", None)
+        require(is_multinomial and starts and (prior is None or len(prior) == columns), problem)
+
+
+def _histogram_boosting(fitted: Fitted) -> None:
+    """Its sums are as wide as it says, with or without trees."""
+    columns = fitted.n_trees_per_iteration_
+    fits = type(columns) is int and is_numbers(fitted._baseline_prediction, 1, columns)
+    require(columns is None or fits, "it has boosting that begins with other columns than it says")
+    stages = fitted._predictors
+    if stages is None:
+        return
+    width = width_of(fitted)
+    encoder = fitted._preprocessor
+    require(encoder is None or _encodes(encoder, width), "it has an encoder of other features than it takes")
+    mapper = fitted._bin_mapper
+    categorical: Any = getattr(mapper, "is_categorical_", None)
+    require(
+        name_of(type(mapper)) == _BIN_MAPPER
+        and type(categorical) is np.ndarray
+        and categorical.shape == (width,)
+        and categorical.dtype.kind in "bu",
+        "it does not say which of its features have categories",
+    )
+    require(
+        type(stages) is list and all(type(stage) is list and len(stage) == columns for stage in stages),
+        "it has other trees than it says",
+    )
+    for stage in stages:
+        for tree in stage:
+            require(name_of(type(tree)) == _PREDICTOR, "it has trees that are none")
+            state = vars(tree)
+            check_predictor(state.get("nodes"), state.get("raw_left_cat_bitsets"), categorical.astype(bool))
+
+
+def _encodes(preprocessor: Any, width: int) -> bool:
+    """Whether it is what boosting puts before itself, which gives each feature once."""
+    steps = getattr(preprocessor, "transformers_", ())[:2]
+    if [name_of(type(step[1])) for step in steps] != [_ORDINAL, _FUNCTION]:
+        return False
+    encoded, plain = (step[2] for step in steps)
+    are_flags = all(type(flags) is np.ndarray and flags.dtype.kind == "b" for flags in (encoded, plain))
+    return are_flags and encoded.shape == plain.shape == (width,) and bool((encoded ^ plain).all())
+
+
+# Machines.
+
+
+def _libsvm_classes(fitted: Fitted) -> None:
+    if fitted.support_ is None:
+        return
+    _libsvm(fitted)
+    fits = fitted._n_support.sum() == len(fitted.support_)
+    require(fits, "it has a support vector machine whose counts are of other vectors")
+
+
+def _libsvm(fitted: Fitted) -> None:
+    if fitted.support_ is None:
+        return
+    width_of(fitted)
+    problem = "it has a support vector machine whose parts do not fit together"
+    counts, is_sparse, kernel = fitted._n_support, fitted._sparse, fitted.kernel
+    rows = len(fitted.support_) if type(fitted.support_) is np.ndarray else -1
+    seen = fitted.shape_fit_
+    require(type(seen) is tuple and len(seen) == 2 and all(type(side) is int for side in seen), problem)
+    require(is_integers(fitted.support_, rows, seen[0]), problem)
+    require(type(counts) is np.ndarray and counts.ndim == 1 and len(counts) > 1, problem)
+    require(is_integers(counts, len(counts), rows + 1), problem)
+    require(type(kernel) is str or is_code(kernel), problem)
+    _kernel(fitted.degree, fitted._gamma, fitted.coef0)
+    require(type(is_sparse) is bool and not (is_sparse and kernel == "precomputed"), problem)
+    classes = len(counts)
+    pairs = classes * (classes - 1) // 2
+    require(is_numbers(fitted._intercept_, pairs), problem)
+    sizes = {np.shape(fitted._probA), np.shape(fitted._probB)}
+    require(sizes == {(pairs,)} or (sizes == {(0,)} and not fitted._effective_probability), problem)
+    vectors, weights = fitted.support_vectors_, fitted._dual_coef_
+    if not is_sparse:
+        require(is_numbers(weights, classes - 1, rows), problem)
+        require(kernel == "precomputed" or is_code(kernel) or is_numbers(vectors, rows, seen[1]), problem)
+        return
+    require(all(name_of(type(matrix)) in _ROWS for matrix in (vectors, weights)), problem)
+    require(vectors.shape == (rows, seen[1]) and weights.shape == (classes - 1, rows), problem)
+    require(len(weights.data) == (classes - 1) * rows, problem)
+
+
+def _linear(fitted: Fitted) -> None:
+    weights = fitted.coef_
+    if weights is None:
+        return
+    shape = np.shape(weights)
+    fits = len(shape) in (1, 2) and shape[-1] == width_of(fitted)
+    outputs = shape[0] if len(shape) == 2 else 1
+    fits = fits and np.shape(0.0 if fitted.intercept_ is None else fitted.intercept_) in (
+        (),
+        (1,),
+        (outputs,),
+    )
+    require(fits, "it has a linear model whose coefficients do not fit its features")
+
+
+def _neighbors(fitted: Fitted) -> None:
+    rows = fitted._fit_X
+    if rows is None:
+        return
+    require(
+        np.ndim(rows) == 2
+        and rows.shape == (fitted.n_samples_fit_, width_of(fitted))
+        and (fitted._y is None or len(fitted._y) == rows.shape[0]),
+        "it has neighbors whose parts do not fit together",
+    )
+
+
+def _kernel(degree: Any, *numbers: Any) -> None:
+    """A power is computed by halving its degree, which has to come to an end."""
+    require(
+        is_count(degree, _MOST_DEGREES),
+        f"it has a kernel whose degree is no whole number from 0 to {_MOST_DEGREES}",
+    )
+    require(all(map(is_finite, numbers)), "it has a kernel whose gamma or coef0 is no finite number")
+
+
+def _nystroem(fitted: Fitted) -> None:
+    require(type(fitted.kernel) is str, "it has a kernel that is code")
+    given = [number for number in (fitted.gamma, fitted.coef0) if number is not None]
+    degree = fitted.degree
+    is_power = degree is None or (is_finite(degree) and 0 <= degree <= _MOST_DEGREES)
+    require(is_power, f"it has a kernel whose degree is no number from 0 to {_MOST_DEGREES}")
+    _kernel(0, *given)
+
+
+def _anything(_: Fitted) -> None:
+    return
+
+
+_MOST_DEGREES = 100
+"""Of a polynomial kernel."""
+
+_WHAT = ("Classifier", "Regressor")
+_FORESTS = ("ExtraTrees", "RandomForest")
+_TREES = frozenset(
+    f"sklearn.tree._classes.{kind}{what}" for kind in ("DecisionTree", "ExtraTree") for what in _WHAT
+)
+_ROWS = frozenset(name for name in MATRICES if "_csr." in name)
+_ORDINAL = "sklearn.preprocessing._encoders.OrdinalEncoder"
+_FUNCTION = "sklearn.preprocessing._function_transformer.FunctionTransformer"
+_BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper"
+_BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoosting"
+_PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+
+_OF_NO_CONCERN = (
+    "mlapi.estimators.algorithms.cnn.ConvolutionalNetwork",  # which looks at its own network
+    "mlapi.estimators.algorithms.kernels.KernelColumns",
+    "mlapi.estimators.algorithms.svm.CalibratedSVC",
+    *(f"mlapi.estimators.preprocessing.{name}" for name in ("Flags", "Frequent", "Texts")),
+    *(f"sklearn._loss.link.{name}" for name in ("IdentityLink", "Interval", "LogitLink", "MultinomialLogit")),
+    *(
+        f"sklearn._loss.loss.{name}"
+        for name in ("HalfBinomialLoss", "HalfMultinomialLoss", "HalfSquaredError")
+    ),
+    "sklearn.calibration.CalibratedClassifierCV",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._target.TransformedTargetRegressor",
+    _BIN_MAPPER,
+    _PREDICTOR,  # its estimator looks at it
+    "sklearn.feature_extraction.text.TfidfTransformer",
+    "sklearn.impute._base.MissingIndicator",
+    "sklearn.pipeline.Pipeline",
+    "sklearn.preprocessing._data.StandardScaler",
+    "sklearn.preprocessing._label.LabelEncoder",
+)
+"""Python and numpy alone use their attributes, and look before they read."""
+
+_OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
+    "mlapi.estimators.preprocessing.CalendarParts": column_invariants.calendar,
+    "mlapi.estimators.preprocessing.Splines": column_invariants.splines,
+    **dict.fromkeys(_TREES, _tree),
+    **{f"sklearn.ensemble._forest.{name}{what}": _random_forest for name in _FORESTS for what in _WHAT},
+    **{f"sklearn.ensemble._gb.GradientBoosting{what}": _gradient_boosting for what in _WHAT},
+    **{f"{_BOOSTING}{what}": _histogram_boosting for what in _WHAT},
+    "sklearn.compose._column_transformer.ColumnTransformer": column_invariants.divided,
+    "sklearn.feature_extraction.text.CountVectorizer": column_invariants.vectorizer,
+    "sklearn.feature_extraction.text.TfidfVectorizer": column_invariants.vectorizer,
+    "sklearn.impute._base.SimpleImputer": column_invariants.imputer,
+    "sklearn.kernel_approximation.Nystroem": _nystroem,
+    "sklearn.linear_model._base.LinearRegression": _linear,
+    "sklearn.linear_model._coordinate_descent.ElasticNet": _linear,
+    "sklearn.linear_model._coordinate_descent.Lasso": _linear,
+    "sklearn.linear_model._logistic.LogisticRegression": _linear,
+    "sklearn.linear_model._ridge.Ridge": _linear,
+    "sklearn.neighbors._classification.KNeighborsClassifier": _neighbors,
+    "sklearn.neighbors._regression.KNeighborsRegressor": _neighbors,
+    "sklearn.preprocessing._encoders.OneHotEncoder": column_invariants.one_hot,
+    _ORDINAL: column_invariants.ordinal,
+    "sklearn.preprocessing._polynomial.PolynomialFeatures": column_invariants.polynomials,
+    "sklearn.svm._classes.LinearSVC": _linear,
+    "sklearn.svm._classes.LinearSVR": _linear,
+    **{f"sklearn.svm._classes.{name}": _libsvm for name in ("NuSVR", "OneClassSVM", "SVR")},
+    **{f"sklearn.svm._classes.{name}": _libsvm_classes for name in ("NuSVC", "SVC")},
+}
+
+
+def _labelled(judge: Callable[[Fitted], None]) -> Callable[[Fitted], None]:
+    """The same, and a look at its labels, if it has any: whatever it is, it may answer with them."""
+
+    def check(fitted: Fitted) -> None:
+        of_targets = fitted.classes_ if type(fitted.classes_) is list else [fitted.classes_]
+        require(
+            all(type(labels) is not np.ndarray or are_words(labels) for labels in of_targets),
+            f"it has labels that are no words of up to {LONGEST:,} letters that UTF-8 has",
+        )
+        judge(fitted)
+
+    return check
+
+
+INVARIANTS: Mapping[str, Callable[[Fitted], None]] = {
+    name: _labelled(judge)
+    for name, judge in {**dict.fromkeys(_OF_NO_CONCERN, _anything), **_OF_CONCERN}.items()
+}
+"""Every class that may be loaded unasked and has attributes, and some that people often allow."""

@@ -1,0 +1,297 @@
+"""How many numbers a fitted estimator makes of one row, and how many pieces of one letter.
+
+Follows a row through the estimator by what each part was fitted to, without asking it anything. A row of a
+few bytes may become a million products of its numbers, and a text ten copies of itself, in pieces; so a row
+is bounded when an estimator is loaded, and many rows are answered some at a time
+(`mlapi.inference.estimator_calls`, `mlapi.inference.compiled.predictor`); `joined` puts their answers
+together.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.artifacts.pickles.parts.names import NotAllowed, name_of
+from mlapi.data.labels import numbers_in_place_of
+from mlapi.errors import Unanswerable
+
+MOST = 10**6
+"""Numbers that one row may become: 8 MB."""
+
+AT_ONCE = 2**23
+"""Numbers that are made at once of many rows: 64 MB, and scikit-learn holds two or three copies."""
+
+_MOST_ANSWERED = 2**29
+"""Bytes of the answers to all rows of a request, before they are written as JSON."""
+
+
+class Size(NamedTuple):
+    """`width` counts the numbers that are held of one row, `grams` the pieces that begin with one letter."""
+
+    width: int
+    grams: float
+
+    @property
+    def rows_at_once(self) -> int:
+        return max(1, AT_ONCE // max(1, self.width))
+
+
+_KNOWN: "WeakKeyDictionary[Any, Size]" = WeakKeyDictionary()
+"""An estimator does not change once it is fitted, and is asked again and again."""
+
+
+def size_of(estimator: Any) -> Size:
+    """What this estimator makes of a row; the first time costs some microseconds a part."""
+    try:
+        known = _KNOWN.get(estimator)
+        if known is None:
+            known = _KNOWN[estimator] = _size(estimator)
+    except TypeError:  # somebody else's class, which cannot be a key
+        return _size(estimator)
+    return known
+
+
+def _size(estimator: Any) -> Size:
+    walk = _Walk()
+    walk.follow(estimator, _Row(1))
+    return Size(walk.widest, walk.grams)
+
+
+def check(estimator: Any) -> None:
+    """
+    Raises:
+        NotAllowed: A row becomes more numbers than `MOST`.
+    """
+    width = size_of(estimator).width if hasattr(estimator, "__dict__") else 0
+    if width > MOST:
+        raise NotAllowed(f"it makes {width:,} numbers of one row; {MOST:,} are the most that are served")
+
+
+def joined(parts: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """By method, the answers to some rows after the other.
+
+    Raises:
+        Unanswerable: They take more than half a gigabyte.
+    """
+    found: list[Mapping[str, NDArray[Any]]] = []
+    left = _MOST_ANSWERED
+    for part in parts:
+        left -= sum(answers.nbytes for answers in part.values())
+        if left < 0:
+            raise Unanswerable("the answer to so many rows is too large: send fewer at once")
+        found.append(part)
+    return {method: np.concatenate([part[method] for part in found]) for method in found[0]}
+
+
+class _Row(NamedTuple):
+    """One row between two parts; a sparse one holds fewer numbers than it has columns."""
+
+    columns: int
+    held: int | None = None
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.held is not None
+
+    @property
+    def numbers(self) -> int:
+        return self.columns if self.held is None else self.held
+
+
+class _Walk:
+    """Follows rows, and remembers the widest. A part that is reached twice is followed once."""
+
+    def __init__(self) -> None:
+        self.widest = 0
+        self.grams = 0.0
+        self._became: dict[tuple[int, _Row], _Row] = {}
+        self._seen: set[int] = set()
+        """Lists of no parts, by identity."""
+
+    def follow(self, part: Any, row: _Row) -> _Row:
+        """What becomes of a row in one part, and in all within."""
+        if part is None or isinstance(part, str):  # "passthrough" and "drop"
+            return row if part != "drop" else _Row(0)
+        if not hasattr(part, "__dict__"):
+            return row
+        row = _as_taken(part, row)
+        if (id(part), row) not in self._became:
+            self._became[id(part), row] = row  # while it is open: a part of somebody else's may hold itself
+            found = self._became[id(part), row] = self._followed(part, row)
+            self.widest = max(self.widest, row.numbers, found.numbers, _answered(part))
+        return self._became[id(part), row]
+
+    def _followed(self, part: Any, row: _Row) -> _Row:
+        fitted = vars(part)
+        for kind in type(part).__mro__:
+            become = _BECOMES.get(name_of(kind))
+            if become is not None:
+                return become(self, fitted, row)
+        for within in self._estimators(fitted.values()):
+            self.follow(within, row)
+        components = fitted.get("components_")
+        return _Row(len(components)) if isinstance(components, np.ndarray) and components.ndim == 2 else row
+
+    def _estimators(self, values: Iterable[Any]) -> Iterator[Any]:
+        """What may answer a row among an estimator's attributes, also in lists of them."""
+        for value in values:
+            if isinstance(value, list | tuple | dict | np.ndarray):
+                if id(value) not in self._seen:
+                    found = list(self._estimators(_listed(value)))
+                    if not found:
+                        self._seen.add(id(value))
+                    yield from found
+            elif hasattr(value, "__dict__") and not isinstance(value, type):
+                yield value
+
+
+def _listed(values: Any) -> Iterable[Any]:
+    if isinstance(values, np.ndarray):
+        return values.ravel().tolist() if values.dtype.kind == "O" else ()
+    return values.values() if isinstance(values, dict) else values
+
+
+def _as_taken(part: Any, row: _Row) -> _Row:
+    """With as many columns as the part was fitted to: the first one is who knows."""
+    takes = vars(part).get("n_features_in_")
+    is_more = isinstance(takes, int) and takes > row.columns and not row.is_sparse
+    return _Row(takes) if is_more else row
+
+
+def _chain(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    for _, step in fitted.get("steps") or ():
+        row = walk.follow(step, row)
+    return row
+
+
+def _side_by_side(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    """All parts are there before they are put together, as sparse or as dense as the whole is."""
+    parts = []
+    for name, part, columns in fitted.get("transformers_") or ():
+        chosen = _chosen(fitted, name, columns, row.columns)
+        walk.widest = max(walk.widest, chosen)
+        parts.append(walk.follow(part, _Row(chosen)))
+    columns, numbers = sum(part.columns for part in parts), sum(part.numbers for part in parts)
+    return _Row(columns, numbers) if fitted.get("sparse_output_") else _Row(columns)
+
+
+def _chosen(fitted: Mapping[str, Any], name: Any, columns: Any, width: int) -> int:
+    """How many columns a part takes: what it says itself, or of a frame what is said by its name."""
+    by_name = fitted.get("_transformer_to_input_indices")
+    named = len(by_name.get(name, ())) if isinstance(by_name, dict) else 0
+    if isinstance(columns, slice):
+        of_numbers = all(end is None or isinstance(end, int) for end in (columns.start, columns.stop))
+        return max(named, len(range(*columns.indices(width))) if of_numbers else 0)
+    return max(named, 1 if isinstance(columns, str | int) else len(columns))
+
+
+def _union(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    parts = [walk.follow(part, row) for _, part in fitted.get("transformer_list") or ()]
+    columns, numbers = sum(part.columns for part in parts), sum(part.numbers for part in parts)
+    return _Row(columns, numbers) if any(part.is_sparse for part in parts) else _Row(columns)
+
+
+def _search(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return walk.follow(fitted.get("best_estimator_"), row)
+
+
+def _polynomials(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    walk.widest = max(walk.widest, fitted.get("_n_out_full") or 0)
+    return _Row(fitted.get("n_output_features_") or row.columns)
+
+
+def _splines(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _Row(fitted.get("n_features_out_") or row.columns)
+
+
+def _one_hot(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    """Words that are compared with categories become as long as the longest of these."""
+    categories = fitted.get("categories_") or ()
+    walk.widest = max([walk.widest, *(numbers_in_place_of(column) for column in categories)])
+    columns = sum(fitted.get("_n_features_outs") or ())
+    return _Row(columns, len(categories)) if fitted.get("sparse_output", True) else _Row(columns)
+
+
+def _ordinal(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    categories = fitted.get("categories_") or ()
+    walk.widest = max([walk.widest, *(numbers_in_place_of(column) for column in categories)])
+    return row
+
+
+def _vectorizer(walk: _Walk, fitted: Mapping[str, Any], _: _Row) -> _Row:
+    least, most = fitted.get("ngram_range") or (1, 1)
+    letters = 1 if fitted.get("analyzer") in ("char", "char_wb") else 2  # a word, and a blank behind it
+    walk.grams = max(walk.grams, (most - least + 1) / letters)
+    return _Row(len(fitted.get("vocabulary_") or ()), 0)
+
+
+def _calendar(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _Row(sum(map(len, fitted.get("parts_") or ())))
+
+
+def _imputer(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    marked = vars(fitted["indicator_"]).get("features_", ()) if fitted.get("indicator_") is not None else ()
+    return _Row(row.columns + len(marked), None if row.held is None else row.held + len(marked))
+
+
+def _indicator(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _Row(len(fitted.get("features_", ())))
+
+
+def _kernel(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _Row(max(_rows_of(fitted.get("components_")), _rows_of(fitted.get("normalization_"))))
+
+
+def _kernel_columns(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return walk.follow(fitted.get("nystroem_"), row)
+
+
+_BECOMES: Mapping[str, Callable[[_Walk, Mapping[str, Any], _Row], _Row]] = {
+    "mlapi.estimators.algorithms.kernels.KernelColumns": _kernel_columns,
+    "mlapi.estimators.preprocessing.CalendarParts": _calendar,
+    "sklearn.compose._column_transformer.ColumnTransformer": _side_by_side,
+    "sklearn.feature_extraction.text.CountVectorizer": _vectorizer,
+    "sklearn.impute._base.MissingIndicator": _indicator,
+    "sklearn.impute._base.SimpleImputer": _imputer,
+    "sklearn.kernel_approximation.Nystroem": _kernel,
+    "sklearn.model_selection._search.BaseSearchCV": _search,
+    "sklearn.pipeline.FeatureUnion": _union,
+    "sklearn.pipeline.Pipeline": _chain,
+    "sklearn.preprocessing._encoders.OneHotEncoder": _one_hot,
+    "sklearn.preprocessing._encoders.OrdinalEncoder": _ordinal,
+    "sklearn.preprocessing._polynomial.PolynomialFeatures": _polynomials,
+    "sklearn.preprocessing._polynomial.SplineTransformer": _splines,
+}
+"""Of a part that is not here a row becomes what it was, or as many numbers as the part has components."""
+
+
+def _answered(part: Any) -> int:
+    """How many numbers a row's answer holds, or what is compared for it."""
+    fitted = vars(part)
+    found = [_classes(fitted), fitted.get("n_trees_per_iteration_"), _outputs(fitted.get("coef_"))]
+    found += [_outputs(fitted.get(rows)) for rows in ("X_fit_", "X_train_")]
+    return min(MOST, max([each for each in found if isinstance(each, int)], default=0))
+
+
+def _classes(fitted: Mapping[str, Any]) -> int:
+    """A machine asks about each pair of them."""
+    classes = fitted.get("classes_")
+    if not isinstance(classes, np.ndarray):
+        return 0
+    is_paired = "_n_support" in fitted
+    return max(
+        len(classes) * (len(classes) - 1) // 2 if is_paired else len(classes), numbers_in_place_of(classes)
+    )
+
+
+def _outputs(array: Any) -> int:
+    return int(array.shape[0]) if isinstance(array, np.ndarray) and array.ndim == 2 else 0
+
+
+def _rows_of(matrix: Any) -> int:
+    """Also of a sparse one, which has no length: what was fitted to texts keeps such."""
+    shape = getattr(matrix, "shape", None)
+    return int(shape[0]) if shape else 0

@@ -1,0 +1,131 @@
+"""numpy's parts of a pickle: what stands here is called in place of numpy's own functions.
+
+numpy's own pickles are programs too: `numpy.ndarray` lays an array over any bytes, the state of a dtype says
+whether these bytes are objects, and both together make objects of numbers. So no pickle gets numpy's
+functions: it gets these, which take what numpy writes, and nothing else.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy._core import multiarray
+from numpy.random import BitGenerator, Generator
+from numpy.typing import NDArray
+
+from mlapi.artifacts.pickles.parts.names import Name, NotAllowed
+
+_ALIGNED = 0x80
+"""The flag of a dtype that is laid out as C does; of no consequence here but for what numpy shows."""
+
+CODE = re.compile(r"[biufcOSUVMm][0-9]{1,9}")
+_MOST_FIELDS = 1000
+_UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
+
+ARRAY = "numpy.ndarray"
+SEEDS = "numpy.random.bit_generator.SeedSequence"
+
+
+def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
+    if not _is_named(kind, ARRAY) or shape != (0,):
+        raise NotAllowed("it makes an array of another kind than numpy does")
+    return np.empty(0, np.int8)
+
+
+def scalar(kind: Any, content: Any = b"") -> Any:
+    if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
+        raise NotAllowed("it makes a number of something else")
+    return multiarray.scalar(copied(kind), content)
+
+
+def bit_generator(kind: Any) -> BitGenerator:
+    kind = kind.real if isinstance(kind, Name) else kind
+    if not isinstance(kind, type) or not issubclass(kind, BitGenerator):
+        raise NotAllowed("it makes random numbers in another way than numpy does")
+    return kind()
+
+
+def generator(bits: Any) -> Generator:
+    """numpy's own takes a function as well, and calls it."""
+    if not isinstance(bits, BitGenerator):
+        raise NotAllowed("it makes random numbers in another way than numpy does")
+    return Generator(bits)
+
+
+def seed_sequence(kind: Any, checksum: Any, state: Any = None) -> Any:
+    """In place of `__pyx_unpickle_SeedSequence`; the state comes next."""
+    if not _is_named(kind, SEEDS) or type(checksum) is not int or state is not None:
+        raise NotAllowed("it makes random numbers in another way than numpy does")
+    make = vars(np.random.bit_generator)["__pyx_unpickle_SeedSequence"]
+    return make(kind.real, checksum, None)
+
+
+def masked(kind: Any, base: Any, shape: Any, code: Any) -> Any:
+    """In place of `numpy.ma.core._mareconstruct`; the state comes next."""
+    from numpy.ma.core import MaskedArray, _mareconstruct  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    if kind is not MaskedArray or not _is_named(base, ARRAY) or shape != (0,) or code not in ("b", b"b"):
+        raise NotAllowed("it makes an array of another kind than numpy does")
+    return _mareconstruct(kind, base.real, shape, "b")
+
+
+def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
+    if type(code) is not str or not CODE.fullmatch(code) or align:
+        raise NotAllowed("it names a dtype in another way than numpy does")
+    return np.dtype(code, align=False, copy=True)  # a copy: its state comes next
+
+
+def copied(kind: "np.dtype[Any]") -> "np.dtype[Any]":
+    """The same with all within, for what is made of it: a pickle may give its own another state later."""
+    return kind.newbyteorder("I")  # changes nothing, and copies; np.dtype(kind, copy=True) does not
+
+
+def give_state(target: "np.dtype[Any]", state: Any) -> None:
+    """The state that numpy gives to a dtype like this one: the pickle's own words are not taken for it."""
+    _, order, within, names, fields, size, *rest = state
+    if order not in ("<", ">", "=", "|") or size not in (-1, target.itemsize):
+        raise NotAllowed("it has a dtype of another size than it says")
+    if within is not None:
+        _check_fields([within[0]])
+        made = np.dtype((copied(within[0]), within[1]))
+    elif names is not None:
+        parts = [fields[name] for name in names]
+        _check_fields([part[0] for part in parts])
+        made = np.dtype(
+            {
+                "names": list(names),
+                "formats": [copied(part[0]) for part in parts],
+                "offsets": [part[1] for part in parts],
+                "titles": [part[2] if len(part) > 2 else None for part in parts],
+                "itemsize": target.itemsize,
+            },
+            align=bool(rest and rest[1] & _ALIGNED),
+        )
+    elif target.kind in "mM":
+        unit, number = rest[2][1][:2]
+        unit = unit.decode() if isinstance(unit, bytes) else unit
+        if not _UNIT.fullmatch(unit) or type(number) is not int:
+            raise NotAllowed("it has a unit of time that numpy does not know")
+        made = np.dtype(f"{target.kind}8" + ("" if unit == "generic" else f"[{number}{unit}]"))
+    else:
+        made = np.dtype(target.str)
+    if (made.kind, made.itemsize) != (target.kind, target.itemsize) or (made.hasobject and made.kind != "O"):
+        raise NotAllowed("it has a dtype that holds objects beside other things, or of another kind")
+    target.__setstate__(made.newbyteorder(order).__reduce__()[2])  # type: ignore[attr-defined]
+
+
+def _check_fields(parts: list[Any]) -> None:
+    """Refuse fields within fields without end: numpy makes those of each part anew, shared or not."""
+    if not all(isinstance(part, np.dtype) for part in parts) or sum(map(fields_of, parts)) > _MOST_FIELDS:
+        raise NotAllowed(f"it has a dtype of more than {_MOST_FIELDS} fields, or of none that numpy has")
+
+
+def fields_of(kind: "np.dtype[Any]") -> int:
+    """How many there are within, those of fields included."""
+    if kind.subdtype is not None:
+        return fields_of(kind.subdtype[0])
+    return 1 + sum(fields_of(field[0]) for field in (kind.fields or {}).values())
+
+
+def _is_named(kind: Any, full: str) -> bool:
+    return isinstance(kind, Name) and kind.full == full

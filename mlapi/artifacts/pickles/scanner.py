@@ -1,0 +1,156 @@
+"""Which names a pickle would import: read off a file that nobody has vouched for.
+
+Nothing is imported, and nothing is called. Nothing is made of what is read but plain values, and these are
+not looked into either: the hash of a tuple of tuples of tuples alone can take for ever, or end the process.
+"""
+
+import math
+from collections.abc import Mapping
+from io import SEEK_CUR, BytesIO
+from pickle import (
+    ADDITEMS,
+    APPEND,
+    APPENDS,
+    BUILD,
+    BYTEARRAY8,
+    DICT,
+    FROZENSET,
+    SETITEM,
+    SETITEMS,
+)
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib.numpy_pickle import Unpickler
+
+from mlapi.artifacts.pickles.parts.arrays import CODE
+from mlapi.artifacts.pickles.parts.names import NotAllowed, of_today
+from mlapi.artifacts.pickles.pickling import BASE
+from mlapi.errors import BrokenArtifact
+from mlapi.wording import reason
+
+
+def names_in(content: bytes) -> list[str]:
+    """The classes and functions beyond `BASE` that a pickle would import. Imports and runs none of them.
+
+    Nor does it call any of `BASE`: what those are given is not trusted here.
+
+    Raises:
+        BrokenArtifact: It is no pickle.
+    """
+    found: dict[str, None] = {}
+    try:
+        _Walker(BytesIO(content), found).load()
+    except Exception as error:  # what stands in for a class cannot do all that it does
+        if not found:
+            raise BrokenArtifact(f"it is no pickle: {reason(error)}") from error
+    return sorted(found.keys() - BASE)
+
+
+class _Inert:
+    """Stands in for a class that is not imported: takes anything, does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> "_Inert":
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __call__(self, *_: Any, **__: Any) -> "_Inert":
+        return self
+
+
+class _InertDtype(_Inert):
+    def __init__(self, code: Any = "", *_: Any) -> None:
+        self.size, self.hasobject = 0, False
+        if type(code) is str and CODE.fullmatch(code):
+            dtype = np.dtype(code)
+            self.size, self.hasobject = dtype.itemsize, dtype.hasobject
+
+
+class _InertWrapper(_Inert):
+    pass
+
+
+class _Walker(Unpickler):  # type: ignore[misc]
+    """Reads a pickle of joblib's to its end, and notes what it names."""
+
+    proto = 0
+
+    def __init__(self, file: BytesIO, found: dict[str, None]) -> None:
+        super().__init__(file)
+        self.file = file
+        self.found = found
+
+    def find_class(self, module: str, name: str) -> Any:
+        full = ".".join(of_today(module, name, self.proto))
+        self.found[full] = None
+        return {
+            "joblib.numpy_pickle.NumpyArrayWrapper": _InertWrapper,
+            "numpy.dtype": _InertDtype,
+        }.get(full, _Inert)
+
+    def persistent_load(self, _: Any) -> Any:
+        raise NotAllowed("it refers to objects outside of itself")
+
+    def get_extension(self, _: Any) -> Any:
+        raise NotAllowed("it refers to copyreg's extension registry")
+
+    def load_build(self) -> None:
+        state, inst = self.stack.pop(), self.stack[-1]
+        if isinstance(inst, _InertWrapper) and type(state) is dict:
+            self._pass_over(state)
+
+    def _pass_over(self, state: dict[str, Any]) -> None:
+        """The numbers of an array, or the pickle within the pickle."""
+        dtype, shape = state["dtype"], state["shape"]
+        if dtype.hasobject:
+            _Walker(self.file, self.found).load()
+            return
+        if state.get("numpy_array_alignment_bytes") is not None:
+            self.file.seek(self.file.read(1)[0], SEEK_CUR)
+        self.file.seek(math.prod(int(length) for length in shape) * dtype.size, SEEK_CUR)
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._keep([key, value])
+
+    def load_setitems(self) -> None:
+        self._keep(self.pop_mark())
+
+    def _keep(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is dict:
+            pairs = zip(items[::2], items[1::2], strict=True)
+            self.stack[-1].update({key: value for key, value in pairs if type(key) is str})
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.stack.append({})
+        self._keep(items)
+
+    def load_append(self) -> None:
+        self.stack.pop()
+
+    def load_many(self) -> None:
+        self.pop_mark()
+
+    def load_frozenset(self) -> None:
+        self.pop_mark()
+        self.stack.append(None)
+
+    def load_bytearray8(self) -> None:
+        self.read(int.from_bytes(self.read(8), "little"))  # no more than there is
+        self.stack.append(None)
+
+    dispatch: ClassVar[Mapping[int, Any]] = {
+        **Unpickler.dispatch,
+        BUILD[0]: load_build,
+        SETITEM[0]: load_setitem,
+        SETITEMS[0]: load_setitems,
+        DICT[0]: load_dict,
+        APPEND[0]: load_append,
+        APPENDS[0]: load_many,
+        ADDITEMS[0]: load_many,
+        FROZENSET[0]: load_frozenset,
+        BYTEARRAY8[0]: load_bytearray8,
+    }

@@ -1,0 +1,327 @@
+"""joblib's unpickler within limits: it imports only what is permitted, and calls only what is known.
+
+Whoever may call something, by whatever way a pickle has for that, is asked here. What no one has allowed in
+particular is a `Name` to the pickle, which nothing else can call or alter.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
+from mmap import mmap
+from pickle import (
+    ADDITEMS,
+    APPEND,
+    APPENDS,
+    BUILD,
+    BYTEARRAY8,
+    DICT,
+    FROZENSET,
+    INST,
+    NEWOBJ,
+    NEWOBJ_EX,
+    OBJ,
+    REDUCE,
+    SETITEM,
+    SETITEMS,
+)
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
+
+from mlapi.artifacts.pickles.calls import CALLS, Allowance, Keys
+from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
+from mlapi.artifacts.pickles.parts.arrays import ARRAY, copied, fields_of, give_state
+from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of, of_today
+from mlapi.artifacts.pickles.parts.neighbor_trees import NEIGHBOR_TREES, check_neighbor_tree
+from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
+from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
+
+SHARED_BYTES = 1 << 16
+"""Arrays from this size on are views of the file's bytes; smaller ones are cheaper as copies.
+
+A tree copies its own once more: a forest of 50 MB takes 60 MB with this size, and 100 MB with 1 MiB.
+"""
+
+WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+
+_AS_THEY_ARE = frozenset({"builtins.object", "numpy.float64"})
+"""Estimators keep these as values: the type of the numbers that they make."""
+
+_MADE_EMPTY = frozenset({*INVARIANTS, MATRIX, WRAPPER})
+
+
+class _View(NumpyArrayWrapper):  # type: ignore[misc]
+    """Reads a large array in place, and any other as joblib does."""
+
+    def read_array(self, unpickler: "Limited", ensure_native_byte_order: bool) -> Any:
+        shape = tuple(int(length) for length in self.shape)
+        size = math.prod(shape) * self.dtype.itemsize
+        if self.dtype.hasobject:
+            return _Inner(unpickler).load()
+        if not self.dtype.isnative or size < SHARED_BYTES:
+            return super().read_array(unpickler, ensure_native_byte_order)
+        file = unpickler.file_handle
+        if self.safe_get_numpy_array_alignment_bytes() is not None:
+            file.read(file.read(1)[0])
+        start = file.tell()
+        flat = np.frombuffer(unpickler.content, self.dtype, size // self.dtype.itemsize, start)
+        file.seek(start + size)
+        return flat.reshape(shape[::-1]).T if self.order == "F" else flat.reshape(shape)
+
+    def __setstate__(self, state: Any) -> None:
+        """Only what joblib writes: any other name could take the place of a method."""
+        kind = state.get("subclass")
+        if (
+            not state.keys() <= _WRITTEN
+            or not isinstance(state["dtype"], np.dtype)
+            or not (isinstance(kind, Name) and kind.full == ARRAY)
+        ):
+            raise NotAllowed("it describes an array in another way than joblib does")
+        _check_entries(state["dtype"])
+        self.__dict__.update(state, subclass=np.ndarray, dtype=copied(state["dtype"]))
+
+
+_WRITTEN = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
+
+
+class _Restricted:
+    """What a pickle may do; mixed into pickle's own unpickler, and into joblib's."""
+
+    permit: Callable[[str], None]
+    allowed: list[Any]
+    """What somebody has allowed in particular, as far as this pickle names it."""
+    keys: Keys
+    allowance: Allowance
+    settled: dict[int, Any]
+    """By identity: what has its state, and gets no other."""
+    proto: int
+    stack: list[Any]
+    metastack: list[list[Any]]
+    pop_mark: Callable[[], list[Any]]
+    read: Callable[[int], bytes]
+
+    def find_class(self, module: str, name: str) -> Any:
+        module, name = of_today(module, name, self.proto)
+        full = f"{module}.{name}"
+        self.permit(full)
+        real = super().find_class(module, name)  # type: ignore[misc]
+        if full in _AS_THEY_ARE:
+            return real
+        if full == WRAPPER:
+            return Name(full, _View)
+        if full in CALLS or full in _MADE_EMPTY or full in HANDED_ON:
+            return Name(full, real)
+        self.allowed.append(real)
+        return real
+
+    # Calls.
+
+    def load_reduce(self) -> None:
+        arguments = _as_tuple(self.stack.pop())
+        function = self.stack[-1]
+        if isinstance(function, Name):
+            if function.full not in CALLS:
+                raise NotAllowed(f"it calls {function.full} itself")
+            self.allowance.spend(*arguments)
+            self.stack[-1] = CALLS[function.full](*arguments)
+            return
+        self._check_allowed(function)
+        if name_of(function).startswith(_COMPILED):
+            raise NotAllowed(f"it calls {name_of(function)} itself")
+        self.stack[-1] = function(*arguments)
+
+    def load_newobj(self) -> None:
+        arguments = _as_tuple(self.stack.pop())
+        self.stack[-1] = self._new(self.stack[-1], arguments, {})
+
+    def load_newobj_ex(self) -> None:
+        keywords, arguments = self.stack.pop(), _as_tuple(self.stack.pop())
+        self.stack[-1] = self._new(self.stack[-1], arguments, keywords)
+
+    def _new(self, kind: Any, arguments: Any, keywords: Any) -> Any:
+        if isinstance(kind, Name):
+            if kind.full not in _MADE_EMPTY or arguments or keywords:
+                raise NotAllowed(f"it makes a {kind.full} in another way than pickle does")
+            return kind.real.__new__(kind.real)
+        self._check_allowed(kind)
+        return kind.__new__(kind, *arguments, **keywords)
+
+    def _check_allowed(self, function: Any) -> None:
+        if not any(function is allowed for allowed in self.allowed):
+            raise NotAllowed(f"it calls {name_of(function)}, which it does not name")
+        if isinstance(function, type) and issubclass(function, np.ndarray):
+            raise NotAllowed(f"it calls numpy's {function.__name__} itself")
+
+    def load_old_object(self) -> None:
+        raise NotAllowed("it makes an object in a way that Python 3 has no use for")
+
+    # States.
+
+    def load_build(self) -> None:
+        state, inst = self.stack[-1], self.stack[-2]
+        if isinstance(inst, np.dtype):
+            give_state(inst, self.stack.pop())
+            self.allowance.take(fields_of(inst))
+            return
+        if isinstance(inst, _UNALTERED):
+            raise NotAllowed("it alters a class")
+        kind = name_of(type(inst))
+        if not hasattr(inst, "__dict__"):  # compiled code looks at a state once, and then relies on it
+            self._settle(inst)
+        if isinstance(inst, np.ndarray):
+            self.stack[-1] = self._array_state(inst, state)
+        if kind in _MADE_EMPTY and type(state) is not dict:
+            raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
+        if kind == TREE:
+            check_nodes(inst, state)
+        if kind in NEIGHBOR_TREES:
+            check_neighbor_tree(kind, state)
+            self.settled |= {id(part): part for part in state}  # its metric is as it was looked at
+        _check_names(state)
+        super().load_build()  # type: ignore[misc]
+
+    def _settle(self, part: Any) -> None:
+        if id(part) in self.settled:
+            raise NotAllowed(f"it gives a {type(part).__name__} its state twice, or too late")
+        self.settled[id(part)] = part
+
+    def _array_state(self, array: Any, state: Any) -> tuple[Any, ...]:
+        """The state with a dtype of its own: the pickle's may be given another state later."""
+        _, shape, kind, _, content, *_ = state
+        if array.size or not isinstance(kind, np.dtype):
+            raise NotAllowed("it alters an array")
+        _check_entries(kind)
+        is_whole = type(shape) is tuple and all(type(length) is int and length >= 0 for length in shape)
+        if kind.hasobject:  # numpy reads on behind a list that is shorter
+            is_whole = is_whole and type(content) is list and len(content) == math.prod(shape)
+        if not is_whole:
+            raise NotAllowed("it has an array of fewer entries than it says")
+        self.allowance.spend(*state)
+        return (*state[:2], copied(kind), *state[3:])
+
+    # What is filled.
+
+    def load_append(self) -> None:
+        self._check_filled(self.stack[-2], list)
+        super().load_append()  # type: ignore[misc]
+
+    def load_appends(self) -> None:
+        self._check_filled(self.metastack[-1][-1], list)
+        super().load_appends()  # type: ignore[misc]
+
+    def load_setitem(self) -> None:
+        self._check_filled(self.stack[-3], dict, [self.stack[-2]])
+        super().load_setitem()  # type: ignore[misc]
+
+    def load_setitems(self) -> None:
+        self._check_filled(self.metastack[-1][-1], dict, self.stack[::2])
+        super().load_setitems()  # type: ignore[misc]
+
+    def load_additems(self) -> None:
+        self._check_filled(self.metastack[-1][-1], set, self.stack)
+        super().load_additems()  # type: ignore[misc]
+
+    def load_dict(self) -> None:
+        self.keys.check(self.stack[::2])
+        super().load_dict()  # type: ignore[misc]
+
+    def load_frozenset(self) -> None:
+        self.keys.check(self.stack)
+        super().load_frozenset()  # type: ignore[misc]
+
+    def _check_filled(self, target: Any, kind: type, keys: Iterable[Any] = ()) -> None:
+        if not isinstance(target, kind):
+            raise NotAllowed(f"it fills a {type(target).__name__} as if it were a {kind.__name__}")
+        self.keys.check(keys)
+
+    def load_bytearray8(self) -> None:
+        size = int.from_bytes(self.read(8), "little")
+        self.stack.append(bytearray(self.read(size)))  # pickle's own takes the memory before it reads
+
+    def persistent_load(self, _: Any) -> Any:
+        raise NotAllowed("it refers to objects outside of itself")
+
+    def get_extension(self, _: Any) -> Any:
+        raise NotAllowed("it refers to copyreg's extension registry")
+
+
+def _as_tuple(arguments: Any) -> tuple[Any, ...]:
+    if type(arguments) is not tuple:  # a range becomes more arguments than it has bytes
+        raise NotAllowed("it calls something with other arguments than pickle does")
+    return arguments
+
+
+def _check_entries(kind: "np.dtype[Any]") -> None:
+    if kind.subdtype is not None:  # numpy makes none, and leaves memory unwritten where it is given one
+        raise NotAllowed("it has an array whose entries are arrays")
+
+
+def _check_names(state: Any) -> None:
+    """Refuse attributes that an object's class should have: numpy reads memory where one of them says."""
+    for attributes in state if type(state) is tuple else (state,):
+        for name in attributes if isinstance(attributes, dict) else ():
+            if isinstance(name, str) and name.startswith("__"):
+                raise NotAllowed(f"it gives an object the attribute {name!r:.40}, which is its class's")
+
+
+HANDED_ON = frozenset(
+    {
+        ARRAY,
+        "numpy.random._pcg64.PCG64",
+        "numpy.random.bit_generator.SeedSequence",
+    }
+)
+"""Arguments of what is called. Called themselves, one takes any memory for objects, others may never end."""
+
+_COMPILED = "mlapi.inference.compiled."
+"""Classes of compiled predictors, which are made empty as estimators are: called, one takes any memory."""
+
+_UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc)
+
+_LIMITED: Mapping[int, Callable[[Any], None]] = {
+    ADDITEMS[0]: _Restricted.load_additems,
+    APPEND[0]: _Restricted.load_append,
+    APPENDS[0]: _Restricted.load_appends,
+    BUILD[0]: _Restricted.load_build,
+    BYTEARRAY8[0]: _Restricted.load_bytearray8,
+    DICT[0]: _Restricted.load_dict,
+    FROZENSET[0]: _Restricted.load_frozenset,
+    INST[0]: _Restricted.load_old_object,
+    NEWOBJ[0]: _Restricted.load_newobj,
+    NEWOBJ_EX[0]: _Restricted.load_newobj_ex,
+    OBJ[0]: _Restricted.load_old_object,
+    REDUCE[0]: _Restricted.load_reduce,
+    SETITEM[0]: _Restricted.load_setitem,
+    SETITEMS[0]: _Restricted.load_setitems,
+}
+
+
+class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
+    """Reads an array of objects, which joblib writes as a pickle within the pickle."""
+
+    dispatch = {**Unpickler.dispatch, **_LIMITED}
+
+    proto = 0
+
+    def __init__(self, around: "Limited") -> None:
+        super().__init__(around.file_handle)
+        self.permit, self.allowed = around.permit, around.allowed
+        self.keys, self.allowance, self.settled = around.keys, around.allowance, around.settled
+
+
+class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
+    """Reads what joblib wrote. `permit` gets each name, and raises NotAllowed if it may not be imported."""
+
+    dispatch = {**NumpyUnpickler.dispatch, **_LIMITED}
+    proto = 0
+
+    def __init__(self, content: bytes | mmap, permit: Callable[[str], None]) -> None:
+        file = content if isinstance(content, mmap) else BytesIO(content)
+        file.seek(0)
+        super().__init__("", file, ensure_native_byte_order=True)
+        self.content = content
+        self.permit = permit
+        self.allowed = []
+        self.keys, self.allowance, self.settled = Keys(), Allowance(len(content)), {}

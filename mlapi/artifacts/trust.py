@@ -1,0 +1,22 @@
+"""What a server trusts: whose signatures, and which classes. Made from its settings, never from a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlapi.artifacts.keys import PublicKey
+
+
+@dataclass(frozen=True)
+class Trust:
+    """`keys` by id; with `required` a version that none of them signed is broken.
+
+    `classes` are those that an artifact may name beyond what this project's own algorithms need. `copies` is
+    a folder where nobody else writes: large files are mapped from there (`mlapi.artifacts.mapped_copies`),
+    without one read.
+    """
+
+    keys: Mapping[str, PublicKey] = field(default_factory=dict)
+    required: bool = True
+    classes: frozenset[str] = frozenset()
+    copies: Path | None = None

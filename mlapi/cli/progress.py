@@ -1,0 +1,198 @@
+"""What a training shows on the terminal: decisions, warnings, candidates, a bar, and what came out."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.progress import TaskID
+from rich.table import Table
+
+from mlapi.cli.terminal import bar, stderr, stdout, table
+from mlapi.wording import listed, quoted
+
+if TYPE_CHECKING:
+    from mlapi.artifacts.manifest import Manifest
+    from mlapi.training.execution.progress import Candidate, Learning, Tried
+    from mlapi.training.preparation.preparation import Prepared
+    from mlapi.training.recipes import Recipe
+    from mlapi.training.tables.datasets import Table as Data
+    from mlapi.training.workflows.reproduction import Comparison
+    from mlapi.training.workflows.train import Trained
+
+MOST_COLUMNS = 60
+"""Columns of a table that are listed one by one; the card has all."""
+
+
+class Display:
+    """A `mlapi.training.execution.progress.Progress`: is told what happens, one recipe after the other."""
+
+    def __init__(self) -> None:
+        self._bar = bar(disable=not stderr.is_terminal)
+        self._task: TaskID | None = None
+        self._name = ""
+        self._epoch: Learning | None = None
+        self._summary = table("model", "version", "rows", "metrics on held-out rows", "seconds")
+        self._verdicts: list[str] = []
+
+    def __enter__(self) -> "Display":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What was published before one failed is told too."""
+        self._bar.stop()
+        if self._summary.row_count:
+            stdout.print(self._summary)
+        for line in self._verdicts:
+            _say(line)
+
+    def began(self, step: str) -> None:
+        self._show(step)
+
+    def understood(self, recipe: "Recipe", data: "Data", prepared: "Prepared") -> None:
+        self._name = recipe.name
+        if not recipe.dataset:
+            self._print(f"{data.source}: {len(data.target):,} rows; {prepared.target} is {prepared.story}.")
+            self._print(_decisions(prepared))
+        notes = [*data.notes, *(f"left out: {rows}" for rows in prepared.left_out)]
+        for line in (*notes, *(f"Warning: {warning}" for warning in prepared.warnings)):
+            self._print(f"{line[:1].upper()}{line[1:]}.")
+
+    def told(self, name: str, sentences: tuple[str, ...]) -> None:
+        self._name = name
+        for line in sentences:
+            self._print(f"{line}.")
+
+    def learnt(self, state: "Learning") -> None:
+        """A bar on a terminal; elsewhere a line an epoch."""
+        last, self._epoch = self._epoch, state
+        if stderr.is_terminal:
+            self._show(f"{_learning(state)}, {_time(state.seconds_left)} left", state.share, 1)
+        elif state.share >= 1:
+            _log(self._name, state)
+        elif last is not None and last.epoch != state.epoch:
+            _log(self._name, last)
+
+    def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
+        shown = table("algorithm", f"{metric}, cross-validated", "seconds", "")
+        for candidate in candidates:
+            score = f"{candidate.mean:.4g} ± {candidate.std:.2g}" if candidate.mean == candidate.mean else "-"
+            shown.add_row(candidate.algorithm, score, f"{candidate.seconds:.1f}", candidate.note or "")
+        self._print(shown)
+
+    def tried(self, trial: "Tried") -> None:
+        best = "" if trial.best_mean is None else f", best {trial.best_mean:.4g} ({trial.best_algorithm})"
+        stop = "; Ctrl-C keeps it" if best else ""
+        self._show(f"{trial.done} of {trial.planned} tried{best}{stop}", trial.done, trial.planned)
+
+    def trained(self, trained: "Trained", card: str | None = None) -> None:
+        """A version is published; `card` is where its model card lies."""
+        manifest, verdict = trained.manifest, trained.verdict
+        self._epoch = None
+        if manifest.recipe.get("dataset"):
+            self._summary.add_row(*_row(trained))
+        else:
+            self._print(_figures(manifest))
+            self._verdicts += _account(trained, card)
+        if verdict is not None:
+            told = "promoted" if verdict.promotes else "not promoted"
+            self._verdicts.append(f"{manifest.name}: version {manifest.version} is {told}: {verdict.reason}.")
+
+    def _show(self, words: str, done: float | None = None, planned: float | None = None) -> None:
+        if self._task is None:
+            self._task = self._bar.add_task("", total=None)
+        whose = f"{self._name}: " if self._name else ""
+        self._bar.update(
+            self._task, description=whose + words, completed=done or 0, total=planned, refresh=True
+        )
+
+    def _print(self, what: "str | Table") -> None:
+        """Above the bar: two consoles on one terminal would write over each other."""
+        self._bar.stop()
+        if isinstance(what, str):
+            _say(what)
+        else:
+            stdout.print(what)
+        self._bar.start()
+
+
+def print_comparison(version: str, comparison: "Comparison") -> None:
+    """What training a version again gave."""
+    shown = table("metric", "then", "now")
+    for name, (then, now) in comparison.metrics.items():
+        shown.add_row(name, f"{then:.6g}", f"{now:.6g}")
+    stdout.print(shown)
+    for finding in comparison.findings:
+        _say(f"{version}: {finding}.")
+    if comparison.is_same:
+        rows = f"its {comparison.rows:,} held-out rows"
+        _say(f"{version}: trained again, it gives the same predictions for {rows}.")
+
+
+def _row(trained: "Trained") -> tuple[str, ...]:
+    manifest = trained.manifest
+    figures = [f"{name} {entry['value']:.4g}" for name, entry in manifest.metrics.items()]
+    rows = f"{manifest.data['training_rows']:,} + {manifest.data['test_rows']:,}"
+    return manifest.name, str(manifest.version), rows, ", ".join(figures), f"{trained.seconds:.2f}"
+
+
+def _figures(manifest: "Manifest") -> Table:
+    """Each metric on rows that training did not see, as sure as it is, beside guessing."""
+    shown = table("metric", "held-out", "95 % interval", "cross-validated", "guessing")
+    for name, entry in manifest.metrics.items():
+        low, high = entry.get("interval", (None, None))
+        interval = "-" if low is None else f"{low:.4g} to {high:.4g}"
+        others = (f"{entry[key]:.4g}" if key in entry else "-" for key in ("cross_validated", "baseline"))
+        shown.add_row(name, f"{entry['value']:.4g}", interval, *others)
+    return shown
+
+
+def _account(trained: "Trained", card: str | None) -> Iterator[str]:
+    """What was made of a table, in sentences."""
+    manifest = trained.manifest
+    data, which = manifest.data, f"{manifest.name} version {manifest.version}"
+    unit = "pictures" if "images" in manifest.recipe else "rows"
+    yield (
+        f"{which}: {manifest.algorithm}, learnt from {data['training_rows']:,} {unit} and judged by "
+        f"{data['test_rows']:,}, in {trained.seconds:.0f} s."
+    )
+    for said in (data["search"], *data["notes"]):
+        if said:
+            yield f"{which}: {said.rstrip('.')}."
+    if card:
+        yield f"{which}: {card} shows it all."
+
+
+def _decisions(prepared: "Prepared") -> Table:
+    shown = table("column", "taken for", "")
+    for column in prepared.columns[:MOST_COLUMNS]:
+        shown.add_row(quoted(column.name)[1:-1], column.kind or "-", column.story)
+    rest = [column.name for column in prepared.columns[MOST_COLUMNS:]]
+    if rest:
+        shown.add_row("…", "", f"and {len(rest)} more: {listed(rest)}")
+    return shown
+
+
+def _learning(state: "Learning") -> str:
+    """In a line: what an epoch is like so far."""
+    checked = state.validation_accuracy
+    apart = "" if checked is None else f", {checked:.1%} of others"
+    return (
+        f"epoch {state.epoch}: loss {state.loss:.3f}, {state.accuracy:.1%} right{apart}, "
+        f"{state.pictures_per_second:,.0f} pictures/s"
+    )
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _log(name: str, state: "Learning") -> None:
+    stderr.print(f"{name}: {_learning(state)}, {state.share:.0%} done", soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    stdout.print(line, soft_wrap=True)

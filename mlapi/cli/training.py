@@ -1,0 +1,213 @@
+"""The commands that train: the one place that imports training/."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlapi.artifacts.names import PRODUCTION, as_model_name
+from mlapi.cli.progress import Display, print_comparison
+from mlapi.cli.terminal import changes_of, registry_of, stdout, write
+from mlapi.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mlapi.registry.changes import Changes
+    from mlapi.registry.registry import Registry
+    from mlapi.registry.snapshot import Snapshot
+    from mlapi.training.execution.engine import Engine
+    from mlapi.training.recipes import Recipe
+
+_COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--missing", is_flag=True, help="Only the recipes that have no version that serves.")
+@click.option("--breaking", is_flag=True, help="Promote also what callers of the old version stumble over.")
+@click.option("--again", metavar="NAME@VERSION", help="Train a version again and compare; publishes nothing.")
+@click.option("--engine", metavar="URL", help="Where fits run: dask://host:port, else on this machine.")
+@click.option("--data", metavar="FILE|URL", help="Train this table, CSV or Parquet, instead of a recipe.")
+@click.option("--images", metavar="DIR|FILE", help="Train pictures: a folder, or archive, a folder a class.")
+@click.option("--size", type=int, metavar="PIXELS", help="The side that pictures are scaled to.")
+@click.option(
+    "--pictures-in-card/--no-pictures-in-card", default=None, help="Show mistakes in the card, or name them."
+)
+@click.option(
+    "--resume", "leftover", flag_value="resume", help="Go on with a training of pictures that broke off."
+)
+@click.option("--restart", "leftover", flag_value="restart", help="Forget it, and begin anew.")
+@click.option("--target", metavar="COLUMN", help="The column to predict.")
+@click.option("--name", help="The model's name; else the target's, or that of the pictures' folder.")
+@click.option("--algorithm", help="One algorithm; else all that suit are compared.")
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the algorithm.")
+@click.option("--task", help="regression or classification; else read off the target.")
+@click.option("--budget", metavar="TIME", help="For comparing and tuning, or for a network: 90, 60s, 5m.")
+@click.option("--metric", help="What decides; else accuracy or r2.")
+@click.option("--numeric", **_COLUMNS, help="Take this column for numbers.")
+@click.option("--categorical", **_COLUMNS, help="Take this column for categories.")
+@click.option("--datetime", **_COLUMNS, help="Take this column for dates or times.")
+@click.option("--text", **_COLUMNS, help="Take this column for texts.")
+@click.option("--drop", **_COLUMNS, help="Leave this column out.")
+@click.option("--group", metavar="COLUMN", help="Rows of one group are never on both sides of a split.")
+@click.option("--time-column", metavar="COLUMN", help="Judge by the newest rows.")
+@click.option("--polynomial", type=int, metavar="DEGREE", help="Add products of numbers up to this degree.")
+@click.option("--splines", type=int, metavar="KNOTS", help="Make splines of the numbers.")
+@click.option("--test-size", type=float, metavar="SHARE", help="The share of rows held out.")
+@click.option("--seed", type=int, help="Decides every choice that is made by chance.")
+@click.option("--promote", help="always, if_not_worse or never.")
+@click.option("--delimiter", help="Of the CSV file; else found.")
+@click.option("--encoding", help="Of the CSV file; else found.")
+@click.option("--decimal", help="The decimal sign; else found.")
+@click.option("--thousands", help="What sets thousands apart; else found.")
+def train(
+    names: tuple[str, ...], missing: bool, breaking: bool, again: str | None, engine: str | None, **given: Any
+) -> None:
+    """Train the recipes of config/models.toml, all or the named ones; or a table or pictures of your own.
+
+        mlapi train --data customers.csv --target churn
+        mlapi train --images pictures/
+
+    A new version becomes `production` if it is not worse there than the one before: see docs/training.md.
+    """
+    settings = load_settings()
+    leftover = given.pop("leftover") or "refuse"
+    options = {key: value for key, value in given.items() if value not in (None, ())}
+    if again and (names or missing or options):
+        raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
+    own = options.keys() & {"data", "images"}
+    if options and not names and not ({"data", "target"} <= options.keys() or "images" in options):
+        raise click.UsageError("Expected --data and --target, or --images, or the names of recipes.")
+    if names and own:
+        raise click.UsageError(f"--{min(own)} is data of your own: leave the recipes' names out.")
+    from mlapi.training.execution.engine import engine as engine_at
+
+    with engine_at(engine) as running:
+        if again:
+            _train_again(again, registry_of(settings, eager=False), running)
+            return
+        changes = changes_of(settings, eager=missing)
+        recipes = [_own_recipe(options)] if own else _recipes(names, options)
+        if missing:
+            recipes = [
+                recipe for recipe in recipes if not _has_version(changes.registry.snapshot, recipe.name)
+            ]
+        _train(recipes, changes, running, settings, allow_breaking=breaking, leftover=leftover)
+        _tell_unpromoted(changes.registry.snapshot)
+
+
+def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
+    from mlapi.training.recipes import make_recipe
+
+    given = _with_parameters(options)
+    words = given["target"] if "target" in given else Path(given["images"]).resolve().name.partition(".")[0]
+    name = given.pop("name", None) or as_model_name(words)
+    return make_recipe(name, given)
+
+
+def _recipes(names: tuple[str, ...], options: Mapping[str, Any]) -> "list[Recipe]":
+    """The recipes of config/models.toml, each with what is said otherwise now."""
+    from mlapi.training.recipes import load_recipes, make_recipe, select, to_json
+
+    if "name" in options:
+        raise click.UsageError("--name goes with --data or --images; a recipe has a name.")
+    given = _with_parameters(options)
+    recipes = select(load_recipes(), names)
+    return (
+        [make_recipe(recipe.name, {**to_json(recipe), **given}) for recipe in recipes] if given else recipes
+    )
+
+
+def _with_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """`--parameter C=10` as recipes have it."""
+    given = {key: value for key, value in options.items() if key != "parameters"}
+    if "parameters" in options:
+        given["parameters"] = dict(map(_parameter, options["parameters"]))
+    return given
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()  # a word may do without quotes
+
+
+def _has_version(snapshot: "Snapshot", name: str) -> bool:
+    return name in snapshot.models and snapshot.models[name].latest is not None
+
+
+def _train(
+    recipes: "list[Recipe]", changes: "Changes", engine: "Engine", settings: Settings, **how: Any
+) -> None:
+    from mlapi.artifacts.manifest import REPORT
+    from mlapi.training.workflows.train import train
+
+    with Display() as display:
+        for recipe in recipes:
+            trained = train(recipe, changes, display, engine=engine, **how)
+            made = trained.manifest
+            display.trained(trained, f"{settings.models_dir}/{made.name}/{made.version}/{REPORT}")
+
+
+def _train_again(which: str, registry: "Registry", engine: "Engine") -> None:
+    from mlapi.training.workflows.reproduction import train_again
+
+    name, _, ref = which.partition("@")
+    model = registry.get(name, ref or None)
+    with Display() as display:
+        comparison = train_again(model, engine, display)
+    print_comparison(f"{name} version {model.version}", comparison)
+    if not comparison.is_same:
+        raise click.ClickException("not the same")
+
+
+def _tell_unpromoted(snapshot: "Snapshot") -> None:
+    """Where a request without a version gets no answer, though a version could give one."""
+    for record in snapshot.models.values():
+        production = record.aliases.get(PRODUCTION)
+        if production and record.answering(PRODUCTION) is None and record.latest is not None:
+            stdout.print(
+                f"{record.name}: `{PRODUCTION}` is version {production.version}, which does not serve, until "
+                f"`mlapi promote {record.name} {record.latest}`.",
+                soft_wrap=True,
+            )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--images", metavar="DIR|FILE", required=True, help="The pictures that it learnt from.")
+@click.option("--ref", help="A version or an alias.")
+def card(name: str, images: str, ref: str | None) -> None:
+    """Make the card of a version anew, with its hardest mistakes as pictures, where it only names them.
+
+    mlapi card flowers --images flowers/ > card.html
+    """
+    registry = registry_of(load_settings(), eager=False)
+    from mlapi.training.images.card import card_again
+
+    write(card_again(registry.get(name, ref), images))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("estimator", type=click.Path(path_type=Path))
+@click.option(
+    "--sample",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A CSV file with a header and some rows of features, without the target.",
+)
+def register(name: str, estimator: Path, sample: Path) -> None:
+    """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
+
+    The file is loaded once every class that it names is allowed (the setting allowed_classes): loading
+    runs what those do.
+    """
+    changes = changes_of(load_settings())
+    from mlapi.training.workflows.registration import register as publish
+
+    manifest = publish(name, estimator, sample, changes)
+    stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")

@@ -1,9 +1,0 @@
-"""How machines are found: by the exact type of a fitted estimator."""
-
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
-
-from mlapi.compiled.machine import Machine
-
-Machines: TypeAlias = Mapping[type, Callable[[Any], Machine | None]]
-"""None for a configuration that is not known."""

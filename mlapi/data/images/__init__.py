@@ -1,0 +1,1 @@
+"""Bytes of pictures -> pixels, for training and serving alike."""

@@ -1,0 +1,1 @@
+"""Rows as clients send them -> a batch, or why not."""

@@ -1,0 +1,98 @@
+"""What one value of a request may be, by the kind of its feature, and how it is put into words.
+
+One value at a time: for explaining, and for the few kinds of columns that have no check for all at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from mlapi.data.signature import Feature, Kind
+from mlapi.wording import listed, quoted
+
+
+def fits(feature: Feature, value: Any) -> bool:
+    """Whether a feature takes a value; None is a blank."""
+    return feature.nullable if value is None else _KINDS[feature.kind].fits(feature, value)
+
+
+def expected(feature: Feature) -> str:
+    """What a feature takes."""
+    return _KINDS[feature.kind].expected(feature)
+
+
+def novelty(feature: Feature, value: Any) -> str:
+    """A value that a feature takes, but that training never saw."""
+    if feature.kind == "category":
+        return f"{shown(value)} is a category that training did not see"
+    return f"{shown(value)} is outside of what training saw, {feature.minimum} to {feature.maximum}"
+
+
+def shown(value: Any) -> str:
+    """A value in JSON's words, shortened; a list or an object only by its kind."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def parse_time(feature: Feature, value: Any) -> datetime | None:
+    """ISO 8601, or the training file's own form; with an offset, the same moment in UTC."""
+    if not isinstance(value, str):
+        return None
+    parsers = [datetime.fromisoformat]
+    if feature.format:
+        parsers.append(partial(_strptime, feature.format))
+    for parse in parsers:
+        try:
+            time = parse(value)
+            return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _KindRules:
+    fits: Callable[[Feature, Any], bool]
+    expected: Callable[[Feature], str]
+
+
+def _strptime(form: str, text: str) -> datetime:
+    return datetime.strptime(text, form)
+
+
+def _fits_category(feature: Feature, value: Any) -> bool:
+    kinds = {type(category) for category in feature.categories or ()}
+    return type(value) in kinds or (int in kinds and _fits_integer(feature, value))
+
+
+def _fits_number(_: Feature, value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _fits_integer(_: Feature, value: Any) -> bool:
+    return type(value) is int or (type(value) is float and value.is_integer())
+
+
+def _one_of(feature: Feature) -> str:
+    return "one of " + listed(shown(category) for category in feature.categories or ())
+
+
+_KINDS: Mapping[Kind, _KindRules] = {
+    "number": _KindRules(_fits_number, lambda _: "a number"),
+    "integer": _KindRules(_fits_integer, lambda _: "a whole number"),
+    "boolean": _KindRules(lambda _, value: type(value) is bool, lambda _: "true or false"),
+    "category": _KindRules(_fits_category, _one_of),
+    "datetime": _KindRules(
+        lambda feature, value: parse_time(feature, value) is not None, lambda _: "a date or time in ISO 8601"
+    ),
+    "text": _KindRules(lambda _, value: type(value) is str, lambda _: "a text"),
+}

@@ -1,0 +1,135 @@
+"""Why rows are refused: a walk over all cells that names every wrong one. Slow, and only after a refusal."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from mlapi.data.rows.values import expected, fits, shown
+from mlapi.data.signature import Feature, Signature
+from mlapi.wording import SHOWN, bounded, did_you_mean
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where something stands, from the rows down: `(3, "age")`, or `(3, 2)` in a row that is a list."""
+
+Remark: TypeAlias = tuple[Path, str]
+LazyRemark: TypeAlias = tuple[Path, Callable[[], str]]
+"""A remark that is put into words only if it is among the few that are shown."""
+
+_SHAPES = 100
+"""So many sets of names are kept while records are counted: most records of a request have the same."""
+
+
+class InvalidRows(Exception):
+    """At most 20 remarks, and how many there are in all."""
+
+    def __init__(self, remarks: tuple[Remark, ...], count: int) -> None:
+        self.remarks = remarks
+        self.count = count
+        super().__init__(f"{self.count} problems, the first {self.remarks[:1]}")
+
+
+def refusal(rows: Sequence[Any], signature: Signature) -> InvalidRows:
+    """What is wrong with rows that a signature does not take."""
+    if not rows:
+        return InvalidRows((((), "no rows: expected at least one"),), 1)
+    as_records = isinstance(rows[0], dict)
+    remarks: list[LazyRemark] = []
+    total, rest = 0, iter(enumerate(rows))
+    while total < SHOWN and (numbered := next(rest, None)) is not None:
+        found, count = bounded(_of_row(*numbered, signature, as_records=as_records))
+        remarks += found
+        total += count
+    total += sum(map(_counter(signature, as_records=as_records), (row for _, row in rest)))
+    return InvalidRows(tuple((path, tell()) for path, tell in remarks[:SHOWN]), total)
+
+
+def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyRemark]:
+    """A remark for each wrong cell, or for a row of the wrong form; none if the rows are right."""
+    as_records = isinstance(rows[0], dict)
+    for number, row in enumerate(rows):
+        yield from _of_row(number, row, signature, as_records=as_records)
+
+
+def _of_row(number: int, row: Any, signature: Signature, *, as_records: bool) -> Iterator[LazyRemark]:
+    """A remark for each wrong cell, or for a row of the wrong form; none if the row is right."""
+    if not isinstance(row, list | dict):
+        yield (number,), partial("expected a row, a list or an object, got {}".format, shown(row))
+    elif isinstance(row, dict) is not as_records:
+        yield (number,), lambda: "rows of both forms: send either all lists or all objects"
+    elif isinstance(row, dict):
+        yield from _of_record(number, row, signature)
+    else:
+        yield from _of_list(number, row, signature.features)
+
+
+def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
+    """How many remarks `_of_row` has, a tenth as slow: a body of a megabyte can be worth a million."""
+    form = dict if as_records else list
+    features = signature.features
+    shapes: dict[tuple[str, ...], tuple[int, list[Feature]]] = {}
+
+    def count(row: Any) -> int:
+        if not isinstance(row, form):
+            return 1
+        if isinstance(row, dict):
+            names = tuple(row)
+            shape = shapes.get(names)
+            if shape is None:
+                shape = _shape(names, signature)
+                if len(shapes) < _SHAPES:
+                    shapes[names] = shape
+            wrong, known = shape
+            return wrong + sum([not fits(feature, row[feature.name]) for feature in known])
+        if len(row) != len(features):
+            return 1
+        return sum([not fits(feature, value) for feature, value in zip(features, row, strict=True)])
+
+    return count
+
+
+def _shape(names: Sequence[str], signature: Signature) -> tuple[int, list[Feature]]:
+    """Of a record with these names: how many remarks the names are worth, and whose cells it has."""
+    present = set(names)
+    known = [feature for feature in signature.features if feature.name in present]
+    missing = [feature for feature in signature.features if feature.name not in present]
+    return len(present - signature.known) + sum(not feature.nullable for feature in missing), known
+
+
+def in_words(remarks: Iterable[LazyRemark]) -> tuple[tuple[Remark, ...], int]:
+    """The remarks that are shown, and the number of all."""
+    found, count = bounded(remarks)
+    return tuple((path, tell()) for path, tell in found), count
+
+
+def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterator[LazyRemark]:
+    if len(row) != len(features):
+        yield (number,), partial("expected {} values, got {}".format, len(features), len(row))
+        return
+    for position, (feature, value) in enumerate(zip(features, row, strict=True)):
+        if not fits(feature, value):
+            yield (number, position), partial(_problem, feature, value, prefix=f"{feature.name}: ")
+
+
+def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterator[LazyRemark]:
+    for name in row:
+        if name not in signature.known:
+            yield (number, name), partial(_unknown, name, signature)
+    for feature in signature.features:
+        if feature.name not in row:
+            if not feature.nullable:
+                yield (number, feature.name), partial(_missing, feature)
+        elif not fits(feature, row[feature.name]):
+            yield (number, feature.name), partial(_problem, feature, row[feature.name])
+
+
+def _unknown(name: str, signature: Signature) -> str:
+    return f"unknown feature{did_you_mean(name, signature.names)}"
+
+
+def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
+    why = ": training saw no blank" if value is None else ""
+    return f"{prefix}expected {expected(feature)}, got {shown(value)}{why}"
+
+
+def _missing(feature: Feature) -> str:
+    return f"missing, expected {expected(feature)}"

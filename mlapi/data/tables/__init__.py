@@ -1,0 +1,1 @@
+"""CSV files, and what the words in them mean."""

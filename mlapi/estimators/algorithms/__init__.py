@@ -1,0 +1,30 @@
+"""The algorithms that training knows. To add one: a file here, and its line in `ALGORITHMS`."""
+
+from collections.abc import Mapping
+
+from mlapi.estimators.algorithms import (
+    cnn,
+    decision_tree,
+    gradient_boosting,
+    linear_regression,
+    logistic_regression,
+    random_forest,
+    svm,
+)
+from mlapi.estimators.algorithms.declaration import Algorithm
+
+ALGORITHMS: Mapping[str, Algorithm] = {
+    algorithm.name: algorithm
+    for algorithm in (
+        linear_regression.ALGORITHM,
+        logistic_regression.ALGORITHM,
+        svm.ALGORITHM,
+        decision_tree.ALGORITHM,
+        random_forest.ALGORITHM,
+        gradient_boosting.ALGORITHM,
+        cnn.ALGORITHM,
+    )
+}
+
+CLASSES = frozenset(name for algorithm in ALGORITHMS.values() for name in algorithm.classes)
+"""What the pickles of all of them name together."""

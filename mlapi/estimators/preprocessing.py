@@ -1,0 +1,140 @@
+"""Transformers that this project's pipelines are made of beside scikit-learn's own.
+
+They are pickled with every version, so their names and attributes are part of the format. Each takes what a
+server makes of a request (see `mlapi.data.rows.reader`) and what training makes of a table: the same columns.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import BSpline
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.preprocessing import SplineTransformer
+from sklearn.utils.validation import check_is_fitted
+
+from mlapi.estimators.calendar import Moments, independent, newest, parts_of, varying
+
+OTHER = "_other_"
+"""What `Frequent` makes of words that are not frequent."""
+
+_BLANK = "_blank_"
+
+
+class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Flags as 1.0 and 0.0, blanks as NaN."""
+
+    def fit(self, X: Any, y: Any = None) -> "Flags":
+        self._remember(X)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        return np.asarray(X, dtype=object).astype(np.float64)
+
+    def _remember(self, X: pd.DataFrame) -> None:
+        self.feature_names_in_ = np.array(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+
+
+class Frequent(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """The `most` frequent words of each column in `fit`, and one word for all others; blanks stay.
+
+    An encoder looks up every word that it was given: a million rows with 632,000 different ones took
+    minutes to train instead of 9 s, and each request would have paid as well.
+    """
+
+    def __init__(self, most: int = 100) -> None:
+        self.most = most
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "Frequent":
+        self.feature_names_in_ = np.array(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        counts = (X[name].value_counts() for name in X.columns)
+        self.words_ = [np.array(found.index[: self.most], dtype=object) for found in counts]
+        return self
+
+    def transform(self, X: pd.DataFrame) -> NDArray[Any]:
+        check_is_fitted(self)
+        columns = (X.iloc[:, place].astype(object) for place in range(self.n_features_in_))
+        kept = [
+            column.where(column.isin(words) | column.isna(), OTHER).to_numpy(dtype=object)
+            for column, words in zip(columns, self.words_, strict=True)
+        ]
+        return np.column_stack(kept)
+
+
+class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """One column of texts, what a vectorizer takes; a blank one is a word of its own.
+
+    So a vectorizer finds a word also where few rows have a text, and a fold none of them.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> "Texts":
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        texts = [_BLANK if text != text or not text.strip() else text for text in X]  # noqa: PLR0124 - NaN
+        return np.array(texts, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Moments as parts of the calendar and as an age in days, counted from the newest that `fit` saw.
+
+    A part that never changed in `fit` (the hour of plain dates) is left out, and so is one that others, also
+    of another column, add up to; blanks are NaN throughout.
+    """
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "CalendarParts":
+        self.feature_names_in_ = np.array(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
+        self.newest_us_ = np.array([newest(moments) for moments in columns], dtype=np.int64)
+        found = zip(columns, self.newest_us_.tolist(), strict=True)
+        self.parts_ = independent([(moments, last, varying(moments, last)) for moments, last in found])
+        return self
+
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        found = enumerate(zip(self.newest_us_, self.parts_, strict=True))
+        columns = [
+            part for place, (last, kept) in found for part in parts_of(_moments(X.iloc[:, place]), last, kept)
+        ]
+        return np.column_stack(columns)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        check_is_fitted(self)
+        found = zip(self.feature_names_in_, self.parts_, strict=True)
+        return np.array([f"{name}_{part}" for name, kept in found for part in kept], dtype=object)
+
+
+class Splines(SplineTransformer):  # type: ignore[misc]
+    """scikit-learn's, pickled as numbers: SciPy's own pickles name functions of its private modules."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**super().__getstate__()}
+        if "bsplines_" in state:
+            state["bsplines_"] = [(each.t, each.c, each.k, each.extrapolate) for each in self.bsplines_]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        splines = {"bsplines_": [_spline(*parts) for parts in state.get("bsplines_", ())]}
+        super().__setstate__({**state, **(splines if "bsplines_" in state else {})})
+
+
+def _spline(knots: Any, coefficients: Any, degree: Any, extrapolate: Any) -> BSpline:
+    """From the parts of a pickle.
+
+    Raises:
+        TypeError: They are no arrays. SciPy would make such of lists, also of lists of the same lists.
+    """
+    if not all(type(array) is np.ndarray and array.dtype.kind == "f" for array in (knots, coefficients)):
+        raise TypeError("a spline's knots and coefficients are arrays of numbers")
+    return BSpline(knots, coefficients, degree, extrapolate)
+
+
+def _moments(column: pd.Series) -> Moments:
+    return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]

@@ -1,0 +1,95 @@
+"""Exception -> application/problem+json (RFC 9457), in one place and for every path.
+
+A 4xx says what to do; a 5xx of ours says the request's id and nothing else, and the log has the rest.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_restful import Api as RestfulApi
+from werkzeug.exceptions import HTTPException
+
+from mlapi.errors import InvalidInput, MlapiError, Overloaded, passes
+from mlapi.formats.negotiation import PROBLEM
+from mlapi.formats.strict_json import encode_json
+from mlapi.http import telemetry
+from mlapi.http.body import discard_body
+from mlapi.wording import reason
+
+logger = logging.getLogger(__name__)
+
+_REPLACED = {"content-type", "content-length"}
+
+_DETAILS = {
+    404: "there is nothing at this path; GET / lists what there is",
+    405: "this path does not answer {method}",
+}
+"""Our words for the errors that Werkzeug raises itself."""
+
+
+class Api(RestfulApi):  # type: ignore[misc]
+    """Flask-RESTful's Api without its own error handling: every error takes Flask's one path."""
+
+    def error_router(self, original_handler: Callable[..., Any], *args: Any) -> Any:
+        return original_handler(*args)
+
+
+def install(app: Flask, max_body_bytes: int) -> None:
+    def respond(error: Exception) -> Response:
+        discard_body(request.environ, max_body_bytes)
+        return _respond(error)
+
+    app.register_error_handler(Exception, respond)
+
+
+def _respond(error: Exception) -> Response:
+    if isinstance(error, MlapiError) and error.status != 500:
+        return _problem(error.status, error.slug, error.title, str(error), error)
+    if isinstance(error, HTTPException) and error.code and error.code < 500:
+        slug = error.name.lower().replace(" ", "-")
+        return _problem(error.code, slug, error.name, _detail(error), error)
+    if passes(error):
+        logger.error("request failed for now", exc_info=error, extra={"request_id": telemetry.request_id()})
+        return _respond(Overloaded(f"the server lacks for now what this takes: {reason(error)}"))
+    logger.error("request failed", exc_info=error, extra={"request_id": telemetry.request_id()})
+    detail = "a defect of the server; its log has the reason under this request id"
+    return _problem(500, MlapiError.slug, MlapiError.title, detail, error)
+
+
+def _problem(status: int, slug: str, title: str, detail: str, error: Exception) -> Response:
+    document: dict[str, Any] = {
+        "type": f"/problems/{slug}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.root_path + request.path,
+        "request_id": telemetry.request_id(),
+    }
+    if isinstance(error, InvalidInput):
+        document["errors"] = [
+            {"pointer": finding.pointer, "detail": finding.detail} for finding in error.findings
+        ]
+        document["error_count"] = error.count
+    telemetry.note(request.environ, problem=slug)
+    response = Response(encode_json(document), status, content_type=PROBLEM)
+    for name, value in _headers(error):
+        response.headers[name] = value
+    return response
+
+
+def _headers(error: Exception) -> list[tuple[str, str]]:
+    """What tells the client what would do: Allow, Accept, Retry-After."""
+    if isinstance(error, MlapiError):
+        return list(error.headers.items())
+    if isinstance(error, HTTPException):
+        given = error.get_response(request.environ).headers
+        return [(name, value) for name, value in given if name.lower() not in _REPLACED]
+    return []
+
+
+def _detail(error: HTTPException) -> str:
+    if error.code in _DETAILS:
+        return _DETAILS[error.code].format(method=request.method)
+    return error.description or error.name

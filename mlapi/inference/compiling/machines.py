@@ -1,0 +1,9 @@
+"""How machines are found: by the exact type of a fitted estimator."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from mlapi.inference.compiled.machine import Machine
+
+Machines: TypeAlias = Mapping[type, Callable[[Any], Machine | None]]
+"""None for a configuration that is not known."""

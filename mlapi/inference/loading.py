@@ -1,0 +1,143 @@
+"""A version's folder -> a `Model` that has proven itself on its golden rows, by the quickest path that does.
+
+Three paths, each tried where the one before is missing or fails: the compiled predictor that was stored with
+the version, which needs neither scikit-learn nor any pickled estimator; the estimator, compiled here; the
+estimator as it is.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlapi.artifacts import golden
+from mlapi.artifacts.folder import check_files, load_estimator, read_file
+from mlapi.artifacts.golden import Golden
+from mlapi.artifacts.manifest import GOLDEN, MODEL, NETWORK, PREDICTOR, Manifest, differences
+from mlapi.artifacts.pickles.pickling import dump_predictor, load_predictor
+from mlapi.artifacts.trust import Trust
+from mlapi.errors import BrokenArtifact
+from mlapi.inference.model import Model, Skills, model_of
+
+logger = logging.getLogger(__name__)
+
+_FORM = 1
+"""Of what is stored. With another one the estimator is compiled anew: raise it when the classes of
+`mlapi.inference.compiled` change what they keep."""
+
+
+def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
+    """Load a version, and let it prove itself, which also warms it up.
+
+    Raises:
+        BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
+    """
+    rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
+    check_files(folder, manifest, MODEL)  # which may be loaded much later
+    other = ", ".join(differences(manifest))
+    try:
+        model = _proven(_paths(folder, manifest, trust), rows)
+    except BrokenArtifact as error:
+        raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
+    if not other:
+        return model
+    note = f"Served with {other}; all {len(rows.rows)} golden rows give the answers of the training."
+    return replace(model, notes=(note,))
+
+
+def stored(model: Model) -> bytes | None:
+    """The content of a file that spares the next load the estimator; None if this model needs it."""
+    if model.predictor is None:
+        return None
+    skills = {"outputs": model.skills.outputs, "classes": model.skills.classes}
+    return dump_predictor({"form": _FORM, "answering": model.predictor.answering, **skills})
+
+
+def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
+    """The ways in which this version can be served, the quickest first."""
+    fitted = _Estimator(manifest, partial(load_estimator, folder, manifest, trust))
+    if PREDICTOR in manifest.files:
+        model = _from_store(folder, manifest, fitted)
+        if model is not None:
+            yield model
+    model = replace(model_of(manifest, fitted()), fitted=fitted)
+    from mlapi.inference.compiling import compiled  # noqa: PLC0415 - scikit-learn: only where it is needed
+
+    answering = compiled(fitted(), manifest.signature.columns)
+    if answering is not None:
+        yield model.answered_by(answering)
+    yield model
+
+
+def _proven(paths: Iterator[Model], rows: Golden) -> Model:
+    """The first one that gives the golden rows.
+
+    Raises:
+        BrokenArtifact: None does; the reason is that of the last one.
+    """
+    for model in paths:
+        try:
+            proof = model.signature, rows, model.manifest.tolerance
+            golden.check(model, *proof)
+            if model.predictor is not None:
+                golden.check_alone(model, *proof)
+            return model
+        except BrokenArtifact as error:
+            if model.predictor is None:
+                raise
+            why = {"model": model.name, "version": model.version, "reason": str(error)}
+            logger.warning("compiled path not used", extra=why)
+    raise AssertionError("the last path has no predictor")
+
+
+def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> Model | None:
+    content = read_file(folder, manifest, PREDICTOR)
+    try:
+        found = load_predictor(content)
+        if found["form"] != _FORM:
+            raise BrokenArtifact(f"it has the form {found['form']!r:.40}; this mlapi reads {_FORM}")
+        if NETWORK in manifest.files:
+            found["answering"].take(read_file(folder, manifest, NETWORK))
+        skills = Skills(tuple(found["outputs"]), found["classes"])
+        return Model(manifest, fitted, skills).answered_by(found["answering"])
+    except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi
+        why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}
+        logger.warning("stored predictor not used", extra=why)
+        return None
+
+
+class _Estimator:
+    """A version's estimator, loaded when it is first asked for, whoever else asks at that moment.
+
+    Raises BrokenArtifact where that fails. Right bytes that make no estimator here are read once; what the
+    disk refuses is tried again.
+    """
+
+    def __init__(self, manifest: Manifest, load: Callable[[], Any]) -> None:
+        self._manifest = manifest
+        self._load = load
+        self._lock = threading.Lock()
+        self._found: list[Any] = []
+        self._failure: str | None = None
+
+    def __call__(self) -> Any:
+        if not self._found:
+            with self._lock:
+                if not self._found:
+                    self._found.append(self._loaded())
+        return self._found[0]
+
+    def _loaded(self) -> Any:
+        if self._failure is not None:
+            raise BrokenArtifact(self._failure)
+        try:
+            return self._load()
+        except BrokenArtifact as error:
+            if error.origin is not None and not isinstance(error.origin, OSError | MemoryError):
+                self._failure = str(error)
+                why = {"model": self._manifest.name, "version": self._manifest.version, "reason": str(error)}
+                logger.warning("estimator not loaded", extra=why)
+            raise

@@ -1,0 +1,255 @@
+"""One loaded version: its manifest, and what answers for it. Immutable, shared by threads.
+
+What answers is a compiled predictor where there is one, else the fitted estimator, through scikit-learn.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.artifacts import golden
+from mlapi.artifacts.manifest import Manifest
+from mlapi.data.labels import LONGEST, are_words, is_word, letters_of
+from mlapi.data.rows.reader import Row
+from mlapi.data.signature import Batch, Signature
+from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
+from mlapi.inference.compiled.predictor import Answering, Predictor
+from mlapi.inference.estimator_calls import call
+from mlapi.wording import listed
+
+logger = logging.getLogger(__name__)
+
+PROBABILITIES = "probabilities"
+DECISION = "decision"
+
+PREDICT = "predict"
+
+METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
+"""The outputs beyond the prediction itself, and the estimator's method that gives each."""
+
+
+class Prediction(NamedTuple):
+    """One entry a row; `outputs` holds what was asked for beside it, `classes` its columns."""
+
+    values: NDArray[Any]
+    outputs: Mapping[str, NDArray[Any]]
+    classes: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Skills:
+    """What a version can answer: the names that `include` takes, and the classes, if it tells such."""
+
+    outputs: tuple[str, ...]
+    classes: list[Any] | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """`notes` are sentences for whoever asks about this version: what is unusual about how it serves."""
+
+    manifest: Manifest
+    fitted: Callable[[], Any]
+    """Gives the fitted estimator. A version that is compiled may load it only now, which takes seconds."""
+    skills: Skills
+    predictor: Predictor | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
+    @property
+    def algorithm(self) -> str:
+        return self.manifest.algorithm
+
+    @property
+    def signature(self) -> Signature:
+        return self.manifest.signature
+
+    @property
+    def served_by(self) -> str:
+        """scikit-learn, compiled, or what the predictor names."""
+        if self.predictor is None:
+            return "scikit-learn"
+        return str(getattr(self.predictor.answering, "engine", "compiled"))
+
+    @property
+    def estimator(self) -> Any:
+        """
+        Raises:
+            ModelUnavailable: It cannot be loaded; what is compiled is answered all the same.
+        """
+        try:
+            return self.fitted()
+        except BrokenArtifact as error:
+            raise ModelUnavailable(
+                f"this takes the estimator of version {self.version} of model {self.name!r}, which cannot be "
+                f"loaded: {error}"
+            ) from error
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names that `predict` takes for `include`."""
+        return self.skills.outputs
+
+    def answered_by(self, answering: Answering) -> "Model":
+        """The same version, with a compiled predictor in front of its estimator."""
+        return replace(self, predictor=Predictor(answering, partial(_original, self)))
+
+    def predict(self, batch: Batch | Row, include: Collection[str] = ()) -> Prediction:
+        """Answer validated rows.
+
+        Raises:
+            UnknownOutput: `include` has a name that this model cannot give.
+            Unanswerable: The estimator has no answer, or not a finite one.
+            ModelUnavailable: It takes the estimator, which cannot be loaded.
+        """
+        for name in include:
+            if name not in self.outputs:
+                raise UnknownOutput(
+                    f"model {self.name!r} cannot include {name[:40]!r}; can include {listed(self.outputs)}"
+                )
+        if isinstance(batch, Row):
+            values = None if include else self._answer_row(batch)
+            if values is not None:
+                return Prediction(values, _NOTHING)
+            batch = batch.batch()
+        if not include:
+            return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
+        found = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
+        outputs = {name: found[METHODS[name]] for name in include}
+        return Prediction(found[PREDICT], outputs, self.skills.classes if PROBABILITIES in include else None)
+
+    def answers(self, batch: Batch | Row, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
+        """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
+        prediction = self.predict(batch, [name for name in outputs if name != golden.PREDICTION])
+        return {golden.PREDICTION: prediction.values, **prediction.outputs}
+
+    def _answer_row(self, row: Row) -> NDArray[Any] | None:
+        """The prediction by the path for single rows; None if the general one has to answer."""
+        try:
+            return self.predictor.answer_row(row.cells) if self.predictor else None
+        except Exception:  # a defect of ours, or a damaged predictor: which the general path is held against
+            logger.exception("single row failed", extra={"model": self.name, "version": self.version})
+            return None
+
+    def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
+        """What these methods of the estimator give."""
+        try:
+            if self.predictor is not None:
+                found = self.predictor.answer(batch, methods)
+            else:
+                rows = estimator_input(self.estimator, self.signature, batch)
+                found = {method: call(self.estimator, method, rows) for method in methods}
+            return {method: presentable(values) for method, values in found.items()}
+        except (Unanswerable, ModelUnavailable):
+            raise
+        except Exception as error:  # somebody else's estimator, and rows that fit its signature
+            if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
+                logger.exception("estimator failed", extra={"model": self.name, "version": self.version})
+            raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
+
+
+_ALONE = (PREDICT,)
+_NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
+
+
+def model_of(manifest: Manifest, estimator: Any) -> Model:
+    """A version that its estimator answers for."""
+    return Model(manifest, lambda: estimator, Skills(outputs_of(estimator), _classes_of(estimator)))
+
+
+def outputs_of(estimator: Any) -> tuple[str, ...]:
+    """What an estimator can give beside its prediction."""
+    found = [name for name, method in METHODS.items() if hasattr(estimator, method)]
+    if _classes_of(estimator) is None and PROBABILITIES in found:
+        found.remove(PROBABILITIES)  # of many targets at once: not one row of numbers a row
+    return tuple(found)
+
+
+def presentable(values: NDArray[Any]) -> NDArray[Any]:
+    """An estimator's answer, if JSON can hold it.
+
+    Raises:
+        Unanswerable: It is not finite, or neither numbers nor short words nor flags, or has too many words.
+    """
+    kind = values.dtype.kind
+    if kind == "f":
+        if values.dtype != np.float64:
+            values = values.astype(np.float64)
+        if not _are_finite(values):
+            raise Unanswerable("the answer is not finite for these rows")
+    elif kind in "OU":
+        _check_words(values)
+    elif kind not in "biu":
+        raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
+    return values
+
+
+_MOST_LETTERS = 2**26
+"""Of all words of an answer: 64 MB of JSON, or four times as many where they are not ASCII."""
+
+_FEW = _MOST_LETTERS // LONGEST
+
+_WORDS = f"words of up to {LONGEST:,} letters that UTF-8 has"
+
+
+def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
+    """A batch as the estimator takes it: a table if it was fitted on one, else a matrix."""
+    if not hasattr(estimator, "feature_names_in_"):
+        if not isinstance(batch, np.ndarray) and not hasattr(estimator, "n_features_in_") and len(batch) == 1:
+            return next(iter(batch.values()))  # a text pipeline takes its texts, not a table of them
+        return batch if isinstance(batch, np.ndarray) else _object_matrix(batch)
+    import pandas as pd  # noqa: PLC0415 - only for such a model: its import costs half a second and 60 MB
+
+    if isinstance(batch, np.ndarray):
+        return pd.DataFrame(batch, columns=list(signature.columns), copy=False)
+    return pd.DataFrame(dict(batch), copy=False)
+
+
+def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
+    estimator = model.estimator
+    return call(estimator, method, estimator_input(estimator, model.signature, batch))
+
+
+def _check_words(values: NDArray[Any]) -> None:
+    if values.dtype.kind == "U" and not are_words(values):
+        raise Unanswerable(f"the answer is not made of {_WORDS}")
+    if values.dtype.kind == "O" and not all(map(_is_scalar, values.ravel().tolist())):
+        raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_WORDS}")
+    if values.size > _FEW and letters_of(values) > _MOST_LETTERS:
+        raise Unanswerable("the answer to so many rows is too large: send fewer at once")
+
+
+def _are_finite(values: NDArray[np.float64]) -> bool:
+    return math.isfinite(values.item()) if values.size == 1 else bool(np.isfinite(values).all())
+
+
+def _classes_of(estimator: Any) -> list[Any] | None:
+    classes = getattr(estimator, "classes_", None)
+    return classes.tolist() if isinstance(classes, np.ndarray) else None
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return is_word(value)
+    return isinstance(value, bool) or (isinstance(value, int) and -(2**63) <= value < 2**63)
+
+
+def _object_matrix(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Mixed columns for an estimator that was fitted without names."""
+    return np.column_stack([column.astype(object) for column in columns.values()])

@@ -1,0 +1,98 @@
+"""What children of the pool do for a request: fit, say what can be fitted, read what a job is asked with.
+
+Workers leave it to them because it takes scikit-learn, which they need for nothing else, and so that rows to
+be fitted are never more than bytes in a worker.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlapi.data.limits import TableLimits
+from mlapi.errors import AlgorithmNotFound
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm, Parameter
+from mlapi.estimators.on_request import Fit, answer
+from mlapi.formats import negotiation
+from mlapi.formats.strict_json import encode_json
+from mlapi.jobs import submission
+from mlapi.jobs.pool.child import Tell
+from mlapi.jobs.pool.messages import Message
+from mlapi.schemas import parameters as parameter_schemas
+from mlapi.schemas.fits import fit_request
+from mlapi.wording import listed, quoted
+
+FITTED: Mapping[str, Algorithm] = {name: entry for name, entry in ALGORITHMS.items() if entry.bare}
+"""The algorithms that are fitted on request: those for tables."""
+
+
+def fit(limits: TableLimits, message: Message, _: Tell) -> Message:
+    """A request for a fit -> the response's JSON.
+
+    Raises:
+        AlgorithmNotFound: There is none of this name, or none is named.
+        MalformedBody, UnsupportedFormat, InvalidInput, TooLarge: As any request.
+        Unfittable: scikit-learn refuses the rows, or parameters that do not go together.
+    """
+    name = _known(message.head["algorithm"])
+    data = negotiation.decode(message.head["content_type"], message.body)
+    asked = fit_request(name, limits).read(data)
+    return Message({"rows": len(asked.X)}, encode_json(answer(asked)))
+
+
+def errand(limits: TableLimits, message: Message, _: Tell) -> Message:
+    """What takes a moment: `describe`, or `order` with a job's limits."""
+    return describe(message) if message.head["do"] == "describe" else order(limits, message)
+
+
+def describe(message: Message) -> Message:
+    """The algorithms with their parameters, or the one that is named.
+
+    Raises:
+        AlgorithmNotFound: There is none of this name.
+    """
+    name = message.head["algorithm"]
+    if name is not None:
+        return Message(_described(_known(name)))
+    return Message({"algorithms": [_described(name) for name in FITTED]})
+
+
+def order(limits: TableLimits, message: Message) -> Message:
+    """What a job is asked with -> its recipe, and the content of a file of this name.
+
+    Raises:
+        MalformedBody, UnsupportedFormat, InvalidInput, TooLarge: As any request.
+    """
+    recipe, source, content = submission.read(message.head["content_type"], message.body, limits)
+    return Message({"recipe": recipe, "source": source}, content)
+
+
+def warm_up() -> None:
+    """Fit something small, so that the next fit finds all that it needs."""
+    X = np.arange(20.0).reshape(10, 2)
+    for name, task in (("linear_regression", REGRESSION), ("logistic_regression", CLASSIFICATION)):
+        encode_json(answer(Fit(name, task, {}, True, ("a", "b"), X, [0, 1] * 5)))
+
+
+def _known(name: str | None) -> str:
+    if name is None:
+        raise AlgorithmNotFound(f"no algorithm is named: POST to /fit/ and one of {listed(FITTED)}")
+    if name not in FITTED:
+        raise AlgorithmNotFound(f"no algorithm {quoted(name)} is fitted here; there are {listed(FITTED)}")
+    return name
+
+
+def _described(name: str) -> dict[str, Any]:
+    entry = FITTED[name]
+    parameters = parameter_schemas.known(entry, bare=True)
+    return {
+        "name": name,
+        "path": f"/fit/{name}",
+        "tasks": list(entry.bare),
+        "parameters": {key: _range(parameter) for key, parameter in parameters.items()},
+    }
+
+
+def _range(parameter: Parameter) -> dict[str, Any]:
+    return {"help": parameter.help, "expected": parameter.expected, "tasks": list(parameter.tasks)}

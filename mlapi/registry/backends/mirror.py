@@ -1,0 +1,283 @@
+"""The copy on this machine of models that lie elsewhere, laid out as a folder of models.
+
+It follows what a listing says; what no listing says, because the place is out of reach or files vanished
+from it, changes nothing here. Manifests, signatures and aliases come at once, a version's other files when
+they are fetched, and only as the manifest describes them. All processes of a machine share one copy.
+"""
+
+import errno
+import hashlib
+import re
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+
+import orjson
+
+from mlapi.artifacts import manifest
+from mlapi.artifacts.folder import DELETED, GONE, MAX_MANIFEST_BYTES, SIGNATURE, STAGING, describe_file
+from mlapi.artifacts.manifest import MANIFEST, File
+from mlapi.artifacts.names import is_model_name, parse_version
+from mlapi.errors import BrokenArtifact
+from mlapi.registry import aliases
+from mlapi.storage import disk
+from mlapi.storage.locks import USUAL_S, locked
+from mlapi.storage.remote import Entry, Remote
+
+_LOCK = ".lock"
+_INDEX = ".index.json"
+"""What was copied, as it was listed and as it lies here: another mark means to read it again."""
+
+_DOWNLOAD_S = 600.0
+"""How long to wait for another process that downloads files of the same model."""
+
+_REVISION = re.compile(r"aliases/([0-9]{10})\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a listing says of one model, by key."""
+
+    versions: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    revisions: dict[int, str] = field(default_factory=dict)
+    """Of its aliases; 0 is the file without a number."""
+    deleted: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    folder: Path
+    remote: Remote
+
+    def refresh(self, patience_s: float = USUAL_S) -> None:
+        """
+        Raises:
+            OSError: The place cannot be reached, or the copy not written; or another process is at it for so
+                long.
+        """
+        asked = time.time()
+        disk.make_folder(self.folder, mode=0o700)
+        with locked(self.folder / _LOCK, patience_s=patience_s) as note:
+            if _was_done_since(note, asked):  # by who held the lock: one look serves all who waited
+                return
+            began, problem = time.time(), None
+            try:
+                self._follow(self.remote.entries())
+            except Exception as error:  # a defect of ours too is nobody's success
+                problem = getattr(error, "strerror", None) or type(error).__name__
+                raise
+            finally:
+                note.truncate(0)
+                note.write(orjson.dumps([began, problem]))
+
+    def fetch(self, name: str, number: int, files: Iterable[str]) -> None:
+        """Bring files of a version, all if none is named; those that are here and whole stay.
+
+        Raises:
+            BrokenArtifact: What is there is not what the manifest describes.
+            OSError: The place cannot be reached, or the copy not written.
+        """
+        folder = self.folder / name / str(number)
+        known = manifest.from_bytes(disk.read(folder / MANIFEST, MAX_MANIFEST_BYTES), None).files
+        wanted = {file: known[file] for file in tuple(files) or known}
+        if all(_is(folder / file, entry) for file, entry in wanted.items()):
+            return
+        with locked(folder.with_name(_LOCK), patience_s=_DOWNLOAD_S):
+            for file, entry in wanted.items():
+                if not _is(folder / file, entry):
+                    self._download(folder / file, entry)
+
+    def adopt(self, staging: Path, name: str, number: int) -> None:
+        """Take in a version that was made here, so that nobody has to download it."""
+        with locked(self.folder / _LOCK):
+            _swap(staging, self.folder / name / str(number))
+
+    def _follow(self, entries: Mapping[str, Entry]) -> None:
+        """Bring the copy up to date; a model that fails holds back no other."""
+        old, new = _read_index(self.folder), dict[str, str]()
+        problem = None
+        for name, listed in by_model(entries).items():
+            try:
+                new |= self._follow_model(self.folder / name, listed, entries, old)
+            except OSError as error:
+                problem = problem or error
+        if new != old:
+            disk.replace(self.folder / _INDEX, orjson.dumps(new))
+        if problem:
+            raise problem
+
+    def _follow_model(
+        self, home: Path, listed: Listed, entries: Mapping[str, Entry], old: Mapping[str, str]
+    ) -> dict[str, str]:
+        disk.make_folder(home)
+        parts = list(_parts(home, listed))
+        stale = [part for part in parts if old.get(part.name) != part.mark(entries)]
+        keys = [key for part in stale for key in part.files.values()]
+        contents = self.remote.read({key: min(entries[key].size, MAX_MANIFEST_BYTES) for key in keys})
+        for part in stale:
+            if contents.keys() >= set(part.files.values()):  # else it went since it was listed
+                part.bring({file: contents[key] for file, key in part.files.items()})
+        for number in listed.deleted:
+            _bury(home, number)
+        return {part.name: part.mark(entries) for part in parts}
+
+    def _download(self, file: Path, entry: File) -> None:
+        key = file.relative_to(self.folder).as_posix()
+        staging = _staging(file.parent)
+        disk.make_folder(staging)
+        try:
+            size = self.remote.size(key)
+            if size != entry.bytes:
+                raise BrokenArtifact(f"{file.name} was altered: {size} bytes instead of {entry.bytes}")
+            self.remote.get(key, staging / file.name)
+            if not _is(staging / file.name, entry):
+                raise BrokenArtifact(f"{file.name} was altered: its sha256 is not the manifest's")
+            disk.rename(staging / file.name, file)
+        finally:
+            disk.remove(staging)
+
+
+def by_model(entries: Iterable[str]) -> Mapping[str, Listed]:
+    """Sort keys; those that could name no model, version or file are passed over."""
+    models: dict[str, Listed] = defaultdict(Listed)
+    for key in entries:
+        name, _, rest = key.partition("/")
+        if is_model_name(name):
+            _take(models[name], rest, key)
+    return models
+
+
+def _take(listed: Listed, rest: str, key: str) -> None:
+    head, _, file = rest.partition("/")
+    number = parse_version(head.removesuffix(DELETED))
+    if found := _REVISION.fullmatch(rest):
+        listed.revisions[int(found[1])] = key
+    elif rest == aliases.FILE:
+        listed.revisions[0] = key
+    elif number is not None and head.endswith(DELETED):
+        listed.deleted.add(number)
+    elif number is not None and file:
+        listed.versions[number].append(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is copied at once: a version's manifest and signature, or a model's aliases."""
+
+    name: str
+    folder: Path
+    files: Mapping[str, str]
+    """The key of each, by its name in the copy."""
+    keys: Iterable[str]
+    """Whose change makes it another."""
+
+    def mark(self, entries: Mapping[str, Entry]) -> str:
+        listed = [(key, entries[key].mark) for key in sorted(self.keys)]
+        here = [_identity(self.folder / file) for file in self.files]
+        return hashlib.sha256(repr((listed, here)).encode()).hexdigest()[:16]
+
+    def bring(self, contents: Mapping[str, bytes]) -> None:
+        is_here = all(_content(self.folder / file) == content for file, content in contents.items())
+        if MANIFEST not in contents:
+            if not is_here:
+                disk.replace(self.folder / aliases.FILE, contents[aliases.FILE])
+        elif is_here:
+            # Another of its files changed: by the manifest's new stamp a registry sees to look again.
+            disk.replace(self.folder / MANIFEST, contents[MANIFEST])
+        else:
+            staging = _staging(self.folder)
+            disk.make_folder(staging)
+            for file, content in contents.items():
+                disk.write(staging / file, content)
+            _swap(staging, self.folder)
+
+
+def _parts(home: Path, listed: Listed) -> Iterator[_Part]:
+    """The versions first: an alias is to name what is here."""
+    for number, keys in listed.versions.items():
+        found = {key.rpartition("/")[2]: key for key in keys if key.count("/") == 2}
+        if MANIFEST in found and number not in listed.deleted:
+            small = {file: found[file] for file in (MANIFEST, SIGNATURE) if file in found}
+            yield _Part(f"{home.name}/{number}", home / str(number), small, keys)
+    if listed.revisions:
+        newest = listed.revisions[max(listed.revisions)]
+        yield _Part(home.name, home, {aliases.FILE: newest}, [newest])
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    _put_away(folder)
+    disk.remove_file(folder.with_name(folder.name + DELETED))
+    disk.flush_folder(staging)
+    disk.rename(staging, folder)
+    disk.flush_folder(folder.parent)
+
+
+def _bury(home: Path, number: int) -> None:
+    tombstone = home / f"{number}{DELETED}"
+    if not tombstone.exists():
+        disk.write(tombstone, b"")
+        disk.flush_folder(home)
+    _put_away(home / str(number))
+
+
+def _put_away(folder: Path) -> None:
+    gone = folder.with_name(f"{GONE}{secrets.token_hex(8)}")
+    if folder.exists():
+        disk.rename(folder, gone)
+        disk.remove(gone)
+
+
+def _staging(folder: Path) -> Path:
+    return folder.with_name(f"{STAGING}{secrets.token_hex(8)}")
+
+
+def _is(file: Path, entry: File) -> bool:
+    try:
+        return describe_file(file) == entry
+    except OSError:
+        return False
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return disk.read(file, MAX_MANIFEST_BYTES)
+    except OSError:
+        return None
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _read_index(folder: Path) -> Mapping[str, str]:
+    try:
+        index = orjson.loads((folder / _INDEX).read_bytes())
+    except (OSError, ValueError):
+        return {}  # then all is read and compared once more
+    return index if isinstance(index, dict) else {}
+
+
+def _was_done_since(note: FileIO, asked: float) -> bool:
+    """Whether another process looked after this one asked.
+
+    Raises:
+        OSError: It did, and could not.
+    """
+    note.seek(0)
+    try:
+        began, problem = orjson.loads(note.read())
+        if not asked <= began <= time.time():  # the clock may have been set back
+            return False
+    except (ValueError, TypeError):  # torn, or of another mlapi
+        return False
+    if problem:
+        raise OSError(errno.EIO, problem)
+    return True

@@ -1,0 +1,281 @@
+"""Everything that alters what is published: each change checked, made whole, and told to the audit log."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from mlapi.artifacts.golden import Golden
+from mlapi.artifacts.keys import local_key
+from mlapi.artifacts.manifest import Draft, Manifest
+from mlapi.artifacts.names import PRODUCTION, is_alias
+from mlapi.errors import (
+    BrokenArtifact,
+    Conflict,
+    InvalidAlias,
+    MlapiError,
+    ModelUnavailable,
+    UnknownVersion,
+    VersionNotFound,
+)
+from mlapi.registry import publication
+from mlapi.registry.aliases import Alias, Aliases, Edit, pointing
+from mlapi.registry.audit import Audit
+from mlapi.registry.registry import Registry
+from mlapi.registry.snapshot import Key, ModelRecord
+from mlapi.storage.locks import USUAL_S
+from mlapi.wording import listed
+
+Precondition = Callable[[], None]
+"""Called once nobody else can change the model's aliases; raises if the change must not be made any more."""
+
+_Move: TypeAlias = tuple[int | None, int | None]
+
+
+def _always() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Alters what a registry shows.
+
+    Every method raises OSError where the models, or the log, cannot be written, or where somebody else is at
+    them for longer than its patience lasts.
+    """
+
+    registry: Registry
+    state_dir: Path
+    audit: Audit
+    patience_s: float = USUAL_S
+    """How long to wait for whoever else changes the same, or looks at it."""
+
+    def publish(self, draft: Draft, estimator: Any, answers: Golden, files: Mapping[str, bytes]) -> Manifest:
+        """Publish a fitted estimator as its model's next version.
+
+        Raises:
+            BrokenArtifact: No server could load it, or would get other answers; nothing is published.
+            KeyProblem: There is no key to sign it with.
+        """
+        self.audit.prepare()
+        key = local_key(self.state_dir)
+        registry = self.registry
+        manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
+        self.audit.record("publish", manifest.name, None, manifest.version, manifest=manifest.digest)
+        self._take_as_right(manifest)
+        self._show()
+        if self.is_only(manifest):
+            self.audit.record("promote", manifest.name, None, manifest.version, alias=PRODUCTION)
+        return manifest
+
+    def accept(self, name: str, number: int) -> None:
+        """Take what stands under a number as what should, once it has proved that it serves.
+
+        Raises:
+            ModelNotFound, ModelUnavailable: There is no such model; the version is broken.
+        """
+        self.registry.verify(name, number)
+        manifest, ledger = self.registry.version(name, number).manifest, self.registry.ledger
+        if manifest is None or ledger is None:
+            return
+        self.audit.prepare()
+        before = ledger.accept((name, number), manifest.digest)
+        self.audit.record("accept", name, before, manifest.digest, version=number)
+
+    def _take_as_right(self, manifest: Manifest) -> None:
+        """What was just published, where its number stood for another before: of a folder removed by hand."""
+        ledger, key = self.registry.ledger, (manifest.name, manifest.version)
+        if ledger is not None and ledger.known().get(key) not in (None, manifest.digest):
+            with suppress(OSError):  # then servers say that it is another one, until somebody accepts it
+                ledger.accept(key, manifest.digest)
+
+    def refresh(self) -> None:
+        """Bring what the registry shows up to date."""
+        self.registry.refresh(patience_s=self.patience_s)
+
+    def is_only(self, manifest: Manifest) -> bool:
+        """Whether a version that was just published is its model's first, as far as can be seen from here."""
+        record = self.registry.snapshot.models.get(manifest.name)
+        return record is not None and record.numbers == [manifest.version]
+
+    def promote(
+        self, name: str, version: int, alias: str = PRODUCTION, precondition: Precondition = _always
+    ) -> None:
+        """Let an alias name a version, once that has proved that it serves.
+
+        Raises:
+            InvalidAlias, ModelNotFound, UnknownVersion: There is no such thing.
+            ModelUnavailable: Nobody can tell now whether the version serves.
+            Conflict: The version is broken.
+        """
+        if not is_alias(alias):
+            raise InvalidAlias(f"no alias can be called {alias[:64]!r}")
+        self._require(name, version, UnknownVersion)
+        try:
+            self.registry.verify(name, version)
+        except ModelUnavailable as error:
+            if error.passes:
+                raise
+            raise Conflict(str(error)) from error
+
+        def edit(aliases: Aliases) -> Aliases:
+            precondition()
+            self._require(name, version, UnknownVersion)
+            return pointing(alias, version)(aliases)
+
+        self._change_alias("promote", name, alias, edit)
+
+    def roll_back(self, name: str, alias: str = PRODUCTION) -> tuple[int, int]:
+        """Let an alias name what it held before, the newest that serves: from which version, and to which.
+
+        Raises:
+            ModelNotFound, VersionNotFound: There is no such model or alias.
+            ModelUnavailable: Nobody can tell now which of them serves.
+            Conflict: It has held no other version that serves.
+        """
+
+        def edit(aliases: Aliases) -> Aliases:
+            held = _existing(name, aliases, alias)
+            others = (number for number in held.previous if number != held.version)
+            target = next((number for number in others if self._serves(name, number)), None)
+            if target is None:
+                raise Conflict(f"alias {alias!r} of model {name!r} has held no other version that serves")
+            return {**aliases, alias: held.moved_back_to(target)}
+
+        self._record(name)
+        before, after = self._change_alias("rollback", name, alias, edit)
+        return before[alias].version, after[alias].version
+
+    def remove_alias(self, name: str, alias: str, precondition: Precondition = _always) -> None:
+        """
+        Raises:
+            ModelNotFound, VersionNotFound: There is no such model or alias.
+        """
+
+        def edit(aliases: Aliases) -> Aliases:
+            precondition()
+            _existing(name, aliases, alias)
+            return {other: entry for other, entry in aliases.items() if other != alias}
+
+        self._record(name)
+        self._change_alias("remove alias", name, alias, edit)
+
+    def delete_version(self, name: str, version: int, precondition: Precondition = _always) -> None:
+        """
+        Raises:
+            ModelNotFound, VersionNotFound: There is no such version.
+            Conflict: An alias holds it.
+        """
+
+        def edit(aliases: Aliases) -> Aliases:
+            precondition()
+            self._require(name, version, VersionNotFound)
+            holders = [alias for alias, entry in aliases.items() if entry.version == version]
+            if holders:
+                raise Conflict(f"version {version} of model {name!r} is held by {listed(holders)}")
+            self.audit.record("delete", name, version, None)
+            try:
+                self.registry.store.delete(name, version, patience_s=self.patience_s)
+            except OSError:
+                self._failed("delete", name, None, (version, None))
+                raise
+            return aliases
+
+        self._record(name)
+        self._edit(name, edit)
+
+    def collect(self, keep: int) -> list[Key]:
+        """Delete all but the newest versions, `latest`, those of aliases, and what these held just before.
+
+        Also removes what crashes left behind.
+        """
+        deleted = []
+        for record in list(self.registry.snapshot.models.values()):
+            for number in _dispensable(record, keep):
+                self.delete_version(record.name, number)
+                deleted.append((record.name, number))
+        publication.sweep(self.registry.store.folder)
+        return deleted
+
+    def _change_alias(self, what: str, name: str, alias: str, edit: Edit) -> tuple[Aliases, Aliases]:
+        attempts: list[_Move] = []
+
+        def told(aliases: Aliases) -> Aliases:
+            after = edit(aliases)
+            if attempts:  # somebody else was faster, and the store asks again
+                self._failed(what, name, alias, attempts.pop())
+            if after != aliases:
+                attempts.append(_move(alias, aliases, after))
+                self.audit.record(what, name, *attempts[-1], alias=alias)
+            return after
+
+        try:
+            return self._edit(name, told)
+        except OSError:
+            if attempts:
+                self._failed(what, name, alias, attempts.pop())
+            raise
+
+    def _edit(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
+        self.audit.prepare()
+        try:
+            store = self.registry.store
+            states = store.change_aliases(name, edit, patience_s=self.patience_s)
+        except BrokenArtifact as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from error
+            raise Conflict(f"model {name!r}: {error}") from error
+        self._show()
+        return states
+
+    def _show(self) -> None:
+        """What was changed; where that takes long, the next look does it: the change is made."""
+        with suppress(TimeoutError):
+            self.refresh()
+
+    def _failed(self, what: str, name: str, alias: str | None, move: "_Move") -> None:
+        """First comes the line and then the change, so that none lacks one; this says it was not made."""
+        with suppress(OSError):
+            self.audit.record(f"{what} failed", name, *move, alias=alias)
+
+    def _record(self, name: str) -> ModelRecord:
+        self.refresh()
+        return self.registry.snapshot.record(name)
+
+    def _require(self, name: str, version: int, missing: type[MlapiError]) -> None:
+        record = self._record(name)
+        if version not in record.versions:
+            raise missing(f"model {name!r} has no version {version}; versions: {listed(record.numbers)}")
+
+    def _serves(self, name: str, version: int) -> bool:
+        try:
+            self.registry.verify(name, version)
+        except (MlapiError, KeyError) as error:
+            if isinstance(error, ModelUnavailable) and error.passes:
+                raise  # else a rollback would go further back than it has to
+            return False
+        return True
+
+
+def changes_of(registry: Registry, state_dir: Path, who: str, *, patience_s: float = USUAL_S) -> Changes:
+    """Changes by somebody, of what a registry shows."""
+    return Changes(registry, state_dir, Audit(state_dir, who), patience_s)
+
+
+def _move(alias: str, before: Aliases, after: Aliases) -> _Move:
+    """From which version an alias goes to which; None is none."""
+    old, new = (state[alias].version if alias in state else None for state in (before, after))
+    return old, new
+
+
+def _existing(name: str, aliases: Aliases, alias: str) -> Alias:
+    if alias not in aliases:
+        raise VersionNotFound(f"model {name!r} has no alias {alias[:64]!r}; aliases: {listed(aliases)}")
+    return aliases[alias]
+
+
+def _dispensable(record: ModelRecord, keep: int) -> list[int]:
+    held = {number for alias in record.aliases.values() for number in (alias.version, *alias.previous[:1])}
+    newest = {*sorted(record.versions)[-keep:], record.latest}  # an older one if the newest are broken
+    return [number for number in record.versions if number not in held | newest]

@@ -1,0 +1,79 @@
+"""What the settings describe, made: a store, whom to trust, a registry, what changes it."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from mlapi.artifacts import mapped_copies
+from mlapi.artifacts.keys import local_key, trusted_keys
+from mlapi.artifacts.trust import Trust
+from mlapi.errors import (
+    KeyProblem,
+)
+from mlapi.registry.backends.folder import Folder
+from mlapi.registry.backends.store import Store
+from mlapi.registry.changes import Changes, changes_of
+from mlapi.registry.ledger import Ledger
+from mlapi.registry.registry import Registry
+from mlapi.settings import Settings
+from mlapi.storage.locks import USUAL_S
+from mlapi.wording import reason
+
+logger = logging.getLogger(__name__)
+
+
+def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
+    """The registry that the settings describe."""
+    trust = trust_of(settings)
+    if eager:  # a server: several processes that load the same
+        trust = replace(trust, copies=settings.state_dir / mapped_copies.FOLDER)
+    return Registry(
+        open_store(settings),
+        trust,
+        poll_s=settings.models_poll_s,
+        on_demand_bytes=settings.on_demand_bytes,
+        eager=eager,
+        ledger=Ledger(settings.state_dir, _place(settings)),
+    )
+
+
+def _place(settings: Settings) -> str:
+    models_dir = settings.models_dir
+    return str(models_dir.resolve() if isinstance(models_dir, Path) else models_dir)
+
+
+def make_key(settings: Settings) -> None:
+    """Make this machine's key where there is none yet, for whoever is about to train or to serve.
+
+    Raises nothing: a server that may not write its state, or read its private key, trusts what it can read.
+    """
+    try:
+        local_key(settings.state_dir)
+    except (OSError, KeyProblem) as error:
+        logger.warning("no key of this machine", extra={"reason": reason(error)})
+
+
+def trust_of(settings: Settings) -> Trust:
+    """What the settings say."""
+    return Trust(
+        trusted_keys(settings.state_dir, settings.trusted_keys),
+        settings.require_signature,
+        frozenset(settings.allowed_classes),
+    )
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name."""
+    if isinstance(settings.models_dir, Path):
+        return Folder(settings.models_dir)
+    from mlapi.registry.backends.bucket import open_bucket  # noqa: PLC0415 - fsspec, only where models lie elsewhere
+
+    return open_bucket(settings.models_dir, settings.state_dir)
+
+
+def open_changes(
+    settings: Settings, who: str, *, eager: bool = False, patience_s: float = USUAL_S
+) -> Changes:
+    """Changes by somebody, of what the settings name; makes this machine's key where there is none yet."""
+    make_key(settings)
+    return changes_of(open_registry(settings, eager=eager), settings.state_dir, who, patience_s=patience_s)

@@ -1,0 +1,1 @@
+"""Plain data <-> checked requests and answers, by marshmallow. Knows nothing of Flask."""

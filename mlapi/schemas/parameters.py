@@ -1,0 +1,60 @@
+"""marshmallow schemas of algorithms' parameters, each made from the algorithm's own declaration."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+from mlapi.data.rows.values import shown
+from mlapi.data.rows.violations import Remark
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import Algorithm, Parameter
+from mlapi.schemas import errors
+from mlapi.wording import did_you_mean
+
+KEY = "parameters"
+
+
+class OneParameter(fields.Field[Any]):
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__(allow_none=True)
+        self.parameter = parameter
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        problem = self.parameter.problem(value)
+        if problem:
+            raise ValidationError(problem)
+        return value
+
+
+def known(algorithm: Algorithm, *, bare: bool) -> dict[str, Parameter]:
+    """What can be told: `bare`, those that scikit-learn's own estimator has."""
+    return {name: entry for name, entry in algorithm.parameters.items() if not (bare and entry.ours)}
+
+
+def wrong(algorithm: Algorithm, given: Any, task: str | None = None, *, bare: bool) -> list[Remark]:
+    """All that is wrong with the parameters of a request, for a task if that is known."""
+    if not isinstance(given, dict):
+        return [((KEY,), f"expected an object, got {shown(given)}")]
+    schema = _schema(algorithm.name, bare=bare)
+    told = [((KEY, *path), detail) for path, detail in errors.leaves(schema.validate(given))]
+    return [*_strangers(given, schema.fields), *_of_other_tasks(algorithm, given, task), *told]
+
+
+@lru_cache
+def _schema(algorithm: str, *, bare: bool) -> Schema:
+    own = {name: OneParameter(entry) for name, entry in known(ALGORITHMS[algorithm], bare=bare).items()}
+    return Schema.from_dict(cast("dict[str, Any]", own))(unknown=EXCLUDE)
+
+
+def _strangers(given: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Remark]:
+    for name in given:
+        if name not in fields:
+            yield (KEY, name), f"unknown parameter{did_you_mean(name, fields)}"
+
+
+def _of_other_tasks(algorithm: Algorithm, given: Mapping[str, Any], task: str | None) -> Iterator[Remark]:
+    for name, entry in algorithm.parameters.items():
+        if name in given and task is not None and task not in entry.tasks:
+            yield (KEY, name), f"is for {' and '.join(entry.tasks)} only, and this is {task}"

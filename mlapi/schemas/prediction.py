@@ -1,0 +1,264 @@
+"""marshmallow schemas: requests, derived from a model's signature, and responses.
+
+The four bodies of a prediction are one schema; its fields hand the rows whole to `mlapi.data.rows.reader`,
+because a field per cell costs a hundred times more. A schema is made once a signature and kept.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from marshmallow import (
+    EXCLUDE,
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validates_schema,
+)
+
+from mlapi.data.images.reader import PictureReader, reader_of
+from mlapi.data.limits import PictureLimits
+from mlapi.data.rows.reader import Instances
+from mlapi.data.rows.violations import InvalidRows, Remark
+from mlapi.data.signature import Signature
+from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
+from mlapi.formats.images import Files
+from mlapi.formats.strict_json import JSON, Table
+from mlapi.schemas.errors import invalid, remarks_of, tree_of
+from mlapi.wording import bounded, pointer
+
+ONE_ROW = "features"
+FORMS = ("instances", "X", ONE_ROW)
+
+
+class Rows(fields.Field[Instances]):
+    """Many rows -> `Instances`."""
+
+    default_error_messages = {"null": "expected a list of rows, got null"}
+
+    def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
+        schema = _predict_request(self)
+        if not isinstance(value, list):
+            raise ValidationError("expected a list of rows; for one row there is `features`")
+        if len(value) > schema.max_rows:
+            raise TooLarge(f"{len(value):,} rows; at most {schema.max_rows:,} in one request")
+        try:
+            return _below(attr, schema.reader.read(value))
+        except InvalidRows as error:
+            raise ValidationError(tree_of(error)) from error
+
+
+class OneRow(fields.Field[Instances]):
+    """One row -> `Instances` of one."""
+
+    default_error_messages = {"null": "expected a row, a list or an object, got null"}
+
+    def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
+        if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+            raise ValidationError("expected one row, got a list of rows; for many use `instances`")
+        try:
+            return _below(attr, _predict_request(self).reader.read_one(value))
+        except InvalidRows as error:
+            raise ValidationError(tree_of(error)) from error
+
+
+class PredictRequest(Schema):
+    """`{"instances": [row, …]}`, `{"X": [row, …]}`, `{"features": row}`, or a row as a bare record."""
+
+    class Meta:
+        unknown = EXCLUDE  # `read` refuses them, and keeps no more than are shown
+
+    instances = Rows()
+    X = Rows()
+    features = OneRow()
+
+    def __init__(self, signature: Signature, max_rows: int, limits: PictureLimits) -> None:
+        super().__init__()
+        self.reader = reader_of(signature, limits)
+        self.max_rows = max_rows
+        self._forms = frozenset(FORMS) - signature.known  # a body of known columns alone is a record
+
+    def read(self, body: Any) -> Instances:
+        """The rows of a request body, plain or a `Table`; the paths of their warnings start at the body.
+
+        Raises:
+            InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
+            TooLarge: It has more rows, or more or larger pictures, than the settings allow.
+        """
+        if type(body) is Table:
+            found = self._accept(body.form, body.rows)
+            if found is not None:
+                return found
+            body = body.plain()
+        if not isinstance(body, dict):
+            raise InvalidInput([Finding("", f"expected an object: {', '.join(FORMS)}, or one record")], 1)
+        if len(body) == 1:
+            found = self._accept(*next(iter(body.items())))
+            if found is not None:
+                return found
+        if self._is_record(body):
+            return self._read_record(body)
+        strays, stray_count = bounded(key for key in body if key not in FORMS)
+        remarks: list[Remark] = [((key,), "unknown key") for key in strays]
+        try:
+            instances: Instances = self.load(body)
+        except ValidationError as error:
+            remarks = [*remarks_of(error), *remarks]
+        if remarks:
+            raise invalid(remarks, stray_count - len(strays))
+        return instances
+
+    def read_files(self, files: Files) -> Instances:
+        """The pictures of a body that is nothing else.
+
+        Raises:
+            InvalidInput: Some of several cannot be read.
+            TooLarge: There are more, or more or larger ones, than the settings allow.
+            MalformedBody, UnsupportedFormat: There is one, which cannot be read; or the model takes none.
+        """
+        if not isinstance(self.reader, PictureReader):
+            raise UnsupportedFormat("this model takes rows, and no pictures", headers={"Accept": JSON})
+        try:
+            return self.reader.read_files(files.contents)
+        except InvalidRows as error:
+            remarks = [((files.field or "", *path), detail) for path, detail in error.remarks]
+            raise invalid(remarks, error.count - len(remarks)) from error
+
+    def _accept(self, form: str, rows: Any) -> Instances | None:
+        """Rows that are right, without the walk through marshmallow that tells what is wrong."""
+        if form not in self._forms:
+            return None
+        found = None
+        if form == ONE_ROW:
+            found = self.reader.accept_row(rows) or self.reader.accept_one(rows)
+        elif type(rows) is list and len(rows) == 1:
+            found = self.reader.accept_row(rows[0]) or self.reader.accept(rows)
+        elif type(rows) in (list, np.ndarray) and 0 < len(rows) <= self.max_rows:
+            found = self.reader.accept(rows) if type(rows) is list else self.reader.accept_matrix(rows)
+        return None if found is None else _below(form, found)
+
+    def _read_record(self, body: Mapping[str, Any]) -> Instances:
+        found = self.reader.accept_row(body)
+        if found is not None:
+            return found
+        try:
+            return self.reader.read_one(body)
+        except InvalidRows as error:
+            raise invalid(error.remarks, error.count - len(error.remarks)) from error
+
+    def _is_record(self, body: Mapping[str, Any]) -> bool:
+        """All keys are columns, or none names a form: then the unknown ones are told as features."""
+        return self.reader.knows(body) or not any(form in body for form in FORMS)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _has_one_form(self, _: Any, body: Mapping[str, Any], **__: Any) -> None:
+        given = [form for form in FORMS if form in body]
+        if len(given) > 1:
+            raise ValidationError(f"expected one of {', '.join(FORMS)}, got {', '.join(given)}")
+
+    @post_load
+    def _only(self, loaded: Mapping[str, Instances], **_: Any) -> Instances:
+        return next(iter(loaded.values()))
+
+
+class LinearRegressionRequest(PredictRequest):
+    """Rows for a linear regression."""
+
+
+class LogisticRegressionRequest(PredictRequest):
+    """Rows for a logistic regression."""
+
+
+class SVMRequest(PredictRequest):
+    """Rows for a support vector machine."""
+
+
+class ImageClassifierRequest(PredictRequest):
+    """Pictures for a network."""
+
+
+class EstimatorRequest(PredictRequest):
+    """Rows for any other estimator."""
+
+
+class WarningEntry(Schema):
+    pointer = fields.String()
+    detail = fields.String()
+
+
+class PredictResponse(Schema):
+    """What every prediction says. Arrays come as lists already and pass through untouched."""
+
+    model = fields.String()
+    version = fields.Integer()
+    prediction = fields.Raw()
+    warnings = fields.List(fields.Nested(WarningEntry))
+    warning_count = fields.Integer()
+
+
+class LinearRegressionResponse(PredictResponse):
+    """A number a row."""
+
+
+class ClassifierResponse(PredictResponse):
+    """A label a row, and, where asked for, how sure the model is."""
+
+    classes = fields.Raw()
+    probabilities = fields.Raw()
+    top = fields.Raw()
+    decision = fields.Raw()
+
+
+class LogisticRegressionResponse(ClassifierResponse):
+    """Probabilities are the model's own."""
+
+
+class SVMResponse(ClassifierResponse):
+    """Probabilities are calibrated beside the machine, so that the likeliest class is not always the
+    label."""
+
+
+class ImageClassifierResponse(ClassifierResponse):
+    """Probabilities are the network's own, of which the label has the highest."""
+
+
+class EstimatorResponse(ClassifierResponse):
+    """Whatever the estimator can give."""
+
+
+class ClassifyResponse(Schema):
+    """The class of one picture: its place among the classes, and its name."""
+
+    model = fields.String()
+    version = fields.Integer()
+    class_ = fields.Integer(data_key="class")
+    class_name = fields.String()
+    probability = fields.Float(allow_none=True)
+
+
+Request = TypeVar("Request", bound=PredictRequest)
+
+
+@lru_cache(maxsize=1024)
+def request_schema(
+    kind: type[Request], signature: Signature, max_rows: int, limits: PictureLimits
+) -> Request:
+    """The schema for one model's requests; cached, and shared by threads."""
+    return kind(signature, max_rows, limits)
+
+
+def warnings_json(warnings: tuple[Remark, ...]) -> list[dict[str, str]]:
+    return [{"pointer": pointer(path), "detail": detail} for path, detail in warnings]
+
+
+def _predict_request(field: fields.Field[Any]) -> PredictRequest:
+    return cast(PredictRequest, field.parent)
+
+
+def _below(key: str | None, instances: Instances) -> Instances:
+    """The warnings' paths, from the rows' own to the body's."""
+    if key is None or not instances.warnings:
+        return instances
+    return instances._replace(warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))

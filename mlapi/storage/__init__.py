@@ -1,0 +1,1 @@
+"""Files that survive a crash, locks on them, and files elsewhere. Knows no artifact."""

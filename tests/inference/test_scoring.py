@@ -1,0 +1,151 @@
+"""A CSV file, or pictures, and a model -> predictions, in whatever style numbers and blanks are written."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+
+from mlapi.data.signature import Feature, Signature, Target
+from mlapi.errors import DatasetError
+from mlapi.inference.scoring import _values, predict_csv, predict_pictures
+from mlapi.registry.opening import open_registry
+from mlapi.training.preparation import features
+from tests.conftest import publish_fitted, settings_for
+from tests.support.pictures import DIGIT, digits, drawn, file_of, fitted_digits, publish_pictures
+
+
+def test_numbers_and_blanks_are_what_a_client_would_send() -> None:
+    feature = Feature("n", "number", nullable=True)
+
+    assert _values(feature, ["1,234", "", "12.5", "n/a", "?"], ".") == [1234, None, 12.5, None, None]
+    assert _values(feature, ["1,234", "12"], ",") == [1.234, 12]
+    assert _values(feature, ["12%", "7%"], ".") == [12, 7]
+    assert _values(feature, ["$1,000", "(5)"], ".") == [1000, -5]
+    assert _values(feature, ["1.234", "2.500"], ",", thousands=".") == [1234, 2500]
+
+
+def test_a_number_that_fits_no_style_stays_a_word_and_does_not_spoil_the_others() -> None:
+    feature = Feature("n", "number")
+
+    assert _values(feature, ["12", "x", "1_0", "nan", "inf", "007"], ".") == [12, "x", "1_0", "nan", "inf", 7]
+
+
+@pytest.mark.parametrize(
+    ("feature", "words", "values"),
+    [
+        (
+            Feature("c", "category", True, categories=("NA", "EU")),
+            ["NA", "EU", "n/a", "US"],
+            ["NA", "EU", None, "US"],
+        ),
+        (Feature("c", "category", False, categories=("EU",)), ["NA"], ["NA"]),
+        (Feature("c", "category", True, categories=(0, 1)), ["0", "1", "null", ""], [0, 1, None, None]),
+        (Feature("b", "boolean", True), ["TRUE", "false", "?", "yes"], [True, False, None, "yes"]),
+        (Feature("t", "datetime", True), ["2024-01-31", "NaT"], ["2024-01-31", None]),
+        (Feature("w", "text", True), ["none", ""], ["none", None]),
+        (None, ["n/a", "5"], ["n/a", "5"]),
+    ],
+)
+def test_a_marker_is_blank_only_where_it_is_no_word_of_the_feature(
+    feature: Feature | None, words: list[str], values: list[Any]
+) -> None:
+    assert _values(feature, words, ".") == values
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id,x,z\n7,1,234.5\n8,,2\n",
+        'x,z\n1,"234.50"\nn/a,2\n',
+        "x;z;\n1;234,5;\n?;2;\n",
+        "\ufeffx\tz\n1\t234,5\n-\t2\n",
+        'x,z\n1%,"$234.50"\nNULL,$2\n',
+    ],
+)
+def test_a_file_is_answered_in_the_style_that_it_is_written_in(tmp_path: Path, content: str) -> None:
+    frame = pd.DataFrame({"x": [1.0, None, 3.0], "z": [1.0, 5.0, 9.0]})
+    estimator = make_pipeline(SimpleImputer(), LinearRegression()).fit(frame.to_numpy(), [1, 2, 4])
+    described = Signature(features.describe_features(frame), Target("y", "number"), ignored=("id",))
+    publish_fitted(tmp_path / "models", "line", estimator, frame, signature=described)
+    (tmp_path / "rows.csv").write_text(content)
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("line", None)
+
+    header, *lines = predict_csv(model, tmp_path / "rows.csv", (), lambda _: None)
+
+    expected = estimator.predict([[1, 234.5], [float("nan"), 2]])
+    assert header == "prediction\n"
+    assert [float(line) for line in lines] == pytest.approx(expected.tolist())
+
+
+def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    rows, labels = digits()
+    (tmp_path / "deep").mkdir()
+    files = [tmp_path / "deep" / "1.png", tmp_path / "deep" / "0.JPG", tmp_path / "any"]
+    for row, file, form in zip(rows, files, ("PNG", "JPEG", "PNG"), strict=False):
+        file.write_bytes(file_of(drawn(row), form))
+    (tmp_path / "deep" / "notes.txt").write_text("not a picture")
+    given = [tmp_path / "deep", tmp_path / "any"]
+
+    header, *lines = predict_pictures(model, DIGIT, given, ["probabilities"], 10_000, print)
+
+    cells = [line.rstrip().split(",") for line in lines]
+    assert header.startswith("file,prediction,probabilities_0,probabilities_1,")
+    assert [cell[0] for cell in cells] == [str(files[1]), str(files[0]), str(files[2])]
+    assert [int(cell[1]) for cell in cells] == [labels[1], labels[0], labels[2]]
+
+
+def test_files_that_cannot_be_read_are_named_and_the_others_answered(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    good = tmp_path / "good.png"
+    good.write_bytes(file_of(drawn(digits()[0][0])))
+    (tmp_path / "a.png").write_text("<html>")
+    warnings: list[str] = []
+
+    answers = predict_pictures(
+        model, DIGIT, [tmp_path / "a.png", tmp_path / "none.png", good, good], (), 10_000, warnings.append
+    )
+
+    assert [next(answers) for _ in range(3)] == ["file,prediction\n", f"{good},0\n", f"{good},0\n"]
+    with pytest.raises(DatasetError, match="2 of 4 files cannot be read"):
+        next(answers)
+    assert "a.png: cannot read a file of the kind HTML" in warnings[0]
+    assert "none.png: No such file" in warnings[1]
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    folder = tmp_path / ".photos"
+    (folder / ".trash").mkdir(parents=True)
+    for name in ("a.png", "._a.png", ".trash/b.png"):
+        (folder / name).write_bytes(file_of(drawn(digits()[0][1])))
+
+    _, *lines = predict_pictures(model, DIGIT, [folder], (), 10_000, print)
+
+    assert lines == [f"{folder / 'a.png'},1\n"]
+    (folder / "a.png").unlink()
+    with pytest.raises(DatasetError, match=r"photos has no pictures"):
+        list(predict_pictures(model, DIGIT, [folder], (), 10_000, print))
+
+
+def test_rows_of_pixels_are_answered_as_pictures(tmp_path: Path) -> None:
+    publish_pictures(tmp_path / "models", "digits", fitted_digits())
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("digits", None)
+    rows, labels = digits()
+    frame = pd.DataFrame(rows[:20], columns=list(model.signature.columns))
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+
+    header, *lines = predict_csv(model, tmp_path / "rows.csv", (), print)
+
+    assert header == "prediction\n"
+    assert [int(line) for line in lines] == labels[:20].tolist()
+    frame.drop(columns="pixel_3_4").to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(DatasetError, match="line 2, column pixel_3_4: missing"):
+        list(predict_csv(model, tmp_path / "rows.csv", (), print))

@@ -1,0 +1,68 @@
+"""Every route with every method, its optional parts left out: none of that is a defect of the server's."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from mlapi.jobs.tasks import FITTED
+from mlapi.server.app import create_app
+from mlapi.server.pool_process import pool_of
+from tests.conftest import settings_for
+from tests.support.pools import serve
+from tests.support.problems import assert_problem
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+WORDS = {"name": ("svm", "made-up"), "ref": ("1", "made-up"), "alias": ("made-up",), "job": ("made-up",)}
+"""What stands for the parts of a path."""
+
+FIT = b'{"X": [[1], [2], [3]], "y": [1, 2, 4], "predict": [[1]]}'
+BODIES = (b"", b"{}", b"[]", b"null", FIT, b"a,b\n1,2\n")
+
+
+@pytest.fixture(scope="module")
+def app(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Nothing can be written, so that no method changes a model."""
+    settings = settings_for(trained, state_dir=tmp_path_factory.mktemp("state"), require_signature=False)
+    serve(settings.state_dir, pool_of(settings))
+    return create_app(settings)
+
+
+@pytest.fixture(scope="module")
+def client(app: Flask) -> Iterator[FlaskClient]:
+    with app.test_client() as client:
+        yield client
+
+
+def paths(app: Flask) -> list[str]:
+    found = []
+    for rule in app.url_map.iter_rules():
+        parts = sorted(rule.arguments)
+        for words in product(*(WORDS[part] for part in parts)):
+            path = rule.rule
+            for part, word in zip(parts, words, strict=True):
+                path = path.replace(f"<{part}>", word)
+            found.append(path)
+    return found
+
+
+def test_no_request_for_a_route_is_a_defect(app: Flask, client: FlaskClient) -> None:
+    known = paths(app)
+    assert {"/fit", "/predict", "/predict/svm/1", "/models/made-up/aliases/made-up"} <= set(known)
+
+    for path, method in product(known, METHODS):
+        for body in BODIES if method in ("POST", "PUT", "PATCH") else (b"",):
+            response = client.open(path, method=method, data=body)
+            assert response.status_code < 500, (method, path, body, response.text)
+
+
+def test_a_fit_without_an_algorithm_lists_those_that_there_are(client: FlaskClient) -> None:
+    for body in (FIT, b"", b"{}"):
+        problem = assert_problem(client.post("/fit", data=body), 404, "algorithm-not-found")
+
+        assert "no algorithm is named" in problem["detail"]
+        assert all(name in problem["detail"] for name in FITTED)

@@ -1,0 +1,1 @@
+"""The model card: a page, its plots, and no figure of its own."""

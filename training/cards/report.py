@@ -1,0 +1,251 @@
+"""The model card: an account of one training -> report.html, one file that needs nothing else.
+
+The page holds under `default-src 'none'; style-src 'unsafe-inline'; img-src data:` and carries that policy
+itself, for whoever opens it as a file. Whatever comes from data is escaped by the template's engine.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from mlapi.training.cards import plots
+from mlapi.training.cards.drawing import Plot
+from mlapi.training.evaluation.answers import Answers
+from mlapi.training.evaluation.calibration import Calibration, Spread
+from mlapi.training.evaluation.curves import Importance, LearningCurve
+from mlapi.training.evaluation.metrics import OF_PROBABILITIES, is_worse
+from mlapi.training.execution.progress import Candidate
+
+MEANINGS = {
+    "accuracy": "share of rows whose class is right",
+    "balanced_accuracy": "the same, with every class counting alike",
+    "precision": "share of right ones among the rows that were given a class",
+    "recall": "share of a class's rows that were found",
+    "f1": "precision and recall in one figure",
+    "roc_auc": "how often a row of a class is ranked before one of another; 0.5 is chance",
+    "log_loss": "how far probabilities are from the truth; lower is better",
+    "r2": "share of the target's variance that is explained",
+    "rmse": "typical error, large ones counting more; lower is better",
+    "mae": "mean error, whichever way; lower is better",
+}
+"""What each metric says, for people who have not met it."""
+
+MOST_CONFUSED = 20
+
+URL = "http://127.0.0.1:8000"
+"""Where `mlapi serve` answers on the machine that it runs on."""
+
+
+class Column(NamedTuple):
+    """`treatment` is a sentence: what was done with it."""
+
+    name: str
+    kind: str
+    treatment: str
+
+
+class Mistake(NamedTuple):
+    """A held-out picture that was taken for another class; `uri` shows it, None where it may not be shown."""
+
+    name: str
+    actual: str
+    said: str
+    probability: float
+    uri: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """What the card of a model of pictures has beside the rest; `limits` are sentences.
+
+    `by_class` are name, precision, recall and held-out pictures. `history` has an entry an epoch.
+    """
+
+    by_class: Sequence[tuple[str, float, float, int]]
+    mistakes: Sequence[Mistake]
+    limits: Sequence[str]
+    history: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Everything that the card tells; sentences end with a period.
+
+    `metrics` are those of the manifest (`mlapi.training.evaluation.metrics.figures`), `intervals` says how
+    theirs were made. `class_names` are words for the answers' classes, where those are codes.
+    """
+
+    name: str
+    algorithm: str
+    task: str
+    target: str
+    trained_at: str
+    source: str
+    sha256: str
+    rows: int
+    training_rows: int
+    test_rows: int
+    split: str
+    seed: int
+    metrics: Mapping[str, Mapping[str, Any]]
+    primary: str
+    intervals: str
+    answers: Answers
+    columns: Sequence[Column] = ()
+    left_out: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    search: str | None = None
+    candidates: Sequence[Candidate] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration | Spread | None = None
+    importance: Importance | None = None
+    learning_curve: LearningCurve | None = None
+    example: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    class_names: Sequence[str] | None = None
+    gallery: Gallery | None = None
+
+    @property
+    def unit(self) -> str:
+        """What one thing is called that the model answers."""
+        return "picture" if self.gallery else "row"
+
+
+def report(account: Account) -> bytes:
+    """The page, in UTF-8."""
+    page = _template().render(
+        account=account,
+        verdict=verdict(account),
+        meanings={name: words.replace("row", account.unit) for name, words in MEANINGS.items()},
+        plots=_plots(account),
+        confused=_confused(account),
+        call=_call(account),
+        spread=account.calibration if isinstance(account.calibration, Spread) else None,
+    )
+    return page.encode(errors="replace")  # half a character, which a hostile column name may hold
+
+
+def verdict(account: Account) -> str:
+    """In plain words: how good it is, and how much better than guessing."""
+    figure = account.metrics.get(account.primary)
+    if figure is None:
+        return f"Its {account.primary} on the held-out rows is not defined."
+    said, value, guess = f"{_phrase(account, figure['value'])}.", figure["value"], figure.get("baseline")
+    if guess is None:
+        return said
+    said += f" {_guessing(account, guess)}."
+    worst = _worst(account.primary, figure.get("interval") or [value, value])
+    if is_worse(account.primary, value, guess) or value == guess:
+        return f"{said} It is no better than that."
+    if is_worse(account.primary, worst, guess):
+        return f"{said} By its interval, it may be no better than that."
+    return said
+
+
+def number(value: float | None) -> str:
+    """Four digits, thousands separated; a dash for what is not known."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    size = abs(value)
+    return f"{value:,.0f}" if 1_000 <= size < 1e15 else f"{value:.4f}" if 1e-3 <= size < 1 else f"{value:.4g}"
+
+
+def plain(value: object) -> str:
+    """A value of a recipe or a parameter, as JSON has it; words without their quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "plain": plain, "document": _document}
+    return environment.get_template("report.html")
+
+
+def _phrase(account: Account, value: float) -> str:
+    rows = f"{account.test_rows:,} held-out {account.unit}s"
+    if account.primary == "accuracy":
+        return f"It gives the right class to {value:.1%} of {rows}"
+    if account.primary == "r2" and value >= 0:
+        off = account.metrics.get("mae")
+        mean = f", and is {number(off['value'])} off on average" if off else ""
+        return f"It explains {value:.1%} of the variance of {account.target} in {rows} (R² {value:.4f}){mean}"
+    return f"Its {account.primary} on {rows} is {number(value)}"
+
+
+def _guessing(account: Account, guess: float) -> str:
+    how = "the most frequent class" if account.answers.classes else "the mean"
+    if account.primary == "accuracy":
+        return f"Always answering {how}, without looking at a {account.unit}, would be right for {guess:.1%}"
+    off = account.metrics.get("mae", {}).get("baseline")
+    if account.primary == "r2" and off is not None:
+        return f"Always answering {how}, without looking at a row, would be {number(off)} off"
+    if account.primary in OF_PROBABILITIES:
+        how = "the classes with their shares of the training rows"
+    return f"Always answering {how}, without looking at a row, would get {number(guess)}"
+
+
+def _worst(metric: str, interval: Sequence[float]) -> float:
+    low, high = interval
+    return low if is_worse(metric, low, high) else high
+
+
+def _plots(account: Account) -> list[Plot]:
+    found: list[Plot] = list(plots.of_history(account.gallery.history)) if account.gallery else []
+    if account.answers.classes:
+        found += plots.of_classes(account.answers, _class_names(account), account.target)
+    if isinstance(account.calibration, Spread):
+        found += plots.of_values(account.answers, account.calibration, account.target)
+    if isinstance(account.calibration, Calibration):
+        found.append(plots.of_calibration(account.calibration, _class_names(account), account.target))
+    if account.importance and account.importance.columns:
+        found.append(plots.of_importance(account.importance))
+    if account.learning_curve:
+        found.append(plots.of_learning(account.learning_curve))
+    return found
+
+
+def _class_names(account: Account) -> list[str]:
+    given = list(account.class_names or ())
+    return [str(name) for name in (*given, *account.answers.classes[len(given) :])]
+
+
+def _confused(account: Account) -> list[tuple[str, str, int]]:
+    """Actual class, predicted class, rows: the most frequent mistakes."""
+    if not account.answers.classes:
+        return []
+    names, counts = _class_names(account), plots.confusion(account.answers)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:MOST_CONFUSED]
+    pairs = zip(*np.unravel_index(order, counts.shape), strict=True)
+    return [
+        (names[actual], names[said], int(counts[actual, said]))
+        for actual, said in pairs
+        if counts[actual, said]
+    ]
+
+
+def _call(account: Account) -> str:
+    if not account.example:  # of pictures
+        return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -F image=@picture.png"
+    body = json.dumps({"features": dict(account.example)}, ensure_ascii=False, default=str)
+    return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -d {shlex.quote(body)}"
+
+
+def _document(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

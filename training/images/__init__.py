@@ -1,0 +1,1 @@
+"""The path for pictures: files -> pixels -> a network -> a version."""

@@ -1,0 +1,122 @@
+"""A folder, a tar or a zip archive -> its files, one after the other, as names and bytes.
+
+An archive is read where it lies: nothing is unpacked, links are passed over, and a name is a word that
+leads nowhere. What systems leave behind (hidden files, Thumbs.db) is passed over too.
+"""
+
+import errno
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.storage import remote
+from mlapi.training.tables.files import shown
+from mlapi.wording import quoted, reason
+
+MOST_BYTES = 1 << 28
+"""Of one file. CIFAR-100 keeps all of its training pictures in one of 155 MB; a photo takes some."""
+
+_LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
+
+_NOT_THE_DISK = (None, errno.EINVAL)
+"""Numbers of OSErrors that decoders raise (bzip2), or the system when they follow a wrong offset."""
+
+
+class File(NamedTuple):
+    """`name` is the path inside the folder or archive, with slashes."""
+
+    name: str
+    content: bytes
+
+
+class Files:
+    """The files of one source, in no order that matters; each pass reads them anew."""
+
+    def __init__(self, source: str) -> None:
+        """
+        Raises:
+            DatasetError: There is no such folder or archive.
+            OSError: It cannot be reached.
+        """
+        self._path = Path(source)
+        self.name = PurePosixPath(shown(source)).name if "://" in source else self._path.resolve().name
+        self._fetched = remote.fetch(source) if "://" in source else None
+        if self._fetched is None and not self._path.exists():
+            raise DatasetError(
+                f"there is no {source}: expected a folder, a .tar, .tar.gz or .zip with a folder a class"
+            )
+
+    def __iter__(self) -> Iterator[File]:
+        """
+        Raises:
+            DatasetError: It is no archive, a damaged one, or has a file beyond all measure.
+            OSError: It cannot be read.
+        """
+        if self._fetched is None and self._path.is_dir():
+            yield from _in_folder(self._path)
+            return
+        with self._opened() as file, _readable(self.name):
+            yield from _in_zip(file) if zipfile.is_zipfile(file) else _in_tar(file)
+
+    def _opened(self) -> BinaryIO:
+        return self._path.open("rb") if self._fetched is None else io.BytesIO(self._fetched)
+
+
+def _in_folder(folder: Path) -> Iterator[File]:
+    for path in sorted(folder.rglob("*")):
+        name = _name(path.relative_to(folder).as_posix())
+        if name and path.is_file():
+            _check_size(name, path.stat().st_size)
+            yield File(name, path.read_bytes())
+
+
+def _in_tar(file: BinaryIO) -> Iterator[File]:
+    file.seek(0)
+    with tarfile.open(fileobj=file) as archive:
+        for member in archive:
+            name = _name(member.name)
+            _check_size(member.name, member.size)
+            content = archive.extractfile(member) if name and member.isreg() else None
+            if content is not None:
+                yield File(name, content.read())
+
+
+def _in_zip(file: BinaryIO) -> Iterator[File]:
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            name = _name(member.filename)
+            _check_size(name, member.file_size)
+            if name and not member.is_dir():
+                with archive.open(member) as content:
+                    yield File(name, content.read(member.file_size))
+
+
+def _name(path: str) -> str:
+    """As it is told and compared; "" for what is passed over."""
+    parts = [part for part in path.encode(errors="replace").decode().split("/") if part not in ("", ".")]
+    hidden = any(part.startswith(".") or part.lower() in _LEFT_BEHIND for part in parts)
+    return "" if hidden else "/".join(parts)
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > MOST_BYTES:
+        raise DatasetError(f"{quoted(name, 60)} has {size:,} bytes, which no picture has: take it away")
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, MlapiError):
+        raise
+    except Exception as error:  # whatever the decoders raise on a damaged archive: nothing else runs in here
+        if isinstance(error, OSError) and error.errno not in _NOT_THE_DISK:
+            raise
+        raise DatasetError(
+            f"{name} is no folder, and no .tar, .tar.gz or .zip that can be read ({reason(error)})"
+        ) from error

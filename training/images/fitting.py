@@ -1,0 +1,209 @@
+"""A recipe for pictures -> a fitted estimator, and the account of how good it is. Publishes nothing."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION, Algorithm
+from mlapi.training.evaluation.answers import Answers, answers_of, guesses
+from mlapi.training.evaluation.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
+from mlapi.training.evaluation.metrics import figures, measure
+from mlapi.training.execution.engine import one_core
+from mlapi.training.execution.progress import Progress
+from mlapi.training.images import golden
+from mlapi.training.images.dataset import Pictures, feature_of, flat, load
+from mlapi.training.images.folders import TEST, VALIDATION
+from mlapi.training.preparation import checks
+from mlapi.training.preparation.splits import Positions, Rows, hold_out
+from mlapi.training.recipes import FOR_PICTURES, Recipe, deciding_metric
+from mlapi.wording import counted, reason
+
+_LEAST, _MOST, _ENOUGH, _FEWEST = 0.02, 0.1, 200, 100
+"""The share of the training pictures that chooses the epoch: the least where that is enough pictures, else
+up to the most; none where there are too few to spare any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`validation` chooses the epoch, so that `held_out` decides nothing; None where pictures are few."""
+
+    task: str
+    seen: Pictures
+    validation: Pictures | None
+    held_out: Pictures
+    split: str
+    """How they were divided, in words."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    pictures: Pictures
+    prepared: Prepared
+    estimator: Any
+    seconds: float
+    """That fitting took; with what it took before it was resumed."""
+    metric: str
+    """The one that decides."""
+    answers: Answers
+    figures: dict[str, dict[str, Any]]
+
+    @property
+    def history(self) -> Sequence[Mapping[str, Any]]:
+        """What a network noted of each epoch."""
+        return getattr(self.estimator, "history_", ())
+
+
+def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Fitted:
+    """Read, divide, fit and judge.
+
+    Args:
+        checkpoint: Where the training may leave how far it is; only asked by algorithms that do.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit its pictures; the message begins with its name.
+        OSError: They cannot be read.
+    """
+    try:
+        return _fit(recipe, progress, checkpoint)
+    except (RecipeError, DatasetError) as error:
+        raise type(error)(f"[{recipe.name}] {error}") from error
+
+
+def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Fitted:
+    algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
+    task = _task(recipe, algorithm)
+    deciding_metric(recipe, CLASSIFICATION)  # a wrong one is told at once
+    place = checkpoint() if task == IMAGE_CLASSIFICATION else None
+    progress.began("reading")
+    pictures = load(recipe.source, recipe.size)
+    prepared = prepare(recipe, pictures, task)
+    progress.told(recipe.name, tuple(_account(pictures, prepared)))
+    progress.began("fitting")
+    started = time.perf_counter()
+    try:
+        estimator = _estimator(recipe, algorithm, prepared, progress, place)
+    except (ValueError, FloatingPointError) as error:  # parameters that do not go together, or diverge
+        raise RecipeError(f"cannot be fitted: {reason(error)}") from error
+    noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
+    seconds = max([time.perf_counter() - started, *noted[-1:]])
+    progress.began("evaluating")
+    return judged(recipe, pictures, prepared, estimator, seconds)
+
+
+def judged(recipe: Recipe, pictures: Pictures, prepared: Prepared, estimator: Any, seconds: float) -> Fitted:
+    """Ask an estimator that took so many seconds to fit about the held-out pictures."""
+    held_out = prepared.held_out
+    with one_core():
+        answers = answers_of(CLASSIFICATION, estimator, flat(held_out.X), held_out.y)
+    metric, found = deciding_metric(recipe, CLASSIFICATION), _figures(answers, prepared, recipe.seed)
+    return Fitted(pictures, prepared, estimator, seconds, metric, answers, found)
+
+
+def prepare(recipe: Recipe, pictures: Pictures, task: str) -> Prepared:
+    """Hold out the test folder, or a share of all; and of the rest what chooses the epoch."""
+    codes = np.searchsorted(pictures.classes, pictures.y)
+    if (pictures.parts == TEST).any():
+        split = "the pictures of the test folder are held out"
+        seen = np.flatnonzero(pictures.parts != TEST)
+        held_out = np.flatnonzero(pictures.parts == TEST)
+    else:
+        rows = Rows(len(codes), recipe.seed, codes)
+        split = rows.story
+        seen, held_out = hold_out(rows, recipe.test_size)
+    choosing = np.array([], np.intp)
+    if task == IMAGE_CLASSIFICATION:
+        seen, choosing = _choosing(pictures, codes, np.sort(seen), recipe.seed)
+    judged = pictures.take(np.sort(held_out))
+    learnt = pictures.take(np.sort(seen))
+    return Prepared(
+        task=task,
+        seen=learnt,
+        validation=pictures.take(choosing) if len(choosing) else None,
+        held_out=judged,
+        split=split,
+        warnings=(
+            *checks.imbalance(pictures.y),
+            *checks.same_pictures(learnt.X, judged.X),
+            *checks.kept_pictures(recipe.algorithm or FOR_PICTURES),
+        ),
+    )
+
+
+def _task(recipe: Recipe, algorithm: Algorithm) -> str:
+    for task in (IMAGE_CLASSIFICATION, CLASSIFICATION):
+        if task in algorithm.builders:
+            return task
+    raise RecipeError(f"{algorithm.name} tells no classes apart, which pictures in folders ask for")
+
+
+def _choosing(
+    pictures: Pictures, codes: Positions, seen: Positions, seed: int
+) -> tuple[Positions, Positions]:
+    """Positions to learn from, and to choose the epoch by: those of a folder for it, or some by chance."""
+    told = pictures.parts[seen] == VALIDATION
+    if told.any():
+        return seen[~told], seen[told]
+    if len(seen) < _FEWEST:
+        return seen, seen[:0]
+    share = max(_LEAST, min(_ENOUGH / len(seen), _MOST))
+    try:
+        learnt, choosing = hold_out(Rows(len(seen), seed, codes[seen]), share)
+    except RecipeError:  # more classes than pictures to choose by
+        return seen, seen[:0]
+    return seen[np.sort(learnt)], seen[np.sort(choosing)]
+
+
+def _estimator(
+    recipe: Recipe, algorithm: Algorithm, prepared: Prepared, progress: Progress, checkpoint: Path | None
+) -> Any:
+    """Fitted on the pictures as they are, or by an algorithm for tables on their pixels."""
+    estimator = algorithm.build(prepared.task, recipe.parameters, seed=recipe.seed)
+    seen, validation = prepared.seen, prepared.validation
+    if prepared.task == IMAGE_CLASSIFICATION:
+        estimator.set_params(budget=recipe.budget)
+        return estimator.fit(
+            seen.X,
+            seen.y,
+            validation=None if validation is None else (validation.X, validation.y),
+            probes=golden.pictures(feature_of(seen.X), recipe.seed),
+            watch=progress.learnt,
+            checkpoint=checkpoint,
+        )
+    with one_core():
+        return make_pipeline(StandardScaler(), estimator).fit(flat(seen.X), seen.y)
+
+
+def _figures(answers: Answers, prepared: Prepared, seed: int) -> dict[str, dict[str, Any]]:
+    intervals = intervals_by_bootstrap(answers, seed)
+    return figures(
+        measure(answers),
+        intervals={name: (entry.low, entry.high) for name, entry in intervals.items()},
+        baseline=measure(guesses(answers, prepared.seen.y)),
+        cross_validated={},
+    )
+
+
+INTERVALS = BY_BOOTSTRAP.replace("rows", "pictures")
+
+
+def _account(pictures: Pictures, prepared: Prepared) -> Iterator[str]:
+    """What was found, in sentences."""
+    height, width, channels = prepared.seen.X.shape[1:]
+    color = {1: "grey", 3: "in color", 4: "in color, with transparency"}[channels]
+    yield (
+        f"{pictures.source}: {counted(len(pictures.y), 'picture')} of {len(pictures.classes)} classes, "
+        f"{width} × {height}, {color}"
+    )
+    chosen = f"{len(prepared.validation.y):,} choose the epoch, " if prepared.validation else ""
+    yield f"{len(prepared.seen.y):,} to learn from, {chosen}{len(prepared.held_out.y):,} to judge by"
+    yield from (f"{note[:1].upper()}{note[1:]}" for note in pictures.notes)
+    yield from (f"Warning: {warning}" for warning in prepared.warnings)

@@ -1,0 +1,158 @@
+"""A recipe for pictures -> a version that is ready to be published, its files with it."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.artifacts.manifest import REFERENCE, REPORT, Draft
+from mlapi.data.images.decoding import Pixels
+from mlapi.data.profile import QUANTILES
+from mlapi.data.signature import Feature, Signature, Target
+from mlapi.errors import RecipeError, Unanswerable
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
+from mlapi.training.execution.progress import Progress
+from mlapi.training.images import golden
+from mlapi.training.images.card import card
+from mlapi.training.images.dataset import feature_of, flat, rescaled
+from mlapi.training.images.fitting import INTERVALS, Fitted, fit
+from mlapi.training.recipes import FOR_PICTURES, Recipe, to_json
+from mlapi.training.tables.files import shown
+from mlapi.training.versions.promotion import HeldOut
+from mlapi.training.versions.result import Result
+from mlapi.wording import counted
+
+TARGET = "class"
+
+
+def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Result:
+    """Read, fit, judge, and write the version's files.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit its pictures.
+        OSError: They cannot be read.
+    """
+    fitted = fit(recipe, progress, checkpoint)
+    progress.began("publishing")
+    draft = _draft(recipe, fitted)
+    image = draft.signature.features[0]
+    try:
+        answers = golden.golden(
+            fitted.estimator, image, recipe.seed, is_network=draft.task == IMAGE_CLASSIFICATION
+        )
+    except Unanswerable as error:
+        raise RecipeError(f"the fitted estimator fails on drawn pictures: {error}") from error
+    files = {
+        REFERENCE: reference(image, fitted.prepared.seen.X),
+        REPORT: card(recipe, draft, fitted),
+    }
+    held_out = fitted.prepared.held_out
+    judged = HeldOut(
+        partial(_as_taken, held_out.X),
+        held_out.y,
+        CLASSIFICATION,
+        fitted.metric,
+        fitted.figures[fitted.metric]["value"],
+    )
+    return Result(draft, fitted.estimator, answers, files, judged)
+
+
+def reference(image: Feature, X: Pixels) -> bytes:
+    """The content of reference.json: how bright the pictures are that training saw, by channel."""
+    channels = [_brightness(X[..., channel]) for channel in range(X.shape[-1])]
+    content = {"rows": len(X), "features": {image.name: {"missing": 0, "channels": channels}}}
+    return json.dumps(content, indent=2).encode()
+
+
+def _brightness(values: Pixels) -> dict[str, Any]:
+    """From a histogram: as float64 the pixels of a large set would take eight times its memory."""
+    counts = np.bincount(values.reshape(-1), minlength=256)
+    levels, total = np.arange(256), counts.sum()
+    mean = float(counts @ levels / total)
+    places = np.searchsorted(counts.cumsum(), [share * total for share in QUANTILES])
+    return {
+        "mean": mean,
+        "std": float(np.sqrt(counts @ (levels - mean) ** 2 / total)),
+        "minimum": int(values.min()),
+        "maximum": int(values.max()),
+        "quantiles": {str(share): int(place) for share, place in zip(QUANTILES, places, strict=True)},
+    }
+
+
+def _as_taken(X: Pixels, signature: Signature) -> NDArray[Any]:
+    """The pictures as a model of this signature takes them."""
+    image = signature.image
+    if image is None:
+        raise ValueError("it takes no pictures")
+    rows = flat(rescaled(X, image))
+    low, high = image.minimum or 0.0, image.maximum or 0.0
+    return rows if (low, high) == (0, 255) else rows * ((high - low) / 255) + low
+
+
+def _machine() -> str:
+    """What it was trained on; only a training by PyTorch has imported that."""
+    torch = sys.modules.get("torch")
+    cores = f"{counted(os.cpu_count() or 1, 'core')} ({platform.machine()})"
+    if torch is None:
+        return cores
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cores
+    return f"{device}, with PyTorch {torch.__version__}"
+
+
+def _signature(fitted: Fitted) -> Signature:
+    """It has what a network subtracts from the values and divides them by; other estimators tell nothing."""
+    fields = ((name, getattr(fitted.estimator, f"{name}_", None)) for name in ("mean", "std"))
+    scale: Any = {name: tuple(map(float, values)) for name, values in fields if values is not None}
+    image = replace(feature_of(fitted.prepared.seen.X), **scale)
+    return Signature((image,), Target(TARGET, "category", fitted.pictures.classes), (TARGET,))
+
+
+def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
+    algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
+    task = fitted.prepared.task
+    return Draft(
+        name=recipe.name,
+        algorithm=algorithm.name,
+        task=task,
+        signature=_signature(fitted),
+        parameters=algorithm.taken(task, recipe.parameters),
+        metrics=fitted.figures,
+        data=_provenance(recipe, fitted),
+        recipe=to_json(recipe) | {"images": shown(recipe.source)},
+    )
+
+
+def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
+    """What a manifest says of the pictures: where from, how many, and what was made of them."""
+    pictures, prepared = fitted.pictures, fitted.prepared
+    return {
+        "source": pictures.source,
+        "sha256": pictures.digest,
+        "rows": len(pictures.y),
+        "training_rows": len(prepared.seen.y),
+        "validation_rows": 0 if prepared.validation is None else len(prepared.validation.y),
+        "test_rows": len(prepared.held_out.y),
+        "test_size": recipe.test_size,
+        "seed": recipe.seed,
+        "split": prepared.split,
+        "left_out": [],
+        "columns": [],
+        "warnings": list(prepared.warnings),
+        "notes": list(pictures.notes),
+        "search": None,
+        "intervals": INTERVALS,
+        "seconds": round(fitted.seconds, 1),
+        "epochs": len(fitted.history) or None,
+        "apart": getattr(fitted.estimator, "apart_", None),
+        "rounding": getattr(fitted.estimator, "rounding_", None),
+        "machine": _machine(),
+    }

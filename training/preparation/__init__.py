@@ -1,0 +1,1 @@
+"""A table -> rows to train on and to test with, and all that was decided about its columns."""

@@ -1,0 +1,193 @@
+"""What a reader of the metrics has to know before believing them: sentences, or none."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import r2_score
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION
+from mlapi.training.preparation.columns import Column
+from mlapi.wording import counted, listed, quoted
+
+LEAK = 0.97
+"""A column that alone explains so much of the target (1 is all of it) may be the target itself."""
+
+ALIKE = 0.8
+"""Neighbors in time that are so much alike (1 is the same) answer for each other."""
+
+RARE = 0.1
+"""A class with a smaller part of the rows of the largest one makes accuracy a bad judge."""
+
+FEW = 50
+"""Rows to judge by, below which metrics are hardly better than guesses."""
+
+_LEAK_ROWS = 4_000
+_LEAK_CELLS = 400_000
+_LEAVES = 256
+
+
+def leaks(  # noqa: PLR0913 - what a column is held against
+    columns: Sequence[Column],
+    frame: pd.DataFrame,
+    y: NDArray[Any],
+    *,
+    task: str,
+    target: str,
+    seed: int,
+) -> Iterator[str]:
+    """Columns that alone almost predict the target, each by a small tree on one half that is asked the other.
+
+    The cost is bounded: at most 4,000 rows, fewer of a wide table.
+    """
+    most = min(_LEAK_ROWS, max(200, _LEAK_CELLS // max(1, len(columns))))
+    chosen = np.random.default_rng(seed).permutation(len(y))[:most]
+    half = len(chosen) // 2
+    for column in columns:
+        if column.treatment == "terms" or half < FEW:
+            continue
+        values = _as_numbers(frame[column.name].iloc[chosen]).reshape(-1, 1)
+        score = _alone(values, y[chosen], half, task, seed)
+        if score >= LEAK:
+            yield (
+                f"{quoted(column.name)} alone almost predicts {quoted(target)} ({score:.2f} of 1): it may be "
+                f"the answer in other words. If it is not known before the answer is, train with "
+                f"--drop {shlex.quote(column.name)}"
+            )
+
+
+def times(
+    columns: Sequence[Column], frame: pd.DataFrame, y: NDArray[Any], *, task: str, target: str
+) -> Iterator[tuple[str, str]]:
+    """Columns of moments, each with a sentence, by whose order neighbors are alike.
+
+    A row that is held out at random is then easy to guess from the rows before and after it.
+    """
+    codes = y.astype(np.float64) if task != CLASSIFICATION else np.unique(y, return_inverse=True)[1]
+    for column in columns:
+        if column.treatment != "calendar" or len(y) < FEW:
+            continue
+        moments = frame[column.name].to_numpy()
+        order = np.argsort(moments, kind="stable")[: len(moments) - int(np.isnat(moments).sum())]
+        alike = _likeness(codes[order], task)
+        if alike >= ALIKE:
+            option = shlex.quote(column.name)
+            yield (
+                column.name,
+                f"rows that are near in {quoted(column.name)} are alike in {quoted(target)} ({alike:.2f} of "
+                f"1), and rows among them are held out: if later ones are to be predicted from earlier ones, "
+                f"judge by --time-column {option}; if it is not known before the answer is, --drop {option}",
+            )
+
+
+def imbalance(y: NDArray[Any]) -> Iterator[str]:
+    """Classes that are rare beside the largest."""
+    classes, counts = np.unique(y, return_counts=True)
+    rare = counts < RARE * counts.max()
+    if rare.any():
+        words = [
+            f"{quoted(str(value))} {count:,}"
+            for value, count in zip(classes[rare].tolist(), counts[rare].tolist(), strict=True)
+        ]
+        yield (
+            f"classes are out of balance ({len(y):,} rows, of these: {listed(words)}): accuracy says little "
+            f"about the rare ones, recall and balanced accuracy more"
+        )
+
+
+def ungrouped(*groups: NDArray[np.intp] | None) -> Iterator[str]:
+    """Rows whose group is blank."""
+    count = sum(int((part < 0).sum()) for part in groups if part is not None)
+    if count:
+        yield f"{counted(count, 'row')} without a group: they are taken for one group"
+
+
+def duplicates(seen: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[str]:
+    """Held-out rows that training saw as well."""
+    count = int(_digests(held_out).isin(_digests(seen)).sum())
+    if count:
+        yield (
+            f"{count:,} of {len(held_out):,} held-out rows have the same features as a row that was learnt "
+            f"from: the metrics favor what is learnt by heart"
+        )
+
+
+def same_pictures(seen: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> Iterator[str]:
+    """Held-out pictures that are, pixel by pixel, among those that were learnt from."""
+    known = set(map(_digest, seen))
+    count = sum(_digest(picture) in known for picture in held_out)
+    if count:
+        yield (
+            f"{count:,} of {len(held_out):,} held-out pictures are also learnt from: the metrics favor what "
+            f"is learnt by heart"
+        )
+
+
+def kept_pictures(algorithm: str) -> Iterator[str]:
+    """What a version passes on beside what it has learnt: also where the card shows no pictures."""
+    if algorithm == "svm":
+        yield (
+            "a support vector machine keeps pictures that it learnt from, pixel by pixel, and so does the "
+            "version: whoever gets it has them"
+        )
+
+
+def sizes(features: int, seen: int, held_out: int) -> Iterator[str]:
+    """Too few rows to trust a figure."""
+    if held_out < FEW:
+        yield f"only {held_out} rows to judge by: the metrics are rough"
+    if features > seen:
+        yield f"{features:,} columns and only {seen:,} rows to learn from: much of it will be chance"
+
+
+def _likeness(y: NDArray[Any], task: str) -> float:
+    """Of neighbors: the correlation of values, or how much oftener than by chance classes are the same."""
+    if len(y) < FEW or (y == y[0]).all():
+        return 0.0
+    if task != CLASSIFICATION:
+        middle = y - y.mean()
+        return float((middle[:-1] * middle[1:]).sum() / (middle**2).sum())
+    shares = np.bincount(y) / len(y)
+    chance = float((shares**2).sum())
+    return (float((y[:-1] == y[1:]).mean()) - chance) / (1 - chance)
+
+
+def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, seed: int) -> float:
+    """How much of the target one column explains: 0 is guessing, 1 is all of it."""
+    is_classes = task == CLASSIFICATION
+    tree = (DecisionTreeClassifier if is_classes else DecisionTreeRegressor)(
+        max_leaf_nodes=_LEAVES, random_state=seed
+    )
+    predicted = tree.fit(values[:half], y[:half]).predict(values[half:])
+    truth = y[half:]
+    if not is_classes:
+        return float(r2_score(truth, predicted))
+    known = np.intersect1d(y[:half], truth)  # a rare class may lie in one half only: it says nothing
+    if len(known) < 2:
+        return 0.0
+    recalls = [float((predicted[truth == label] == label).mean()) for label in known]
+    return (float(np.mean(recalls)) - 1 / len(known)) / (1 - 1 / len(known))
+
+
+def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
+    """Numbers and moments as they are, words by their first appearance; NaN where blank."""
+    if column.dtype.kind in "fb":
+        return np.asarray(column, dtype=np.float64)
+    if column.dtype.kind == "M":
+        moments = column.to_numpy()
+        return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64))
+    codes, _ = pd.factorize(column, sort=False)
+    return np.where(codes < 0, np.nan, codes.astype(np.float64))
+
+
+def _digests(frame: pd.DataFrame) -> pd.Series:
+    return pd.util.hash_pandas_object(frame, index=False)
+
+
+def _digest(picture: NDArray[np.uint8]) -> bytes:
+    return blake2b(picture.tobytes(), digest_size=16).digest()

@@ -1,0 +1,221 @@
+"""What training makes of a table's columns: their signature, and the transformers before the estimator.
+
+Every transformer is fitted with the estimator, on the rows that it is fitted on, and travels in the artifact.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+
+from mlapi.data.signature import Batch, Feature, Kind, Scalar, Signature
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import Parameters
+from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
+from mlapi.training.preparation.columns import Column, check_names
+from mlapi.training.preparation.kinds import Treatment
+from mlapi.training.recipes import Expansion
+
+MOST_CATEGORIES = 100
+"""One-hot columns that one column of words becomes at most; rarer words share one."""
+
+MOST_TERMS = 20_000
+"""Words of a column of texts that count, the most frequent ones."""
+
+MOST_TERMS_DENSE = 200
+"""The same for an estimator that takes no sparse matrix."""
+
+MOST_EXPANDED = 5_000
+"""Polynomial terms beyond which a table is too wide to fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What every pipeline for a table has in common; can be pickled.
+
+    `rows` is how many the published one is fitted on: where they are few, rarer categories are kept apart.
+    """
+
+    task: str
+    columns: tuple[Column, ...]
+    rows: int
+    seed: int
+    expansion: Expansion = field(default_factory=Expansion)
+
+    def pipeline(self, name: str, parameters: Parameters) -> Pipeline:
+        """Preprocessing and an algorithm's estimator, not fitted.
+
+        Raises:
+            RecipeError: The expansion gives more terms than can be fitted.
+        """
+        algorithm = ALGORITHMS[name]
+        estimator = algorithm.build(self.task, parameters, seed=self.seed)
+        if _is_matrix(self.columns):
+            return make_pipeline(*_numbers(self.columns, self.expansion), estimator)
+        blocks = ColumnTransformer(
+            list(_blocks(self, algorithm.dense)),
+            sparse_threshold=0.0 if algorithm.dense else 0.3,
+            n_jobs=1,  # else every transform of a few rows would be sent to the processes that search
+        )
+        return make_pipeline(blocks, estimator)
+
+
+def describe(columns: Sequence[Column], seen: pd.DataFrame) -> tuple[Feature, ...]:
+    """The features as clients send them; ranges and categories are those of the rows that training saw."""
+    return tuple(_feature(column, seen[column.name]) for column in columns)
+
+
+def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
+    """A feature a column of a sample, whose words and ranges may be few of those that there are.
+
+    Raises:
+        DatasetError: A column's name stands twice, or a column is blank or not finite.
+    """
+    check_names([str(name) for name in frame.columns])
+    return tuple(_describe(name, frame[name]) for name in frame.columns)
+
+
+def rows(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame | NDArray[np.float64]:
+    """What a pipeline of these columns is fitted on and asked: as `mlapi.inference.model.estimator_input`
+    makes it."""
+    return matrix(frame) if _is_matrix(columns) else frame
+
+
+def batch(frame: pd.DataFrame, signature: Signature) -> Batch:
+    """The rows as a server makes them of the same cells, for a model of this signature.
+
+    Raises:
+        KeyError: A feature is no column.
+    """
+    chosen = frame[list(signature.columns)]
+    if signature.is_numeric:
+        return matrix(chosen)
+    return {name: chosen[name].to_numpy() for name in signature.names}
+
+
+def matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
+    """(rows, features), float64, C-contiguous."""
+    return np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
+
+
+def _is_matrix(columns: Sequence[Column]) -> bool:
+    return all(column.treatment == "number" for column in columns)
+
+
+def _blocks(blueprint: Blueprint, dense: bool) -> Iterator[tuple[str, Any, Any]]:
+    makers: Mapping[Treatment, Callable[[list[Column]], Any]] = {
+        "number": lambda found: make_pipeline(*_numbers(found, blueprint.expansion)),
+        "flag": lambda found: make_pipeline(Flags(), *_imputer(found, "most_frequent")),
+        "one_hot": lambda _: _one_hot(blueprint.rows, dense),
+        "frequent": lambda _: make_pipeline(Frequent(MOST_CATEGORIES), _one_hot(blueprint.rows, dense)),
+        "calendar": lambda found: make_pipeline(
+            CalendarParts(), *_imputer(found, "median"), StandardScaler()
+        ),
+    }
+    for treatment, make in makers.items():
+        found = [column for column in blueprint.columns if column.treatment == treatment]
+        if found:
+            yield treatment, make(found), [column.name for column in found]
+    texts = [column.name for column in blueprint.columns if column.treatment == "terms"]
+    for place, name in enumerate(texts):
+        yield f"terms_{place}", _terms(dense), name
+
+
+def _numbers(columns: Sequence[Column], expansion: Expansion) -> list[Any]:
+    steps = [*_imputer(columns, "median")]
+    if expansion.polynomial:
+        width = len(columns) + sum(column.nullable for column in columns)  # a mark for each that has blanks
+        steps.append(PolynomialFeatures(_checked_degree(expansion.polynomial, width), include_bias=False))
+    if expansion.splines:
+        steps.append(Splines(expansion.splines, extrapolation="linear", include_bias=False))
+    return [*steps, StandardScaler()]
+
+
+def _imputer(columns: Sequence[Column], strategy: str) -> list[Any]:
+    """Fills blanks and says where they were; nothing where no blank can come."""
+    if not any(column.nullable for column in columns):
+        return []
+    return [SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)]
+
+
+def _one_hot(rows: int, dense: bool) -> OneHotEncoder:
+    """Blank is a category of its own; words that are rare, or that training never saw, share one."""
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        min_frequency=max(1, min(10, rows // 100)),
+        max_categories=MOST_CATEGORIES,
+        sparse_output=not dense,
+    )
+
+
+def _terms(dense: bool) -> Pipeline:
+    vectorizer = TfidfVectorizer(
+        token_pattern=r"(?u)\b\w+\b",  # noqa: S106 - also words of one letter: a column of them is no error
+        max_features=MOST_TERMS_DENSE if dense else MOST_TERMS,
+        sublinear_tf=True,
+    )
+    return make_pipeline(Texts(), vectorizer)
+
+
+def _checked_degree(degree: int, columns: int) -> int:
+    terms = comb(columns + degree, degree) - 1
+    if terms > MOST_EXPANDED:
+        raise RecipeError(
+            f"polynomial terms of degree {degree} of {columns} columns (marks of blanks among them) are "
+            f"{terms:,}; at most {MOST_EXPANDED:,} can be fitted: leave columns out or lower the degree"
+        )
+    return degree
+
+
+def _feature(column: Column, seen: pd.Series) -> Feature:
+    kind = column.kind or "number"
+    low, high, categories = None, None, None
+    present = seen.dropna()
+    if kind in ("number", "integer") and len(present):
+        low, high = float(present.min()), float(present.max())
+    if kind == "category":
+        categories = tuple(sorted(map(_category, present.unique())))
+    return Feature(column.name, kind, column.nullable, low, high, categories, column.format)
+
+
+def _category(value: Any) -> Scalar:
+    return int(value) if isinstance(value, float) else str(value)
+
+
+def _describe(name: Any, column: pd.Series) -> Feature:
+    nullable = bool(column.isna().any())
+    present = column.dropna()
+    if present.empty:
+        raise DatasetError(f"column {name!r} is blank from top to bottom; leave it out")
+    kind = _kind(present)
+    if kind == "number":
+        if not np.isfinite(present.to_numpy(dtype=np.float64)).all():
+            raise DatasetError(f"column {name!r} holds infinite values; replace or leave them out")
+        low, high = float(present.min()), float(present.max())
+        return Feature(str(name), kind, nullable, minimum=low, maximum=high)
+    if kind == "category":
+        return Feature(str(name), kind, nullable, categories=tuple(sorted(set(present))))
+    return Feature(str(name), kind, nullable)
+
+
+def _kind(present: pd.Series) -> Kind:
+    """Whole numbers are numbers here: a few rows do not prove that no half will ever come."""
+    if types.is_bool_dtype(present) or set(map(type, present)) == {bool}:
+        return "boolean"
+    if types.is_numeric_dtype(present):
+        return "number"
+    if types.is_datetime64_any_dtype(present):
+        return "datetime"
+    distinct = present.nunique()
+    return "category" if distinct <= min(MOST_CATEGORIES, len(present) / 2) else "text"

@@ -1,0 +1,209 @@
+"""A recipe and its table -> rows to learn from, rows to judge by, and all that was decided about them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlapi.data.signature import Signature, Target
+from mlapi.data.tables import cells
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
+from mlapi.training.preparation import checks, features
+from mlapi.training.preparation.columns import Column, Understood, understand
+from mlapi.training.preparation.kinds import a_stranger
+from mlapi.training.preparation.series import NoCells, plain, words_of
+from mlapi.training.preparation.splits import Positions, Rows, hold_out
+from mlapi.training.preparation.target import Goal, read_target
+from mlapi.training.recipes import Recipe, Told
+from mlapi.training.tables.datasets import Table, column
+from mlapi.wording import counted, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows: their features as a server sees them, and what decides how they may be split again."""
+
+    frame: pd.DataFrame
+    y: NDArray[Any]
+    rows: Rows
+
+    def take(self, positions: Positions) -> "Part":
+        return Part(self.frame.iloc[positions], self.y[positions], self.rows.take(positions))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`columns` are all but the target: features, and what was left out. `left_out` are rows, in words."""
+
+    task: str
+    target: str
+    story: str
+    """What the target was taken for."""
+    signature: Signature
+    columns: tuple[Column, ...]
+    features: tuple[Column, ...]
+    seen: Part
+    held_out: Part
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def given(self, part: Part) -> Any:
+        """The rows as a pipeline of these features takes them."""
+        return features.rows(part.frame, self.features)
+
+
+def prepare(recipe: Recipe, table: Table) -> Prepared:
+    """Decide on the target, on every column, and on the split.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit the table; the message names the column and the
+            way out.
+    """
+    _check_mentions(recipe, str(table.target.name))
+    goal = read_target(
+        table.target, recipe.task or _only_task(recipe), decimal=table.decimal, thousands=recipe.thousands
+    )
+    _check_algorithm(recipe, goal)
+    kept, rows, left_out = _rows(recipe, table, goal)
+    understood = _understand(recipe, table, kept)
+    parts = hold_out(rows, recipe.test_size)
+    understood = understood.where_known(parts[0])
+    y = goal.values[kept[goal.known]]
+    seen, held_out = (Part(understood.frame, y, rows).take(positions) for positions in parts)
+    target = str(table.target.name)
+    columns = understood.columns
+    if recipe.group:
+        columns = (*columns, Column(recipe.group, None, "left out: it says which rows are a group"))
+    ignored = [column.name for column in columns if column.kind is None]
+    signature = Signature(
+        (table.image,) if table.image else features.describe(understood.features, seen.frame),
+        _target(target, goal, seen, table.class_names),
+        (*ignored, target),
+    )
+    return Prepared(
+        task=goal.task,
+        target=target,
+        story=goal.story,
+        signature=signature,
+        columns=columns,
+        features=understood.features,
+        seen=seen,
+        held_out=held_out,
+        left_out=left_out,
+        warnings=(*understood.warnings, *_warnings(understood, goal.task, target, seen, held_out)),
+    )
+
+
+def _check_mentions(recipe: Recipe, target: str) -> None:
+    told = recipe.told
+    mentioned = (*told.mentioned, *filter(None, (recipe.group, recipe.time_column)))
+    if target in mentioned:
+        raise RecipeError(f"{target!r} is the target; it cannot be told to be anything else")
+    if recipe.group in told.mentioned and recipe.group not in told.drop:
+        raise RecipeError(f"{recipe.group!r} is the group, which is no feature; it cannot be told to be one")
+
+
+def _only_task(recipe: Recipe) -> str | None:
+    """The task that the algorithm decides, if it does but one, and that with tables."""
+    tasks = ALGORITHMS[recipe.algorithm].builders if recipe.algorithm else ()
+    only = next(iter(tasks)) if len(tasks) == 1 and not recipe.dataset else None
+    return None if only == IMAGE_CLASSIFICATION else only
+
+
+def _check_algorithm(recipe: Recipe, goal: Goal) -> None:
+    if recipe.algorithm is None:
+        return
+    algorithm = ALGORITHMS[recipe.algorithm]
+    if goal.task not in algorithm.builders:
+        raise RecipeError(
+            f"{recipe.algorithm} does {' and '.join(algorithm.builders)}, but the target of {recipe.source} "
+            f"asks for {goal.task} ({goal.story})"
+        )
+    problems = list(algorithm.problems(recipe.parameters, goal.task))
+    if problems:
+        raise RecipeError("; ".join(problems))
+
+
+def _rows(recipe: Recipe, table: Table, goal: Goal) -> tuple[NDArray[np.bool_], Rows, tuple[str, ...]]:
+    """Which rows are used, what they may be split by, and what was left out."""
+    kept, left_out, times, groups = goal.known, goal.left_out, None, None
+    if recipe.time_column:
+        order = _order(recipe.time_column, column(table.features, recipe.time_column, table.source))
+        undated = kept & (order < 0)
+        kept = kept & ~undated
+        if undated.any():
+            count = counted(int(undated.sum()), "row")
+            left_out = (*left_out, f"{count} whose {recipe.time_column} is blank")
+        times = order[kept]
+    if recipe.group:
+        groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[kept]
+    classes = None if goal.codes is None else goal.codes[kept[goal.known]]
+    return kept, Rows(int(kept.sum()), recipe.seed, classes, groups, times), left_out
+
+
+def _understand(recipe: Recipe, table: Table, kept: NDArray[np.bool_]) -> Understood:
+    frame = table.features if kept.all() else table.features[kept]
+    told = recipe.told
+    if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
+        told = Told(numeric=tuple(map(str, frame.columns)))
+    if recipe.group:
+        frame = frame.drop(columns=recipe.group)
+        told = replace(told, drop=tuple(name for name in told.drop if name != recipe.group))
+    return understand(frame, told, decimal=table.decimal, thousands=recipe.thousands)
+
+
+def _groups(name: str, given: pd.Series) -> NDArray[np.intp]:
+    """Each row's group as a number, -1 where blank."""
+    try:
+        return words_of(plain(given))[0]
+    except NoCells as error:
+        raise DatasetError(f"group {name!r} holds {error}, which cannot be compared") from error
+
+
+def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
+    """Each row's place among the different times (or numbers: any that grow will do), -1 where blank."""
+    try:
+        found = plain(given)
+    except NoCells as error:
+        raise DatasetError(f"time column {name!r} holds {error}, which is no time") from error
+    if found.dtype.kind not in "iufM":
+        codes, words = words_of(found)
+        texts = [str(word) for word in words]
+        times = cells.times(texts)
+        if times is None:
+            odd = quoted(a_stranger(texts, cells.times))
+            raise DatasetError(
+                f"time column {name!r} holds {odd}, which is no date or time as the others are"
+            )
+        found = pd.Series(np.append(times.values, np.datetime64("NaT", "us"))[codes])
+    order, different = pd.factorize(found, sort=True)
+    if not len(different):
+        raise DatasetError(f"time column {name!r} is blank from top to bottom")
+    return np.asarray(order, dtype=np.int64)
+
+
+def _target(name: str, goal: Goal, seen: Part, class_names: tuple[str, ...] | None) -> Target:
+    """Its classes are those that can be answered: a split by time or group may leave one without a row."""
+    if seen.rows.classes is None:
+        return Target(name, "number")
+    classes = tuple(goal.classes[code] for code in np.unique(seen.rows.classes))
+    return Target(name, "category", classes, class_names)
+
+
+def _warnings(understood: Understood, task: str, target: str, seen: Part, held_out: Part) -> Iterator[str]:
+    given: dict[str, Any] = {"task": task, "target": target}
+    in_time = dict(checks.times(understood.features, seen.frame, seen.y, **given))
+    if seen.rows.times is None:
+        yield from in_time.values()
+    rest = [column for column in understood.features if column.name not in in_time]
+    yield from checks.leaks(rest, seen.frame, seen.y, **given, seed=seen.rows.seed)
+    if task == CLASSIFICATION:
+        yield from checks.imbalance(np.concatenate([seen.y, held_out.y]))
+    yield from checks.ungrouped(seen.rows.groups, held_out.rows.groups)
+    yield from checks.duplicates(seen.frame, held_out.frame)
+    yield from checks.sizes(len(understood.features), len(seen.y), len(held_out.y))

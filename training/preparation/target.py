@@ -1,0 +1,184 @@
+"""What is to be predicted: read off the target's cells, unless told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from mlapi.data.tables import cells
+from mlapi.errors import DatasetError
+from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
+from mlapi.training.preparation.kinds import LARGEST
+from mlapi.training.preparation.series import NoCells, plain, words_of
+from mlapi.wording import counted, listed, quoted
+
+MOST_WHOLE_CLASSES = 20
+"""So many different whole numbers are classes; more are values."""
+
+MOST_CLASSES = 1_000
+
+_TOO_LARGE = 2.0**63
+"""Beyond 64 bits: labels that differ would become one."""
+
+_SHOWN = 5
+
+FEWEST_OF_A_CLASS = 2
+"""One row to learn from and one to judge by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`values` has one entry for each row where `known`: float64, or labels in their own type.
+
+    `classes` are the different labels, and `codes` each row's position among them; empty of a regression.
+    """
+
+    task: str
+    values: NDArray[Any]
+    known: NDArray[np.bool_]
+    story: str
+    left_out: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
+    codes: NDArray[np.intp] | None = None
+
+
+def read_target(
+    column: pd.Series, task: str | None = None, *, decimal: str | None = None, thousands: str | None = None
+) -> Goal:
+    """Values or classes, and which rows have one.
+
+    Raises:
+        DatasetError: Nothing can be learnt of this target; the message says why, and the way out.
+    """
+    name = str(column.name)
+    try:
+        column = plain(column)
+    except NoCells as error:
+        raise DatasetError(f"target {name!r} holds {error}, which cannot be predicted") from error
+    if types.is_datetime64_any_dtype(column.dtype):
+        raise DatasetError(f"target {name!r} holds dates, which cannot be predicted; make a number of them")
+    numbers = _numbers(column, decimal, thousands)
+    task = task or _task(numbers)
+    if task == CLASSIFICATION:
+        return _classes(name, column, numbers)
+    if numbers is None:
+        raise DatasetError(f"target {name!r} holds {_some(column)}, and a regression needs numbers")
+    return _values(name, numbers)
+
+
+def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> NDArray[np.float64] | None:
+    """Its cells as numbers, NaN where blank; None if they are something else."""
+    if types.is_bool_dtype(column.dtype):
+        return None
+    if types.is_numeric_dtype(column.dtype):
+        return np.asarray(column, dtype=np.float64)
+    codes, words = words_of(column)
+    found = (
+        cells.numbers(words.tolist(), decimal=decimal, thousands=thousands)
+        if set(map(type, words)) <= {str}
+        else None
+    )
+    return None if found is None else np.append(found.values, np.nan)[codes]
+
+
+def _task(numbers: NDArray[np.float64] | None) -> str:
+    """A few whole numbers that repeat are classes."""
+    if numbers is None:
+        return CLASSIFICATION
+    known = numbers[~np.isnan(numbers)]
+    distinct = np.unique(known)
+    is_few = len(distinct) <= min(MOST_WHOLE_CLASSES, max(2, len(known) / 3))
+    return CLASSIFICATION if is_few and _are_whole(distinct) else REGRESSION
+
+
+def _values(name: str, numbers: NDArray[np.float64]) -> Goal:
+    known = np.abs(numbers) <= LARGEST
+    values = numbers[known]
+    if not values.size or values.min() == values.max():
+        what = f"{values[0]:g} in every row" if values.size else "no number"
+        raise DatasetError(f"target {name!r} has {what}; there is nothing to learn")
+    left_out = [*_blank(name, int(np.isnan(numbers).sum()))]
+    infinite = int((np.abs(numbers) > LARGEST).sum())
+    if infinite:
+        left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite or beyond {LARGEST:g}")
+    return Goal(REGRESSION, values, known, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out))
+
+
+def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) -> Goal:
+    labels, known = _labels(name, column, numbers)
+    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    left_out = [*_blank(name, int((~known).sum()))]
+    rare = counts < FEWEST_OF_A_CLASS
+    if len(classes) > max(2, len(labels) / 2) or (~rare).sum() > MOST_CLASSES:
+        raise DatasetError(
+            f"target {name!r} has {len(classes):,} different classes in {len(labels):,} rows, too many to "
+            f"learn ({_sort(classes)})"
+        )
+    if rare.any():
+        words = listed(_shown(value) for value in classes[rare].tolist())
+        left_out.append(f"{counted(int(rare.sum()), 'row')} whose class has no other row ({words})")
+        keep = ~rare[codes]
+        known[np.flatnonzero(known)[~keep]] = False
+        labels, classes, codes = labels[keep], classes[~rare], (np.cumsum(~rare) - 1)[codes[keep]]
+    if len(classes) < 2:
+        what = f"one class, {_shown(classes[0].item())}" if len(classes) else "no class"
+        but = f" (left out: {'; '.join(left_out)})" if left_out else ""
+        raise DatasetError(
+            f"target {name!r} has {what}{but}; at least two are needed, with {FEWEST_OF_A_CLASS} rows each"
+        )
+    shown = ", ".join(_shown(value) for value in classes[:_SHOWN].tolist())
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    story = f"{len(classes)} classes: {shown}{more}"
+    return Goal(
+        CLASSIFICATION, labels, known, story, tuple(left_out), tuple(classes.tolist()), codes.astype(np.intp)
+    )
+
+
+def _labels(
+    name: str, column: pd.Series, numbers: NDArray[np.float64] | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The labels of the rows that have one, in their own type, and which rows these are."""
+    if types.is_integer_dtype(column.dtype):  # exact, however long
+        return column.to_numpy(), np.ones(len(column), dtype=bool)
+    if numbers is not None:
+        known = np.isfinite(numbers)
+        is_large = np.abs(numbers[known]).max(initial=0) >= _TOO_LARGE
+        if is_large or not _are_whole(numbers[known]):
+            what = "numbers of too many digits" if is_large else "fractions"
+            raise DatasetError(f"target {name!r} holds {what}, which are no classes; use --task regression")
+        return numbers[known].astype(np.int64), known
+    codes, words = words_of(column)
+    known = codes >= 0
+    is_flags = set(map(type, words)) <= {bool, np.bool_}
+    labels = words.astype(bool) if is_flags else np.array([str(word) for word in words], dtype=np.str_)
+    return labels[codes[known]], known
+
+
+def _blank(name: str, count: int) -> Iterator[str]:
+    if count:
+        yield f"{counted(count, 'row')} whose {name} is blank"
+
+
+def _sort(classes: NDArray[Any]) -> str:
+    """What so many different ones may be, and the way out."""
+    if classes.dtype.kind != "U":
+        return "if they are values: --task regression"
+    if cells.times(classes.tolist()) is not None:
+        return "they are dates; make a number of them"
+    return "are they names, or sentences?"
+
+
+def _are_whole(numbers: NDArray[np.float64]) -> bool:
+    return bool((numbers == np.floor(numbers)).all())
+
+
+def _some(column: pd.Series) -> str:
+    return _shown(words_of(column)[1][0])
+
+
+def _shown(value: Any) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,1 @@
+"""Which algorithm, with which parameters: compared and searched within a time."""

@@ -1,0 +1,103 @@
+"""Which algorithm, with which parameters: as the recipe says, or the best that comparing and tuning find."""
+
+from dataclasses import dataclass, replace
+
+from mlapi.errors import RecipeError
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import Parameters
+from mlapi.training.execution.engine import Engine
+from mlapi.training.execution.progress import Candidate, Progress
+from mlapi.training.preparation.features import Blueprint
+from mlapi.training.preparation.preparation import Prepared
+from mlapi.training.preparation.splits import folds, sample
+from mlapi.training.recipes import Recipe
+from mlapi.training.search import search
+from mlapi.training.search.contest import Contest
+from mlapi.training.search.search import Tuned
+
+_COMPARING = 0.5
+"""The share of the budget that comparing may take at most."""
+
+_STORIES = {
+    "done": "all of them",
+    "budget": "until the time was over",
+    "interrupt": "until it was stopped by hand",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`parameters` are those that were given or found; `search` and `notes` are sentences."""
+
+    algorithm: str
+    parameters: Parameters
+    candidates: tuple[Candidate, ...] = ()
+    search: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, progress: Progress) -> Choice:
+    """Compare the algorithms if the recipe names none, and tune the best one, both within its budget.
+
+    Ctrl-C ends both, with the best so far.
+
+    Raises:
+        RecipeError: Nothing can be fitted.
+    """
+    budget_s, notes = recipe.budget_s, list[str]()
+    if recipe.algorithm is None:
+        contest = _contest(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
+        compared = search.compare(contest, engine, budget_s=_COMPARING * budget_s, progress=progress.tried)
+        progress.compared(compared.candidates, metric)
+        budget_s = 0.0 if compared.stopped == "interrupt" else budget_s - compared.seconds
+        notes += _sampled(compared.rows, prepared, "compared")
+        best = ALGORITHMS[compared.candidates[0].algorithm]
+        choice = Choice(best.name, best.start_for(prepared.task), compared.candidates)
+    else:
+        choice = Choice(recipe.algorithm, recipe.parameters)
+    algorithm = ALGORITHMS[choice.algorithm]
+    if budget_s > 0 and algorithm.search:
+        contest = _contest(recipe, prepared, metric, search.MOST_SEARCHED_ROWS)
+        tuned = search.tune(
+            contest,
+            engine,
+            algorithm,
+            recipe.parameters,
+            seed=recipe.seed,
+            budget_s=budget_s,
+            progress=progress.tried,
+        )
+        notes += _sampled(len(contest.y), prepared, "tuned")
+        choice = replace(choice, parameters=tuned.parameters, search=_story(tuned, metric))
+    parameters, note = algorithm.at_scale(choice.parameters, len(prepared.seen.y))
+    return replace(choice, parameters=parameters, notes=(*notes, *([note] if note else [])))
+
+
+def blueprint(recipe: Recipe, prepared: Prepared) -> Blueprint:
+    """What all pipelines for these rows have in common."""
+    return Blueprint(prepared.task, prepared.features, len(prepared.seen.y), recipe.seed, recipe.expansion)
+
+
+def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> Contest:
+    seen = prepared.seen
+    part = seen.take(sample(seen.rows, most)) if len(seen.y) > most else seen
+    parts = folds(part.rows)
+    if not parts:
+        raise RecipeError("too few rows to compare or tune anything; name an algorithm and --budget 0")
+    build = blueprint(recipe, prepared).pipeline
+    return Contest(prepared.task, prepared.given(part), part.y, parts, metric, build, len(seen.y))
+
+
+def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:
+    if rows == len(prepared.seen.y):
+        return []
+    return [f"{what} on a sample of {rows:,} of the {len(prepared.seen.y):,} training rows"]
+
+
+def _story(tuned: Tuned, metric: str) -> str:
+    failed = f", {tuned.trials_failed} could not be fitted" if tuned.trials_failed else ""
+    return (
+        f"random search over {tuned.trials_done} of {tuned.trials_planned} choices of parameters in "
+        f"{tuned.seconds:.0f} s ({_STORIES[tuned.stopped]}{failed}); the best has a cross-validated {metric} "
+        f"of {tuned.mean:.4g}"
+    )

@@ -1,0 +1,230 @@
+"""Trials against each other: each is fitted on the same folds and scored by one metric, until time is over.
+
+Knows what one trial is and which is best so far. Which are tried, and what is made of the result, is the
+business of `mlapi.training.search.search`; nothing is printed here.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
+from mlapi.training.evaluation.metrics import is_worse
+from mlapi.training.execution.engine import Engine, interrupts_counted, one_core
+from mlapi.training.execution.progress import Tried
+from mlapi.training.search.scoring import NEED_PROBABILITIES, score
+from mlapi.wording import reason
+
+PROBE_ROWS = 500
+
+
+Build: TypeAlias = Callable[[str, Parameters], Any]
+Fold: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+Stopped: TypeAlias = Literal["done", "budget", "interrupt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Parameters that are tried; `note` says what the number of rows changed about them."""
+
+    algorithm: Algorithm
+    parameters: Parameters
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is fitted on what, and judged by which metric.
+
+    X is a DataFrame or a float64 matrix, `folds` are positions to fit on and to score on. `build` makes an
+    unfitted pipeline of an algorithm's name and parameters; other processes import it, so it is no lambda.
+    `rows` is how many the fit will have that is made of the result: only parameters that so many allow are
+    tried.
+    """
+
+    task: str
+    X: Any
+    y: NDArray[Any]
+    folds: Sequence[Fold]
+    metric: str
+    build: Build
+    rows: int
+
+    def trial(self, algorithm: Algorithm, parameters: Parameters) -> Trial:
+        return Trial(algorithm, *algorithm.at_scale(parameters, self.rows))
+
+    def sample(self, share: float) -> "Contest":
+        """The same with a share of each fold's rows, drawn at random, in their order."""
+        random = np.random.default_rng(0)
+
+        def some(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+            few: NDArray[np.int64] = rows[
+                np.sort(random.permutation(len(rows))[: max(2, round(share * len(rows)))])
+            ]
+            return few
+
+        return replace(self, folds=[(some(train), some(test)) for train, test in self.folds])
+
+
+Progress: TypeAlias = Callable[[Tried], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One fold of one trial, not begun after `expires` on this machine's monotonic clock."""
+
+    trial: int
+    fold: int
+    algorithm: str
+    parameters: Parameters
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What became of a job: NaN and a failure, or a score."""
+
+    trial: int
+    fold: int
+    score: float
+    seconds: float
+    failure: str | None
+
+
+class Board:
+    """The fits as they come in, and the best of the trials that are done.
+
+    The first `done` are settled, all folds scored or one failed, and only they count: the best then depends
+    on how many were done, and not on the order in which parallel fits end.
+    """
+
+    def __init__(self, contest: Contest, trials: Sequence[Trial]) -> None:
+        self.contest = contest
+        self.trials = trials
+        self.fits: list[dict[int, Fit]] = [{} for _ in trials]
+        self.done = 0
+        self.best: int | None = None
+
+    def add(self, fit: Fit) -> None:
+        self.fits[fit.trial][fit.fold] = fit
+        while self.done < len(self.trials) and self.is_settled(self.done):
+            self._judge(self.done)
+            self.done += 1
+
+    def is_settled(self, trial: int) -> bool:
+        return len(self.fits[trial]) == len(self.contest.folds) or self.failure(trial) is not None
+
+    def failure(self, trial: int) -> str | None:
+        """Why the trial lost, by the first of its folds that failed."""
+        return next((fit.failure for _, fit in sorted(self.fits[trial].items()) if fit.failure), None)
+
+    def mean_and_std(self, trial: int) -> tuple[float, float]:
+        """Over the folds; NaN if one failed, or most were not done."""
+        if self.failure(trial) or 2 * len(self.fits[trial]) <= len(self.contest.folds):
+            return float("nan"), float("nan")
+        scores = np.array([fit.score for _, fit in sorted(self.fits[trial].items())])
+        return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+
+    def seconds(self, trial: int) -> float:
+        return sum(fit.seconds for fit in self.fits[trial].values())
+
+    def tried(self) -> Tried:
+        planned = len(self.trials)
+        if self.best is None:
+            return Tried(self.done, planned, None, None, None)
+        best = self.trials[self.best]
+        return Tried(
+            self.done, planned, self.mean_and_std(self.best)[0], best.algorithm.name, best.parameters
+        )
+
+    def _judge(self, trial: int) -> None:
+        """Ties go to the earlier trial."""
+        if self.failure(trial):
+            return
+        mean = self.mean_and_std(trial)[0]
+        if self.best is None or is_worse(self.contest.metric, self.mean_and_std(self.best)[0], mean):
+            self.best = trial
+
+
+def play(board: Board, engine: Engine, *, deadline: float, small: bool, progress: Progress) -> Stopped:
+    """Have the trials fitted until all are done, time is over, or Ctrl-C comes.
+
+    The first one is finished whatever the time. Little work stays in this process.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came before any trial had a score, or twice.
+    """
+    here = not engine.is_remote and (engine.workers == 1 or small)
+    progress(board.tried())
+    with interrupts_counted() as interrupts:
+        try:
+            with closing(engine.run(_fit, board.contest, _jobs(board, engine, deadline), here=here)) as fits:
+                for fit in fits:
+                    if fit is not None:
+                        board.add(fit)
+                        progress(board.tried())
+        except KeyboardInterrupt:
+            if board.best is None or interrupts() > 1:
+                raise
+            return "interrupt"
+    return "done" if board.done == len(board.trials) else "budget"
+
+
+def _jobs(board: Board, engine: Engine, deadline: float) -> Iterator[_Job]:
+    """Each trial's folds in turn, until time is over; what joblib asks for ahead expires.
+
+    Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
+    """
+    for number, trial in enumerate(board.trials):
+        for fold in range(len(board.contest.folds)):
+            needed = all(map(board.failure, range(number)))
+            if not needed and time.monotonic() > deadline:
+                return
+            if board.failure(number):
+                break
+            expires = None if needed or engine.is_remote else deadline
+            yield _job(board.contest, trial, number, fold, expires=expires)
+
+
+def probe(contest: Contest, trial: Trial) -> float:
+    """About how many seconds all folds of a trial take, by a few of their rows."""
+    train, test = contest.folds[0]
+    few = train[:: max(1, len(train) // PROBE_ROWS)][:PROBE_ROWS]
+    small = replace(contest, folds=[(few, test[:PROBE_ROWS])])
+    job = _job(contest, trial, 0, 0, expires=None)
+    quickest = min(fit.seconds for _ in range(2) if (fit := _fit(small, job)))  # the first one warms up
+    return quickest * len(train) / len(few) * len(contest.folds)
+
+
+def _job(contest: Contest, trial: Trial, number: int, fold: int, *, expires: float | None) -> _Job:
+    cheaper = {} if contest.metric in NEED_PROBABILITIES else trial.algorithm.quick
+    return _Job(number, fold, trial.algorithm.name, {**trial.parameters, **cheaper}, expires)
+
+
+def _fit(contest: Contest, job: _Job) -> Fit | None:
+    """One fit and its score; None where time was over before it began."""
+    if job.expires is not None and time.monotonic() > job.expires:  # one clock for a machine's processes
+        return None
+    started = time.perf_counter()
+    failure = None
+    X, y, (train, test) = contest.X, contest.y, contest.folds[job.fold]
+    try:
+        pipeline = contest.build(job.algorithm, job.parameters)
+        with one_core():
+            fitted = pipeline.fit(_rows(X, train), y[train])
+            found = score(contest.metric, fitted, _rows(X, test), y[test])
+        if not np.isfinite(found):
+            failure = f"its {contest.metric} is {found}"
+    except Exception as error:  # whatever an estimator makes of these rows, the others go on
+        found, failure = float("nan"), reason(error)
+    return Fit(job.trial, job.fold, found, time.perf_counter() - started, failure)
+
+
+def _rows(X: Any, positions: NDArray[np.int64]) -> Any:
+    return X.iloc[positions] if isinstance(X, pd.DataFrame) else X[positions]

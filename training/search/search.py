@@ -1,0 +1,194 @@
+"""Which algorithm suits the rows, and which of its parameters: they are compared, and searched at random.
+
+The folds come from elsewhere, and so does the pipeline around the estimator: all of it is fitted anew in each
+fold (`mlapi.training.search.contest`). Nothing is printed here: whoever shows progress is called back.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cmp_to_key
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from mlapi.errors import RecipeError
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
+from mlapi.training.evaluation.metrics import is_worse
+from mlapi.training.execution.engine import SMALL_S, Engine
+from mlapi.training.execution.progress import Candidate
+from mlapi.training.search.contest import Board, Contest, Progress, Stopped, Trial, play, probe
+
+MOST_COMPARED_ROWS = 10_000
+MOST_SEARCHED_ROWS = 100_000
+"""More rows than these are sampled before they come here."""
+
+FEWEST_COMPARED_ROWS = 2_000
+"""Where time is short for so many algorithms, they are compared on fewer rows, but on these at least."""
+
+TRIALS = 60
+"""With so many random draws, one lies among the best 5 % of the space with a probability of 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The candidates, best first, of which the first has a score; `rows` is how many they had."""
+
+    candidates: tuple[Candidate, ...]
+    rows: int
+    stopped: Stopped
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The best parameters of those trials that were done: the first `trials_done` of those planned.
+
+    `parameters` are those that were drawn or given, the rest being defaults; `note` says what the number of
+    rows changed about them, and `failure` why the first of `trials_failed` could not be fitted.
+    """
+
+    parameters: Parameters
+    mean: float
+    std: float
+    trials_done: int
+    trials_planned: int
+    trials_failed: int
+    stopped: Stopped
+    seconds: float
+    note: str | None
+    failure: str | None
+
+
+def compare(
+    contest: Contest,
+    engine: Engine,
+    *,
+    budget_s: float | None = None,
+    progress: Progress = lambda tried: None,
+    algorithms: Mapping[str, Algorithm] = ALGORITHMS,
+) -> Compared:
+    """Score every algorithm that does the task, as it starts: the cheapest first, and one at any rate.
+
+    If time seems too short for all of them, on fewer rows: a good algorithm that is slow should not lose for
+    want of time.
+
+    Raises:
+        RecipeError: None of them can be fitted.
+        KeyboardInterrupt: Ctrl-C before the first had a score, or twice; else what has one is kept.
+    """
+    started = time.monotonic()
+    task = contest.task
+    able = [
+        contest.trial(entry, entry.start_for(task)) for entry in algorithms.values() if task in entry.builders
+    ]
+    costs = {trial.algorithm.name: probe(contest, trial) for trial in able}
+    share = 1.0
+    if budget_s is not None:
+        share = _affordable(len(contest.y), sum(costs.values()) / engine.workers, _end(started, budget_s))
+    board = Board(
+        contest if share == 1 else contest.sample(share),
+        sorted(able, key=lambda trial: costs[trial.algorithm.name]),
+    )
+    small = share * sum(costs.values()) < SMALL_S
+    stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
+    candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric, list(algorithms)))
+    if np.isnan(candidates[0].mean):
+        reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
+        raise RecipeError(f"no algorithm can be fitted on these rows: {reasons}")
+    return Compared(tuple(candidates), round(share * len(contest.y)), stopped, time.monotonic() - started)
+
+
+def tune(  # noqa: PLR0913 - each a choice of its own
+    contest: Contest,
+    engine: Engine,
+    algorithm: Algorithm,
+    given: Parameters,
+    *,
+    seed: int = 0,
+    trials: int = TRIALS,
+    budget_s: float | None = None,
+    progress: Progress = lambda tried: None,
+) -> Tuned:
+    """Search at random for better parameters than the defaults; those that are given stay as they are.
+
+    The result depends on the seed and on how many trials were done, not on the engine nor on the order in
+    which they end. Trial 0 is what the algorithm starts with, and always done.
+
+    Raises:
+        RecipeError: No trial can be fitted.
+        KeyboardInterrupt: Ctrl-C before trial 0 was done, or twice; else the best so far is kept.
+    """
+    started = time.monotonic()
+    board = Board(contest, _draw(contest, algorithm, given, seed=seed, count=trials))
+    small = probe(contest, board.trials[0]) * len(board.trials) < SMALL_S
+    stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
+    failures = [failure for trial in range(board.done) if (failure := board.failure(trial))]
+    best = board.best
+    if best is None:
+        raise RecipeError(f"{algorithm.name} cannot be fitted: {failures[0]}")
+    mean, std = board.mean_and_std(best)
+    return Tuned(
+        parameters=board.trials[best].parameters,
+        mean=mean,
+        std=std,
+        trials_done=board.done,
+        trials_planned=len(board.trials),
+        trials_failed=len(failures),
+        stopped=stopped,
+        seconds=time.monotonic() - started,
+        note=board.trials[best].note,
+        failure=failures[0] if failures else None,
+    )
+
+
+def _end(started: float, budget_s: float | None) -> float:
+    return float("inf") if budget_s is None else started + budget_s
+
+
+def _affordable(rows: int, seconds: float, deadline: float) -> float:
+    """The share of the rows with which work of so many seconds is done in time, not too small a one."""
+    left_s = max(0.0, deadline - time.monotonic())
+    return 1.0 if seconds <= left_s else max(left_s / seconds, min(1.0, FEWEST_COMPARED_ROWS / rows))
+
+
+def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: int, count: int) -> list[Trial]:
+    """What the algorithm starts with, its defaults if they are tried, random draws, none of them twice."""
+    found: dict[str, Trial] = {}
+    known = [algorithm.start_for(contest.task), *([{}] if algorithm.tries_defaults else [])]
+    for drawn in chain(known, algorithm.candidates(contest.task, given, seed=seed)):
+        trial = contest.trial(algorithm, {**drawn, **given})
+        found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _candidates(board: Board, stopped: Stopped) -> Iterator[Candidate]:
+    for number, trial in enumerate(board.trials):
+        mean, std = board.mean_and_std(number)
+        note = board.failure(number) or trial.note
+        if not board.is_settled(number):
+            why = "Ctrl-C came" if stopped == "interrupt" else "time was over"
+            what = "not compared: " if np.isnan(mean) else ""
+            note = f"{what}{why} after {len(board.fits[number])} of {len(board.contest.folds)} folds"
+        yield Candidate(trial.algorithm.name, mean, std, board.seconds(number), note)
+
+
+def _rank(metric: str, names: list[str]) -> Callable[[Candidate], Any]:
+    """A key to sort by: the best first, and those without a score last.
+
+    Of equals the one that is declared first, which is the simpler one: what a machine happened to be quick
+    at must not decide what is published.
+    """
+
+    def order(one: float, other: float) -> int:
+        return is_worse(metric, one, other) - is_worse(metric, other, one)
+
+    return lambda candidate: (
+        np.isnan(candidate.mean),
+        cmp_to_key(order)(candidate.mean),
+        names.index(candidate.algorithm),
+    )

@@ -1,0 +1,163 @@
+"""People's files -> data frames: CSV in any dialect and Parquet, plain or compressed, here or elsewhere.
+
+A blank cell is blank, and nothing else is; a column holds numbers where every cell is one that is plainly
+written. What other words mean ("n/a", "1,234", "31.12.2024") is the business of `mlapi.data.tables.cells`.
+"""
+
+import codecs
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from mlapi.data.tables import csv_files
+from mlapi.data.tables.csv_files import UNTOLD, Told
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.storage import remote
+from mlapi.training.tables import csv_frames
+from mlapi.wording import how_to_install, listed, quoted, reason
+
+PARQUET = b"PAR1"
+
+_FOREIGN: Mapping[bytes, str] = {
+    b"pk\x03\x04": "an Excel file or another archive; save its sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel file of the old kind; save its sheet as CSV",
+    b"<!doctype html": "a web page, not the file that it shows; download that file itself",
+    b"<html": "a web page, not the file that it shows; download that file itself",
+    b"<?xml": "XML; save its table as CSV",
+    b"%pdf": "a PDF; save its table as CSV",
+    b"sqlite format 3": "a database; save the table as CSV",
+    b"arrow1": "a Feather file; save it as Parquet or CSV",
+    b"orc": "an ORC file; save it as Parquet or CSV",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
+    **dict.fromkeys((b'{"', b"{\n", b"{ ", b"[{", b"[[", b"[\n", b"[ "), "JSON; save its rows as CSV"),
+}
+"""What files begin with, in lower case, that are neither CSV nor Parquet, and what to do."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file's rows as they stand there; `decimal` is for `mlapi.data.tables.cells`, `notes` are for whoever
+    asked."""
+
+    frame: pd.DataFrame
+    decimal: str = "."
+    notes: tuple[str, ...] = ()
+
+
+def read(source: str, told: Told = UNTOLD, called: str | None = None) -> Read:
+    """Read a path or a URL that fsspec knows; what kind of file it is, its content says.
+
+    Args:
+        called: What messages call it; else where it is.
+
+    Raises:
+        DatasetError: It is no table that can be read, or a column or row of it is not as it must be.
+        OSError: It cannot be reached; the message tells no credentials.
+    """
+    name = called or shown(source)
+    content = _content(source, name)
+    found = _parquet(name, content) if content.startswith(PARQUET) else _csv(name, content, told)
+    if found.frame.empty:
+        raise DatasetError(f"{name} has no rows")
+    return found
+
+
+def shown(source: str) -> str:
+    """A path or URL as messages may repeat it: without a user, a password, a query."""
+    if "://" not in source:
+        return source
+    return re.sub(r"(?<=://)[^/@]*@", "", re.sub(r"[?#].*", "", source))
+
+
+def _content(source: str, name: str) -> bytes:
+    """All bytes, decompressed."""
+    try:
+        raw = remote.fetch(source) if "://" in source else Path(source).read_bytes()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), name) from error
+    if not raw:
+        raise DatasetError(f"{name} is empty")
+    with csv_files.readable(name):
+        packed = _unzipped(name, raw) if raw.startswith(b"PK\x03\x04") else raw
+        stream = io.BytesIO(packed)
+        plain = csv_files.decompressed(stream)
+        return packed if plain is stream else _bounded(name, plain, len(packed))
+
+
+_LARGE, _TIMES = 1 << 30, 100
+
+
+def _bounded(name: str, content: IO[bytes], packed: int) -> bytes:
+    """All that was packed in so many bytes; far more than files like it become is no table."""
+    most = max(_LARGE, _TIMES * packed)
+    plain = content.read(most + 1)
+    if len(plain) > most:
+        raise DatasetError(f"{name} becomes more than {most:,} bytes; decompress it first")
+    return plain
+
+
+def _unzipped(name: str, raw: bytes) -> bytes:
+    """The one file in an archive; the archive as it is where it holds a spreadsheet."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            members = [entry for entry in archive.namelist() if not entry.startswith("__MACOSX/")]
+            if "[Content_Types].xml" in members or "mimetype" in members:
+                return raw
+            if len(members) != 1:
+                held = listed(map(quoted, members))
+                raise DatasetError(f"{name} holds {len(members)} files ({held}); unpack the one meant")
+            with archive.open(members[0]) as member:
+                return _bounded(name, member, len(raw))
+    except (MemoryError, MlapiError):
+        raise
+    except Exception as error:  # of the decoders, which have nothing but these bytes to stumble over
+        raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
+
+
+def _csv(name: str, content: bytes, told: Told) -> Read:
+    start = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    foreign = next((told for magic, told in _FOREIGN.items() if start.startswith(magic)), None)
+    if foreign:
+        raise DatasetError(f"{name} is {foreign}")
+    frame, decimal, notes = csv_frames.parse(name, content, told)
+    return Read(frame, decimal, notes)
+
+
+def _parquet(name: str, content: bytes) -> Read:
+    try:
+        pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")  # an extra
+    except ImportError as error:
+        raise DatasetError(
+            f"{name} is a Parquet file, which needs pyarrow: {how_to_install('parquet')}"
+        ) from error
+    try:
+        table = parquet.read_table(pa.BufferReader(content))
+        exact = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}.get
+        frame = table.to_pandas(date_as_object=False, types_mapper=exact)
+        index = [level for level in frame.index.names if level is not None]
+        frame = (frame.reset_index(index) if index else frame).reset_index(drop=True)
+        names = [*map(str, frame.columns)]
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever pyarrow and pandas make of these bytes
+        raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
+    if not names:
+        raise DatasetError(f"{name} has no columns")
+    return Read(frame.set_axis(csv_files.names_in(name, names), axis=1).apply(_plain_integers))
+
+
+def _plain_integers(column: pd.Series) -> pd.Series:
+    """Without pandas' own kind of integers, where numpy's numbers hold the same."""
+    if not isinstance(column.dtype, pd.Int64Dtype | pd.UInt64Dtype):
+        return column
+    if not column.hasnans:
+        return column.astype(column.dtype.numpy_dtype)
+    return column if column.abs().max() >= csv_frames.INEXACT else column.astype(np.float64)

@@ -1,0 +1,84 @@
+"""Which rows become golden, and the estimator's own answers to them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlapi.artifacts.golden import PREDICTION, Golden
+from mlapi.data.signature import NUMERIC, Feature, Signature
+from mlapi.inference.estimator_calls import call
+from mlapi.inference.model import METHODS, outputs_of, presentable
+
+SINGLE = 1e-4
+"""How far answers in float32 may be off: the order of a sum is another on another processor."""
+
+
+FEWEST = 32
+"""Rows, where there are as many."""
+
+MOST_EDGES = 256
+"""A wide table has two edges a column, and a loader answers them all."""
+
+
+def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
+    """Positions of some rows: each feature's extremes, blanks and categories, then others, evenly spread."""
+    edges: dict[int, None] = {}
+    for feature in signature.flat:
+        edges |= dict.fromkeys(_edges(feature, frame[feature.name]))
+    chosen = dict.fromkeys(list(edges)[:MOST_EDGES])
+    spread = np.linspace(0, len(frame) - 1, min(FEWEST, len(frame))).astype(int).tolist()
+    rest = (row for row in (*spread, *range(len(frame))) if row not in chosen)
+    while len(chosen) < min(FEWEST, len(frame)):
+        chosen[next(rest)] = None
+    return np.array(sorted(chosen), dtype=np.intp)
+
+
+def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
+    """The golden rows' answers.
+
+    Args:
+        rows: The rows as the estimator was fitted on them: what it is asked.
+        frame: The same rows by feature name: what a client sends for them.
+
+    Raises:
+        Unanswerable: An answer is not finite.
+    """
+    answers = outputs(estimator, rows)
+    columns = [[_cell(feature, value) for value in frame[feature.name]] for feature in signature.flat]
+    return Golden([list(row) for row in zip(*columns, strict=True)], answers)
+
+
+def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
+    """All that the estimator can say of these rows, by name, as JSON has it.
+
+    Raises:
+        Unanswerable: An answer is not finite.
+    """
+    methods = {PREDICTION: "predict", **{name: METHODS[name] for name in outputs_of(estimator)}}
+    return {name: presentable(call(estimator, method, rows)).tolist() for name, method in methods.items()}
+
+
+def _edges(feature: Feature, column: pd.Series) -> list[int]:
+    blank = column.isna().to_numpy()
+    found = [int(blank.argmax())] if blank.any() else []
+    if feature.kind in NUMERIC:
+        values = column.to_numpy(dtype=np.float64)
+        found += [int(np.nanargmin(values)), int(np.nanargmax(values))]
+    elif feature.kind in ("category", "boolean"):
+        found += np.flatnonzero(~column.duplicated().to_numpy() & ~blank).tolist()
+    return found
+
+
+def _cell(feature: Feature, value: Any) -> Any:
+    """A cell as JSON has it."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if feature.categories:  # of their own type: a column with blanks holds 1.0 for 1
+        return next((category for category in feature.categories if category == value), value)
+    if feature.kind == "integer":
+        return int(value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,77 @@
+"""Whether a version that was just trained becomes `production`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from mlapi.artifacts.names import PRODUCTION
+from mlapi.data.signature import Batch, Signature, breaking_changes
+from mlapi.errors import ModelNotFound, ModelUnavailable, VersionNotFound
+from mlapi.inference.model import Model, estimator_input
+from mlapi.registry.registry import Registry
+from mlapi.training.evaluation.metrics import evaluate, is_worse
+from mlapi.training.recipes import ALWAYS, NEVER
+from mlapi.wording import listed, reason
+
+
+class Verdict(NamedTuple):
+    """`reason` is half a sentence, after "version 2 is (not) promoted: "."""
+
+    promotes: bool
+    reason: str
+
+
+class HeldOut(NamedTuple):
+    """The new held-out rows, on which the new version and the one in production are both judged.
+
+    `rows` gives them as a model of some signature takes them; KeyError or ValueError where it cannot.
+    """
+
+    rows: Callable[[Signature], Batch]
+    truth: NDArray[Any]
+    task: str
+    metric: str
+    score: float
+
+
+def judge(
+    policy: str, *, allow_breaking: bool, new: Signature, held_out: HeldOut, old: Model | None
+) -> Verdict:
+    """Compare with what answers for `production` now, None if nothing does."""
+    if policy == NEVER:
+        return Verdict(False, "its recipe says never")
+    if old is None:
+        return Verdict(True, f"no version answers for `{PRODUCTION}`")
+    broken = breaking_changes(old.signature, new)
+    if broken and not allow_breaking:
+        return Verdict(False, f"it would break callers of version {old.version} ({listed(broken)})")
+    if policy == ALWAYS:
+        return Verdict(True, "its recipe says always")
+    return _compare(held_out, old)
+
+
+def in_production(registry: Registry, name: str) -> Model | None:
+    """The version that answers for `production`."""
+    try:
+        return registry.get(name, PRODUCTION)
+    except (ModelNotFound, VersionNotFound, ModelUnavailable):
+        return None
+
+
+def _compare(held_out: HeldOut, old: Model) -> Verdict:
+    metric = held_out.metric
+    try:
+        rows = estimator_input(old.estimator, old.signature, held_out.rows(old.signature))
+        score = evaluate(held_out.task, old.estimator, rows, held_out.truth)[metric]
+    except ModelUnavailable as error:
+        return Verdict(False, f"version {old.version} cannot be judged ({error})")
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # another task, or rows that it cannot take
+        return Verdict(False, f"version {old.version} cannot be judged on the same rows ({reason(error)})")
+    words = f"{metric} {held_out.score:.4g} against {score:.4g} of version {old.version}"
+    return Verdict(not is_worse(metric, held_out.score, score), f"{words}, on the same held-out rows")

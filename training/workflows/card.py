@@ -1,0 +1,65 @@
+"""A training, told to `training.report` as the model card's account."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mlapi.artifacts.manifest import Draft, environment
+from mlapi.training.cards.report import Account, Column, report
+from mlapi.training.preparation import columns
+from mlapi.training.recipes import Recipe
+from mlapi.training.workflows.fitting import Fitted
+
+
+def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any]) -> bytes:
+    """The content of report.html; the example is a row as a client sends it."""
+    table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
+    target = prepared.signature.target
+    return report(
+        Account(
+            name=draft.name,
+            algorithm=draft.algorithm,
+            task=draft.task,
+            target=prepared.target,
+            trained_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            source=table.source,
+            sha256=draft.data["sha256"],
+            rows=len(table.target),
+            training_rows=len(prepared.seen.y),
+            test_rows=len(prepared.held_out.y),
+            split=_sentence(prepared.seen.rows.story),
+            seed=recipe.seed,
+            metrics=draft.metrics,
+            primary=fitted.metric,
+            intervals=assessment.intervals,
+            answers=assessment.answers,
+            columns=[_column(entry) for entry in prepared.columns],
+            left_out=list(map(_sentence, prepared.left_out)),
+            warnings=list(map(_sentence, prepared.warnings)),
+            notes=list(map(_sentence, draft.data["notes"])),
+            parameters=draft.parameters,
+            search=choice.search and _sentence(choice.search),
+            candidates=choice.candidates,
+            recipe=_shown(draft.recipe, table.source),
+            calibration=assessment.calibration,
+            importance=assessment.importance,
+            learning_curve=assessment.learning_curve,
+            example=example,
+            environment=environment(),
+            class_names=target.class_names,
+        )
+    )
+
+
+def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """Without the place of the data: clients read the card, and a path is this machine's business."""
+    return {**recipe, "data": source} if "data" in recipe else recipe
+
+
+def _column(found: columns.Column) -> Column:
+    told = f"{found.story}: {found.done}" if found.done else found.story
+    return Column(found.name, found.kind or "left out", _sentence(told))
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,0 +1,140 @@
+"""One training job, in a process of its own: what was sent -> a version, by the way of `mlapi train`."""
+
+import json
+import logging
+import time
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mlapi.data.limits import TableLimits
+from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
+from mlapi.jobs.jobs import JOB, ROWS, held
+from mlapi.jobs.pool.child import Tell
+from mlapi.jobs.pool.messages import Message
+from mlapi.registry.opening import open_changes
+from mlapi.settings import Settings
+from mlapi.training.execution.engine import Engine, engine
+from mlapi.training.execution.progress import STEPS, Progress, Silent
+from mlapi.training.recipes import Recipe, make_recipe
+from mlapi.training.tables import files
+from mlapi.training.versions.result import Result
+from mlapi.training.workflows.sources import Given, Rows
+from mlapi.training.workflows.train import Trained, train, version_of_table
+
+if TYPE_CHECKING:
+    from mlapi.training.execution.progress import Tried
+    from mlapi.training.preparation.preparation import Prepared
+    from mlapi.training.tables.datasets import Table
+
+logger = logging.getLogger(__name__)
+
+_HERE = Engine(workers=1)
+
+_BETWEEN_S = 0.25
+"""Between trials that are told: each is written to disk."""
+
+
+def perform(settings: Settings, message: Message, tell: Tell) -> Message:
+    """Train what the job's folder holds; the answer has the version.
+
+    Raises:
+        Unfittable, TooLarge: It cannot be trained; nothing is published.
+        OSError: The disk fails, or another process is at it.
+    """
+    try:
+        trained = _trained(settings, message, tell)
+    except (RecipeError, DatasetError) as error:
+        raise Unfittable(str(error)) from error
+    except BrokenArtifact as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        logger.exception("a version that was made cannot be served")
+        raise Unfittable(f"what was made of these rows cannot be served: {error}") from error
+    return Message({"version": trained.manifest.version})
+
+
+def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
+    job = message.head
+    folder = Path(job["folder"])
+    with held(folder, patience_s=0):
+        recipe = make_recipe(job["model"], job["recipe"])
+        return train(
+            recipe,
+            open_changes(settings, f"http {job['caller']}"),
+            _Telling(tell, settings.job_limits),
+            frame=_given(folder / job["source"], job["caller"], settings.job_limits),
+            origin={JOB: job["id"], "sent_by": job["caller"]},
+            make=partial(_make, settings, tell),
+        )
+
+
+def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, rows: Rows) -> Result:
+    """In this process, which is the one that can be ended, or on a cluster."""
+    if settings.jobs_engine is None:
+        return version_of_table(recipe, progress, rows, engine=_HERE)
+    with engine(settings.jobs_engine) as running:
+        return running.send(_make_there, recipe, rows, settings.job_limits, tell=tell)
+
+
+def _make_there(tell: Tell, recipe: Recipe, rows: Rows, limits: TableLimits) -> Result:
+    return version_of_table(recipe, _Telling(tell, limits), rows, engine=_HERE)
+
+
+def _given(path: Path, caller: str, limits: TableLimits) -> Given:
+    if path.name == ROWS:
+        sent = json.loads(path.read_bytes())
+        frame = pd.DataFrame(sent["rows"], columns=sent["columns"])
+        frame[sent["target"]] = sent["values"]
+        return Given(f"rows sent over HTTP by {caller}", files.Read(frame))
+    _check_size(path.name, _claimed(path), limits)
+    read = files.read(str(path), called=path.name)
+    _check_size(path.name, read.frame.shape, limits)
+    return Given(f"{path.name}, sent over HTTP by {caller}", read)
+
+
+def _claimed(path: Path) -> tuple[int, int]:
+    """Rows and columns, by the footer of a Parquet file: its few bytes may stand for more than memory has."""
+    with path.open("rb") as file:
+        if file.read(4) != files.PARQUET:
+            return 0, 0
+    try:
+        footer = import_module("pyarrow.parquet").read_metadata(path)
+    except Exception:  # whatever pyarrow makes of these bytes: whoever reads them says what is wrong
+        return 0, 0
+    return footer.num_rows, footer.num_columns
+
+
+def _check_size(name: str, shape: tuple[int, int], limits: TableLimits) -> None:
+    rows, columns = shape
+    if rows > limits.rows or columns > limits.columns + 1:
+        raise TooLarge(
+            f"{name}: {rows:,} rows of {columns:,} columns; a job takes {limits.rows:,} rows, and "
+            f"{limits.columns:,} columns beside the target, at most"
+        )
+
+
+class _Telling(Silent):
+    """A step is a share of the whole; within the choice, each trial of it."""
+
+    def __init__(self, tell: Tell, limits: TableLimits) -> None:
+        self._tell, self._limits = tell, limits
+        self._told = 0.0
+
+    def began(self, step: str) -> None:
+        self._tell({"progress": STEPS.index(step) / len(STEPS), "message": step})
+
+    def understood(self, recipe: Recipe, data: "Table", prepared: "Prepared") -> None:
+        classes = prepared.signature.target.classes or ()
+        if len(classes) > self._limits.classes:
+            raise TooLarge(f"{len(classes):,} classes; a job takes {self._limits.classes:,} at most")
+
+    def tried(self, trial: "Tried") -> None:
+        if time.monotonic() < self._told + _BETWEEN_S:
+            return
+        self._told = time.monotonic()
+        share = (STEPS.index("choosing") + trial.done / max(1, trial.planned)) / len(STEPS)
+        self._tell({"progress": share, "message": f"{trial.done} of {trial.planned} tried"})

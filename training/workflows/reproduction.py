@@ -1,0 +1,110 @@
+"""A published version, trained once more from its own recipe; what comes out is compared, not published."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlapi.artifacts import golden
+from mlapi.artifacts.manifest import Manifest, differences
+from mlapi.errors import MlapiError, RecipeError
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.inference.model import Model
+from mlapi.training.execution.engine import Engine
+from mlapi.training.execution.progress import SILENT, Progress
+from mlapi.training.preparation import features
+from mlapi.training.recipes import make_recipe
+from mlapi.training.workflows.fitting import Fitted, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`findings` are what is not the same, in words; `metrics` by name: then and now."""
+
+    rows: int
+    findings: tuple[str, ...]
+    metrics: dict[str, tuple[float, float]]
+
+    @property
+    def is_same(self) -> bool:
+        return not self.findings
+
+
+def train_again(
+    model: Model, engine: Engine, progress: Progress = SILENT, *, frame: pd.DataFrame | None = None
+) -> Comparison:
+    """Train a version again and compare: the data, the signature, the predictions for the held-out rows.
+
+    The algorithm and its parameters are those that were found; the search is not made again, since what it
+    finds depends on the time that it has.
+
+    Raises:
+        RecipeError, DatasetError: There is no recipe, or its data is gone, or no longer suits it.
+    """
+    manifest = model.manifest
+    if not manifest.recipe:
+        raise RecipeError(
+            f"{manifest.name} version {manifest.version} was not trained here: there is no recipe"
+        )
+    if "images" in manifest.recipe:
+        raise RecipeError(
+            f"{manifest.name} version {manifest.version} learnt from pictures, and only what learnt from a "
+            f"table is trained again to be compared. `mlapi train --images` makes the next version, and "
+            f"judges both on the same pictures"
+        )
+    given = {
+        **manifest.recipe,
+        "algorithm": manifest.algorithm,
+        "parameters": _parameters(manifest),
+        "task": manifest.task if "dataset" not in manifest.recipe else None,
+        "budget": None,
+    }
+    if frame is None and not {"dataset", "data"} & manifest.recipe.keys():
+        raise RecipeError(
+            f"{manifest.name} version {manifest.version} was trained on a DataFrame, which has to be given "
+            f"again: mlapi.training.workflows.reproduction.train_again(…, frame=…)"
+        )
+    result = fit(make_recipe(manifest.name, given), engine, progress, frame)
+    metrics = {
+        name: (entry["value"], result.assessment.figures[name]["value"])
+        for name, entry in manifest.metrics.items()
+        if name in result.assessment.figures
+    }
+    return Comparison(len(result.prepared.held_out.y), tuple(_findings(model, result)), metrics)
+
+
+def _parameters(manifest: Manifest) -> dict[str, Any]:
+    """Those that the task has: a manifest lists the defaults of the others too."""
+    known = ALGORITHMS[manifest.algorithm].parameters
+    return {name: value for name, value in manifest.parameters.items() if manifest.task in known[name].tasks}
+
+
+def _findings(model: Model, result: Fitted) -> Iterator[str]:
+    manifest = model.manifest
+    if result.table.digest != manifest.data["sha256"]:
+        yield f"the data is another: {len(result.table.target):,} rows, and then {manifest.data['rows']:,}"
+    if result.prepared.signature != manifest.signature:
+        yield "the columns are taken for something else, or have other ranges or categories"
+    yield from differences(manifest)
+    yield from _predictions(model, result)
+
+
+def _predictions(model: Model, result: Fitted) -> Iterator[str]:
+    """How the two answer the held-out rows."""
+    held_out = result.prepared.held_out
+    try:
+        before = model.predict(features.batch(held_out.frame, model.signature)).values
+    except (KeyError, MlapiError) as error:
+        yield f"the version cannot answer the rows of today ({error})"
+        return
+    now = np.asarray(result.pipeline.predict(result.prepared.given(held_out)))
+    off, _ = golden.distance(now, before.tolist())
+    if off <= golden.TOLERANCE:
+        return
+    if before.dtype.kind == "f":
+        yield f"predictions are off by up to {off:.1e} of their size"
+    else:
+        others = int((now.astype(object) != before.astype(object)).sum())
+        yield f"{others:,} of {len(now):,} predictions are others"

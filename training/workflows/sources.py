@@ -1,0 +1,62 @@
+"""Where a recipe's rows come from: scikit-learn's own tables, somebody's file, or a frame that is at hand."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TypeAlias
+
+import pandas as pd
+
+from mlapi.data.tables.csv_files import Told
+from mlapi.errors import RecipeError
+from mlapi.training.preparation.columns import check_names
+from mlapi.training.recipes import Recipe
+from mlapi.training.tables import datasets, files
+from mlapi.training.tables.datasets import Table, column
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Rows that are read already, and what to say of where they came from."""
+
+    source: str
+    read: files.Read
+
+
+Rows: TypeAlias = pd.DataFrame | Given | None
+"""A table that a recipe does not name."""
+
+
+def load(recipe: Recipe, rows: Rows = None) -> Table:
+    """The recipe's table, its target apart.
+
+    Raises:
+        RecipeError: The recipe names no rows, and no frame is given.
+        DatasetError: The table cannot be read, or has no such target.
+        OSError: It cannot be reached.
+    """
+    if isinstance(rows, Given):
+        return _with_target(recipe, rows.source, rows.read)
+    if rows is not None:
+        return _with_target(recipe, "a DataFrame", files.Read(rows))
+    if recipe.dataset:
+        return datasets.load(recipe.dataset)
+    if recipe.data is None:
+        raise RecipeError("names neither `data` nor a `dataset`")
+    told = Told(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
+    name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
+    return _with_target(recipe, name, files.read(recipe.data, told))
+
+
+def _with_target(recipe: Recipe, source: str, read: files.Read) -> Table:
+    frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1)
+    check_names(list(frame.columns))
+    if recipe.target is None:
+        raise RecipeError("target is missing: the column to predict")
+    target = column(frame, recipe.target, source)
+    return Table(
+        source,
+        frame.drop(columns=recipe.target).reset_index(drop=True),
+        target.reset_index(drop=True),
+        notes=read.notes,
+        decimal=recipe.decimal or read.decimal,
+    )
