@@ -49,7 +49,7 @@ preload_app = True
 
 
 # The pool of processes that fit on request and run jobs: see mlapi/server/pool_process.py.
-dirty_apps = ["mlapi.server.pool_process:Keeper"]
+dirty_apps = ["mlapi.server.pool_process:PoolProcess"]
 dirty_workers = int(_settings.fit_workers + _settings.job_workers > 0)
 # By this name gunicorn finds, and ends, what a killed master has left: that of two servers must differ.
 proc_name = f"mlapi {_settings.address}"

@@ -233,7 +233,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SettingRow:
     """One setting as it stands: its value, and which source gave it."""
 
     name: str
@@ -276,14 +276,15 @@ def settings_rows(
     file: Path = FILE,
     environ: Mapping[str, str] | None = None,
     options: Mapping[str, object] = MappingProxyType({}),
-) -> list[Row]:
+) -> list[SettingRow]:
     """Every setting with its value and its source, in the table's order.
 
     Raises:
         SettingsError: As `load_settings`.
     """
     rows = {
-        name: Row(name, entry.default, "default", entry.metadata["help"]) for name, entry in _TABLE.items()
+        name: SettingRow(name, entry.default, "default", entry.metadata["help"])
+        for name, entry in _TABLE.items()
     }
     problems = []
     for name, value, source in _given(file, os.environ if environ is None else environ, options):
@@ -295,7 +296,7 @@ def settings_rows(
         except ValueError as error:
             problems.append(f"{source}: {error}, got {value!r}")
             continue
-        rows[name] = Row(name, parsed, source, _TABLE[name].metadata["help"])
+        rows[name] = SettingRow(name, parsed, source, _TABLE[name].metadata["help"])
     if _is_inside(rows["state_dir"].value, rows["models_dir"].value):
         problems.append("state_dir lies in models_dir: keys must not lie where models are written")
     if problems:

@@ -31,7 +31,7 @@ BUDGET_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Overrides:
     """Names of columns whose kind the user has decided."""
 
     numeric: tuple[str, ...] = ()
@@ -110,8 +110,8 @@ class Recipe:
     """Whether the card shows the mistakes as pictures; else by name, for those that may not be passed on."""
 
     @property
-    def told(self) -> Told:
-        return Told(self.numeric, self.categorical, self.datetime, self.text, self.drop)
+    def told(self) -> Overrides:
+        return Overrides(self.numeric, self.categorical, self.datetime, self.text, self.drop)
 
     @property
     def expansion(self) -> Expansion:

@@ -27,7 +27,7 @@ import orjson
 
 from mlapi.artifacts import manifest, mapped_copies
 from mlapi.artifacts.keys import SigningKey
-from mlapi.artifacts.manifest import MANIFEST, MODEL, NETWORK, File, Manifest
+from mlapi.artifacts.manifest import MANIFEST, MODEL, NETWORK, FileDigest, Manifest
 from mlapi.artifacts.names import parse_version
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.trust import Trust
@@ -116,11 +116,11 @@ def read_file(folder: Path, manifest: Manifest, name: str) -> bytes:
     """
     entry = manifest.files[name]
     content = _read(folder, name, entry.bytes)
-    _compare(name, entry, File(len(content), hashlib.sha256(content).hexdigest()))
+    _compare(name, entry, FileDigest(len(content), hashlib.sha256(content).hexdigest()))
     return content
 
 
-def describe_file(path: Path) -> File:
+def describe_file(path: Path) -> FileDigest:
     """A file's size and digest.
 
     Raises:
@@ -128,7 +128,7 @@ def describe_file(path: Path) -> File:
     """
     with disk.open_plain(path) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return File(file.tell(), sha256)
+        return FileDigest(file.tell(), sha256)
 
 
 def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
@@ -229,7 +229,7 @@ def _check_entries(folder: Path, manifest: Manifest, *, partial: bool) -> None:
         raise BrokenArtifact(f"{missing[0]} is missing")
 
 
-def _compare(name: str, entry: File, actual: File) -> None:
+def _compare(name: str, entry: FileDigest, actual: FileDigest) -> None:
     if actual != entry:
         raise BrokenArtifact(f"{name} was altered: its sha256 is not the manifest's")
 

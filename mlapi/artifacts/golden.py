@@ -39,7 +39,7 @@ SMALL = 1e-3
 a decision value near zero is the difference of large numbers, and has no more digits than they."""
 
 
-class Answering(Protocol):
+class AnsweringModel(Protocol):
     """A loaded model, as far as its golden rows are concerned."""
 
     def answers(self, batch: Any, outputs: Any) -> Mapping[str, NDArray[Any]]: ...
@@ -74,7 +74,7 @@ def from_bytes(content: bytes) -> Golden:
     return golden
 
 
-def check(model: Answering, signature: Signature, golden: Golden, tolerance: float) -> None:
+def check(model: AnsweringModel, signature: Signature, golden: Golden, tolerance: float) -> None:
     """Answer the golden rows and compare.
 
     Raises:
@@ -88,7 +88,7 @@ def check(model: Answering, signature: Signature, golden: Golden, tolerance: flo
         _compare(name, *distance(answers[name], expected), tolerance)
 
 
-def check_alone(model: Answering, signature: Signature, golden: Golden, tolerance: float) -> None:
+def check_alone(model: AnsweringModel, signature: Signature, golden: Golden, tolerance: float) -> None:
     """`check` of some rows one by one, for a model that has a path of its own for a single row.
 
     Raises:
@@ -117,7 +117,7 @@ def _compare(name: str, off: float, row: int, tolerance: float) -> None:
         )
 
 
-def tolerance(model: Answering, signature: Signature, golden: Golden) -> float:
+def tolerance(model: AnsweringModel, signature: Signature, golden: Golden) -> float:
     """How far off this version may be: more than `TOLERANCE` where it has fewer digits to give.
 
     Alone a row takes another order of the same sums, as it does on another processor. What that changes is

@@ -42,7 +42,7 @@ _FOR_PICTURES, _FOR_NETWORKS = "pillow", "onnxruntime"
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileDigest:
     bytes: int
     sha256: str
 
@@ -82,7 +82,7 @@ class Manifest(Draft):
     created_at: str
     environment: Mapping[str, str]
     tolerance: float
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, FileDigest] = field(default_factory=dict)
     signed_by: str | None = field(default=None)
     digest: str = field(default="", compare=False)
 
@@ -101,7 +101,7 @@ _TYPES: Mapping[str, type] = {
 }
 
 
-def describe(draft: Draft, number: int, files: Mapping[str, File], tolerance: float) -> Manifest:
+def describe(draft: Draft, number: int, files: Mapping[str, FileDigest], tolerance: float) -> Manifest:
     """The manifest of a version that is made here and now."""
     known = {entry.name: getattr(draft, entry.name) for entry in fields(Draft)}
     return Manifest(
@@ -206,10 +206,10 @@ def _signature(document: bytes) -> Signature:
     return signatures.from_json(orjson.loads(document))
 
 
-def _file(name: str, entry: Mapping[str, Any]) -> File:
+def _file(name: str, entry: Mapping[str, Any]) -> FileDigest:
     size, sha256 = entry["bytes"], entry["sha256"]
     if not _FILE.fullmatch(name):
         raise ValueError(f"the name of a file: {name!r}")
     if type(size) is not int or size < 0 or type(sha256) is not str or not _SHA256.fullmatch(sha256):
         raise ValueError(f"the size or digest of {name}")
-    return File(size, sha256)
+    return FileDigest(size, sha256)

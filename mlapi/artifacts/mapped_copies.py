@@ -19,7 +19,7 @@ from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from mlapi.artifacts.manifest import File
+from mlapi.artifacts.manifest import FileDigest
 from mlapi.storage import disk
 from mlapi.storage.locks import locked
 from mlapi.wording import reason
@@ -37,7 +37,7 @@ UNUSED_S = 600
 _LOCK = ".lock"
 
 
-def mapped(source: Path, entry: File, folder: Path) -> mmap | None:
+def mapped(source: Path, entry: FileDigest, folder: Path) -> mmap | None:
     """The content of a file, its digest checked; None if it has to be read into memory instead.
 
     The source is read once, and only where there is no copy yet. Raises nothing: what is wrong with the
@@ -50,7 +50,7 @@ def mapped(source: Path, entry: File, folder: Path) -> mmap | None:
             if not path.exists():
                 _copy(source, entry, path)
         content = _map(path)
-        if File(len(content), hashlib.sha256(content).hexdigest()) == entry:
+        if FileDigest(len(content), hashlib.sha256(content).hexdigest()) == entry:
             return content
         raise ValueError("it is not what the manifest says")
     except (OSError, ValueError) as error:
@@ -68,7 +68,7 @@ def sweep(folder: Path, unused_s: float = UNUSED_S) -> None:
                 _remove_unused(Path(entry.path))
 
 
-def _copy(source: Path, entry: File, path: Path) -> None:
+def _copy(source: Path, entry: FileDigest, path: Path) -> None:
     if shutil.disk_usage(path.parent).free < 2 * entry.bytes:
         raise OSError(errno.ENOSPC, "too little space left beside the log of changes")
     disk.copy(source, path, limit=entry.bytes + 1, mode=0o600)  # a byte more shows that it grew

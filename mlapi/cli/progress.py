@@ -12,10 +12,10 @@ from mlapi.wording import listed, quoted
 
 if TYPE_CHECKING:
     from mlapi.artifacts.manifest import Manifest
-    from mlapi.training.execution.progress import Candidate, Learning, Tried
+    from mlapi.training.execution.progress import Candidate, Learning, TrialState
     from mlapi.training.preparation.preparation import Prepared
     from mlapi.training.recipes import Recipe
-    from mlapi.training.tables.datasets import Table as Data
+    from mlapi.training.tables.datasets import Dataset
     from mlapi.training.workflows.reproduction import Comparison
     from mlapi.training.workflows.train import Trained
 
@@ -51,7 +51,7 @@ class Display:
     def began(self, step: str) -> None:
         self._show(step)
 
-    def understood(self, recipe: "Recipe", data: "Data", prepared: "Prepared") -> None:
+    def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None:
         self._name = recipe.name
         if not recipe.dataset:
             self._print(f"{data.source}: {len(data.target):,} rows; {prepared.target} is {prepared.story}.")
@@ -82,7 +82,7 @@ class Display:
             shown.add_row(candidate.algorithm, score, f"{candidate.seconds:.1f}", candidate.note or "")
         self._print(shown)
 
-    def tried(self, trial: "Tried") -> None:
+    def tried(self, trial: "TrialState") -> None:
         best = "" if trial.best_mean is None else f", best {trial.best_mean:.4g} ({trial.best_algorithm})"
         stop = "; Ctrl-C keeps it" if best else ""
         self._show(f"{trial.done} of {trial.planned} tried{best}{stop}", trial.done, trial.planned)

@@ -17,11 +17,11 @@ _OWN = 1e-6
 _OWN_OF_AGES = 1e-10
 """The same for an age: those of trips that take minutes, within a month, differ by less than a millionth."""
 
-Moments: TypeAlias = NDArray[np.datetime64]
+Datetimes: TypeAlias = NDArray[np.datetime64]
 """In microseconds, without a zone; NaT where blank."""
 
 
-def parts_of(moments: Moments, newest_us: int, parts: Iterable[str]) -> list[NDArray[np.float64]]:
+def parts_of(moments: Datetimes, newest_us: int, parts: Iterable[str]) -> list[NDArray[np.float64]]:
     """The named parts of moments, NaN where blank; an age counts from `newest_us`."""
     found = [_part(name, moments, newest_us) for name in parts]
     blank = np.isnat(moments)
@@ -31,19 +31,19 @@ def parts_of(moments: Moments, newest_us: int, parts: Iterable[str]) -> list[NDA
     return found
 
 
-def newest(moments: Moments) -> int:
+def newest(moments: Datetimes) -> int:
     known = _count(moments[~np.isnat(moments)], "us")
     return int(known.max()) if known.size else 0
 
 
-def varying(moments: Moments, newest_us: int) -> list[str]:
+def varying(moments: Datetimes, newest_us: int) -> list[str]:
     """The parts with more than one value; the age at least, so that there is always one."""
     known = moments[~np.isnat(moments)]
     found = zip(PARTS, parts_of(known, newest_us, PARTS), strict=True)
     return [name for name, values in found if name == "age_days" or (values != values[:1]).any()]
 
 
-def independent(columns: Sequence[tuple[Moments, int, Sequence[str]]]) -> list[list[str]]:
+def independent(columns: Sequence[tuple[Datetimes, int, Sequence[str]]]) -> list[list[str]]:
     """Of the parts of each column (its moments, the newest of them, its parts) those that say something of
     their own: the others are sums of these, as far as the moments show it.
 
@@ -91,22 +91,22 @@ def _independent(matrix: NDArray[np.float64], least: Sequence[float]) -> list[in
     return kept
 
 
-def _count(moments: Moments, unit: str) -> NDArray[Any]:
+def _count(moments: Datetimes, unit: str) -> NDArray[Any]:
     """Whole units since 1970 began, which was a Thursday."""
     return moments.astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _day_of_month(moments: Moments) -> NDArray[Any]:
+def _day_of_month(moments: Datetimes) -> NDArray[Any]:
     first = moments.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     return _count(moments, "D") - first + 1.0
 
 
-def _hours(moments: Moments) -> NDArray[Any]:
+def _hours(moments: Datetimes) -> NDArray[Any]:
     minutes = _count(moments, "m") % (24 * 60)
     return minutes // 60 + minutes % 60 / 60
 
 
-_NUMBERS: Mapping[str, Callable[[Moments], NDArray[Any]]] = {
+_NUMBERS: Mapping[str, Callable[[Datetimes], NDArray[Any]]] = {
     "year": lambda moments: _count(moments, "Y") + 1970.0,
     "month": lambda moments: _count(moments, "M") % 12 + 1.0,
     "day": _day_of_month,
@@ -125,7 +125,7 @@ _STEADIEST = ("age_days", *sorted(set(PARTS) - {"age_days", "day", "year"}, key=
 """The parts, beginning with those that are kept where others add up to them."""
 
 
-def _part(name: str, moments: Moments, newest_us: int) -> Any:
+def _part(name: str, moments: Datetimes, newest_us: int) -> Any:
     if name == "age_days":
         return (newest_us - _count(moments, "us").astype(np.float64)) / _DAY_US
     if name in _NUMBERS:

@@ -24,7 +24,7 @@ SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class FitInput:
     """What is to be fitted. `X` and `predict` have one column a name; `y` has numbers, or labels in their own
     type, one a row."""
 
@@ -38,7 +38,7 @@ class Fit:
     predict: Matrix | None = None
 
 
-def answer(fit: Fit) -> dict[str, Any]:
+def answer(fit: FitInput) -> dict[str, Any]:
     """What the fitted estimator says, arrays as they are; the score is of the rows that it was fitted to.
 
     Raises:
@@ -54,7 +54,7 @@ def answer(fit: Fit) -> dict[str, Any]:
     return {"algorithm": fit.algorithm, "task": fit.task, **found, **({"notes": notes} if notes else {})}
 
 
-def _fitted(fit: Fit, y: NDArray[Any]) -> dict[str, Any]:
+def _fitted(fit: FitInput, y: NDArray[Any]) -> dict[str, Any]:
     estimator = ALGORITHMS[fit.algorithm].bare[fit.task](**fit.parameters)
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=SEED)
@@ -75,7 +75,7 @@ def _fitted(fit: Fit, y: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def _equation(fit: Fit, estimator: Any) -> dict[str, Any]:
+def _equation(fit: FitInput, estimator: Any) -> dict[str, Any]:
     """Of what is a weighted sum: its weights, by feature or by class and feature, in the rows' own units."""
     scaler, last = (estimator[0], estimator[-1]) if fit.scale else (None, estimator)
     weights = getattr(last, "coef_", None)
@@ -88,7 +88,7 @@ def _equation(fit: Fit, estimator: Any) -> dict[str, Any]:
     return {"features": fit.names, "coefficients": weights, "intercept": intercept}
 
 
-def _notes(fit: Fit) -> Iterator[str]:
+def _notes(fit: FitInput) -> Iterator[str]:
     rows, columns = fit.X.shape
     constant = [name for name, same in zip(fit.names, (fit.X[0] == fit.X).all(axis=0), strict=True) if same]
     if len(constant) == columns:

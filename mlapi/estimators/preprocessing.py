@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from mlapi.estimators.calendar import Moments, independent, newest, parts_of, varying
+from mlapi.estimators.calendar import Datetimes, independent, newest, parts_of, varying
 
 OTHER = "_other_"
 """What `Frequent` makes of words that are not frequent."""
@@ -136,5 +136,5 @@ def _spline(knots: Any, coefficients: Any, degree: Any, extrapolate: Any) -> BSp
     return BSpline(knots, coefficients, degree, extrapolate)
 
 
-def _moments(column: pd.Series) -> Moments:
+def _moments(column: pd.Series) -> Datetimes:
     return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ MEDIA_TYPES = (*negotiation.FORMATS, multipart.MEDIA_TYPE, *FORMATS.values())
 _CURL = f"curl -F {FIELD}=@picture.png"
 
 
-class Files(NamedTuple):
+class Uploads(NamedTuple):
     """Pictures as they came, not looked into yet; `field` is what held them in a form."""
 
     contents: Sequence[bytes]
@@ -29,7 +29,7 @@ class Files(NamedTuple):
 
 
 def decode(content_type: str | None, body: bytes, most: int) -> Any:
-    """The body as `Files`, or as `negotiation.decode` gives it.
+    """The body as `Uploads`, or as `negotiation.decode` gives it.
 
     A body that starts as a picture is one unless the header names another format: curl sends a form's or no
     media type with it.
@@ -49,9 +49,9 @@ def decode(content_type: str | None, body: bytes, most: int) -> Any:
     if media_type.startswith("image/"):
         if not body:
             raise MalformedBody("the body is empty; expected a picture")
-        return Files([body])
+        return Uploads([body])
     if media_type not in negotiation.FORMATS and kind_of(body):
-        return Files([body])
+        return Uploads([body])
     try:
         return negotiation.decode(content_type, body)
     except UnsupportedFormat as error:
@@ -61,11 +61,11 @@ def decode(content_type: str | None, body: bytes, most: int) -> Any:
         ) from error
 
 
-def _of_form(parts: Sequence[Part]) -> Files:
+def _of_form(parts: Sequence[Part]) -> Uploads:
     shown, count = bounded(_strays(parts))
     if count:
         raise InvalidInput(shown, count)
-    return Files([part.content for part in parts], FIELD)
+    return Uploads([part.content for part in parts], FIELD)
 
 
 def _strays(parts: Sequence[Part]) -> Iterator[Finding]:

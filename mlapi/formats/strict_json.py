@@ -26,7 +26,7 @@ Place: TypeAlias = tuple[Any, ...]
 """Where a value stands: empty for the body itself, else the place of its parent, and its own token."""
 
 
-class Table(NamedTuple):
+class NumberTable(NamedTuple):
     """A body of rows of numbers and nothing else; `plain` gives the same body as plain data."""
 
     form: str
@@ -40,9 +40,9 @@ def encode_json(data: Any) -> bytes:
 
 
 def decode_json(body: bytes) -> Any:
-    """Strict JSON, or a `Table`; the usual case costs one fast parse."""
+    """Strict JSON, or a `NumberTable`; the usual case costs one fast parse."""
     table = json_matrix.read(body)
-    return decode_plain_json(body) if table is None else Table(*table, partial(decode_plain_json, body))
+    return decode_plain_json(body) if table is None else NumberTable(*table, partial(decode_plain_json, body))
 
 
 def decode_plain_json(body: bytes) -> Any:

@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.artifacts.pickles.fitted.widths import Size, joined, size_of
+from mlapi.artifacts.pickles.fitted.widths import RowSize, joined, size_of
 from mlapi.errors import Unanswerable
 
 MOST_GRAMS = 2**22
@@ -44,7 +44,7 @@ def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
         return joined({method: np.asarray(ask(by_place[piece]))} for piece in pieces)[method]
 
 
-def _pieces(rows: Any, size: Size) -> list[slice]:
+def _pieces(rows: Any, size: RowSize) -> list[slice]:
     """Which rows are asked at once."""
     most = size.rows_at_once
     if not size.grams:

@@ -20,7 +20,7 @@ from mlapi.artifacts.manifest import GOLDEN, MODEL, NETWORK, PREDICTOR, Manifest
 from mlapi.artifacts.pickles.pickling import dump_predictor, load_predictor
 from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact
-from mlapi.inference.model import Model, Skills, model_of
+from mlapi.inference.model import Model, ModelOutputs, model_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> 
             raise BrokenArtifact(f"it has the form {found['form']!r:.40}; this mlapi reads {_FORM}")
         if NETWORK in manifest.files:
             found["answering"].take(read_file(folder, manifest, NETWORK))
-        skills = Skills(tuple(found["outputs"]), found["classes"])
+        skills = ModelOutputs(tuple(found["outputs"]), found["classes"])
         return Model(manifest, fitted, skills).answered_by(found["answering"])
     except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi
         why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}

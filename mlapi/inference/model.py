@@ -20,7 +20,7 @@ from mlapi.data.labels import LONGEST, are_words, is_word, letters_of
 from mlapi.data.rows.reader import Row
 from mlapi.data.signature import Batch, Signature
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
-from mlapi.inference.compiled.predictor import Answering, Predictor
+from mlapi.inference.compiled.predictor import CompiledPipeline, Predictor
 from mlapi.inference.estimator_calls import call
 from mlapi.wording import listed
 
@@ -44,7 +44,7 @@ class Prediction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Skills:
+class ModelOutputs:
     """What a version can answer: the names that `include` takes, and the classes, if it tells such."""
 
     outputs: tuple[str, ...]
@@ -58,7 +58,7 @@ class Model:
     manifest: Manifest
     fitted: Callable[[], Any]
     """Gives the fitted estimator. A version that is compiled may load it only now, which takes seconds."""
-    skills: Skills
+    skills: ModelOutputs
     predictor: Predictor | None = None
     notes: tuple[str, ...] = ()
 
@@ -104,7 +104,7 @@ class Model:
         """The names that `predict` takes for `include`."""
         return self.skills.outputs
 
-    def answered_by(self, answering: Answering) -> "Model":
+    def answered_by(self, answering: CompiledPipeline) -> "Model":
         """The same version, with a compiled predictor in front of its estimator."""
         return replace(self, predictor=Predictor(answering, partial(_original, self)))
 
@@ -168,7 +168,7 @@ _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 def model_of(manifest: Manifest, estimator: Any) -> Model:
     """A version that its estimator answers for."""
-    return Model(manifest, lambda: estimator, Skills(outputs_of(estimator), _classes_of(estimator)))
+    return Model(manifest, lambda: estimator, ModelOutputs(outputs_of(estimator), _classes_of(estimator)))
 
 
 def outputs_of(estimator: Any) -> tuple[str, ...]:

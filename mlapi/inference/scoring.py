@@ -13,7 +13,7 @@ from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.violations import InvalidRows, Remark
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.data.tables.cells import is_marker, numbers
-from mlapi.data.tables.csv_files import Told, open_csv
+from mlapi.data.tables.csv_files import CsvOptions, open_csv
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
 from mlapi.wording import counted
@@ -51,7 +51,9 @@ def predict_csv(
     reader = Reader(Signature(features, signature.target, signature.ignored))
     header: list[str] | None = None
     written = model.manifest.recipe
-    told = Told(**{sign: written.get(sign) for sign in ("delimiter", "encoding", "decimal", "thousands")})
+    told = CsvOptions(
+        **{sign: written.get(sign) for sign in ("delimiter", "encoding", "decimal", "thousands")}
+    )
     for lines, rows in _chunks(file, told, features):
         try:
             found = reader.read(rows)
@@ -135,7 +137,7 @@ def _pixels(
 
 
 def _chunks(
-    file: Path, told: Told, features: Collection[Feature]
+    file: Path, told: CsvOptions, features: Collection[Feature]
 ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Some rows at a time, with the line in the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}

@@ -76,7 +76,7 @@ _COLUMNS = frozenset({"number", "key", *(entry.name for entry in fields(Job))})
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Submission:
     """A job that is asked for. `key` is the client's own name for it."""
 
     model: str
@@ -127,7 +127,7 @@ class Jobs:
             return error.strerror or str(error)
         return None
 
-    def submit(self, order: Order, *, most: int, most_of_caller: int) -> Job:
+    def submit(self, order: Submission, *, most: int, most_of_caller: int) -> Job:
         """A new job, or the one that this key has named already.
 
         Raises:
@@ -277,12 +277,12 @@ class Jobs:
 
     # The database.
 
-    def _known(self, order: Order) -> Job | None:
+    def _known(self, order: Submission) -> Job | None:
         with self._database.open() as database:
             return _of_key(database, order)
 
 
-def _of_key(database: sqlite3.Connection, order: Order) -> Job | None:
+def _of_key(database: sqlite3.Connection, order: Submission) -> Job | None:
     if order.key is None:
         return None
     row = database.execute("select * from jobs where key = ?", (order.key,)).fetchone()
@@ -302,7 +302,7 @@ def _check_room(database: sqlite3.Connection, caller: str, most: int, most_of_ca
         raise FitsBusy(f"{most} jobs wait or run, and no more may")
 
 
-def _insert(database: sqlite3.Connection, job: str, order: Order) -> None:
+def _insert(database: sqlite3.Connection, job: str, order: Submission) -> None:
     database.execute(
         "insert into jobs (id, state, model, recipe, source, caller, key, digest, created) "
         "values (?, 'queued', ?, ?, ?, ?, ?, ?, ?)",

@@ -13,7 +13,7 @@ from mlapi.data.rows.violations import Remark
 from mlapi.errors import TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.formats import multipart, negotiation
-from mlapi.formats.strict_json import Table
+from mlapi.formats.strict_json import NumberTable
 from mlapi.jobs.jobs import RESERVED, ROWS
 from mlapi.schemas import errors
 from mlapi.schemas import parameters as parameter_schemas
@@ -41,7 +41,7 @@ def read(content_type: str | None, body: bytes, limits: TableLimits) -> tuple[di
 
 
 def _of_rows(data: Any, limits: TableLimits) -> tuple[dict[str, Any], str, bytes]:
-    data = data.plain() if type(data) is Table else data
+    data = data.plain() if type(data) is NumberTable else data
     if not isinstance(data, dict):
         raise errors.invalid([((), 'expected an object: {"algorithm": …, "X": rows, "y": values}')], 0)
     X: Any = data.get("X")

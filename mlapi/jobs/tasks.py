@@ -13,7 +13,7 @@ from mlapi.data.limits import TableLimits
 from mlapi.errors import AlgorithmNotFound
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm, Parameter
-from mlapi.estimators.on_request import Fit, answer
+from mlapi.estimators.on_request import FitInput, answer
 from mlapi.formats import negotiation
 from mlapi.formats.strict_json import encode_json
 from mlapi.jobs import submission
@@ -41,7 +41,7 @@ def fit(limits: TableLimits, message: Message, _: Tell) -> Message:
     return Message({"rows": len(asked.X)}, encode_json(answer(asked)))
 
 
-def errand(limits: TableLimits, message: Message, _: Tell) -> Message:
+def short_task(limits: TableLimits, message: Message, _: Tell) -> Message:
     """What takes a moment: `describe`, or `order` with a job's limits."""
     return describe(message) if message.head["do"] == "describe" else order(limits, message)
 
@@ -72,7 +72,7 @@ def warm_up() -> None:
     """Fit something small, so that the next fit finds all that it needs."""
     X = np.arange(20.0).reshape(10, 2)
     for name, task in (("linear_regression", REGRESSION), ("logistic_regression", CLASSIFICATION)):
-        encode_json(answer(Fit(name, task, {}, True, ("a", "b"), X, [0, 1] * 5)))
+        encode_json(answer(FitInput(name, task, {}, True, ("a", "b"), X, [0, 1] * 5)))
 
 
 def _known(name: str | None) -> str:

@@ -17,7 +17,7 @@ from mlapi.artifacts import golden, manifest
 from mlapi.artifacts.folder import DELETED, GONE, SIGNATURE, STAGING, sign, version_numbers
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.keys import SigningKey
-from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Draft, File, Manifest
+from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Draft, FileDigest, Manifest
 from mlapi.artifacts.names import PRODUCTION, parse_version
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.trust import Trust
@@ -97,11 +97,11 @@ class _Hashing:
         return self._bytes
 
     @property
-    def written(self) -> File:
-        return File(self._bytes, self._digest.hexdigest())
+    def written(self) -> FileDigest:
+        return FileDigest(self._bytes, self._digest.hexdigest())
 
 
-def _write(path: Path, dump: Callable[[Any], object]) -> File:
+def _write(path: Path, dump: Callable[[Any], object]) -> FileDigest:
     """Write a file, and tell what was written: what lies there now may be somebody else's."""
     found = []
 

@@ -11,7 +11,7 @@ from mlapi.formats.strict_json import encode_json
 from mlapi.http.access import check_writes, writing
 from mlapi.http.application import Bytes, Streaming
 from mlapi.http.body import hand_over, read_body
-from mlapi.jobs.jobs import Job, Jobs, Order
+from mlapi.jobs.jobs import Job, Jobs, Submission
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message
 from mlapi.resources.responses import respond
@@ -51,11 +51,11 @@ class Versions(Resource):  # type: ignore[misc]
         response.headers["Location"] = f"{request.root_path}/jobs/{job.id}"
         return response
 
-    def _order(self, name: str, body: bytes) -> Order:
+    def _order(self, name: str, body: bytes) -> Submission:
         message = Message({"content_type": request.headers.get("Content-Type")}, body)
         read = ask(self.settings.state_dir, "order", message, seconds=self.settings.fit_seconds)
         caller, key = str(request.remote_addr), request.headers.get("Idempotency-Key")
-        return Order(name, read.head["recipe"], read.head["source"], read.body, caller, key)
+        return Submission(name, read.head["recipe"], read.head["source"], read.body, caller, key)
 
 
 class AllJobs(Resource):  # type: ignore[misc]

@@ -25,7 +25,7 @@ from mlapi.settings import Settings
 from mlapi.wording import listed
 
 
-class Predictor(Resource):  # type: ignore[misc]
+class ModelResource(Resource):  # type: ignore[misc]
     """Answers rows with one model."""
 
     request_schema: ClassVar[type[schemas.PredictRequest]]
@@ -55,7 +55,7 @@ class Predictor(Resource):  # type: ignore[misc]
         if signature.image is None:
             return schema.read(negotiation.decode(given.get("CONTENT_TYPE"), body))
         data = images.decode(given.get("CONTENT_TYPE"), body, self.settings.max_pictures)
-        return schema.read_files(data) if isinstance(data, images.Files) else schema.read(data)
+        return schema.read_files(data) if isinstance(data, images.Uploads) else schema.read(data)
 
     def _answer(self, prediction: Prediction, instances: Instances, outputs: Outputs) -> dict[str, Any]:
         """What `response_schema` describes, its arrays as they are: the encoder writes them."""
@@ -71,34 +71,34 @@ class Predictor(Resource):  # type: ignore[misc]
         return answer
 
 
-class LinearRegression(Predictor):
+class LinearRegression(ModelResource):
     request_schema = schemas.LinearRegressionRequest
     response_schema = schemas.LinearRegressionResponse()
 
 
-class LogisticRegression(Predictor):
+class LogisticRegression(ModelResource):
     request_schema = schemas.LogisticRegressionRequest
     response_schema = schemas.LogisticRegressionResponse()
 
 
-class SVM(Predictor):
+class SVM(ModelResource):
     request_schema = schemas.SVMRequest
     response_schema = schemas.SVMResponse()
 
 
-class ImageClassifier(Predictor):
+class ImageClassifier(ModelResource):
     request_schema = schemas.ImageClassifierRequest
     response_schema = schemas.ImageClassifierResponse()
 
 
-class Estimator(Predictor):
+class Estimator(ModelResource):
     """Any estimator that somebody registered."""
 
     request_schema = schemas.EstimatorRequest
     response_schema = schemas.EstimatorResponse()
 
 
-RESOURCES: Mapping[str, type[Predictor]] = {
+RESOURCES: Mapping[str, type[ModelResource]] = {
     "linear_regression": LinearRegression,
     "logistic_regression": LogisticRegression,
     "svm": SVM,
@@ -107,7 +107,7 @@ RESOURCES: Mapping[str, type[Predictor]] = {
 """The Resource by algorithm."""
 
 
-def resource_for(model: Model, settings: Settings) -> Predictor:
+def resource_for(model: Model, settings: Settings) -> ModelResource:
     """Who answers for a version."""
     return RESOURCES.get(model.algorithm, Estimator)(model, settings)
 

@@ -14,8 +14,8 @@ from mlapi.data.signature import Feature, Matrix, Signature, Target
 from mlapi.errors import Finding, InvalidInput, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm
-from mlapi.estimators.on_request import Fit
-from mlapi.formats.strict_json import Table
+from mlapi.estimators.on_request import FitInput
+from mlapi.formats.strict_json import NumberTable
 from mlapi.schemas import errors
 from mlapi.schemas import parameters as parameter_schemas
 from mlapi.wording import counted
@@ -63,13 +63,13 @@ class FitRequest(Schema):
         super().__init__()
         self._algorithm, self._limits = algorithm, limits
 
-    def read(self, body: Any) -> Fit:
+    def read(self, body: Any) -> FitInput:
         """
         Raises:
             InvalidInput: Something of the body is wrong; all of it is told.
             TooLarge: It has more rows, columns or classes than the settings allow.
         """
-        body = body.plain() if type(body) is Table else body
+        body = body.plain() if type(body) is NumberTable else body
         if not isinstance(body, dict):
             raise InvalidInput([Finding("", 'expected an object: {"X": rows, "y": values}')], 1)
         remarks: list[Remark] = []
@@ -86,7 +86,7 @@ class FitRequest(Schema):
         if remarks or X is None:
             raise errors.invalid(remarks, 0)
         name, parameters = self._algorithm.name, given["parameters"]
-        return Fit(name, task, parameters, given["scale"], names, X, given["y"], predict)
+        return FitInput(name, task, parameters, given["scale"], names, X, given["y"], predict)
 
     def _names(self, rows: Any) -> tuple[str, ...]:
         """What the columns are called: by the first row."""

@@ -24,8 +24,8 @@ from mlapi.data.rows.reader import Instances
 from mlapi.data.rows.violations import InvalidRows, Remark
 from mlapi.data.signature import Signature
 from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
-from mlapi.formats.images import Files
-from mlapi.formats.strict_json import JSON, Table
+from mlapi.formats.images import Uploads
+from mlapi.formats.strict_json import JSON, NumberTable
 from mlapi.schemas.errors import invalid, remarks_of, tree_of
 from mlapi.wording import bounded, pointer
 
@@ -33,7 +33,7 @@ ONE_ROW = "features"
 FORMS = ("instances", "X", ONE_ROW)
 
 
-class Rows(fields.Field[Instances]):
+class RowsField(fields.Field[Instances]):
     """Many rows -> `Instances`."""
 
     default_error_messages = {"null": "expected a list of rows, got null"}
@@ -50,7 +50,7 @@ class Rows(fields.Field[Instances]):
             raise ValidationError(tree_of(error)) from error
 
 
-class OneRow(fields.Field[Instances]):
+class OneRowField(fields.Field[Instances]):
     """One row -> `Instances` of one."""
 
     default_error_messages = {"null": "expected a row, a list or an object, got null"}
@@ -70,9 +70,9 @@ class PredictRequest(Schema):
     class Meta:
         unknown = EXCLUDE  # `read` refuses them, and keeps no more than are shown
 
-    instances = Rows()
-    X = Rows()
-    features = OneRow()
+    instances = RowsField()
+    X = RowsField()
+    features = OneRowField()
 
     def __init__(self, signature: Signature, max_rows: int, limits: PictureLimits) -> None:
         super().__init__()
@@ -81,13 +81,14 @@ class PredictRequest(Schema):
         self._forms = frozenset(FORMS) - signature.known  # a body of known columns alone is a record
 
     def read(self, body: Any) -> Instances:
-        """The rows of a request body, plain or a `Table`; the paths of their warnings start at the body.
+        """The rows of a request body, plain or a `NumberTable`; the paths of their warnings start at the
+        body.
 
         Raises:
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
             TooLarge: It has more rows, or more or larger pictures, than the settings allow.
         """
-        if type(body) is Table:
+        if type(body) is NumberTable:
             found = self._accept(body.form, body.rows)
             if found is not None:
                 return found
@@ -110,7 +111,7 @@ class PredictRequest(Schema):
             raise invalid(remarks, stray_count - len(strays))
         return instances
 
-    def read_files(self, files: Files) -> Instances:
+    def read_files(self, files: Uploads) -> Instances:
         """The pictures of a body that is nothing else.
 
         Raises:

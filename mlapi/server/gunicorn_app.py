@@ -25,9 +25,9 @@ class Server(Application):  # type: ignore[misc]
     def load(self) -> Any:
         # Here and not above: numpy must find the limits on its threads that the configuration sets.
         from mlapi.server.app import create_app  # noqa: PLC0415
-        from mlapi.server.pool_process import Keeper  # noqa: PLC0415
+        from mlapi.server.pool_process import PoolProcess  # noqa: PLC0415
 
-        Keeper.settings = self._settings
+        PoolProcess.settings = self._settings
         return create_app(self._settings)
 
 

@@ -49,7 +49,7 @@ _AGAIN_S = 5.0
 """A disk that was full may have room by then."""
 
 
-class Keeper(DirtyApp):  # type: ignore[misc]
+class PoolProcess(DirtyApp):  # type: ignore[misc]
     settings: Settings | None = None
     """Those of the server, set before its first fork; else those of the process."""
 
@@ -117,7 +117,7 @@ def _warm_up() -> None:
 def _errand(limits: TableLimits, message: Message, tell: Tell) -> Message:
     from mlapi.jobs import tasks  # noqa: PLC0415
 
-    return tasks.errand(limits, message, tell)
+    return tasks.short_task(limits, message, tell)
 
 
 def _train(settings: Settings, message: Message, tell: Tell) -> Message:

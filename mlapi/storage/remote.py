@@ -46,7 +46,7 @@ _URL = re.compile(r"\S*://\S*")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RemoteFile:
     """A file as a listing shows it; another `mark` means that its content may be another."""
 
     size: int
@@ -71,7 +71,7 @@ class Remote:
     url: str
 
     @_as_oserror
-    def entries(self, folder: str = "") -> Mapping[str, Entry]:
+    def entries(self, folder: str = "") -> Mapping[str, RemoteFile]:
         """Every file below a folder by its key, as of now.
 
         Raises:
@@ -184,9 +184,9 @@ def _disconnect() -> None:
 os.register_at_fork(before=_disconnect)
 
 
-def _entry(info: Mapping[str, Any]) -> Entry:
+def _entry(info: Mapping[str, Any]) -> RemoteFile:
     told = sorted((name, str(value)) for name, value in info.items())  # ETag, generation, time: each its own
-    return Entry(int(info["size"]), hashlib.sha256(repr(told).encode()).hexdigest()[:16])
+    return RemoteFile(int(info["size"]), hashlib.sha256(repr(told).encode()).hexdigest()[:16])
 
 
 def _translated(error: Exception) -> OSError:

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mlapi.artifacts import mapped_copies
 from mlapi.artifacts.folder import load_estimator
-from mlapi.artifacts.manifest import MODEL, File, Manifest
+from mlapi.artifacts.manifest import MODEL, FileDigest, Manifest
 from mlapi.artifacts.mapped_copies import mapped, sweep
 from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact
@@ -24,7 +24,7 @@ from tests.conftest import classes_of, publish_fitted, settings_for, trusting
 from tests.support.waiting import HANG_S
 
 CONTENT = b"numbers " * 1000
-ENTRY = File(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+ENTRY = FileDigest(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 
 @pytest.fixture

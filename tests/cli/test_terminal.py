@@ -17,7 +17,7 @@ from rich.console import Console
 from mlapi.cli import main, terminal
 from mlapi.errors import MlapiError
 from mlapi.http.telemetry import LineFormatter
-from mlapi.jobs.jobs import Jobs, Order
+from mlapi.jobs.jobs import Jobs, Submission
 from mlapi.wording import listed, printable
 from tests.conftest import Run
 from tests.training.tables.test_hostile_files import end_of, zipped
@@ -107,7 +107,7 @@ def test_what_a_job_was_sent_is_shown_by_its_commands(folder: Path, run: Run) ->
     members = {f"{EVIL}.csv": b"a", "b" * 60_000: b"b"}
     end = end_of(folder / "job", zipped(members))
     jobs = Jobs(folder / "state")
-    order = Order("m", {"target": EVIL}, "data.csv", b"a", EVIL)
+    order = Submission("m", {"target": EVIL}, "data.csv", b"a", EVIL)
     jobs.submit(order, most=9, most_of_caller=9)
     job = jobs.claim()
     assert job is not None

@@ -43,9 +43,9 @@ from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splin
 from mlapi.inference.compiled.predictor import Predictor
 from mlapi.inference.compiling import compiled
 from mlapi.training.preparation import features
-from mlapi.training.preparation.columns import understand
-from mlapi.training.preparation.features import Blueprint
-from mlapi.training.recipes import Expansion, Told
+from mlapi.training.preparation.columns import infer_columns
+from mlapi.training.preparation.features import PipelineFactory
+from mlapi.training.recipes import Expansion, Overrides
 
 CASES = 60
 """Of each property; some thousands while something is changed here."""
@@ -414,8 +414,8 @@ def test_what_training_makes_is_compiled_and_not_asked_back(
     name: str, task: str, numeric: bool, expansion: Expansion
 ) -> None:
     frame = mixed()[["age"]].assign(more=np.arange(400.0) ** 2) if numeric else mixed()
-    found = understand(frame, Told())
-    blueprint = Blueprint(task, found.features, len(frame), seed=0, expansion=expansion)
+    found = infer_columns(frame, Overrides())
+    blueprint = PipelineFactory(task, found.features, len(frame), seed=0, expansion=expansion)
     target = np.tile(["a", "b", "c", "d"], 100) if task == "classification" else np.arange(400.0)
     rows = features.rows(found.frame, found.features)
     asked = Asked(fitted(blueprint.pipeline(name, {}), rows, target), tuple(found.frame.columns))

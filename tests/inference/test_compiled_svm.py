@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from mlapi.estimators.algorithms.svm import CalibratedSVC
-from mlapi.inference.compiled.machine import Unanswered
+from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiled.votes import OneVsOne
 from mlapi.inference.compiling.svm import MACHINES
 
@@ -67,7 +67,7 @@ def assert_same(estimator: Any, rows: Matrix) -> NDArray[np.bool_]:
     try:
         with np.errstate(all="ignore"):
             answer = machine.answer(rows, machine.methods)
-    except Unanswered:
+    except Fallback:
         return np.ones(len(rows), bool)
     doubtful = np.zeros(len(rows), bool) if answer.doubtful is None else answer.doubtful
     sure = ~doubtful
@@ -253,7 +253,7 @@ def test_rows_that_are_not_finite_are_left_to_scikit_learn(kernel: str, missing:
     rows = X[:300].copy()
     rows[-1, 3] = missing
 
-    with np.errstate(all="ignore"), pytest.raises(Unanswered):
+    with np.errstate(all="ignore"), pytest.raises(Fallback):
         machine.answer(rows, ("predict",))
 
 

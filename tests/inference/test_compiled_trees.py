@@ -26,7 +26,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from mlapi.inference.compiled.machine import Unanswered
+from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiling import trees
 from mlapi.inference.compiling.trees import MACHINES
 
@@ -151,7 +151,7 @@ def test_rows_that_scikit_learn_refuses_are_left_to_it(kind: type) -> None:
             with np.errstate(all="ignore"):
                 expected = estimator.predict(rows)
         except ValueError:
-            with np.errstate(all="ignore"), pytest.raises(Unanswered):
+            with np.errstate(all="ignore"), pytest.raises(Fallback):
                 machine.answer(rows, ("predict",))
         else:
             with np.errstate(all="ignore"):

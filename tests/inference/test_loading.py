@@ -30,9 +30,9 @@ from mlapi.inference import compiled
 from mlapi.inference.loading import load_model
 from mlapi.inference.model import Model
 from mlapi.training.preparation import features
-from mlapi.training.preparation.columns import understand
-from mlapi.training.preparation.features import Blueprint
-from mlapi.training.recipes import IF_NOT_WORSE, Expansion, Told
+from mlapi.training.preparation.columns import infer_columns
+from mlapi.training.preparation.features import PipelineFactory
+from mlapi.training.recipes import IF_NOT_WORSE, Expansion, Overrides
 from mlapi.training.versions.promotion import HeldOut, judge
 from tests.conftest import STATE, publish_fitted, replace_file, trusting
 from tests.support.customers import customers
@@ -40,9 +40,9 @@ from tests.support.lines import FRAME, fit
 from tests.support.server import ROOT
 from tests.support.waiting import HANG_S
 
-WORDS = understand(customers(200).drop(columns=["customer_id", "churn"]), Told())
-NUMBERS = understand(
-    pd.DataFrame(np.random.default_rng(0).normal(size=(200, 4)), columns=list("abcd")), Told()
+WORDS = infer_columns(customers(200).drop(columns=["customer_id", "churn"]), Overrides())
+NUMBERS = infer_columns(
+    pd.DataFrame(np.random.default_rng(0).normal(size=(200, 4)), columns=list("abcd")), Overrides()
 )
 TABLES = {"words": WORDS, "numbers": NUMBERS}
 
@@ -55,7 +55,7 @@ COMPILED = {"linear_regression", "logistic_regression", "svm"}
 def trained(folder: Path, name: str, table: str, task: str, expansion: Expansion = PLAIN) -> Path:
     """The folder of a version with a pipeline as training makes it."""
     found = TABLES[table]
-    pipeline = Blueprint(task, found.features, len(found.frame), 0, expansion).pipeline(name, {})
+    pipeline = PipelineFactory(task, found.features, len(found.frame), 0, expansion).pipeline(name, {})
     target = np.arange(200.0) ** 0.5 if task == "regression" else np.tile(["yes", "no", "perhaps", "no"], 50)
     pipeline.fit(features.rows(found.frame, found.features), target)
     publish_fitted(folder, f"{name}-{table}", pipeline, found.frame)
@@ -241,7 +241,10 @@ def test_all_that_a_predictor_can_be_made_of_is_listed_and_there() -> None:
         if not issubclass(kind, Exception) and Protocol not in kind.__bases__
     }
     listed = {name for name in pickling.COMPILED if name.startswith("mlapi.")}
-    never_stored = {"mlapi.inference.compiled.machine.Answer", "mlapi.inference.compiled.predictor.Predictor"}
+    never_stored = {
+        "mlapi.inference.compiled.final_estimator.Answer",
+        "mlapi.inference.compiled.predictor.Predictor",
+    }
 
     assert parts - never_stored <= listed
     for name in listed:

@@ -15,12 +15,12 @@ import pytest
 from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs
 from mlapi.jobs import runner as pool_jobs
 from mlapi.jobs.database import FILE
-from mlapi.jobs.jobs import KEPT_S, Job, Jobs, Order
+from mlapi.jobs.jobs import KEPT_S, Job, Jobs, Submission
 from tests.conftest import STATE, AppFactory
 from tests.support.problems import assert_problem
 from tests.support.waiting import HANG_S
 
-ORDER = Order("churn", {"target": "y"}, "data.csv", b"a,y\n1,2\n", "10.0.0.1")
+ORDER = Submission("churn", {"target": "y"}, "data.csv", b"a,y\n1,2\n", "10.0.0.1")
 
 
 @pytest.fixture

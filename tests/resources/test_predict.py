@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import SVC
 
 from mlapi.data.signature import Feature, Signature, Target
-from mlapi.resources.predict import RESOURCES, Predictor
+from mlapi.resources.predict import RESOURCES, ModelResource
 from tests.conftest import AppFactory, publish_fitted
 from tests.support.problems import assert_problem, pointers
 
@@ -129,13 +129,13 @@ def test_the_version_decides_which_class_answers(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered: list[str] = []
-    real = Predictor.post
+    real = ModelResource.post
 
-    def post(self: Predictor) -> Any:
+    def post(self: ModelResource) -> Any:
         answered.append(type(self).__name__)
         return real(self)
 
-    monkeypatch.setattr(Predictor, "post", post)
+    monkeypatch.setattr(ModelResource, "post", post)
     for name in LOADERS:
         client.post(f"/predict/{name}", json={"X": ROWS[name].to_numpy().tolist()})
 

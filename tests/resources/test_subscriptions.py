@@ -12,7 +12,7 @@ import pytest
 
 from mlapi.errors import JobNotFound, Overloaded, TooManyStreams
 from mlapi.jobs.database import FILE
-from mlapi.jobs.jobs import Job, Jobs, Order
+from mlapi.jobs.jobs import Job, Jobs, Submission
 from mlapi.resources.subscriptions import Subscriptions
 from tests.support.server import GUNICORN, Server, running
 
@@ -23,7 +23,7 @@ def jobs(tmp_path: Path) -> Jobs:
 
 
 def submit(jobs: Jobs) -> Job:
-    return jobs.submit(Order("a", {}, "a.csv", b"", "1.1.1.1"), most=9, most_of_caller=9)
+    return jobs.submit(Submission("a", {}, "a.csv", b"", "1.1.1.1"), most=9, most_of_caller=9)
 
 
 def subscriptions_to(jobs: Jobs) -> Subscriptions:

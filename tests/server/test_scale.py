@@ -21,7 +21,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from mlapi.artifacts import folder as artifact
 from mlapi.artifacts import manifest
 from mlapi.artifacts.folder import SIGNATURE, read_manifest, sign
-from mlapi.artifacts.manifest import MANIFEST, MODEL, PREDICTOR, File
+from mlapi.artifacts.manifest import MANIFEST, MODEL, PREDICTOR, FileDigest
 from mlapi.artifacts.pickles import pickling
 from mlapi.registry.backends.folder import Folder
 from mlapi.registry.registry import Registry
@@ -99,7 +99,7 @@ def test_a_start_loads_what_is_named_and_reads_no_other_version(
         read.append(folder / name)
         return real(folder, name, limit)
 
-    def see_whole(path: Path) -> File:
+    def see_whole(path: Path) -> FileDigest:
         compared.append(path)
         return describe(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.jobs import submission
-from mlapi.jobs.jobs import Job, Jobs, Order
+from mlapi.jobs.jobs import Job, Jobs, Submission
 from mlapi.jobs.pool.messages import Gone, Message, connect
 from mlapi.jobs.pool.server import Pool
 from mlapi.settings import Settings
@@ -36,7 +36,7 @@ def claimed(settings: Settings, model: str, body: Any) -> Job:
     """A job that a pool has begun with, which is not there any more."""
     recipe, source, content = submission.read(None, json.dumps(body).encode(), settings.job_limits)
     jobs = Jobs(settings.state_dir)
-    jobs.submit(Order(model, recipe, source, content, "10.0.0.1"), most=9, most_of_caller=9)
+    jobs.submit(Submission(model, recipe, source, content, "10.0.0.1"), most=9, most_of_caller=9)
     found = jobs.claim()
     assert found is not None
     return found

@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION
 from mlapi.training.execution.engine import engine
-from mlapi.training.execution.progress import Tried
-from mlapi.training.search.contest import Contest
+from mlapi.training.execution.progress import TrialState
 from mlapi.training.search.search import tune
+from mlapi.training.search.trials import CrossValidation
 
 SVM = replace(
     ALGORITHMS["svm"], search=({"C": loguniform(1e-2, 1e3), "gamma": loguniform(1e-4, 1)},), quick={}
@@ -30,13 +30,13 @@ def build(name: str, parameters: Mapping[str, Any]) -> Pipeline:
     return make_pipeline(StandardScaler(), ALGORITHMS[name].build(CLASSIFICATION, parameters))
 
 
-def contest(**changes: Any) -> Contest:
+def contest(**changes: Any) -> CrossValidation:
     X, y = load_breast_cancer(return_X_y=True)
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
-    return replace(Contest(CLASSIFICATION, X, y, folds, "accuracy", build, len(y)), **changes)
+    return replace(CrossValidation(CLASSIFICATION, X, y, folds, "accuracy", build, len(y)), **changes)
 
 
-def large(times: int) -> Contest:
+def large(times: int) -> CrossValidation:
     """The same rows again and again, so that the work is not small."""
     X, y = load_breast_cancer(return_X_y=True)
     X, y = np.tile(X, (times, 1)), np.tile(y, times)
@@ -54,7 +54,7 @@ class Noting:
         return build(name, parameters)
 
 
-def _tell(tried: Tried) -> None:
+def _tell(tried: TrialState) -> None:
     print(tried.done, flush=True)
 
 

@@ -43,7 +43,7 @@ URL = "http://127.0.0.1:8000"
 """Where `mlapi serve` answers on the machine that it runs on."""
 
 
-class Column(NamedTuple):
+class ColumnSummary(NamedTuple):
     """`treatment` is a sentence: what was done with it."""
 
     name: str
@@ -98,7 +98,7 @@ class Account:
     primary: str
     intervals: str
     answers: Answers
-    columns: Sequence[Column] = ()
+    columns: Sequence[ColumnSummary] = ()
     left_out: Sequence[str] = ()
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()

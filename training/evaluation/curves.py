@@ -36,15 +36,15 @@ FEWEST_LEARNED = 10
 LIMIT_S = 10.0
 
 
-class Rows(NamedTuple):
+class Sample(NamedTuple):
     """Some rows, a DataFrame or a matrix, and their target."""
 
     X: Any
     y: Any
 
-    def take(self, which: NDArray[np.intp]) -> "Rows":
+    def take(self, which: NDArray[np.intp]) -> "Sample":
         X = self.X.iloc[which] if isinstance(self.X, pd.DataFrame) else self.X[which]
-        return Rows(X, np.asarray(self.y)[which])
+        return Sample(X, np.asarray(self.y)[which])
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _Jury(NamedTuple):
     task: str
     metric: str
 
-    def scores(self, estimator: Any, rows: Rows, repeats: int = 1) -> NDArray[np.float64]:
+    def scores(self, estimator: Any, rows: Sample, repeats: int = 1) -> NDArray[np.float64]:
         """One score for each of so many stacked copies of the rows, asked for in one call."""
         answers = answers_of(self.task, estimator, *rows, probabilities=self.metric in OF_PROBABILITIES)
         copies = np.split(np.arange(len(answers)), repeats)
@@ -87,7 +87,7 @@ class _Jury(NamedTuple):
 def importance(  # noqa: PLR0913
     task: str,
     estimator: Any,
-    held_out: Rows,
+    held_out: Sample,
     *,
     metric: str,
     seed: int,
@@ -123,8 +123,8 @@ def importance(  # noqa: PLR0913
 def learning_curve(  # noqa: PLR0913
     task: str,
     estimator: Any,
-    training: Rows,
-    held_out: Rows,
+    training: Sample,
+    held_out: Sample,
     *,
     metric: str,
     seed: int,
@@ -154,7 +154,7 @@ def learning_curve(  # noqa: PLR0913
     return LearningCurve(metric, sizes, learned, new, note)
 
 
-def _shuffled(rows: Rows, repeats: int, random: np.random.Generator) -> Iterator[Rows]:
+def _shuffled(rows: Sample, repeats: int, random: np.random.Generator) -> Iterator[Sample]:
     """For each column, copies of the rows below each other, in each of which it alone is shuffled."""
     size = len(rows.y)
     stacked = rows.take(np.tile(np.arange(size), repeats))
@@ -165,10 +165,10 @@ def _shuffled(rows: Rows, repeats: int, random: np.random.Generator) -> Iterator
             X.isetitem(column, X.iloc[:, column].array.take(places))
         else:
             X[:, column] = X[places, column]
-        yield Rows(X, stacked.y)
+        yield Sample(X, stacked.y)
 
 
-def _learn(jury: _Jury, estimator: Any, part: Rows, judged: Rows) -> tuple[float, float] | None:
+def _learn(jury: _Jury, estimator: Any, part: Sample, judged: Sample) -> tuple[float, float] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a small part converges badly says nothing of the model
@@ -193,7 +193,7 @@ def _sizes(rows: int) -> list[int]:
     return sorted({max(FEWEST_LEARNED, round(rows * part)) for part in PARTS if rows >= FEWEST_LEARNED})
 
 
-def _sample(rows: Rows, most: int, random: np.random.Generator) -> Rows:
+def _sample(rows: Sample, most: int, random: np.random.Generator) -> Sample:
     if len(rows.y) <= most:
         return rows
     return rows.take(np.sort(random.choice(len(rows.y), most, replace=False)))

@@ -38,8 +38,8 @@ BOUNDS = {
 MOST_EXACT = 20_000
 """Rows times curves up to which a resample's ROC AUC is computed anew; above, to first order."""
 
-Weights: TypeAlias = NDArray[np.float64]
-Weighted: TypeAlias = Callable[[Weights], dict[str, float]]
+RowWeights: TypeAlias = NDArray[np.float64]
+Weighted: TypeAlias = Callable[[RowWeights], dict[str, float]]
 
 
 def is_worse(metric: str, one: float, other: float) -> bool:
@@ -74,7 +74,7 @@ def weighted(answers: Answers, *, exact: bool = False) -> Weighted:
         parts.append(_of_probabilities(answers))
         parts.append(_of_ranking(answers, exact=exact))
 
-    def found(weights: Weights) -> dict[str, float]:
+    def found(weights: RowWeights) -> dict[str, float]:
         return {name: value for part in parts for name, value in part(weights).items()}
 
     return found
@@ -108,7 +108,7 @@ def _of_values(answers: Answers) -> Weighted:
     columns = (truth, truth**2, error**2, np.abs(error))
 
     @unbounded
-    def found(weights: Weights) -> dict[str, float]:
+    def found(weights: RowWeights) -> dict[str, float]:
         mean, square, squared_error, off = (_mean(column, weights) for column in columns)
         return {"r2": _r2(square - mean * mean, squared_error), "rmse": np.sqrt(squared_error), "mae": off}
 
@@ -130,7 +130,7 @@ def _of_labels(answers: Answers) -> Weighted:
     truth, predicted = np.divmod(cells, size)
     right = truth == predicted
 
-    def found(weights: Weights) -> dict[str, float]:
+    def found(weights: RowWeights) -> dict[str, float]:
         counts = np.bincount(cell, weights, len(cells))
         by_class = (
             np.bincount(classes, within, size).astype(np.float64, copy=False)
@@ -141,7 +141,7 @@ def _of_labels(answers: Answers) -> Weighted:
     return found
 
 
-def _of_counts(right: Weights, true: Weights, predicted: Weights) -> dict[str, float]:
+def _of_counts(right: RowWeights, true: RowWeights, predicted: RowWeights) -> dict[str, float]:
     """From, class by class, how many rows were predicted right, are of it, and were predicted to be."""
     recall = _share(right, true)
     present = slice(1, 2) if len(true) == 2 else (true + predicted) > 0
@@ -154,7 +154,7 @@ def _of_counts(right: Weights, true: Weights, predicted: Weights) -> dict[str, f
     }
 
 
-def _share(part: Weights, whole: Weights) -> Weights:
+def _share(part: RowWeights, whole: RowWeights) -> RowWeights:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
@@ -181,7 +181,7 @@ def _of_ranking(answers: Answers, *, exact: bool) -> Weighted:
     return lambda weights: {"roc_auc": min(1.0, middle + _mean(effect, weights))}
 
 
-def _to_first_order(answers: Answers) -> tuple[float, Weights]:
+def _to_first_order(answers: Answers) -> tuple[float, RowWeights]:
     """The area, and by row what a weight adds to it."""
     areas, effect, which = [], np.zeros(len(answers)), sides(answers)
     for side in which:
@@ -191,7 +191,7 @@ def _to_first_order(answers: Answers) -> tuple[float, Weights]:
     return _of_known(areas), effect
 
 
-def _mean(column: Weights, weights: Weights) -> float:
+def _mean(column: RowWeights, weights: RowWeights) -> float:
     """Not `@`: where other processes use the cores too, BLAS's threads wait 12 ms for what takes 0.2 ms."""
     return float(np.einsum("i,i->", column, weights) / weights.sum())
 

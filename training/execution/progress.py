@@ -8,7 +8,7 @@ from mlapi.estimators.algorithms.declaration import Parameters
 if TYPE_CHECKING:
     from mlapi.training.preparation.preparation import Prepared
     from mlapi.training.recipes import Recipe
-    from mlapi.training.tables.datasets import Table
+    from mlapi.training.tables.datasets import Dataset
 
 
 class Learning(Protocol):
@@ -31,7 +31,7 @@ class Learning(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TrialState:
     """How far a comparison or a search is; nothing is best until something has been scored on every fold."""
 
     done: int
@@ -59,7 +59,7 @@ class Progress(Protocol):
     def began(self, step: str) -> None:
         """One of `STEPS` begins."""
 
-    def understood(self, recipe: "Recipe", data: "Table", prepared: "Prepared") -> None:
+    def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None:
         """The table is read, and decided on."""
 
     def told(self, name: str, sentences: tuple[str, ...]) -> None:
@@ -71,7 +71,7 @@ class Progress(Protocol):
     def compared(self, candidates: tuple[Candidate, ...], metric: str) -> None:
         """The algorithms are compared, the best one first."""
 
-    def tried(self, trial: Tried) -> None:
+    def tried(self, trial: TrialState) -> None:
         """One more choice of parameters has a score."""
 
 
@@ -79,11 +79,11 @@ class Silent:
     """Shows nothing."""
 
     def began(self, step: str) -> None: ...
-    def understood(self, recipe: "Recipe", data: "Table", prepared: "Prepared") -> None: ...
+    def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None: ...
     def told(self, name: str, sentences: tuple[str, ...]) -> None: ...
     def learnt(self, state: Learning) -> None: ...
     def compared(self, candidates: tuple[Candidate, ...], metric: str) -> None: ...
-    def tried(self, trial: Tried) -> None: ...
+    def tried(self, trial: TrialState) -> None: ...
 
 
 SILENT = Silent()

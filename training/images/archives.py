@@ -27,14 +27,14 @@ _NOT_THE_DISK = (None, errno.EINVAL)
 """Numbers of OSErrors that decoders raise (bzip2), or the system when they follow a wrong offset."""
 
 
-class File(NamedTuple):
+class ImageFile(NamedTuple):
     """`name` is the path inside the folder or archive, with slashes."""
 
     name: str
     content: bytes
 
 
-class Files:
+class ImageFiles:
     """The files of one source, in no order that matters; each pass reads them anew."""
 
     def __init__(self, source: str) -> None:
@@ -51,7 +51,7 @@ class Files:
                 f"there is no {source}: expected a folder, a .tar, .tar.gz or .zip with a folder a class"
             )
 
-    def __iter__(self) -> Iterator[File]:
+    def __iter__(self) -> Iterator[ImageFile]:
         """
         Raises:
             DatasetError: It is no archive, a damaged one, or has a file beyond all measure.
@@ -67,15 +67,15 @@ class Files:
         return self._path.open("rb") if self._fetched is None else io.BytesIO(self._fetched)
 
 
-def _in_folder(folder: Path) -> Iterator[File]:
+def _in_folder(folder: Path) -> Iterator[ImageFile]:
     for path in sorted(folder.rglob("*")):
         name = _name(path.relative_to(folder).as_posix())
         if name and path.is_file():
             _check_size(name, path.stat().st_size)
-            yield File(name, path.read_bytes())
+            yield ImageFile(name, path.read_bytes())
 
 
-def _in_tar(file: BinaryIO) -> Iterator[File]:
+def _in_tar(file: BinaryIO) -> Iterator[ImageFile]:
     file.seek(0)
     with tarfile.open(fileobj=file) as archive:
         for member in archive:
@@ -83,17 +83,17 @@ def _in_tar(file: BinaryIO) -> Iterator[File]:
             _check_size(member.name, member.size)
             content = archive.extractfile(member) if name and member.isreg() else None
             if content is not None:
-                yield File(name, content.read())
+                yield ImageFile(name, content.read())
 
 
-def _in_zip(file: BinaryIO) -> Iterator[File]:
+def _in_zip(file: BinaryIO) -> Iterator[ImageFile]:
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             name = _name(member.filename)
             _check_size(name, member.file_size)
             if name and not member.is_dir():
                 with archive.open(member) as content:
-                    yield File(name, content.read(member.file_size))
+                    yield ImageFile(name, content.read(member.file_size))
 
 
 def _name(path: str) -> str:

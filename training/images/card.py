@@ -15,7 +15,7 @@ from mlapi.training.cards.report import Account, Gallery, Mistake, report
 from mlapi.training.evaluation.answers import Answers
 from mlapi.training.evaluation.calibration import calibration_of
 from mlapi.training.images.dataset import Pictures, load
-from mlapi.training.images.fitting import Fitted, judged, prepare
+from mlapi.training.images.fitting import ImageFit, judged, prepare
 from mlapi.training.images.folders import VALIDATION
 from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.wording import counted
@@ -23,7 +23,7 @@ from mlapi.wording import counted
 MOST_MISTAKES = 24
 
 
-def card(recipe: Recipe, draft: Draft, fitted: Fitted) -> bytes:
+def card(recipe: Recipe, draft: Draft, fitted: ImageFit) -> bytes:
     """The content of report.html; the draft of a version that is published already is its manifest."""
     published = draft if isinstance(draft, Manifest) else None
     now = datetime.now(UTC).isoformat()
@@ -125,7 +125,7 @@ def _uri(picture: Pixels) -> str:
     return f"data:image/png;base64,{b64encode(png(picture)).decode()}"
 
 
-def _limits(draft: Draft, fitted: Fitted) -> Iterator[str]:
+def _limits(draft: Draft, fitted: ImageFit) -> Iterator[str]:
     image = draft.signature.features[0]
     names = fitted.pictures.classes
     some = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
@@ -148,7 +148,7 @@ def _limits(draft: Draft, fitted: Fitted) -> Iterator[str]:
         yield "Probabilities are its own word: the calibration plot shows how far they can be believed."
 
 
-def _divided(fitted: Fitted) -> str:
+def _divided(fitted: ImageFit) -> str:
     chosen = fitted.prepared.validation
     if chosen is None:
         return fitted.prepared.split
@@ -156,7 +156,7 @@ def _divided(fitted: Fitted) -> str:
     return f"{fitted.prepared.split}; {len(chosen.y):,} {which}, chose the best epoch"
 
 
-def _time(fitted: Fitted, machine: str) -> str:
+def _time(fitted: ImageFit, machine: str) -> str:
     said = f"{counted(len(fitted.history), 'epoch')} in " if fitted.history else "fitted in "
     return f"{said}{fitted.seconds:,.0f} seconds on {machine}"
 

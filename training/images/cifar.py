@@ -41,7 +41,7 @@ T = TypeVar("T")
 _FOREIGN = "is not as CIFAR's authors have written it"
 
 
-class Part(NamedTuple):
+class CifarFile(NamedTuple):
     """(n, 32, 32, 3) pictures, the numbers of their classes, and their names."""
 
     X: NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Part(NamedTuple):
 
 
 class Cifar(NamedTuple):
-    parts: tuple[Part, ...]
+    parts: tuple[CifarFile, ...]
     classes: tuple[str, ...]
 
 
@@ -90,7 +90,7 @@ def _tests_last(name: str) -> tuple[bool, str]:
     return "test" in name, name
 
 
-def _part(name: str, content: bytes, classes: int) -> Part:
+def _part(name: str, content: bytes, classes: int) -> CifarFile:
     if name.endswith(".bin"):
         rows, labels = _records(content, of_100="data_batch" not in name and "test_batch" not in name)
         names: Sequence[str] = [f"{name}#{number}" for number in range(len(rows))]
@@ -104,7 +104,7 @@ def _part(name: str, content: bytes, classes: int) -> Part:
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"{name} has classes that nobody named")
     X = rows.reshape(-1, CHANNELS, SIDE, SIDE).transpose(0, 2, 3, 1)  # plane by plane, as it is stored
-    return Part(np.ascontiguousarray(X), labels, names, "test" in name)
+    return CifarFile(np.ascontiguousarray(X), labels, names, "test" in name)
 
 
 def _records(content: bytes, *, of_100: bool) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:

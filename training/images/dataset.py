@@ -19,17 +19,17 @@ from mlapi.data.images.formats import WORDS
 from mlapi.data.signature import IMAGE, Feature
 from mlapi.errors import DatasetError, MlapiError
 from mlapi.training.images import cifar
-from mlapi.training.images.archives import File, Files
+from mlapi.training.images.archives import ImageFile, ImageFiles
 from mlapi.training.images.folders import (
     TEST,
     TRAINING,
     VALIDATION,
-    Entry,
-    entry_of,
+    ScannedFile,
     feature_for,
     judging,
     notes_on,
     placed,
+    scan,
 )
 from mlapi.wording import counted, listed, quoted
 
@@ -71,7 +71,7 @@ def load(source: str, size: int | None = None) -> Pictures:
         DatasetError: There are no classes of pictures to learn from; the message says what would do.
         OSError: It cannot be read.
     """
-    files = Files(source)
+    files = ImageFiles(source)
     entries, raw = _first_pass(files)
     if raw:
         return _checked(_of_cifar(files.name, raw, size))
@@ -100,16 +100,16 @@ def rescaled(X: Pixels, feature: Feature) -> Pixels:
     return np.stack([read(png(picture), feature) for picture in X])
 
 
-def _first_pass(files: Iterable[File]) -> tuple[list[Entry], Mapping[str, bytes]]:
+def _first_pass(files: Iterable[ImageFile]) -> tuple[list[ScannedFile], Mapping[str, bytes]]:
     """What is there; and where there is no picture the content of CIFAR's own files, of the folder with most.
 
     Among pictures a file called train, or meta, is a file like any other.
     """
-    entries: list[Entry] = []
+    entries: list[ScannedFile] = []
     raw: dict[str, dict[str, bytes]] = {}
     has_pictures = False
     for file in files:
-        entries.append(entry_of(file))
+        entries.append(scan(file))
         has_pictures = has_pictures or entries[-1].size is not None
         folder, _, base = file.name.rpartition("/")
         if has_pictures:
@@ -120,7 +120,7 @@ def _first_pass(files: Iterable[File]) -> tuple[list[Entry], Mapping[str, bytes]
 
 
 def _decoded(
-    files: Files, entries: Sequence[Entry], found: Mapping[str, tuple[str, str]], feature: Feature
+    files: ImageFiles, entries: Sequence[ScannedFile], found: Mapping[str, tuple[str, str]], feature: Feature
 ) -> Pictures:
     chosen = [entry for entry in entries if entry.size and entry.name in found]
     _check_memory(len(chosen), feature)
@@ -151,7 +151,7 @@ def _decoded(
 
 
 def _second_pass(
-    files: Iterable[File], wanted: Mapping[str, int], feature: Feature
+    files: Iterable[ImageFile], wanted: Mapping[str, int], feature: Feature
 ) -> Iterator[tuple[str, Pixels]]:
     """Two chunks a processor at a time, so that what waits to be decoded stays small."""
     workers = os.cpu_count() or 1
@@ -165,9 +165,9 @@ def _second_pass(
             yield from waiting.popleft().result()
 
 
-def _chunks(files: Iterable[File]) -> Iterator[list[File]]:
+def _chunks(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
     """Many small files, or a large one."""
-    chunk: list[File] = []
+    chunk: list[ImageFile] = []
     for file in files:
         chunk.append(file)
         if len(chunk) == _CHUNK or sum(len(each.content) for each in chunk) >= _CHUNK_BYTES:
@@ -177,7 +177,7 @@ def _chunks(files: Iterable[File]) -> Iterator[list[File]]:
         yield chunk
 
 
-def _rows(chunk: Iterable[File], feature: Feature) -> list[tuple[str, Pixels]]:
+def _rows(chunk: Iterable[ImageFile], feature: Feature) -> list[tuple[str, Pixels]]:
     rows = []
     for file in chunk:
         try:

@@ -22,7 +22,7 @@ from mlapi.training.images import golden
 from mlapi.training.images.dataset import Pictures, feature_of, flat, load
 from mlapi.training.images.folders import TEST, VALIDATION
 from mlapi.training.preparation import checks
-from mlapi.training.preparation.splits import Positions, Rows, hold_out
+from mlapi.training.preparation.splits import Positions, SplitKeys, hold_out
 from mlapi.training.recipes import FOR_PICTURES, Recipe, deciding_metric
 from mlapi.wording import counted, reason
 
@@ -32,7 +32,7 @@ up to the most; none where there are too few to spare any."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImages:
     """`validation` chooses the epoch, so that `held_out` decides nothing; None where pictures are few."""
 
     task: str
@@ -45,9 +45,9 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class ImageFit:
     pictures: Pictures
-    prepared: Prepared
+    prepared: PreparedImages
     estimator: Any
     seconds: float
     """That fitting took; with what it took before it was resumed."""
@@ -62,7 +62,7 @@ class Fitted:
         return getattr(self.estimator, "history_", ())
 
 
-def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Fitted:
+def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> ImageFit:
     """Read, divide, fit and judge.
 
     Args:
@@ -78,7 +78,7 @@ def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> F
         raise type(error)(f"[{recipe.name}] {error}") from error
 
 
-def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Fitted:
+def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> ImageFit:
     algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
     task = _task(recipe, algorithm)
     deciding_metric(recipe, CLASSIFICATION)  # a wrong one is told at once
@@ -99,16 +99,18 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     return judged(recipe, pictures, prepared, estimator, seconds)
 
 
-def judged(recipe: Recipe, pictures: Pictures, prepared: Prepared, estimator: Any, seconds: float) -> Fitted:
+def judged(
+    recipe: Recipe, pictures: Pictures, prepared: PreparedImages, estimator: Any, seconds: float
+) -> ImageFit:
     """Ask an estimator that took so many seconds to fit about the held-out pictures."""
     held_out = prepared.held_out
     with one_core():
         answers = answers_of(CLASSIFICATION, estimator, flat(held_out.X), held_out.y)
     metric, found = deciding_metric(recipe, CLASSIFICATION), _figures(answers, prepared, recipe.seed)
-    return Fitted(pictures, prepared, estimator, seconds, metric, answers, found)
+    return ImageFit(pictures, prepared, estimator, seconds, metric, answers, found)
 
 
-def prepare(recipe: Recipe, pictures: Pictures, task: str) -> Prepared:
+def prepare(recipe: Recipe, pictures: Pictures, task: str) -> PreparedImages:
     """Hold out the test folder, or a share of all; and of the rest what chooses the epoch."""
     codes = np.searchsorted(pictures.classes, pictures.y)
     if (pictures.parts == TEST).any():
@@ -116,7 +118,7 @@ def prepare(recipe: Recipe, pictures: Pictures, task: str) -> Prepared:
         seen = np.flatnonzero(pictures.parts != TEST)
         held_out = np.flatnonzero(pictures.parts == TEST)
     else:
-        rows = Rows(len(codes), recipe.seed, codes)
+        rows = SplitKeys(len(codes), recipe.seed, codes)
         split = rows.story
         seen, held_out = hold_out(rows, recipe.test_size)
     choosing = np.array([], np.intp)
@@ -124,7 +126,7 @@ def prepare(recipe: Recipe, pictures: Pictures, task: str) -> Prepared:
         seen, choosing = _choosing(pictures, codes, np.sort(seen), recipe.seed)
     judged = pictures.take(np.sort(held_out))
     learnt = pictures.take(np.sort(seen))
-    return Prepared(
+    return PreparedImages(
         task=task,
         seen=learnt,
         validation=pictures.take(choosing) if len(choosing) else None,
@@ -156,14 +158,18 @@ def _choosing(
         return seen, seen[:0]
     share = max(_LEAST, min(_ENOUGH / len(seen), _MOST))
     try:
-        learnt, choosing = hold_out(Rows(len(seen), seed, codes[seen]), share)
+        learnt, choosing = hold_out(SplitKeys(len(seen), seed, codes[seen]), share)
     except RecipeError:  # more classes than pictures to choose by
         return seen, seen[:0]
     return seen[np.sort(learnt)], seen[np.sort(choosing)]
 
 
 def _estimator(
-    recipe: Recipe, algorithm: Algorithm, prepared: Prepared, progress: Progress, checkpoint: Path | None
+    recipe: Recipe,
+    algorithm: Algorithm,
+    prepared: PreparedImages,
+    progress: Progress,
+    checkpoint: Path | None,
 ) -> Any:
     """Fitted on the pictures as they are, or by an algorithm for tables on their pixels."""
     estimator = algorithm.build(prepared.task, recipe.parameters, seed=recipe.seed)
@@ -182,7 +188,7 @@ def _estimator(
         return make_pipeline(StandardScaler(), estimator).fit(flat(seen.X), seen.y)
 
 
-def _figures(answers: Answers, prepared: Prepared, seed: int) -> dict[str, dict[str, Any]]:
+def _figures(answers: Answers, prepared: PreparedImages, seed: int) -> dict[str, dict[str, Any]]:
     intervals = intervals_by_bootstrap(answers, seed)
     return figures(
         measure(answers),
@@ -195,7 +201,7 @@ def _figures(answers: Answers, prepared: Prepared, seed: int) -> dict[str, dict[
 INTERVALS = BY_BOOTSTRAP.replace("rows", "pictures")
 
 
-def _account(pictures: Pictures, prepared: Prepared) -> Iterator[str]:
+def _account(pictures: Pictures, prepared: PreparedImages) -> Iterator[str]:
     """What was found, in sentences."""
     height, width, channels = prepared.seen.X.shape[1:]
     color = {1: "grey", 3: "in color", 4: "in color, with transparency"}[channels]

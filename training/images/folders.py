@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlapi.data.images.decoding import opened
 from mlapi.data.signature import IMAGE, Feature
 from mlapi.errors import DatasetError, MlapiError
-from mlapi.training.images.archives import File
+from mlapi.training.images.archives import ImageFile
 from mlapi.wording import counted, quoted
 
 TRAINING, VALIDATION, TEST = "train", "validation", "test"
@@ -41,7 +41,7 @@ _NAMED = 3
 """Files that a note names."""
 
 
-class Entry(NamedTuple):
+class ScannedFile(NamedTuple):
     """What the first pass saw of a file; without a size it is no picture."""
 
     name: str
@@ -50,18 +50,18 @@ class Entry(NamedTuple):
     channels: int = 0
 
 
-def entry_of(file: File) -> Entry:
+def scan(file: ImageFile) -> ScannedFile:
     """What can be said of a file without decoding it."""
     digest = hashlib.sha256(file.content).digest()
     try:
         picture = opened(file.content)
     except MlapiError:
-        return Entry(file.name, digest)
+        return ScannedFile(file.name, digest)
     channels = 4 if picture.has_transparency_data else 1 if picture.mode in _GREY else 3
-    return Entry(file.name, digest, picture.size, channels)
+    return ScannedFile(file.name, digest, picture.size, channels)
 
 
-def placed(source: str, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
+def placed(source: str, entries: Sequence[ScannedFile]) -> dict[str, tuple[str, str]]:
     """Part and class of each file that lies in a class's folder.
 
     Where one part has classes, what lies outside of parts and classes is of none: the unlabelled `test/` of
@@ -96,7 +96,7 @@ def _part(folders: Sequence[str]) -> str:
     return _FOLDERS.get(folders[0].lower(), "") if len(folders) > 1 else ""
 
 
-def _is_meant(entry: Entry) -> bool:
+def _is_meant(entry: ScannedFile) -> bool:
     """Whether somebody takes it for a picture: one that cannot be read shows its class all the same."""
     return entry.size is not None or entry.name.lower().endswith(_ENDINGS)
 
@@ -107,7 +107,7 @@ def _above(folders: Sequence[str]) -> list[str]:
     return above.split("/") if above else []
 
 
-def feature_for(pictures: Sequence[Entry], size: int | None) -> Feature:
+def feature_for(pictures: Sequence[ScannedFile], size: int | None) -> Feature:
     """The size and channels that all pictures get."""
     sizes = [entry.size for entry in pictures if entry.size]
     if size is not None:
@@ -128,7 +128,7 @@ def judging(parts: NDArray[np.str_]) -> NDArray[np.str_]:
 
 
 def notes_on(
-    chosen: Sequence[Entry], unread: Sequence[str], stray: Sequence[str], feature: Feature
+    chosen: Sequence[ScannedFile], unread: Sequence[str], stray: Sequence[str], feature: Feature
 ) -> Iterator[str]:
     """What was made of the files, in sentences."""
     sizes = {entry.size for entry in chosen if entry.size}

@@ -24,7 +24,7 @@ from mlapi.training.execution.progress import Progress
 from mlapi.training.images import golden
 from mlapi.training.images.card import card
 from mlapi.training.images.dataset import feature_of, flat, rescaled
-from mlapi.training.images.fitting import INTERVALS, Fitted, fit
+from mlapi.training.images.fitting import INTERVALS, ImageFit, fit
 from mlapi.training.recipes import FOR_PICTURES, Recipe, to_json
 from mlapi.training.tables.files import shown
 from mlapi.training.versions.promotion import HeldOut
@@ -108,7 +108,7 @@ def _machine() -> str:
     return f"{device}, with PyTorch {torch.__version__}"
 
 
-def _signature(fitted: Fitted) -> Signature:
+def _signature(fitted: ImageFit) -> Signature:
     """It has what a network subtracts from the values and divides them by; other estimators tell nothing."""
     fields = ((name, getattr(fitted.estimator, f"{name}_", None)) for name in ("mean", "std"))
     scale: Any = {name: tuple(map(float, values)) for name, values in fields if values is not None}
@@ -116,7 +116,7 @@ def _signature(fitted: Fitted) -> Signature:
     return Signature((image,), Target(TARGET, "category", fitted.pictures.classes), (TARGET,))
 
 
-def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
+def _draft(recipe: Recipe, fitted: ImageFit) -> Draft:
     algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
     task = fitted.prepared.task
     return Draft(
@@ -131,7 +131,7 @@ def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
     )
 
 
-def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
+def _provenance(recipe: Recipe, fitted: ImageFit) -> Mapping[str, Any]:
     """What a manifest says of the pictures: where from, how many, and what was made of them."""
     pictures, prepared = fitted.pictures, fitted.prepared
     return {

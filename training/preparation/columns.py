@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mlapi.data.signature import Kind
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.kinds import Look, Treatment, decide
-from mlapi.training.recipes import Told
+from mlapi.training.preparation.kinds import ColumnView, Treatment, infer_kind
+from mlapi.training.recipes import Overrides
 
 _DONE: Mapping[Treatment, tuple[str, str]] = {
     "number": ("scaled", "a blank gets the median, and a mark"),
@@ -56,7 +56,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class InferredColumns:
     """`frame` has the features alone, each as a server makes it of a request's cells."""
 
     frame: pd.DataFrame
@@ -67,7 +67,7 @@ class Understood:
     def features(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.kind is not None)
 
-    def where_known(self, rows: NDArray[np.intp]) -> "Understood":
+    def where_known(self, rows: NDArray[np.intp]) -> "InferredColumns":
         """Without the features that are blank in all of these rows, from which nothing can be learnt.
 
         Raises:
@@ -87,9 +87,9 @@ class Understood:
         return replace(self, frame=self.frame.drop(columns=blank), columns=columns)
 
 
-def understand(
-    frame: pd.DataFrame, told: Told, *, decimal: str | None = None, thousands: str | None = None
-) -> Understood:
+def infer_columns(
+    frame: pd.DataFrame, told: Overrides, *, decimal: str | None = None, thousands: str | None = None
+) -> InferredColumns:
     """Decide on every column.
 
     Args:
@@ -103,7 +103,7 @@ def understand(
     told.check(names)
     columns, values, warnings = [], {}, []
     for place, name in enumerate(names):
-        found = decide(Look(name, frame.iloc[:, place], decimal, thousands), told.of(name))
+        found = infer_kind(ColumnView(name, frame.iloc[:, place], decimal, thousands), told.of(name))
         warnings += [f"column {name!r} {found.warning}"] if found.warning else []
         if found.values is not None:
             values[name] = found.values
@@ -111,7 +111,7 @@ def understand(
         story = f"{found.story}; {blanks:,} blank" if blanks else found.story
         columns.append(Column(name, found.kind, story, found.treatment, blanks, found.format))
     _check_left(columns)
-    return Understood(pd.DataFrame(values, copy=False), tuple(columns), tuple(warnings))
+    return InferredColumns(pd.DataFrame(values, copy=False), tuple(columns), tuple(warnings))
 
 
 def check_names(names: list[str]) -> None:

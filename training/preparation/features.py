@@ -41,7 +41,7 @@ MOST_EXPANDED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Blueprint:
+class PipelineFactory:
     """What every pipeline for a table has in common; can be pickled.
 
     `rows` is how many the published one is fitted on: where they are few, rarer categories are kept apart.
@@ -113,7 +113,7 @@ def _is_matrix(columns: Sequence[Column]) -> bool:
     return all(column.treatment == "number" for column in columns)
 
 
-def _blocks(blueprint: Blueprint, dense: bool) -> Iterator[tuple[str, Any, Any]]:
+def _blocks(blueprint: PipelineFactory, dense: bool) -> Iterator[tuple[str, Any, Any]]:
     makers: Mapping[Treatment, Callable[[list[Column]], Any]] = {
         "number": lambda found: make_pipeline(*_numbers(found, blueprint.expansion)),
         "flag": lambda found: make_pipeline(Flags(), *_imputer(found, "most_frequent")),

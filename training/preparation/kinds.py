@@ -46,7 +46,7 @@ _LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--c
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ColumnDecision:
     """What looking at one column gave; without values it is left out."""
 
     story: str
@@ -58,7 +58,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Look:
+class ColumnView:
     """One column that is looked at; its cells are sorted by value only if somebody asks."""
 
     name: str
@@ -99,7 +99,7 @@ class Look:
         return np.append(values, np.array([blank], dtype=values.dtype))[self.codes]
 
 
-def decide(look: Look, told: str | None = None) -> Finding:  # noqa: PLR0911 - a line for each sort
+def infer_kind(look: ColumnView, told: str | None = None) -> ColumnDecision:  # noqa: PLR0911 - a line for each sort
     """What to take a column for.
 
     Args:
@@ -109,13 +109,13 @@ def decide(look: Look, told: str | None = None) -> Finding:  # noqa: PLR0911 - a
         DatasetError: It is not what was told.
     """
     if told == "drop":
-        return Finding("left out, as told")
+        return ColumnDecision("left out, as told")
     try:
         column = look.column
     except NoCells as error:
-        return Finding(f"left out: it holds {error}")
+        return ColumnDecision(f"left out: it holds {error}")
     if column.isna().all():
-        return Finding("left out: blank from top to bottom")
+        return ColumnDecision("left out: blank from top to bottom")
     if told is not None:
         return TOLD[told](look)
     if types.is_datetime64_any_dtype(column.dtype):
@@ -134,32 +134,32 @@ def a_stranger(words: Sequence[str], read: Callable[[list[str]], object]) -> str
 
 def _numbers(
     values: NDArray[Any], how: str = "", *, is_told: bool = False, is_plain: bool = False
-) -> Finding:
+) -> ColumnDecision:
     """Numbers as they are, unless they only count the rows: which plain whole ones may."""
     is_written_whole = values.dtype.kind in "iu"
     if is_written_whole and max(int(values.max()), -int(values.min())) > _EXACT:
-        return Finding(_LONG_NUMBERS)
+        return ColumnDecision(_LONG_NUMBERS)
     numbers = values.astype(np.float64)
     infinite = np.abs(numbers) > LARGEST
     numbers[infinite] = np.nan
     present = numbers[~np.isnan(numbers)]
     if not present.size:
-        return Finding(f"left out: no number but infinite ones, or beyond {LARGEST:g}")
+        return ColumnDecision(f"left out: no number but infinite ones, or beyond {LARGEST:g}")
     low, high = float(present.min()), float(present.max())
     if low == high and len(present) == len(numbers) and not is_told:
-        return Finding(f"left out: {low:g} in every row")
+        return ColumnDecision(f"left out: {low:g} in every row")
     is_whole = (is_written_whole or len(present) < len(numbers)) and bool(
         (present == np.floor(present)).all()
     )
     if is_plain and is_whole and _counts_rows(present, low, high):
-        return Finding("left out: whole numbers that only count the rows (--numeric keeps them)")
+        return ColumnDecision("left out: whole numbers that only count the rows (--numeric keeps them)")
     warning = None
     if infinite.any():
         count = counted(int(infinite.sum()), "cell")
         warning = f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank"
     kind: Kind = "integer" if is_whole else "number"
     words = "whole numbers" if is_whole else "numbers"
-    return Finding(f"{words}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
+    return ColumnDecision(f"{words}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
 
 
 def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:
@@ -169,24 +169,24 @@ def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:
     return bool(pd.Series(present).is_unique)
 
 
-def _flags(look: Look) -> Finding:
+def _flags(look: ColumnView) -> ColumnDecision:
     flags = np.array([str(word).lower() == "true" for word in look.words], dtype=object)
     if len(flags) == 1 and look.known == len(look.codes):
-        return Finding(f"left out: {look.words[0]} in every row")
+        return ColumnDecision(f"left out: {look.words[0]} in every row")
     values = look.spread(flags, np.nan)
-    return Finding(
+    return ColumnDecision(
         "true or false", "boolean", "flag", values if (look.codes < 0).any() else values.astype(bool)
     )
 
 
-def _moments(name: str, values: NDArray[Any], form: str | None, how: str) -> Finding:
+def _moments(name: str, values: NDArray[Any], form: str | None, how: str) -> ColumnDecision:
     _check_years(name, values)
     moments = values.astype("datetime64[us]")
     known = moments[~np.isnat(moments)]
     if len(known) == len(moments) and (known == known[0]).all():
-        return Finding(f"left out: {_day(known[0])} in every row")
+        return ColumnDecision(f"left out: {_day(known[0])} in every row")
     story = f"dates and times{how}, {_day(known.min())} to {_day(known.max())}"
-    return Finding(story, "datetime", "calendar", moments, form)
+    return ColumnDecision(story, "datetime", "calendar", moments, form)
 
 
 def _check_years(name: str, moments: NDArray[Any]) -> None:
@@ -204,9 +204,9 @@ def _day(moment: np.datetime64) -> str:
     return str(moment.astype("datetime64[D]"))
 
 
-def _read_words(look: Look) -> Finding:
+def _read_words(look: ColumnView) -> ColumnDecision:
     if not look.known:
-        return Finding("left out: blank from top to bottom")
+        return ColumnDecision("left out: blank from top to bottom")
     if len(look.words) <= _FLAG_WORDS and {str(word).lower() for word in look.words} <= {"true", "false"}:
         return _flags(look)
     numbers = cells.numbers(look.words.tolist(), decimal=look.decimal, thousands=look.thousands)
@@ -220,43 +220,45 @@ def _read_words(look: Look) -> Finding:
     return _words(look)
 
 
-def _words(look: Look) -> Finding:
+def _words(look: ColumnView) -> ColumnDecision:
     """Words that repeat are categories; sentences are text; what is different in every row tells nothing."""
     distinct, known = len(look.words), look.known
     if distinct == 1 and known == len(look.codes):
-        return Finding(f"left out: {quoted(str(look.words[0]))} in every row")
+        return ColumnDecision(f"left out: {quoted(str(look.words[0]))} in every row")
     length = float(np.mean([len(word.split()) for word in look.words[:_SAMPLE]]))
     if (distinct > known / 2 and length >= _PHRASE) or (distinct > known / 10 and length >= _SENTENCE):
         return _texts(look)
     if known >= _FEWEST and distinct >= _OWN * known:
-        return Finding("left out: nearly every row has a word of its own (--categorical or --text keeps it)")
+        return ColumnDecision(
+            "left out: nearly every row has a word of its own (--categorical or --text keeps it)"
+        )
     return _categories(look)
 
 
-def _texts(look: Look) -> Finding:
+def _texts(look: ColumnView) -> ColumnDecision:
     if not any(map(re.compile(r"\w").search, map(str, look.words))):
-        return Finding("left out: texts without a letter or a digit")
-    return Finding("text, by the words in it", "text", "terms", look.cells)
+        return ColumnDecision("left out: texts without a letter or a digit")
+    return ColumnDecision("text, by the words in it", "text", "terms", look.cells)
 
 
-def _categories(look: Look) -> Finding:
+def _categories(look: ColumnView) -> ColumnDecision:
     count = len(look.words)
     sorts = set(map(type, look.words))
     if sorts <= {int, float} and all(float(word).is_integer() for word in look.words):
         values = look.spread(look.words.astype(np.float64), np.nan)
         kind: Kind = "category" if count <= MOST_LISTED else "integer"
-        return Finding(f"{count:,} categories, whole numbers", kind, "one_hot", values)
+        return ColumnDecision(f"{count:,} categories, whole numbers", kind, "one_hot", values)
     if not sorts <= {str}:
         raise DatasetError(
             f"column {look.name!r} is told to be categorical, but holds {_some(look.words)}; leave that out"
         )
     if count <= MOST_LISTED:
-        return Finding(f"{count:,} categories", "category", "one_hot", look.cells)
+        return ColumnDecision(f"{count:,} categories", "category", "one_hot", look.cells)
     story = f"{count:,} categories: too many to list, the frequent ones count"
-    return Finding(story, "text", "frequent", look.cells)
+    return ColumnDecision(story, "text", "frequent", look.cells)
 
 
-def _told_numeric(look: Look) -> Finding:
+def _told_numeric(look: ColumnView) -> ColumnDecision:
     if types.is_numeric_dtype(look.column.dtype):
         return _numbers(look.column.to_numpy(), ", as told", is_told=True)
     read = partial(cells.numbers, decimal=look.decimal, thousands=look.thousands)
@@ -268,7 +270,7 @@ def _told_numeric(look: Look) -> Finding:
     return _numbers(look.spread(numbers.values, np.nan), ", as told", is_told=True)
 
 
-def _told_datetime(look: Look) -> Finding:
+def _told_datetime(look: ColumnView) -> ColumnDecision:
     if types.is_datetime64_any_dtype(look.column.dtype):
         return _moments(look.name, look.column.to_numpy(), None, ", as told")
     words = [str(word) for word in look.words]
@@ -280,7 +282,7 @@ def _told_datetime(look: Look) -> Finding:
     return _moments(look.name, values, times.form, ", as told")
 
 
-def _told_categorical(look: Look) -> Finding:
+def _told_categorical(look: ColumnView) -> ColumnDecision:
     """Long whole numbers as words, which keep their digits; flags are categories as they are."""
     if types.is_bool_dtype(look.column.dtype):
         return _flags(look)
@@ -289,7 +291,7 @@ def _told_categorical(look: Look) -> Finding:
     return _categories(look)
 
 
-def _told_text(look: Look) -> Finding:
+def _told_text(look: ColumnView) -> ColumnDecision:
     if not set(map(type, look.words)) <= {str}:
         raise DatasetError(
             f"column {look.name!r} is told to be text, but holds {_some(look.words)}; leave that out"
@@ -297,7 +299,7 @@ def _told_text(look: Look) -> Finding:
     return _texts(look)
 
 
-TOLD: Mapping[str, Callable[[Look], Finding]] = {
+TOLD: Mapping[str, Callable[[ColumnView], ColumnDecision]] = {
     "numeric": _told_numeric,
     "categorical": _told_categorical,
     "datetime": _told_datetime,

@@ -14,26 +14,26 @@ from mlapi.errors import DatasetError, RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.training.preparation import checks, features
-from mlapi.training.preparation.columns import Column, Understood, understand
+from mlapi.training.preparation.columns import Column, InferredColumns, infer_columns
 from mlapi.training.preparation.kinds import a_stranger
 from mlapi.training.preparation.series import NoCells, plain, words_of
-from mlapi.training.preparation.splits import Positions, Rows, hold_out
-from mlapi.training.preparation.target import Goal, read_target
-from mlapi.training.recipes import Recipe, Told
-from mlapi.training.tables.datasets import Table, column
+from mlapi.training.preparation.splits import Positions, SplitKeys, hold_out
+from mlapi.training.preparation.target import TargetSummary, read_target
+from mlapi.training.recipes import Overrides, Recipe
+from mlapi.training.tables.datasets import Dataset, column
 from mlapi.wording import counted, quoted
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Subset:
     """Some rows: their features as a server sees them, and what decides how they may be split again."""
 
     frame: pd.DataFrame
     y: NDArray[Any]
-    rows: Rows
+    rows: SplitKeys
 
-    def take(self, positions: Positions) -> "Part":
-        return Part(self.frame.iloc[positions], self.y[positions], self.rows.take(positions))
+    def take(self, positions: Positions) -> "Subset":
+        return Subset(self.frame.iloc[positions], self.y[positions], self.rows.take(positions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class Prepared:
     signature: Signature
     columns: tuple[Column, ...]
     features: tuple[Column, ...]
-    seen: Part
-    held_out: Part
+    seen: Subset
+    held_out: Subset
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def given(self, part: Part) -> Any:
+    def given(self, part: Subset) -> Any:
         """The rows as a pipeline of these features takes them."""
         return features.rows(part.frame, self.features)
 
 
-def prepare(recipe: Recipe, table: Table) -> Prepared:
+def prepare(recipe: Recipe, table: Dataset) -> Prepared:
     """Decide on the target, on every column, and on the split.
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(recipe: Recipe, table: Table) -> Prepared:
     parts = hold_out(rows, recipe.test_size)
     understood = understood.where_known(parts[0])
     y = goal.values[kept[goal.known]]
-    seen, held_out = (Part(understood.frame, y, rows).take(positions) for positions in parts)
+    seen, held_out = (Subset(understood.frame, y, rows).take(positions) for positions in parts)
     target = str(table.target.name)
     columns = understood.columns
     if recipe.group:
@@ -115,7 +115,7 @@ def _only_task(recipe: Recipe) -> str | None:
     return None if only == IMAGE_CLASSIFICATION else only
 
 
-def _check_algorithm(recipe: Recipe, goal: Goal) -> None:
+def _check_algorithm(recipe: Recipe, goal: TargetSummary) -> None:
     if recipe.algorithm is None:
         return
     algorithm = ALGORITHMS[recipe.algorithm]
@@ -129,7 +129,9 @@ def _check_algorithm(recipe: Recipe, goal: Goal) -> None:
         raise RecipeError("; ".join(problems))
 
 
-def _rows(recipe: Recipe, table: Table, goal: Goal) -> tuple[NDArray[np.bool_], Rows, tuple[str, ...]]:
+def _rows(
+    recipe: Recipe, table: Dataset, goal: TargetSummary
+) -> tuple[NDArray[np.bool_], SplitKeys, tuple[str, ...]]:
     """Which rows are used, what they may be split by, and what was left out."""
     kept, left_out, times, groups = goal.known, goal.left_out, None, None
     if recipe.time_column:
@@ -143,18 +145,18 @@ def _rows(recipe: Recipe, table: Table, goal: Goal) -> tuple[NDArray[np.bool_], 
     if recipe.group:
         groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[kept]
     classes = None if goal.codes is None else goal.codes[kept[goal.known]]
-    return kept, Rows(int(kept.sum()), recipe.seed, classes, groups, times), left_out
+    return kept, SplitKeys(int(kept.sum()), recipe.seed, classes, groups, times), left_out
 
 
-def _understand(recipe: Recipe, table: Table, kept: NDArray[np.bool_]) -> Understood:
+def _understand(recipe: Recipe, table: Dataset, kept: NDArray[np.bool_]) -> InferredColumns:
     frame = table.features if kept.all() else table.features[kept]
     told = recipe.told
     if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
-        told = Told(numeric=tuple(map(str, frame.columns)))
+        told = Overrides(numeric=tuple(map(str, frame.columns)))
     if recipe.group:
         frame = frame.drop(columns=recipe.group)
         told = replace(told, drop=tuple(name for name in told.drop if name != recipe.group))
-    return understand(frame, told, decimal=table.decimal, thousands=recipe.thousands)
+    return infer_columns(frame, told, decimal=table.decimal, thousands=recipe.thousands)
 
 
 def _groups(name: str, given: pd.Series) -> NDArray[np.intp]:
@@ -187,7 +189,7 @@ def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
     return np.asarray(order, dtype=np.int64)
 
 
-def _target(name: str, goal: Goal, seen: Part, class_names: tuple[str, ...] | None) -> Target:
+def _target(name: str, goal: TargetSummary, seen: Subset, class_names: tuple[str, ...] | None) -> Target:
     """Its classes are those that can be answered: a split by time or group may leave one without a row."""
     if seen.rows.classes is None:
         return Target(name, "number")
@@ -195,7 +197,9 @@ def _target(name: str, goal: Goal, seen: Part, class_names: tuple[str, ...] | No
     return Target(name, "category", classes, class_names)
 
 
-def _warnings(understood: Understood, task: str, target: str, seen: Part, held_out: Part) -> Iterator[str]:
+def _warnings(
+    understood: InferredColumns, task: str, target: str, seen: Subset, held_out: Subset
+) -> Iterator[str]:
     given: dict[str, Any] = {"task": task, "target": target}
     in_time = dict(checks.times(understood.features, seen.frame, seen.y, **given))
     if seen.rows.times is None:

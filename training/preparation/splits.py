@@ -37,7 +37,7 @@ FEWEST_HELD_OUT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SplitKeys:
     """What decides how rows may be split: their classes (as whole numbers), groups and times."""
 
     count: int
@@ -46,7 +46,7 @@ class Rows:
     groups: NDArray[Any] | None = None
     times: NDArray[np.int64] | None = None
 
-    def take(self, positions: Positions) -> "Rows":
+    def take(self, positions: Positions) -> "SplitKeys":
         groups = None if self.groups is None else self.groups[positions]
         times = None if self.times is None else self.times[positions]
         classes = None if self.classes is None else self.classes[positions]
@@ -62,7 +62,7 @@ class Rows:
         return "at random, classes in equal shares" if self.classes is not None else "at random"
 
 
-def hold_out(rows: Rows, share: float) -> tuple[Positions, Positions]:
+def hold_out(rows: SplitKeys, share: float) -> tuple[Positions, Positions]:
     """Positions to learn from and to judge by.
 
     Raises:
@@ -82,7 +82,7 @@ def hold_out(rows: Rows, share: float) -> tuple[Positions, Positions]:
     return seen, held_out
 
 
-def folds(rows: Rows, count: int = FOLDS) -> Folds:
+def folds(rows: SplitKeys, count: int = FOLDS) -> Folds:
     """(learnt from, judged by) for each fold; fewer where the table, or all classes but one, have fewer rows.
 
     Empty where not even two are possible.
@@ -98,7 +98,7 @@ def folds(rows: Rows, count: int = FOLDS) -> Folds:
             return []
 
 
-def sample(rows: Rows, most: int) -> Positions:
+def sample(rows: SplitKeys, most: int) -> Positions:
     """Positions of at most so many rows, at random or the newest, in their own order."""
     if rows.count <= most:
         return np.arange(rows.count)
@@ -108,7 +108,7 @@ def sample(rows: Rows, most: int) -> Positions:
     return np.sort(chosen)
 
 
-def _too_few(rows: Rows, share: float) -> str:
+def _too_few(rows: SplitKeys, share: float) -> str:
     classes = 0 if rows.classes is None else len(np.unique(rows.classes))
     needed = f"one of each of the {classes} classes" if classes >= FEWEST_HELD_OUT else FEWEST_HELD_OUT
     return (
@@ -117,7 +117,7 @@ def _too_few(rows: Rows, share: float) -> str:
     )
 
 
-def _divide(rows: Rows, share: float) -> tuple[Positions, Positions]:
+def _divide(rows: SplitKeys, share: float) -> tuple[Positions, Positions]:
     positions = np.arange(rows.count)
     if rows.times is not None:
         return _divide_by_time(rows.times, share)
@@ -152,7 +152,7 @@ def _divide_by_time(times: NDArray[np.int64], share: float) -> tuple[Positions, 
     return in_order[:cut], in_order[cut:]
 
 
-def _most_folds(rows: Rows) -> int:
+def _most_folds(rows: SplitKeys) -> int:
     if rows.groups is not None:
         return len(np.unique(rows.groups))
     if rows.classes is not None and rows.times is None:
@@ -161,7 +161,7 @@ def _most_folds(rows: Rows) -> int:
     return rows.count // 2
 
 
-def _splitter(rows: Rows, count: int) -> Iterator[tuple[Positions, Positions]]:
+def _splitter(rows: SplitKeys, count: int) -> Iterator[tuple[Positions, Positions]]:
     positions = np.arange(rows.count)
     if rows.times is not None:
         in_order = np.argsort(rows.times, kind="stable")
@@ -187,7 +187,7 @@ def _older(
 
 
 def _usable(
-    rows: Rows, found: Iterator[tuple[Positions, Positions]]
+    rows: SplitKeys, found: Iterator[tuple[Positions, Positions]]
 ) -> Iterator[tuple[Positions, Positions]]:
     """Without the folds that would learn from one class only, as the first of a time series may."""
     for seen, judged in found:

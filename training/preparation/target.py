@@ -31,7 +31,7 @@ FEWEST_OF_A_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class TargetSummary:
     """`values` has one entry for each row where `known`: float64, or labels in their own type.
 
     `classes` are the different labels, and `codes` each row's position among them; empty of a regression.
@@ -48,7 +48,7 @@ class Goal:
 
 def read_target(
     column: pd.Series, task: str | None = None, *, decimal: str | None = None, thousands: str | None = None
-) -> Goal:
+) -> TargetSummary:
     """Values or classes, and which rows have one.
 
     Raises:
@@ -95,7 +95,7 @@ def _task(numbers: NDArray[np.float64] | None) -> str:
     return CLASSIFICATION if is_few and _are_whole(distinct) else REGRESSION
 
 
-def _values(name: str, numbers: NDArray[np.float64]) -> Goal:
+def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
     known = np.abs(numbers) <= LARGEST
     values = numbers[known]
     if not values.size or values.min() == values.max():
@@ -105,10 +105,12 @@ def _values(name: str, numbers: NDArray[np.float64]) -> Goal:
     infinite = int((np.abs(numbers) > LARGEST).sum())
     if infinite:
         left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite or beyond {LARGEST:g}")
-    return Goal(REGRESSION, values, known, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out))
+    return TargetSummary(
+        REGRESSION, values, known, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out)
+    )
 
 
-def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) -> Goal:
+def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) -> TargetSummary:
     labels, known = _labels(name, column, numbers)
     classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     left_out = [*_blank(name, int((~known).sum()))]
@@ -133,7 +135,7 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
     shown = ", ".join(_shown(value) for value in classes[:_SHOWN].tolist())
     more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
     story = f"{len(classes)} classes: {shown}{more}"
-    return Goal(
+    return TargetSummary(
         CLASSIFICATION, labels, known, story, tuple(left_out), tuple(classes.tolist()), codes.astype(np.intp)
     )
 

@@ -7,13 +7,13 @@ from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Parameters
 from mlapi.training.execution.engine import Engine
 from mlapi.training.execution.progress import Candidate, Progress
-from mlapi.training.preparation.features import Blueprint
+from mlapi.training.preparation.features import PipelineFactory
 from mlapi.training.preparation.preparation import Prepared
 from mlapi.training.preparation.splits import folds, sample
 from mlapi.training.recipes import Recipe
 from mlapi.training.search import search
-from mlapi.training.search.contest import Contest
 from mlapi.training.search.search import Tuned
+from mlapi.training.search.trials import CrossValidation
 
 _COMPARING = 0.5
 """The share of the budget that comparing may take at most."""
@@ -73,19 +73,21 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
     return replace(choice, parameters=parameters, notes=(*notes, *([note] if note else [])))
 
 
-def blueprint(recipe: Recipe, prepared: Prepared) -> Blueprint:
+def pipeline_factory(recipe: Recipe, prepared: Prepared) -> PipelineFactory:
     """What all pipelines for these rows have in common."""
-    return Blueprint(prepared.task, prepared.features, len(prepared.seen.y), recipe.seed, recipe.expansion)
+    return PipelineFactory(
+        prepared.task, prepared.features, len(prepared.seen.y), recipe.seed, recipe.expansion
+    )
 
 
-def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> Contest:
+def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> CrossValidation:
     seen = prepared.seen
     part = seen.take(sample(seen.rows, most)) if len(seen.y) > most else seen
     parts = folds(part.rows)
     if not parts:
         raise RecipeError("too few rows to compare or tune anything; name an algorithm and --budget 0")
-    build = blueprint(recipe, prepared).pipeline
-    return Contest(prepared.task, prepared.given(part), part.y, parts, metric, build, len(seen.y))
+    build = pipeline_factory(recipe, prepared).pipeline
+    return CrossValidation(prepared.task, prepared.given(part), part.y, parts, metric, build, len(seen.y))
 
 
 def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Which algorithm suits the rows, and which of its parameters: they are compared, and searched at random.
 
 The folds come from elsewhere, and so does the pipeline around the estimator: all of it is fitted anew in each
-fold (`mlapi.training.search.contest`). Nothing is printed here: whoever shows progress is called back.
+fold (`mlapi.training.search.trials`). Nothing is printed here: whoever shows progress is called back.
 """
 
 import time
@@ -19,7 +19,15 @@ from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
 from mlapi.training.evaluation.metrics import is_worse
 from mlapi.training.execution.engine import SMALL_S, Engine
 from mlapi.training.execution.progress import Candidate
-from mlapi.training.search.contest import Board, Contest, Progress, Stopped, Trial, play, probe
+from mlapi.training.search.trials import (
+    CrossValidation,
+    Leaderboard,
+    Stopped,
+    Trial,
+    TrialObserver,
+    probe,
+    run_trials,
+)
 
 MOST_COMPARED_ROWS = 10_000
 MOST_SEARCHED_ROWS = 100_000
@@ -63,11 +71,11 @@ class Tuned:
 
 
 def compare(
-    contest: Contest,
+    contest: CrossValidation,
     engine: Engine,
     *,
     budget_s: float | None = None,
-    progress: Progress = lambda tried: None,
+    progress: TrialObserver = lambda tried: None,
     algorithms: Mapping[str, Algorithm] = ALGORITHMS,
 ) -> Compared:
     """Score every algorithm that does the task, as it starts: the cheapest first, and one at any rate.
@@ -88,12 +96,12 @@ def compare(
     share = 1.0
     if budget_s is not None:
         share = _affordable(len(contest.y), sum(costs.values()) / engine.workers, _end(started, budget_s))
-    board = Board(
+    board = Leaderboard(
         contest if share == 1 else contest.sample(share),
         sorted(able, key=lambda trial: costs[trial.algorithm.name]),
     )
     small = share * sum(costs.values()) < SMALL_S
-    stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
+    stopped = run_trials(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
     candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric, list(algorithms)))
     if np.isnan(candidates[0].mean):
         reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
@@ -102,7 +110,7 @@ def compare(
 
 
 def tune(  # noqa: PLR0913 - each a choice of its own
-    contest: Contest,
+    contest: CrossValidation,
     engine: Engine,
     algorithm: Algorithm,
     given: Parameters,
@@ -110,7 +118,7 @@ def tune(  # noqa: PLR0913 - each a choice of its own
     seed: int = 0,
     trials: int = TRIALS,
     budget_s: float | None = None,
-    progress: Progress = lambda tried: None,
+    progress: TrialObserver = lambda tried: None,
 ) -> Tuned:
     """Search at random for better parameters than the defaults; those that are given stay as they are.
 
@@ -122,9 +130,9 @@ def tune(  # noqa: PLR0913 - each a choice of its own
         KeyboardInterrupt: Ctrl-C before trial 0 was done, or twice; else the best so far is kept.
     """
     started = time.monotonic()
-    board = Board(contest, _draw(contest, algorithm, given, seed=seed, count=trials))
+    board = Leaderboard(contest, _draw(contest, algorithm, given, seed=seed, count=trials))
     small = probe(contest, board.trials[0]) * len(board.trials) < SMALL_S
-    stopped = play(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
+    stopped = run_trials(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
     failures = [failure for trial in range(board.done) if (failure := board.failure(trial))]
     best = board.best
     if best is None:
@@ -154,7 +162,9 @@ def _affordable(rows: int, seconds: float, deadline: float) -> float:
     return 1.0 if seconds <= left_s else max(left_s / seconds, min(1.0, FEWEST_COMPARED_ROWS / rows))
 
 
-def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: int, count: int) -> list[Trial]:
+def _draw(
+    contest: CrossValidation, algorithm: Algorithm, given: Parameters, *, seed: int, count: int
+) -> list[Trial]:
     """What the algorithm starts with, its defaults if they are tried, random draws, none of them twice."""
     found: dict[str, Trial] = {}
     known = [algorithm.start_for(contest.task), *([{}] if algorithm.tries_defaults else [])]
@@ -166,7 +176,7 @@ def _draw(contest: Contest, algorithm: Algorithm, given: Parameters, *, seed: in
     return list(found.values())
 
 
-def _candidates(board: Board, stopped: Stopped) -> Iterator[Candidate]:
+def _candidates(board: Leaderboard, stopped: Stopped) -> Iterator[Candidate]:
     for number, trial in enumerate(board.trials):
         mean, std = board.mean_and_std(number)
         note = board.failure(number) or trial.note

@@ -19,7 +19,7 @@ from pandas.api import types
 
 from mlapi.data.tables import csv_files
 from mlapi.data.tables.cells import numbers
-from mlapi.data.tables.csv_files import Dialect, Told
+from mlapi.data.tables.csv_files import CsvOptions, Dialect
 from mlapi.errors import DatasetError
 from mlapi.training.tables.plain_csv import PIECE, is_plain, pieces
 from mlapi.wording import listed, reason
@@ -31,7 +31,7 @@ _UNREADABLE = (ValueError, OverflowError, pd.errors.ParserWarning)
 """What pandas raises; its parser errors are ValueErrors."""
 
 
-def parse(name: str, content: bytes, told: Told) -> tuple[pd.DataFrame, str, tuple[str, ...]]:
+def parse(name: str, content: bytes, told: CsvOptions) -> tuple[pd.DataFrame, str, tuple[str, ...]]:
     """The rows, the decimal sign, and notes on what was assumed or left out; `name` is for messages.
 
     Raises:
@@ -52,7 +52,7 @@ def parse(name: str, content: bytes, told: Told) -> tuple[pd.DataFrame, str, tup
     return frame, dialect.decimal, (*dialect.notes, *kept, *left_out)
 
 
-def _as_utf_8(name: str, content: bytes, told: Told) -> tuple[bytes, str]:
+def _as_utf_8(name: str, content: bytes, told: CsvOptions) -> tuple[bytes, str]:
     """The content in UTF-8 without a mark, and what it was in."""
     encoding = told.encoding or csv_files.encoding_of(name, (content,))
     if told.encoding or encoding != "utf-8":

@@ -16,7 +16,7 @@ from mlapi.wording import did_you_mean
 
 
 @dataclass(frozen=True)
-class Table:
+class Dataset:
     """Features and target, row by row. `class_names` says in words what the target's classes are.
 
     `notes` are sentences on how it was read; `decimal` is the sign in numbers that are words so far. `image`
@@ -58,7 +58,7 @@ IMAGES: Mapping[str, Feature] = {
 """Those whose rows are the pixels of pictures."""
 
 
-def load(name: str) -> Table:
+def load(name: str) -> Dataset:
     """A table that scikit-learn carries, under its own names of features and classes.
 
     Raises:
@@ -68,7 +68,7 @@ def load(name: str) -> Table:
         raise DatasetError(f"no dataset {name!r}; known are {', '.join(BUILT_IN)}")
     bunch = BUILT_IN[name](as_frame=True)
     names = bunch.get("target_names")
-    return Table(
+    return Dataset(
         source=f"sklearn.datasets.{BUILT_IN[name].__name__}",
         features=bunch.data,
         target=bunch.target,

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mlapi.data.tables import csv_files
-from mlapi.data.tables.csv_files import UNTOLD, Told
+from mlapi.data.tables.csv_files import UNTOLD, CsvOptions
 from mlapi.errors import DatasetError, MlapiError
 from mlapi.storage import remote
 from mlapi.training.tables import csv_frames
@@ -52,7 +52,7 @@ class Read:
     notes: tuple[str, ...] = ()
 
 
-def read(source: str, told: Told = UNTOLD, called: str | None = None) -> Read:
+def read(source: str, told: CsvOptions = UNTOLD, called: str | None = None) -> Read:
     """Read a path or a URL that fsspec knows; what kind of file it is, its content says.
 
     Args:
@@ -122,7 +122,7 @@ def _unzipped(name: str, raw: bytes) -> bytes:
         raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
 
 
-def _csv(name: str, content: bytes, told: Told) -> Read:
+def _csv(name: str, content: bytes, told: CsvOptions) -> Read:
     start = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     foreign = next((told for magic, told in _FOREIGN.items() if start.startswith(magic)), None)
     if foreign:

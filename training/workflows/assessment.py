@@ -38,7 +38,7 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class FittedPipeline:
     """A fitted pipeline, what it was fitted on, how to make another, and how long fitting took."""
 
     prepared: Prepared
@@ -47,12 +47,12 @@ class Fit:
     seconds: float
 
 
-def assess(fit: Fit, metric: str, engine: Engine) -> Assessment:
+def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
     """Ask about the held-out rows, and fit anew on parts of the others."""
     prepared = fit.prepared
     seen, held_out = prepared.seen, prepared.held_out
-    judged = curves.Rows(prepared.given(held_out), held_out.y)
-    learnt = curves.Rows(prepared.given(seen), seen.y)
+    judged = curves.Sample(prepared.given(held_out), held_out.y)
+    learnt = curves.Sample(prepared.given(seen), seen.y)
     with one_core():
         answers = answers_of(prepared.task, fit.pipeline, *judged)
     intervals = _by_folds(fit, learnt, engine) or _by_resampling(answers, seen.rows.seed)
@@ -94,7 +94,7 @@ def _by_resampling(answers: Answers, seed: int) -> _Intervals:
     )
 
 
-def _by_folds(fit: Fit, learnt: curves.Rows, engine: Engine) -> _Intervals | None:
+def _by_folds(fit: FittedPipeline, learnt: curves.Sample, engine: Engine) -> _Intervals | None:
     """None where there are too many rows for it, or too few."""
     seen = fit.prepared.seen
     many = len(seen.y) + len(fit.prepared.held_out.y) > MOST_FOR_FOLDS
@@ -113,7 +113,7 @@ def _by_folds(fit: Fit, learnt: curves.Rows, engine: Engine) -> _Intervals | Non
 
 
 def _score_fold(
-    shared: tuple[str, Callable[[], Any], curves.Rows], part: tuple[Positions, Positions]
+    shared: tuple[str, Callable[[], Any], curves.Sample], part: tuple[Positions, Positions]
 ) -> dict[str, float]:
     """Every metric of one fold; none where it cannot be fitted, which leaves the intervals to resampling."""
     task, build, rows = shared

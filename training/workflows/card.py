@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlapi.artifacts.manifest import Draft, environment
-from mlapi.training.cards.report import Account, Column, report
+from mlapi.training.cards.report import Account, ColumnSummary, report
 from mlapi.training.preparation import columns
 from mlapi.training.recipes import Recipe
-from mlapi.training.workflows.fitting import Fitted
+from mlapi.training.workflows.fitting import TableFit
 
 
-def card(recipe: Recipe, draft: Draft, fitted: Fitted, example: Mapping[str, Any]) -> bytes:
+def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, Any]) -> bytes:
     """The content of report.html; the example is a row as a client sends it."""
     table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
     target = prepared.signature.target
@@ -56,9 +56,9 @@ def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
     return {**recipe, "data": source} if "data" in recipe else recipe
 
 
-def _column(found: columns.Column) -> Column:
+def _column(found: columns.Column) -> ColumnSummary:
     told = f"{found.story}: {found.done}" if found.done else found.story
-    return Column(found.name, found.kind or "left out", _sentence(told))
+    return ColumnSummary(found.name, found.kind or "left out", _sentence(told))
 
 
 def _sentence(words: str) -> str:

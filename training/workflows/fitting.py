@@ -11,19 +11,19 @@ from mlapi.training.execution.engine import Engine, one_core
 from mlapi.training.execution.progress import Progress
 from mlapi.training.preparation.preparation import Prepared, prepare
 from mlapi.training.recipes import Recipe, deciding_metric
-from mlapi.training.search.choice import Choice, blueprint, choose
-from mlapi.training.tables.datasets import Table
+from mlapi.training.search.choice import Choice, choose, pipeline_factory
+from mlapi.training.tables.datasets import Dataset
 from mlapi.training.workflows import sources
-from mlapi.training.workflows.assessment import Assessment, Fit, assess
-from mlapi.training.workflows.sources import Rows
+from mlapi.training.workflows.assessment import Assessment, FittedPipeline, assess
+from mlapi.training.workflows.sources import TableSource
 from mlapi.wording import reason
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class TableFit:
     """A pipeline that is fitted on the training rows, and all that led to it."""
 
-    table: Table
+    table: Dataset
     prepared: Prepared
     choice: Choice
     pipeline: Pipeline
@@ -32,7 +32,7 @@ class Fitted:
     """The one that decides."""
 
 
-def fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows = None) -> Fitted:
+def fit(recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource = None) -> TableFit:
     """Read, decide, choose, fit and assess.
 
     Raises:
@@ -45,7 +45,7 @@ def fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows = None) -
         raise type(error)(f"[{recipe.name}] {error}") from error
 
 
-def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows) -> Fitted:
+def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource) -> TableFit:
     progress.began("reading")
     table = sources.load(recipe, rows)
     prepared = prepare(recipe, table)
@@ -54,7 +54,7 @@ def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows) -> Fitt
     progress.began("choosing")
     choice = choose(recipe, prepared, metric, engine, progress)
     progress.began("fitting")
-    build = partial(blueprint(recipe, prepared).pipeline, choice.algorithm, choice.parameters)
+    build = partial(pipeline_factory(recipe, prepared).pipeline, choice.algorithm, choice.parameters)
     started = time.perf_counter()
     try:
         with one_core():
@@ -63,8 +63,8 @@ def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: Rows) -> Fitt
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started
     progress.began("evaluating")
-    assessment = assess(Fit(prepared, pipeline, build, seconds), metric, engine)
+    assessment = assess(FittedPipeline(prepared, pipeline, build, seconds), metric, engine)
     if metric not in assessment.figures:
         known = ", ".join(assessment.figures)
         raise RecipeError(f"metric: {metric} is not defined here; there are {known}")
-    return Fitted(table, prepared, choice, pipeline, assessment, metric)
+    return TableFit(table, prepared, choice, pipeline, assessment, metric)

@@ -22,13 +22,13 @@ from mlapi.training.execution.progress import STEPS, Progress, Silent
 from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.training.tables import files
 from mlapi.training.versions.result import Result
-from mlapi.training.workflows.sources import Given, Rows
+from mlapi.training.workflows.sources import SourcedRows, TableSource
 from mlapi.training.workflows.train import Trained, train, version_of_table
 
 if TYPE_CHECKING:
-    from mlapi.training.execution.progress import Tried
+    from mlapi.training.execution.progress import TrialState
     from mlapi.training.preparation.preparation import Prepared
-    from mlapi.training.tables.datasets import Table
+    from mlapi.training.tables.datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +65,14 @@ def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
         return train(
             recipe,
             open_changes(settings, f"http {job['caller']}"),
-            _Telling(tell, settings.job_limits),
+            _Reporter(tell, settings.job_limits),
             frame=_given(folder / job["source"], job["caller"], settings.job_limits),
             origin={JOB: job["id"], "sent_by": job["caller"]},
             make=partial(_make, settings, tell),
         )
 
 
-def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, rows: Rows) -> Result:
+def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, rows: TableSource) -> Result:
     """In this process, which is the one that can be ended, or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE)
@@ -80,20 +80,20 @@ def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, ro
         return running.send(_make_there, recipe, rows, settings.job_limits, tell=tell)
 
 
-def _make_there(tell: Tell, recipe: Recipe, rows: Rows, limits: TableLimits) -> Result:
-    return version_of_table(recipe, _Telling(tell, limits), rows, engine=_HERE)
+def _make_there(tell: Tell, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
+    return version_of_table(recipe, _Reporter(tell, limits), rows, engine=_HERE)
 
 
-def _given(path: Path, caller: str, limits: TableLimits) -> Given:
+def _given(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
     if path.name == ROWS:
         sent = json.loads(path.read_bytes())
         frame = pd.DataFrame(sent["rows"], columns=sent["columns"])
         frame[sent["target"]] = sent["values"]
-        return Given(f"rows sent over HTTP by {caller}", files.Read(frame))
+        return SourcedRows(f"rows sent over HTTP by {caller}", files.Read(frame))
     _check_size(path.name, _claimed(path), limits)
     read = files.read(str(path), called=path.name)
     _check_size(path.name, read.frame.shape, limits)
-    return Given(f"{path.name}, sent over HTTP by {caller}", read)
+    return SourcedRows(f"{path.name}, sent over HTTP by {caller}", read)
 
 
 def _claimed(path: Path) -> tuple[int, int]:
@@ -117,7 +117,7 @@ def _check_size(name: str, shape: tuple[int, int], limits: TableLimits) -> None:
         )
 
 
-class _Telling(Silent):
+class _Reporter(Silent):
     """A step is a share of the whole; within the choice, each trial of it."""
 
     def __init__(self, tell: Tell, limits: TableLimits) -> None:
@@ -127,12 +127,12 @@ class _Telling(Silent):
     def began(self, step: str) -> None:
         self._tell({"progress": STEPS.index(step) / len(STEPS), "message": step})
 
-    def understood(self, recipe: Recipe, data: "Table", prepared: "Prepared") -> None:
+    def understood(self, recipe: Recipe, data: "Dataset", prepared: "Prepared") -> None:
         classes = prepared.signature.target.classes or ()
         if len(classes) > self._limits.classes:
             raise TooLarge(f"{len(classes):,} classes; a job takes {self._limits.classes:,} at most")
 
-    def tried(self, trial: "Tried") -> None:
+    def tried(self, trial: "TrialState") -> None:
         if time.monotonic() < self._told + _BETWEEN_S:
             return
         self._told = time.monotonic()

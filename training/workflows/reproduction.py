@@ -16,7 +16,7 @@ from mlapi.training.execution.engine import Engine
 from mlapi.training.execution.progress import SILENT, Progress
 from mlapi.training.preparation import features
 from mlapi.training.recipes import make_recipe
-from mlapi.training.workflows.fitting import Fitted, fit
+from mlapi.training.workflows.fitting import TableFit, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _parameters(manifest: Manifest) -> dict[str, Any]:
     return {name: value for name, value in manifest.parameters.items() if manifest.task in known[name].tasks}
 
 
-def _findings(model: Model, result: Fitted) -> Iterator[str]:
+def _findings(model: Model, result: TableFit) -> Iterator[str]:
     manifest = model.manifest
     if result.table.digest != manifest.data["sha256"]:
         yield f"the data is another: {len(result.table.target):,} rows, and then {manifest.data['rows']:,}"
@@ -91,7 +91,7 @@ def _findings(model: Model, result: Fitted) -> Iterator[str]:
     yield from _predictions(model, result)
 
 
-def _predictions(model: Model, result: Fitted) -> Iterator[str]:
+def _predictions(model: Model, result: TableFit) -> Iterator[str]:
     """How the two answer the held-out rows."""
     held_out = result.prepared.held_out
     try:

@@ -6,27 +6,27 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from mlapi.data.tables.csv_files import Told
+from mlapi.data.tables.csv_files import CsvOptions
 from mlapi.errors import RecipeError
 from mlapi.training.preparation.columns import check_names
 from mlapi.training.recipes import Recipe
 from mlapi.training.tables import datasets, files
-from mlapi.training.tables.datasets import Table, column
+from mlapi.training.tables.datasets import Dataset, column
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SourcedRows:
     """Rows that are read already, and what to say of where they came from."""
 
     source: str
     read: files.Read
 
 
-Rows: TypeAlias = pd.DataFrame | Given | None
+TableSource: TypeAlias = pd.DataFrame | SourcedRows | None
 """A table that a recipe does not name."""
 
 
-def load(recipe: Recipe, rows: Rows = None) -> Table:
+def load(recipe: Recipe, rows: TableSource = None) -> Dataset:
     """The recipe's table, its target apart.
 
     Raises:
@@ -34,7 +34,7 @@ def load(recipe: Recipe, rows: Rows = None) -> Table:
         DatasetError: The table cannot be read, or has no such target.
         OSError: It cannot be reached.
     """
-    if isinstance(rows, Given):
+    if isinstance(rows, SourcedRows):
         return _with_target(recipe, rows.source, rows.read)
     if rows is not None:
         return _with_target(recipe, "a DataFrame", files.Read(rows))
@@ -42,18 +42,18 @@ def load(recipe: Recipe, rows: Rows = None) -> Table:
         return datasets.load(recipe.dataset)
     if recipe.data is None:
         raise RecipeError("names neither `data` nor a `dataset`")
-    told = Told(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
+    told = CsvOptions(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
     name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
     return _with_target(recipe, name, files.read(recipe.data, told))
 
 
-def _with_target(recipe: Recipe, source: str, read: files.Read) -> Table:
+def _with_target(recipe: Recipe, source: str, read: files.Read) -> Dataset:
     frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1)
     check_names(list(frame.columns))
     if recipe.target is None:
         raise RecipeError("target is missing: the column to predict")
     target = column(frame, recipe.target, source)
-    return Table(
+    return Dataset(
         source,
         frame.drop(columns=recipe.target).reset_index(drop=True),
         target.reset_index(drop=True),

@@ -34,10 +34,10 @@ from mlapi.training.versions.golden import golden, golden_rows
 from mlapi.training.versions.promotion import HeldOut, Verdict, in_production, judge
 from mlapi.training.versions.result import Result
 from mlapi.training.workflows.card import card
-from mlapi.training.workflows.fitting import Fitted, fit
-from mlapi.training.workflows.sources import Rows
+from mlapi.training.workflows.fitting import TableFit, fit
+from mlapi.training.workflows.sources import TableSource
 
-Maker: TypeAlias = Callable[[Recipe, Progress, Rows], Result]
+Maker: TypeAlias = Callable[[Recipe, Progress, TableSource], Result]
 """A recipe for a table -> what is to be published."""
 
 
@@ -54,7 +54,7 @@ def train(  # noqa: PLR0913 - what is trained, and how it runs
     changes: Changes,
     progress: Progress = SILENT,
     *,
-    frame: Rows = None,
+    frame: TableSource = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
     engine: Engine | None = None,
     make: Maker | None = None,
@@ -110,7 +110,7 @@ def _publish(
 
 
 def version_of_table(
-    recipe: Recipe, progress: Progress, frame: Rows, *, engine: Engine | None = None
+    recipe: Recipe, progress: Progress, frame: TableSource, *, engine: Engine | None = None
 ) -> Result:
     """All but judging and publishing it.
 
@@ -131,13 +131,13 @@ def version_of_table(
     return Result(draft, fitted.pipeline, answers, files, _held_out(fitted))
 
 
-def _held_out(fitted: Fitted) -> HeldOut:
+def _held_out(fitted: TableFit) -> HeldOut:
     held_out, metric = fitted.prepared.held_out, fitted.metric
     score = fitted.assessment.figures[metric]["value"]
     return HeldOut(partial(features.batch, held_out.frame), held_out.y, fitted.prepared.task, metric, score)
 
 
-def _golden(recipe: Recipe, fitted: Fitted) -> Golden:
+def _golden(recipe: Recipe, fitted: TableFit) -> Golden:
     prepared = fitted.prepared
     chosen = prepared.seen.take(golden_rows(prepared.seen.frame, prepared.signature))
     try:
@@ -146,7 +146,7 @@ def _golden(recipe: Recipe, fitted: Fitted) -> Golden:
         raise RecipeError(f"the fitted estimator fails on its own rows: {error}") from error
 
 
-def _draft(recipe: Recipe, fitted: Fitted) -> Draft:
+def _draft(recipe: Recipe, fitted: TableFit) -> Draft:
     choice = fitted.choice
     return Draft(
         name=recipe.name,
@@ -166,7 +166,7 @@ def _kept(recipe: Recipe) -> dict[str, Any]:
     return to_json(recipe) | data
 
 
-def _provenance(recipe: Recipe, fitted: Fitted) -> Mapping[str, Any]:
+def _provenance(recipe: Recipe, fitted: TableFit) -> Mapping[str, Any]:
     """What a manifest says of the data: where from, how much, and what was decided about it."""
     table, prepared, choice = fitted.table, fitted.prepared, fitted.choice
     return {

@@ -13,7 +13,7 @@ from mlapi.data.images import decoding
 from mlapi.data.limits import PictureLimits
 from mlapi.data.rows.reader import Instances, Reader
 from mlapi.data.rows.values import shown
-from mlapi.data.rows.violations import InvalidRows, Path, refusal
+from mlapi.data.rows.violations import InvalidRows, Path, violations
 from mlapi.data.signature import Feature, Matrix, Signature
 from mlapi.errors import MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.wording import bounded
@@ -21,7 +21,7 @@ from mlapi.wording import bounded
 BASE64 = "b64"
 """The member of an object that holds a picture."""
 
-Given: TypeAlias = tuple[Path, bytes | str]
+PlacedFile: TypeAlias = tuple[Path, bytes | str]
 """Where a picture stands, and its file; or what is wrong with it, in words."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.IGNORECASE)
@@ -61,7 +61,7 @@ class PictureReader:
             TooLarge: A picture has too many pixels, or all have, or there are too many of them.
         """
         if not rows:
-            raise refusal(rows, self._signature)
+            raise violations(rows, self._signature)
         if all(type(row) is list for row in rows) and (numbers := self._of_numbers()):
             return numbers.read(rows)
         self._check_number(len(rows))
@@ -130,7 +130,7 @@ class PictureReader:
     def _batch(self, drawn: Sequence[decoding.Pixels]) -> Instances:
         return Instances(decoding.batch(drawn, self._image))
 
-    def _read(self, given: Iterable[Given]) -> Instances:
+    def _read(self, given: Iterable[PlacedFile]) -> Instances:
         most, total = self._limits.pixels * _AT_ONCE, 0
         drawn, remarks = [], []
         for path, file in given:
@@ -147,7 +147,7 @@ class PictureReader:
             raise InvalidRows(*bounded(remarks))
         return self._batch(drawn)
 
-    def _of_row(self, row: Any, path: Path) -> Iterator[Given]:
+    def _of_row(self, row: Any, path: Path) -> Iterator[PlacedFile]:
         if not isinstance(row, dict):
             yield path, f"{self._expected}, got {shown(row)}"
             return
@@ -171,7 +171,7 @@ class PictureReader:
         numbers = f", or a list of {size:,} numbers" if size <= _MOST_COLUMNS else ""
         return f'expected a picture, {{"{BASE64}": "…"}}{numbers}'
 
-    def _of_text(self, text: Any, path: Path) -> Given:
+    def _of_text(self, text: Any, path: Path) -> PlacedFile:
         if not isinstance(text, str):
             return path, f"expected a file in base64, got {shown(text)}"
         return path, _decoded(text)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.rows.validation import Cells, Column, Numbers
+from mlapi.data.rows.validation import Cells, ColumnChecks, NumberChecks
 from mlapi.data.rows.values import novelty
-from mlapi.data.rows.violations import InvalidRows, LazyRemark, Remark, in_words, refusal
+from mlapi.data.rows.violations import InvalidRows, LazyRemark, Remark, in_words, violations
 from mlapi.data.signature import NUMERIC, Batch, Feature, Matrix, Signature
 from mlapi.wording import SHOWN
 
@@ -44,9 +44,9 @@ class Reader:
         self._names = signature.names
         self._pick = itemgetter(*self._names) if len(self._names) > 1 else None
         self._is_numeric = signature.is_numeric
-        self._numbers = Numbers(signature.features)
+        self._numbers = NumberChecks(signature.features)
         self._columns = [
-            Column(place, feature)
+            ColumnChecks(place, feature)
             for place, feature in enumerate(signature.features)
             if feature.kind not in NUMERIC
         ]
@@ -63,14 +63,14 @@ class Reader:
         """
         found = self.accept(rows)
         if found is None:
-            raise refusal(rows, self._signature)
+            raise violations(rows, self._signature)
         return found
 
     def read_one(self, row: Any) -> Instances:
         """`read` of one row; no path has the row's number."""
         found = self.accept_one(row)
         if found is None:
-            error = refusal([row], self._signature)
+            error = violations([row], self._signature)
             raise InvalidRows(_without_number(error.remarks), error.count)
         return found
 

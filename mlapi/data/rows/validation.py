@@ -30,7 +30,7 @@ _FOLD = 50
 _NONE = np.array(None, dtype=object)
 
 
-class Numbers:
+class NumberChecks:
     """The features that are numbers: checked as one matrix, (rows, features)."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
@@ -98,7 +98,7 @@ class Numbers:
         return not self._whole or _is_whole(matrix[:, self._whole])
 
 
-class Column:
+class ColumnChecks:
     """One column that is not of numbers."""
 
     def __init__(self, place: int, feature: Feature) -> None:

@@ -28,7 +28,7 @@ class InvalidRows(Exception):
         super().__init__(f"{self.count} problems, the first {self.remarks[:1]}")
 
 
-def refusal(rows: Sequence[Any], signature: Signature) -> InvalidRows:
+def violations(rows: Sequence[Any], signature: Signature) -> InvalidRows:
     """What is wrong with rows that a signature does not take."""
     if not rows:
         return InvalidRows((((), "no rows: expected at least one"),), 1)

@@ -131,7 +131,7 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class ParsedNumbers:
     """float64, one for each word, NaN for a marker; and the markers that occurred."""
 
     values: NDArray[np.float64]
@@ -159,7 +159,7 @@ class Times:
 
 def numbers(
     words: Sequence[str], *, decimal: str | None = None, thousands: str | None = None
-) -> Numbers | None:
+) -> ParsedNumbers | None:
     """The words as numbers; None if one is neither a number of the others' style nor a marker.
 
     Args:
@@ -185,7 +185,7 @@ def numbers(
         percent=percents > 0,
         assumed=is_double and point != decimal and not thousands,
     )
-    return Numbers(_spread(_floats(rest, style), blank, np.nan), style, _markers(words, blank))
+    return ParsedNumbers(_spread(_floats(rest, style), blank, np.nan), style, _markers(words, blank))
 
 
 def times(words: Sequence[str]) -> Times | None:

@@ -47,7 +47,7 @@ _TWICE_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CsvOptions:
     """What somebody says about a file; None is to be found out. `thousands` is for
     `mlapi.data.tables.cells`."""
 
@@ -72,7 +72,7 @@ class Told:
                 raise DatasetError(f"there is no encoding {quoted(self.encoding)}") from error
 
 
-UNTOLD = Told()
+UNTOLD = CsvOptions()
 
 _BESIDE = {".": ",", ",": "."}
 """The decimal sign beside a sign between thousands: where 1.234 is above a thousand, no point is decimal."""
@@ -99,7 +99,9 @@ class Dialect:
 
 
 @contextmanager
-def open_csv(file: Path, told: Told = UNTOLD) -> Iterator[tuple[Dialect, Iterator[tuple[int, list[str]]]]]:
+def open_csv(
+    file: Path, told: CsvOptions = UNTOLD
+) -> Iterator[tuple[Dialect, Iterator[tuple[int, list[str]]]]]:
     """How a file is written, and its rows as `rows_of` gives them, decompressed and decoded.
 
     Raises:
@@ -176,7 +178,7 @@ def encoding_of(name: str, pieces: Iterable[bytes]) -> str:
     return "utf-8" if is_utf_8 else "cp1252"
 
 
-def dialect_in(sample: str, encoding: str, told: Told = UNTOLD) -> Dialect:
+def dialect_in(sample: str, encoding: str, told: CsvOptions = UNTOLD) -> Dialect:
     """The dialect of a file that begins so."""
     delimiter = told.delimiter or _delimiter(sample)
     rows = _complete_rows(sample, delimiter)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlapi.errors import BrokenArtifact, RecipeError
 from mlapi.estimators.algorithms.declaration import IMAGE_CLASSIFICATION, Algorithm, Parameter
-from mlapi.estimators.networks.plan import Labeled, Plan, Shape, Trained, Watch
+from mlapi.estimators.networks.plan import Labeled, Plan, Shape, TrainedNetwork, Watch
 from mlapi.estimators.networks.runtime import Runtime
 from mlapi.wording import how_to_install, listed
 
@@ -200,7 +200,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return Plan(**told | {"random_state": seed})
 
 
-def _train() -> Callable[..., Trained]:
+def _train() -> Callable[..., TrainedNetwork]:
     try:
         from mlapi.estimators.networks.fitting import train  # noqa: PLC0415 - PyTorch, which serving does without
     except ModuleNotFoundError as error:

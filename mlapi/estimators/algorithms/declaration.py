@@ -14,7 +14,7 @@ CLASSIFICATION = "classification"
 REGRESSION = "regression"
 IMAGE_CLASSIFICATION = "image-classification"
 
-Build: TypeAlias = Callable[..., Any]
+EstimatorBuilder: TypeAlias = Callable[..., Any]
 
 Parameters: TypeAlias = Mapping[str, Any]
 AtScale: TypeAlias = Callable[[Parameters, int], tuple[Parameters, str | None]]
@@ -99,8 +99,8 @@ class Algorithm:
     """
 
     name: str
-    builders: Mapping[str, Build]
-    bare: Mapping[str, Build]
+    builders: Mapping[str, EstimatorBuilder]
+    bare: Mapping[str, EstimatorBuilder]
     parameters: Mapping[str, Parameter]
     recognises: tuple[type, ...]
     classes: tuple[str, ...]

@@ -8,8 +8,17 @@ known before it is asked.
 from typing import Any, NamedTuple
 
 from mlapi.errors import BrokenArtifact
-from mlapi.estimators.networks.onnx_graph import FLOAT, FLOAT16, INT64, Graph, Port, Refused, Weights, read
-from mlapi.estimators.networks.operators import Values, step
+from mlapi.estimators.networks.onnx_graph import (
+    FLOAT,
+    FLOAT16,
+    INT64,
+    Graph,
+    Initializer,
+    Port,
+    Refused,
+    read,
+)
+from mlapi.estimators.networks.operators import Activations, step
 from mlapi.estimators.networks.plan import Shape
 
 INPUT, OUTPUT, PICTURES = "pictures", "probabilities", "n"
@@ -70,7 +79,7 @@ def _work(graph: Graph, shape: tuple[int, ...], classes: int) -> Work:
     if len(graph.nodes) > _MOST_NODES:
         raise Refused(f"it has {len(graph.nodes):,} nodes; {_MOST_NODES:,} at most")
     known = _Known()
-    known.add(INPUT, Values(1, shape))
+    known.add(INPUT, Activations(1, shape))
     for weights in graph.weights:
         _check_weights(weights)
         known.add(weights.name, weights)
@@ -81,14 +90,14 @@ def _work(graph: Graph, shape: tuple[int, ...], classes: int) -> Work:
             known.add(node.output, gives)
         except Refused as error:
             raise Refused(f"{node.output} ({node.kind}): {error}") from error
-        numbers += gives.held if isinstance(gives, Values) else 0
+        numbers += gives.held if isinstance(gives, Activations) else 0
         products += cost
         if numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
             raise Refused(
                 f"a picture takes more than {MOST_NUMBERS:,} numbers or {MOST_PRODUCTS:,} products; "
                 "narrower networks and smaller pictures take less"
             )
-    if known.take(OUTPUT) != Values(1, (classes,)):
+    if known.take(OUTPUT) != Activations(1, (classes,)):
         raise Refused(f"it does not give {classes} numbers for each picture")
     return Work(numbers, products)
 
@@ -97,23 +106,23 @@ class _Known:
     """What has a name so far. Weights are taken once: onnxruntime makes a copy for each use."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Values | Weights | None] = {}
+        self._found: dict[str, Activations | Initializer | None] = {}
 
-    def add(self, name: str, what: Values | Weights) -> None:
+    def add(self, name: str, what: Activations | Initializer) -> None:
         if not name or name in self._found:
             raise Refused(f"there are two values {name!r}, or it has no name")
         self._found[name] = what
 
-    def take(self, name: str) -> Values | Weights:
+    def take(self, name: str) -> Activations | Initializer:
         what = self._found.get(name)
         if what is None:
             raise Refused(f"there is no {name!r} before it, or others have taken it")
-        if isinstance(what, Weights):
+        if isinstance(what, Initializer):
             self._found[name] = None
         return what
 
 
-def _check_weights(weights: Weights) -> None:
+def _check_weights(weights: Initializer) -> None:
     """That there are as many numbers as the shape tells."""
     size = _BYTES.get(weights.type)
     if size is None or not 1 <= len(weights.dims) <= _MOST_AXES:

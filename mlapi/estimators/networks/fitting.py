@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlapi.estimators.networks.averaging import EVERY
 from mlapi.estimators.networks.checkpoint import Checkpoint, digest
 from mlapi.estimators.networks.learner import Learner
-from mlapi.estimators.networks.plan import Labeled, Plan, Progress, Trained, Watch
+from mlapi.estimators.networks.plan import EpochState, Labeled, Plan, TrainedNetwork, Watch
 from mlapi.estimators.networks.schedule import schedule, together
 
 _WATCH_S, _CHECKPOINT_S = 0.25, 180
@@ -38,7 +38,7 @@ def train(  # noqa: PLR0913 - a fact each
     probes: NDArray[Any] | None = None,
     watch: Watch | None = None,
     checkpoint: Path | None = None,
-) -> Trained:
+) -> TrainedNetwork:
     """Train a network from the start, or from where the checkpoint's training broke off.
 
     With a validation set the network is the best of all epochs, else the last. A budget is kept by going
@@ -137,11 +137,11 @@ class Training:
                 self._end_epoch()
             yield has_ended
 
-    def progress(self) -> Progress:
+    def progress(self) -> EpochState:
         loss, right, pictures = self._learner.sums.tolist()
         step, share, began = self._first
         seconds, done = time.monotonic() - began, self._share()
-        return Progress(
+        return EpochState(
             epoch=self._course.epoch,
             share=done,
             loss=loss / pictures,
@@ -162,7 +162,7 @@ class Training:
         self._best = state["best"]
         self._learner.load(state["learner"])
 
-    def result(self) -> Trained:
+    def result(self) -> TrainedNetwork:
         """The best of the states, exported; where there are pictures to tell, it is as sure as it is right.
 
         Raises:
@@ -175,7 +175,7 @@ class Training:
         found = self._learner.exported(self._probes)
         found.check()
         mean, std = self._learner.mean, self._learner.std
-        return Trained(found.network, mean, std, self._course.history, found.apart, found.rounding)
+        return TrainedNetwork(found.network, mean, std, self._course.history, found.apart, found.rounding)
 
     def _end_epoch(self) -> None:
         """Measure, remember the best, and write the epoch down.

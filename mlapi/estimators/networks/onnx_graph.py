@@ -35,7 +35,7 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class Initializer:
     """Numbers that the file holds, with the bytes that they are."""
 
     name: str
@@ -68,7 +68,7 @@ class Graph:
     """A file's content."""
 
     nodes: tuple[Node, ...]
-    weights: tuple[Weights, ...]
+    weights: tuple[Initializer, ...]
     takes: Port
     gives: Port
 
@@ -113,8 +113,8 @@ def _attribute(found: dict[str, Any]) -> tuple[str, int | tuple[int, ...]]:
     raise Refused(f"the attribute {name!r} is neither a whole number nor several")
 
 
-def _weights(found: dict[str, Any]) -> Weights:
-    return Weights(_word(found["name"]), found["data_type"], tuple(found["dims"]), found["raw_data"])
+def _weights(found: dict[str, Any]) -> Initializer:
+    return Initializer(_word(found["name"]), found["data_type"], tuple(found["dims"]), found["raw_data"])
 
 
 def _port(found: dict[str, Any]) -> Port:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from mlapi.estimators.networks.onnx_graph import FLOAT, FLOAT16, INT64, Node, Refused, Weights
+from mlapi.estimators.networks.onnx_graph import FLOAT, FLOAT16, INT64, Initializer, Node, Refused
 
 BEFORE_THE_FIRST = -(2**63)
 """Where a slice ends that goes backwards through all."""
@@ -25,7 +25,7 @@ _BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class Activations:
     """Numbers in float32 that are computed of n pictures: `before` x (`lots` x n) x `after`.
 
     There are two lots where each picture's mirror image is answered too.
@@ -48,10 +48,10 @@ class Values:
         return self.size // self.after[0] * in_blocks(self.after[0])
 
 
-class Step(NamedTuple):
+class NodeResult(NamedTuple):
     """What an operator gives, and how many products it computes for that, for one picture."""
 
-    gives: Values | Weights
+    gives: Activations | Initializer
     products: int
 
 
@@ -74,7 +74,7 @@ def in_blocks(channels: int) -> int:
     return -(-channels // _BLOCK) * _BLOCK
 
 
-def step(node: Node, inputs: Sequence[Values | Weights]) -> Step:
+def step(node: Node, inputs: Sequence[Activations | Initializer]) -> NodeResult:
     """What one node does with these inputs.
 
     Raises:
@@ -83,7 +83,7 @@ def step(node: Node, inputs: Sequence[Values | Weights]) -> Step:
     operator = OPERATORS.get(node.kind)
     if operator is None:
         raise Refused(f"{node.kind} is none of the operators that are known: {', '.join(OPERATORS)}")
-    types = tuple(each.type if isinstance(each, Weights) else None for each in inputs)
+    types = tuple(each.type if isinstance(each, Initializer) else None for each in inputs)
     least = len(operator.takes) - operator.optional
     if len(types) < least or types != operator.takes[: len(types)]:
         raise Refused(f"{node.kind} takes inputs of types {operator.takes}, got {types!r:.80}")
@@ -93,9 +93,9 @@ def step(node: Node, inputs: Sequence[Values | Weights]) -> Step:
     if counts != operator.attributes:
         raise Refused(f"{node.kind} has the attributes {list(operator.attributes)}, got {list(counts)!r:.80}")
     found = operator.infer(inputs, node.attributes)
-    if isinstance(found, Step):
+    if isinstance(found, NodeResult):
         return found
-    return Step(found, max((each.size for each in inputs if isinstance(each, Values)), default=0))
+    return NodeResult(found, max((each.size for each in inputs if isinstance(each, Activations)), default=0))
 
 
 def _check(claim: bool, problem: str) -> None:
@@ -103,18 +103,18 @@ def _check(claim: bool, problem: str) -> None:
         raise Refused(problem)
 
 
-def _changed(values: Values, **changes: Any) -> Values:
+def _changed(values: Activations, **changes: Any) -> Activations:
     return replace(values, **changes)
 
 
-def _picture(values: Values) -> tuple[int, int, int]:
+def _picture(values: Activations) -> tuple[int, int, int]:
     """Channels, height and width."""
     _check(len(values.after) == 3 and not values.before, "its input is no picture")
     channels, height, width = values.after
     return channels, height, width
 
 
-def _numbers(weights: Weights) -> tuple[int, ...]:
+def _numbers(weights: Initializer) -> tuple[int, ...]:
     _check(len(weights.dims) == 1 and weights.dims[0] <= _MOST_AXES, "axes and lengths are a short list")
     content = bytes(weights.content)
     return tuple(
@@ -130,7 +130,7 @@ def _window(side: int, length: int, stride: int, pads: tuple[int, int] = (0, 0))
     return (side + sum(pads) - length) // stride + 1
 
 
-def _convolution(inputs: Sequence[Any], told: Mapping[str, Any]) -> Step:
+def _convolution(inputs: Sequence[Any], told: Mapping[str, Any]) -> NodeResult:
     values, weight, *bias = inputs
     channels, *sides = _picture(values)
     _check(len(weight.dims) == 4 and weight.dims[1] == channels, "its weights are for other channels")
@@ -144,42 +144,42 @@ def _convolution(inputs: Sequence[Any], told: Mapping[str, Any]) -> Step:
         )
     )
     gives = _changed(values, after=(filters, height, width))
-    return Step(gives, gives.held * channels * math.prod(window))
+    return NodeResult(gives, gives.held * channels * math.prod(window))
 
 
-def _greatest(inputs: Sequence[Any], told: Mapping[str, Any]) -> Step:
+def _greatest(inputs: Sequence[Any], told: Mapping[str, Any]) -> NodeResult:
     channels, *sides = _picture(inputs[0])
     window = told["kernel_shape"]
     _check(told["strides"] == window, "its windows overlap")
     height, width = map(_window, sides, window, window)
-    return Step(_changed(inputs[0], after=(channels, height, width)), inputs[0].size)
+    return NodeResult(_changed(inputs[0], after=(channels, height, width)), inputs[0].size)
 
 
-def _of_all_pixels(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _of_all_pixels(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     channels, *_sides = _picture(inputs[0])
     return _changed(inputs[0], after=(channels, 1, 1))
 
 
-def _linear(inputs: Sequence[Any], told: Mapping[str, Any]) -> Step:
+def _linear(inputs: Sequence[Any], told: Mapping[str, Any]) -> NodeResult:
     values, weight, *bias = inputs
     _check(not values.before and told["transB"] == 1, "it is no layer of ours")
     _check(len(weight.dims) == 2 and values.after == weight.dims[1:], "its weights are for other numbers")
     _check(all(each.dims == weight.dims[:1] for each in bias), "its bias is for other numbers")
     gives = _changed(values, after=weight.dims[:1])
-    return Step(gives, gives.size * weight.dims[1])
+    return NodeResult(gives, gives.size * weight.dims[1])
 
 
-def _each(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
-    values: Values = inputs[0]
+def _each(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
+    values: Activations = inputs[0]
     return values
 
 
-def _shares(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _shares(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     _check(len(inputs[0].after) == 1, "its input is no row of numbers")
     return _each(inputs, _)
 
 
-def _pairwise(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _pairwise(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     """The same shapes, or one number for many."""
     one, other = inputs
     _check(
@@ -190,39 +190,39 @@ def _pairwise(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
     return _changed(one, after=tuple(map(max, one.after, other.after)))
 
 
-def _cast(inputs: Sequence[Any], told: Mapping[str, Any]) -> Weights:
+def _cast(inputs: Sequence[Any], told: Mapping[str, Any]) -> Initializer:
     _check(told["to"] == FLOAT, f"it casts to type {told['to']}")
-    weights: Weights = inputs[0]
+    weights: Initializer = inputs[0]
     return replace(weights, type=FLOAT)
 
 
-def _concatenation(inputs: Sequence[Any], told: Mapping[str, Any]) -> Values:
+def _concatenation(inputs: Sequence[Any], told: Mapping[str, Any]) -> Activations:
     one, other = inputs
     same = not one.before and not other.before and one.after == other.after
     _check(same and told["axis"] == 0, "it puts other things together than pictures")
     return _changed(one, lots=one.lots + other.lots)
 
 
-def _flat(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _flat(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     _check(not inputs[0].before, "its input is no row of numbers")
     return _changed(inputs[0], after=(math.prod(inputs[0].after),))
 
 
-def _mean(inputs: Sequence[Any], told: Mapping[str, Any]) -> Values:
+def _mean(inputs: Sequence[Any], told: Mapping[str, Any]) -> Activations:
     values, axes = inputs
     is_ours = len(values.before) == 1 and _numbers(axes) == (0,) and told["keepdims"] == 0
     _check(is_ours, "its axes are others")
     return _changed(values, before=())
 
 
-def _lots_apart(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _lots_apart(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     values, shape = inputs
     wanted = (values.lots, -1, *values.after)
     _check(not values.before and _numbers(shape) == wanted, f"it makes another shape than {wanted}")
-    return Values(1, values.after, before=(values.lots,))
+    return Activations(1, values.after, before=(values.lots,))
 
 
-def _mirrored(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _mirrored(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     values, *told = inputs
     first, end, axis, stride = map(_numbers, told)
     is_axis = len(axis) == 1 and not values.before and 1 <= axis[0] <= len(values.after)
@@ -230,14 +230,14 @@ def _mirrored(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
     return _each(inputs, {})
 
 
-def _turned(inputs: Sequence[Any], told: Mapping[str, Any]) -> Values:
+def _turned(inputs: Sequence[Any], told: Mapping[str, Any]) -> Activations:
     order = told["perm"]
     is_order = not inputs[0].before and order[0] == 0 and sorted(order) == [0, 1, 2, 3]
     _check(is_order and len(inputs[0].after) == 3, "it turns something else than pictures")
     return _changed(inputs[0], after=tuple(inputs[0].after[axis - 1] for axis in order[1:]))
 
 
-def _with_more_axes(inputs: Sequence[Any], _: Mapping[str, Any]) -> Values:
+def _with_more_axes(inputs: Sequence[Any], _: Mapping[str, Any]) -> Activations:
     values, axes = inputs
     places = _numbers(axes)
     rank = 1 + len(values.after) + len(places)

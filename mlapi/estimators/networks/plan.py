@@ -44,7 +44,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class EpochState:
     """Where a training is: loss and accuracy are of this epoch, each picture as it was learned from."""
 
     epoch: int
@@ -58,11 +58,11 @@ class Progress:
     """After the last epoch that was followed by one."""
 
 
-Watch: TypeAlias = Callable[[Progress], object]
+Watch: TypeAlias = Callable[[EpochState], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedNetwork:
     """A network that is done: `network` is its ONNX file, `mean` and `std` are by channel, of raw values."""
 
     network: bytes

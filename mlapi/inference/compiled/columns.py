@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlapi.data.signature import Batch, Matrix
 from mlapi.estimators.calendar import parts_of
-from mlapi.inference.compiled.machine import Unanswered
+from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiled.steps import Products, Step
 from mlapi.inference.compiled.words import Table
 
@@ -51,7 +51,7 @@ class Moments:
 
     def read(self, batch: Batch) -> Matrix:
         if isinstance(batch, np.ndarray):
-            raise Unanswered
+            raise Fallback
         parts = [
             part
             for name, newest_us, kept in self._columns
@@ -147,12 +147,12 @@ def rows_of(batch: Batch) -> int:
 
 def _moments(column: NDArray[Any]) -> NDArray[np.datetime64]:
     if column.dtype.kind != "M":
-        raise Unanswered
+        raise Fallback
     return column.astype("datetime64[us]")
 
 
 def _as_numbers(matrix: NDArray[Any]) -> Matrix:
     """Flags among numbers are 1 and 0; for anything else scikit-learn is asked."""
     if matrix.dtype.kind not in "biu" and not set(map(type, matrix.ravel().tolist())) <= {bool, int, float}:
-        raise Unanswered
+        raise Fallback
     return matrix.astype(np.float64)

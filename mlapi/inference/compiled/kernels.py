@@ -12,7 +12,7 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.machine import Unanswered
+from mlapi.inference.compiled.final_estimator import Fallback
 
 Kernel = Callable[[Matrix], tuple[Matrix, float]]
 
@@ -70,7 +70,7 @@ class Radial:
         exponents = np.vecdot(differences, differences)
         exponents *= -self.gamma
         if not isfinite(np.add.reduce(exponents)):
-            raise Unanswered
+            raise Fallback
         return np.exp(exponents, out=exponents)[None, :], 2 * self.rounding + self.summing
 
     def _from_differences(self, rows: Matrix) -> tuple[Matrix, float]:
@@ -140,7 +140,7 @@ def _largest(squares: Matrix, rows: Matrix) -> float:
     """
     largest = float(np.maximum.reduce(squares))
     if not isfinite(largest) and not np.isfinite(rows).all():
-        raise Unanswered
+        raise Fallback
     return largest
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlapi.data.labels import numbers_in_place_of
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.machine import Answer, Unanswered, Uncompilable, logistic
+from mlapi.inference.compiled.final_estimator import Answer, Fallback, Uncompilable, logistic
 
 Scores = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ _TINY = 1e-290
 """What products lose that are too small for a float64."""
 
 
-class Reading(Protocol):
+class DecisionHead(Protocol):
     """What is read off the scores: one a row, or a row of them for each class or target."""
 
     methods: frozenset[str]
@@ -61,7 +61,7 @@ class Linear:
     """
 
     def __init__(
-        self, weights: Matrix, bias: NDArray[np.float64], reading: Reading, constant: float | None = None
+        self, weights: Matrix, bias: NDArray[np.float64], reading: DecisionHead, constant: float | None = None
     ) -> None:
         self.weights, self.bias, self.reading = weights, bias, reading
         self.constant = float(np.abs(bias).max()) if constant is None else constant
@@ -95,7 +95,7 @@ class Linear:
         if beside is not None:
             scores += beside
         if not math.isfinite(scores.item() if scores.size == 1 else scores.sum()):
-            raise Unanswered
+            raise Fallback
         doubtful = self._doubtful(matrix, scores) if PREDICT in methods else None
         return Answer(self.reading.outputs(scores, methods), doubtful)
 

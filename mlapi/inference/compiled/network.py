@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mlapi.data.signature import Batch
 from mlapi.estimators.networks.runtime import Runtime
+from mlapi.inference.compiled.final_estimator import Answer, Fallback
 from mlapi.inference.compiled.linear import PREDICT, PROBABILITIES
-from mlapi.inference.compiled.machine import Answer, Unanswered
 
 
 class Network:
@@ -38,7 +38,7 @@ class Network:
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
         if self._runtime is None or not isinstance(batch, np.ndarray):
-            raise Unanswered
+            raise Fallback
         probabilities = self._runtime.probabilities(batch.reshape(len(batch), *self._shape))
         outputs: dict[str, NDArray[Any]] = {}
         if PREDICT in methods:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Matrix
+from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiled.linear import Linear
-from mlapi.inference.compiled.machine import Unanswered
 from mlapi.inference.compiled.words import Codes
 
 Words = Sequence[tuple[int, Codes, Matrix]]
@@ -51,5 +51,5 @@ class OneRow:
         found, margin = self._reading.of_row(scores)
         sizes = sum(map(abs, map(mul, self._reach, numbers)))
         if not (math.isfinite(sum(scores)) and margin > sizes * self._roundings + self._least):
-            raise Unanswered
+            raise Fallback
         return found

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mlapi.artifacts.pickles.fitted.widths import AT_ONCE, joined
 from mlapi.data.signature import Batch, Matrix
 from mlapi.inference.compiled.columns import NumberBlock, Numbers, Preparation, column, rows_of
+from mlapi.inference.compiled.final_estimator import Answer, Fallback, FinalEstimator
 from mlapi.inference.compiled.linear import DECISION, PREDICT, Linear
-from mlapi.inference.compiled.machine import Answer, Machine, Unanswered
 from mlapi.inference.compiled.one_row import OneRow
 from mlapi.inference.compiled.steps import Fill
 from mlapi.inference.compiled.words import Table
@@ -25,7 +25,7 @@ Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 """scikit-learn's own answer: a method's name and rows -> what the method gives."""
 
 
-class Answering(Protocol):
+class CompiledPipeline(Protocol):
     """Something that answers batches as far as it can."""
 
     methods: frozenset[str]
@@ -41,7 +41,7 @@ class Answering(Protocol):
 class Predictor:
     """Immutable, so threads may share it. `methods` are those that it does not leave to scikit-learn."""
 
-    def __init__(self, answering: Answering, original: Original) -> None:
+    def __init__(self, answering: CompiledPipeline, original: Original) -> None:
         self.methods = answering.methods
         self.answering = answering
         self._original = original
@@ -64,7 +64,7 @@ class Predictor:
             # Overflows are scikit-learn's to speak of: it is asked where a result is not finite.
             with np.errstate(all="ignore"):
                 answer = self.answering.answer(batch, methods)
-        except (Unanswered, ValueError, TypeError):  # numpy's words for cells of another type
+        except (Fallback, ValueError, TypeError):  # numpy's words for cells of another type
             return {method: self._original(method, batch) for method in methods}
         if answer.doubtful is not None:
             self._settle(answer.outputs, batch, answer.doubtful)
@@ -78,7 +78,7 @@ class Predictor:
         one_row = getattr(self.answering, "one_row", None)
         try:
             return None if one_row is None else one_row.predict(cells)
-        except (Unanswered, TypeError):  # a blank among flags or codes that are used as numbers
+        except (Fallback, TypeError):  # a blank among flags or codes that are used as numbers
             return None
 
     def _settle(self, outputs: dict[str, NDArray[Any]], batch: Batch, rows: NDArray[np.bool_]) -> None:
@@ -100,7 +100,7 @@ def _some(batch: Batch, rows: slice | NDArray[np.bool_]) -> Batch:
 class Dense:
     """Any machine, on the matrix that the preparation makes."""
 
-    def __init__(self, prepared: Preparation, machine: Machine) -> None:
+    def __init__(self, prepared: Preparation, machine: FinalEstimator) -> None:
         self.methods = machine.methods
         self._prepared = prepared
         self._machine = machine
@@ -182,7 +182,7 @@ class Terms:
 class Unscaled:
     """A regressor of a standardized target, in the target's own units."""
 
-    def __init__(self, inner: Answering, mean: Any, spread: Any, *, is_flat: bool) -> None:
+    def __init__(self, inner: CompiledPipeline, mean: Any, spread: Any, *, is_flat: bool) -> None:
         self.methods = inner.methods & {PREDICT}
         self._inner = inner
         self._mean, self._spread = mean, spread

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.machine import Unanswered, Uncompilable
+from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
 
 
 class Step(Protocol):
@@ -51,7 +51,7 @@ class Clip:
 
     def apply(self, matrix: Matrix) -> Matrix:
         if np.isinf(matrix).any():  # which scikit-learn refuses, and this would hide
-            raise Unanswered
+            raise Fallback
         return np.minimum(np.maximum(matrix, self.low), self.high)
 
     def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:

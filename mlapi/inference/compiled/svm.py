@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mlapi.data.labels import numbers_in_place_of
 from mlapi.data.signature import Matrix
+from mlapi.inference.compiled.final_estimator import Answer, Fallback, logistic
 from mlapi.inference.compiled.kernels import Kernel
-from mlapi.inference.compiled.machine import Answer, Unanswered, logistic
 from mlapi.inference.compiled.votes import Vote
 
 PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"
@@ -105,7 +105,7 @@ class Calibrated:
             return self.classifier.answer(matrix, methods)
         answer = self.classifier.answer(matrix, {DECISION, *methods})
         if answer.doubtful is not None:
-            raise Unanswered
+            raise Fallback
         scores = answer.outputs[DECISION] if DECISION in methods else answer.outputs.pop(DECISION)
         answer.outputs[PROBABILITIES] = _probabilities(scores, self.slopes, self.offsets)
         return answer
@@ -130,7 +130,7 @@ class Regressor:
         decisions, errors = self.decisions(matrix)
         values = decisions[:, 0]
         if not (isfinite(errors[0]) and isfinite(values.sum())):
-            raise Unanswered
+            raise Fallback
         return Answer({PREDICT: values}, None)
 
 

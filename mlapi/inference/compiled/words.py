@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.machine import Unanswered
+from mlapi.inference.compiled.final_estimator import Fallback
 
 
 class Codes(dict[Any, int]):
@@ -27,7 +27,7 @@ class Codes(dict[Any, int]):
     def __missing__(self, word: Any) -> int:
         code = self.blank if word != word else self.other  # noqa: PLR0124 - NaN
         if code is None:
-            raise Unanswered
+            raise Fallback
         return code
 
 

@@ -18,7 +18,7 @@ from mlapi.inference.compiled.columns import (
     WordBlock,
     run,
 )
-from mlapi.inference.compiled.machine import Uncompilable
+from mlapi.inference.compiled.final_estimator import Uncompilable
 from mlapi.inference.compiled.steps import Step
 from mlapi.inference.compiling.preprocessing import flat, steps
 from mlapi.inference.compiling.words import SPARSE, reads_words, tables

@@ -23,9 +23,9 @@ from sklearn.svm import LinearSVC, LinearSVR
 from mlapi.inference.compiled.linear import (
     LARGEST,
     SMALLEST,
+    DecisionHead,
     Linear,
     ManyClasses,
-    Reading,
     Scores,
     TwoClasses,
     Values,
@@ -33,7 +33,7 @@ from mlapi.inference.compiled.linear import (
     softmax,
 )
 from mlapi.inference.compiled.steps import Scale, Step
-from mlapi.inference.compiling.machines import Machines
+from mlapi.inference.compiling.compilers import Machines
 
 FARTHEST = 1e4
 """How many spreads a column's mean may be from zero for its scaler to be folded into the coefficients: each
@@ -107,7 +107,7 @@ def _one_vs_rest(model: Any) -> Linear | None:
     return _linear(weights, bias, reading)
 
 
-def _classes(classes: Any, normalize: Callable[[Scores], Scores] | None) -> Reading | None:
+def _classes(classes: Any, normalize: Callable[[Scores], Scores] | None) -> DecisionHead | None:
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
         return None
     if len(classes) == 2:
@@ -115,7 +115,7 @@ def _classes(classes: Any, normalize: Callable[[Scores], Scores] | None) -> Read
     return ManyClasses(classes, normalize)
 
 
-def _linear(coefficients: Any, intercept: Any, reading: Reading | None) -> Linear | None:
+def _linear(coefficients: Any, intercept: Any, reading: DecisionHead | None) -> Linear | None:
     weights = np.asarray(coefficients)
     if (
         reading is None

@@ -12,15 +12,15 @@ from sklearn.preprocessing import StandardScaler
 from mlapi.data.signature import Matrix
 from mlapi.estimators.algorithms.cnn import ConvolutionalNetwork
 from mlapi.inference.compiled.columns import Names, NumberBlock, Preparation, WordBlock
+from mlapi.inference.compiled.final_estimator import Fallback, FinalEstimator, Uncompilable
 from mlapi.inference.compiled.linear import Linear
-from mlapi.inference.compiled.machine import Machine, Unanswered, Uncompilable
 from mlapi.inference.compiled.network import Network
-from mlapi.inference.compiled.predictor import Additive, Answering, Dense, Terms, Unscaled
+from mlapi.inference.compiled.predictor import Additive, CompiledPipeline, Dense, Terms, Unscaled
 from mlapi.inference.compiled.words import Table
 from mlapi.inference.compiling import linear, svm, trees
 from mlapi.inference.compiling.columns import preparation
+from mlapi.inference.compiling.compilers import Machines
 from mlapi.inference.compiling.linear import folded
-from mlapi.inference.compiling.machines import Machines
 from mlapi.inference.compiling.preprocessing import flat
 
 logger = logging.getLogger(__name__)
@@ -29,19 +29,19 @@ logger = logging.getLogger(__name__)
 MACHINES: Machines = {**linear.MACHINES, **svm.MACHINES, **trees.MACHINES}
 
 
-def compiled(estimator: Any, names: Names) -> Answering | None:
+def compiled(estimator: Any, names: Names) -> CompiledPipeline | None:
     """What answers for an estimator of columns of these names; None if anything about it is not known."""
     try:
         with np.errstate(all="ignore"):
             return _compiled(list(flat(estimator)), names)
-    except (Uncompilable, Unanswered):
+    except (Uncompilable, Fallback):
         return None
     except Exception:  # attributes of somebody else's estimator: the price is only time
         logger.warning("estimator not compiled", exc_info=True)
         return None
 
 
-def _compiled(chain: Sequence[Any], names: Names) -> Answering:
+def _compiled(chain: Sequence[Any], names: Names) -> CompiledPipeline:
     *transformers, final = chain
     if type(final) is ConvolutionalNetwork and not transformers:
         return _network(final)
@@ -57,7 +57,7 @@ def _compiled(chain: Sequence[Any], names: Names) -> Answering:
     return found or Dense(prepared, machine)
 
 
-def _machine(final: Any) -> Machine:
+def _machine(final: Any) -> FinalEstimator:
     make = MACHINES.get(type(final))
     machine = make(final) if make else None
     if machine is None:
@@ -65,13 +65,15 @@ def _machine(final: Any) -> Machine:
     return machine
 
 
-def _network(network: ConvolutionalNetwork) -> Answering:
+def _network(network: ConvolutionalNetwork) -> CompiledPipeline:
     found = Network(network.classes_, network.shape_)
     found.take(network.network_)
     return found
 
 
-def _unscaled(model: TransformedTargetRegressor, transformers: Sequence[Any], names: Names) -> Answering:
+def _unscaled(
+    model: TransformedTargetRegressor, transformers: Sequence[Any], names: Names
+) -> CompiledPipeline:
     if type(model.transformer_) is not StandardScaler:
         raise Uncompilable
     inner = _compiled([*transformers, *flat(model.regressor_)], names)
@@ -81,7 +83,7 @@ def _unscaled(model: TransformedTargetRegressor, transformers: Sequence[Any], na
     return Unscaled(inner, mean, spread, is_flat=model._training_dim == 1)
 
 
-def _additive(prepared: Preparation, machine: Linear) -> Answering | None:
+def _additive(prepared: Preparation, machine: Linear) -> CompiledPipeline | None:
     """The model of what stands before the scalers, block by block; None if steps are left for the whole."""
     whole, left = folded(machine, prepared.steps)
     if left:

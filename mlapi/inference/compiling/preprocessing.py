@@ -27,7 +27,7 @@ from sklearn.preprocessing import (
 
 from mlapi.data.signature import Matrix
 from mlapi.estimators.preprocessing import Splines
-from mlapi.inference.compiled.machine import Uncompilable
+from mlapi.inference.compiled.final_estimator import Uncompilable
 from mlapi.inference.compiled.steps import Clip, Fill, Products, Scale, Step
 
 

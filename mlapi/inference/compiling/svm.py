@@ -10,11 +10,11 @@ from sklearn.svm import SVC, SVR, LinearSVC, NuSVC, NuSVR
 
 from mlapi.data.signature import Matrix
 from mlapi.estimators.algorithms.svm import CalibratedSVC
+from mlapi.inference.compiled.final_estimator import FinalEstimator
 from mlapi.inference.compiled.kernels import Kernel, Polynomial, Product, Radial, Sigmoid
-from mlapi.inference.compiled.machine import Machine
 from mlapi.inference.compiled.svm import Calibrated, Classifier, Decisions, Regressor
 from mlapi.inference.compiled.votes import OneVsOne, Vote, highest, of_two
-from mlapi.inference.compiling.machines import Machines
+from mlapi.inference.compiling.compilers import Machines
 
 CACHED = 2**15
 """The most kernel values at once: 256 kB stay in the cache. Measured with 113 support vectors of 30 columns:
@@ -57,7 +57,7 @@ def linear_classifier(estimator: LinearSVC) -> Classifier | None:
     return Classifier(decisions, vote, estimator.classes_)
 
 
-def calibrated(estimator: CalibratedSVC) -> Machine | None:
+def calibrated(estimator: CalibratedSVC) -> FinalEstimator | None:
     """The machine within, and the sigmoids around it."""
     machine, calibrator = estimator.svc_, getattr(estimator, "calibrator_", None)
     compile_machine = _WITHIN.get(type(machine))

@@ -41,9 +41,14 @@ from sklearn.tree import (
 
 from mlapi.data.labels import numbers_in_place_of
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.machine import Answer, Unanswered
-from mlapi.inference.compiling.grove import merged_histogram_trees, merged_trees, numbered, running_sums
-from mlapi.inference.compiling.machines import Machines
+from mlapi.inference.compiled.final_estimator import Answer, Fallback
+from mlapi.inference.compiling.compilers import Machines
+from mlapi.inference.compiling.merged_trees import (
+    merged_histogram_trees,
+    merged_trees,
+    numbered,
+    running_sums,
+)
 
 PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"
 
@@ -242,5 +247,5 @@ def _highest(sums: Matrix, is_second: Callable[[Matrix, int], NDArray[np.bool_]]
 def _in_float32(matrix: Matrix, *, allows_missing: bool) -> NDArray[np.float32]:
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
     if not np.isfinite(rows).all() and not (allows_missing and not np.isinf(rows).any()):
-        raise Unanswered
+        raise Fallback
     return rows

@@ -15,7 +15,7 @@ from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, R
 
 from mlapi.data.signature import Matrix
 from mlapi.estimators.preprocessing import OTHER, Flags, Frequent
-from mlapi.inference.compiled.machine import Unanswered, Uncompilable
+from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
 from mlapi.inference.compiled.words import Codes, Table
 from mlapi.inference.compiling.preprocessing import steps
 
@@ -108,7 +108,7 @@ def _code(codes: Codes, word: Any) -> int | None:
     """The row of a word that is not sent, but stands for others: none, if those are refused."""
     try:
         return codes[word]
-    except Unanswered:
+    except Fallback:
         return None
 
 

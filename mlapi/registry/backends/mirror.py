@@ -20,13 +20,13 @@ import orjson
 
 from mlapi.artifacts import manifest
 from mlapi.artifacts.folder import DELETED, GONE, MAX_MANIFEST_BYTES, SIGNATURE, STAGING, describe_file
-from mlapi.artifacts.manifest import MANIFEST, File
+from mlapi.artifacts.manifest import MANIFEST, FileDigest
 from mlapi.artifacts.names import is_model_name, parse_version
 from mlapi.errors import BrokenArtifact
 from mlapi.registry import aliases
 from mlapi.storage import disk
 from mlapi.storage.locks import USUAL_S, locked
-from mlapi.storage.remote import Entry, Remote
+from mlapi.storage.remote import Remote, RemoteFile
 
 _LOCK = ".lock"
 _INDEX = ".index.json"
@@ -96,7 +96,7 @@ class Mirror:
         with locked(self.folder / _LOCK):
             _swap(staging, self.folder / name / str(number))
 
-    def _follow(self, entries: Mapping[str, Entry]) -> None:
+    def _follow(self, entries: Mapping[str, RemoteFile]) -> None:
         """Bring the copy up to date; a model that fails holds back no other."""
         old, new = _read_index(self.folder), dict[str, str]()
         problem = None
@@ -111,7 +111,7 @@ class Mirror:
             raise problem
 
     def _follow_model(
-        self, home: Path, listed: Listed, entries: Mapping[str, Entry], old: Mapping[str, str]
+        self, home: Path, listed: Listed, entries: Mapping[str, RemoteFile], old: Mapping[str, str]
     ) -> dict[str, str]:
         disk.make_folder(home)
         parts = list(_parts(home, listed))
@@ -125,7 +125,7 @@ class Mirror:
             _bury(home, number)
         return {part.name: part.mark(entries) for part in parts}
 
-    def _download(self, file: Path, entry: File) -> None:
+    def _download(self, file: Path, entry: FileDigest) -> None:
         key = file.relative_to(self.folder).as_posix()
         staging = _staging(file.parent)
         disk.make_folder(staging)
@@ -175,7 +175,7 @@ class _Part:
     keys: Iterable[str]
     """Whose change makes it another."""
 
-    def mark(self, entries: Mapping[str, Entry]) -> str:
+    def mark(self, entries: Mapping[str, RemoteFile]) -> str:
         listed = [(key, entries[key].mark) for key in sorted(self.keys)]
         here = [_identity(self.folder / file) for file in self.files]
         return hashlib.sha256(repr((listed, here)).encode()).hexdigest()[:16]
@@ -235,7 +235,7 @@ def _staging(folder: Path) -> Path:
     return folder.with_name(f"{STAGING}{secrets.token_hex(8)}")
 
 
-def _is(file: Path, entry: File) -> bool:
+def _is(file: Path, entry: FileDigest) -> bool:
     try:
         return describe_file(file) == entry
     except OSError:

@@ -12,7 +12,7 @@ _FRESH_S = 3
 """What a worker said so long ago does not count: it was killed, or is stuck."""
 
 
-class Shares:
+class ConnectionCounts:
     """Made before the fork; each worker writes its own slot only, every second."""
 
     def __init__(self) -> None:

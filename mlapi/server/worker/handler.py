@@ -16,7 +16,7 @@ from mlapi.server.worker.heads import settle
 from mlapi.settings import path_prefix
 
 
-class Answering:
+class RequestHandler:
     def __init__(self, worker: Any, cfg: Frozen) -> None:
         self._worker, self._cfg, self._log = worker, cfg, worker.log
         self._application = worker.wsgi

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sized
 from typing import Any
 
-from mlapi.server.worker.balance import Shares
+from mlapi.server.worker.balance import ConnectionCounts
 
 YIELD_S = 0.002
 """How long a connection waits for a worker with fewer of them."""
@@ -16,7 +16,7 @@ AT_ONCE = 64
 """The most that are accepted before those who are here are looked after."""
 
 
-class Doors:
+class Listeners:
     """The leader's. `admit` takes each new socket, with the addresses of its client and of the server;
     `connections` are those that the worker holds, `make_room` cuts some if it can."""
 
@@ -24,7 +24,7 @@ class Doors:
         self,
         worker: Any,
         poller: Any,
-        shares: Shares,
+        shares: ConnectionCounts,
         connections: Sized,
         *,
         admit: Callable[..., None],

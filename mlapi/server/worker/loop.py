@@ -15,15 +15,15 @@ from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from mlapi.server.worker.balance import Shares
+from mlapi.server.worker.balance import ConnectionCounts
 from mlapi.server.worker.configuration import Configuration
 from mlapi.server.worker.connection import Connection
 from mlapi.server.worker.error_pages import refuse
 from mlapi.server.worker.framing import LARGEST_HEAD
-from mlapi.server.worker.handler import Answering
+from mlapi.server.worker.handler import RequestHandler
 from mlapi.server.worker.large_requests import LargeRequests
-from mlapi.server.worker.listeners import Doors
-from mlapi.server.worker.threads import Leadership, Superseded
+from mlapi.server.worker.listeners import Listeners
+from mlapi.server.worker.threads import LeadThread, Superseded
 
 LINGER_S = 2.0
 """For the client's own close, after an answer that ends the connection."""
@@ -57,11 +57,11 @@ class Poll:
 
 
 class Loop:
-    def __init__(self, worker: Any, shares: Shares) -> None:
+    def __init__(self, worker: Any, shares: ConnectionCounts) -> None:
         self._worker = worker
         self._configuration = Configuration(worker.cfg)
         self._keepalive = self._configuration.own.keepalive
-        self._respond = Answering(worker, self._configuration.own).respond
+        self._respond = RequestHandler(worker, self._configuration.own).respond
         self._poller = select.epoll() if hasattr(select, "epoll") else Poll()
         self._connections: dict[int, Connection] = {}
         self._returned: deque[tuple[Connection, bool]] = deque()
@@ -74,11 +74,11 @@ class Loop:
         self._large = LargeRequests(self._connections)
         self._stopping = False
         self._due = time.monotonic()
-        self._doors = Doors(
+        self._doors = Listeners(
             worker, self._poller, shares, self._connections, admit=self._admit, make_room=self._make_room
         )
         self._sources = self._other_sources()
-        self.leadership = Leadership(worker, self._lead)
+        self.leadership = LeadThread(worker, self._lead)
 
     def _other_sources(self) -> dict[int, Callable[[], None]]:
         """What the poller watches beside connections."""

@@ -43,7 +43,7 @@ class Superseded(Exception):
     """Another thread leads."""
 
 
-class Leadership:
+class LeadThread:
     """`lead` is the loop: it returns when the worker has stopped, and raises `Superseded` in a thread that
     leads no more."""
 

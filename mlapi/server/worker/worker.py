@@ -12,7 +12,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from mlapi.server.worker.balance import Shares
+from mlapi.server.worker.balance import ConnectionCounts
 from mlapi.server.worker.configuration import take_no_names_from_headers
 from mlapi.server.worker.connection import Connection
 from mlapi.server.worker.error_pages import ErrorPage
@@ -20,7 +20,7 @@ from mlapi.server.worker.loop import Loop
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    shares: Shares | None = None
+    shares: ConnectionCounts | None = None
 
     request_seconds = 120.0
     """The longest that a call may take, where the configuration says nothing."""
@@ -31,7 +31,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if Worker.shares is None:  # in the master, before the first fork
-            Worker.shares = Shares()
+            Worker.shares = ConnectionCounts()
         self._shares = Worker.shares
 
     def run(self) -> None:

@@ -30,7 +30,7 @@ from mlapi.estimators.networks.examination import examine  # noqa: E402
 from mlapi.estimators.networks.onnx_file import onnx_file  # noqa: E402
 from mlapi.estimators.networks.onnx_graph import read  # noqa: E402
 from mlapi.estimators.networks.operators import OPERATORS  # noqa: E402
-from mlapi.estimators.networks.plan import Progress  # noqa: E402
+from mlapi.estimators.networks.plan import EpochState  # noqa: E402
 from mlapi.estimators.networks.residual import Gate, ResidualNetwork, folded, rounded  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 from tests.support.learnt_pictures import cifar, drawn  # noqa: E402
@@ -147,7 +147,7 @@ def break_after(epochs: int, *, places: int = 0) -> Any:
     """A watch that raises when an epoch has ended, or so many reports into the next one."""
     reports = []
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: EpochState) -> None:
         if progress.epoch > epochs:
             reports.append(progress)
         if len(reports) > places:
@@ -167,7 +167,7 @@ def test_a_training_that_broke_off_goes_on_to_the_same_network(
 
     with pytest.raises(Broken):
         small(cutout=0.3).fit(X, Y, watch=break_after(1, places=places), **options)
-    seen: list[Progress] = []
+    seen: list[EpochState] = []
     resumed = small(cutout=0.3).fit(X, Y, watch=seen.append, **options)
 
     assert seen[0].epoch == 2
@@ -178,7 +178,7 @@ def test_a_training_that_broke_off_goes_on_to_the_same_network(
 
 
 def test_ctrl_c_goes_through_and_leaves_the_checkpoint(tmp_path: Path) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: EpochState) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -246,7 +246,7 @@ def test_the_time_before_a_break_counts_too(tmp_path: Path, clock: Clock) -> Non
 
 def test_what_is_watched_and_what_is_kept_tell_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "_WATCH_S", 0)
-    seen: list[Progress] = []
+    seen: list[EpochState] = []
 
     network = small().fit(X, Y, validation=(MORE_X, MORE_Y), watch=seen.append)
 

@@ -15,7 +15,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 
-from mlapi.jobs.jobs import Jobs, Order
+from mlapi.jobs.jobs import Jobs, Submission
 from tests.conftest import KEY, changes_in
 from tests.support.lines import publish
 from tests.support.load import Load
@@ -204,7 +204,7 @@ def test_what_fits_need_is_imported_once_somebody_asks_who_waits_for_it(folder: 
 def test_a_stream_that_has_nothing_to_read_any_more_ends_and_the_log_says_why(folder: Path) -> None:
     own = folder / "unreadable"
     (own / "models").mkdir(parents=True)
-    job = Jobs(own / "state").submit(Order("a", {}, "a.csv", b"", "1.1.1.1"), most=1, most_of_caller=1)
+    job = Jobs(own / "state").submit(Submission("a", {}, "a.csv", b"", "1.1.1.1"), most=1, most_of_caller=1)
     with started(own, MLAPI_JOB_WORKERS="0") as server:  # it waits for ever
         connection = server.connect()
         connection.request("GET", f"/jobs/{job.id}/events")

@@ -13,10 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.training.cards.report import Account, Column, number, report, verdict
+from mlapi.training.cards.report import Account, ColumnSummary, number, report, verdict
 from mlapi.training.evaluation.answers import Answers, answers_of, guesses
 from mlapi.training.evaluation.calibration import calibration_of
-from mlapi.training.evaluation.curves import Rows, importance, learning_curve
+from mlapi.training.evaluation.curves import Sample, importance, learning_curve
 from mlapi.training.evaluation.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
 from mlapi.training.evaluation.metrics import PRIMARY, figures, measure
 from mlapi.training.execution.progress import Candidate
@@ -63,7 +63,7 @@ def account_of(case: str) -> Account:
     task, load, estimator = CASES[case]
     X, y = load(return_X_y=True, as_frame=True)
     order = np.random.default_rng(0).permutation(len(X))
-    seen, new = (Rows(X, y).take(part) for part in np.split(order, [len(X) * 3 // 4]))
+    seen, new = (Sample(X, y).take(part) for part in np.split(order, [len(X) * 3 // 4]))
     fitted = make_pipeline(StandardScaler(), estimator).fit(*seen)
     answers, metric = answers_of(task, fitted, *new), PRIMARY[task]
     intervals = {name: (low, high) for name, (_, low, high) in intervals_by_bootstrap(answers, 0, 50).items()}
@@ -89,7 +89,7 @@ def account_of(case: str) -> Account:
         primary=metric,
         intervals=BY_BOOTSTRAP,
         answers=answers,
-        columns=[Column(name, "number", "Scaled.") for name in X],
+        columns=[ColumnSummary(name, "number", "Scaled.") for name in X],
         left_out=["Two rows have no target."],
         warnings=["The classes are uneven."],
         notes=["A note."],
@@ -198,7 +198,7 @@ def test_whatever_data_says_is_text() -> None:
         **dict.fromkeys(("target", "source", "split", "search"), HOSTILE),
         **{name: [HOSTILE] for name in ("warnings", "left_out", "notes")},
         **{name: {HOSTILE: HOSTILE} for name in ("parameters", "recipe", "example", "environment")},
-        columns=[Column(HOSTILE, HOSTILE, HOSTILE)],
+        columns=[ColumnSummary(HOSTILE, HOSTILE, HOSTILE)],
         candidates=[Candidate(HOSTILE, 1.0, 0.5, 2.0, HOSTILE)],
         class_names=[HOSTILE, "b", "c"],
     )
@@ -225,7 +225,7 @@ def test_an_account_of_the_least_is_a_page() -> None:
 
 def test_many_columns_and_classes_are_folded() -> None:
     answers = Answers(np.arange(300) % 100, np.arange(300) % 97, tuple(range(100)))
-    columns = [Column(f"column {place}", "number", "Scaled.") for place in range(500)]
+    columns = [ColumnSummary(f"column {place}", "number", "Scaled.") for place in range(500)]
 
     page = Page(report(bare(CLASSIFICATION, answers=answers, columns=columns, example={"x" * 2_000: 1})))
 

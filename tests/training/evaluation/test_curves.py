@@ -13,14 +13,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.training.evaluation.curves import MOST_ROWS, Rows, importance, learning_curve
+from mlapi.training.evaluation.curves import MOST_ROWS, Sample, importance, learning_curve
 
 
 def days(frame: pd.DataFrame) -> np.ndarray:
     return (frame - pd.Timestamp("2020-01-01")).to_numpy() / np.timedelta64(1, "D")
 
 
-def mixed(decisive: str, rows: int = 300) -> Rows:
+def mixed(decisive: str, rows: int = 300) -> Sample:
     """A number, a word, a date and a text, one of which decides the class."""
     random = np.random.default_rng(0)
     codes = random.integers(2, size=(rows, 4))
@@ -32,7 +32,7 @@ def mixed(decisive: str, rows: int = 300) -> Rows:
             "text": np.where(codes[:, 3], "a good one", "a bad one"),
         }
     )
-    return Rows(frame, np.where(codes[:, list(frame).index(decisive)], "yes", "no"))
+    return Sample(frame, np.where(codes[:, list(frame).index(decisive)], "yes", "no"))
 
 
 def pipeline() -> Any:
@@ -69,7 +69,7 @@ def test_importance_of_a_matrix_takes_names_and_leaves_it_as_it_is() -> None:
     before, y = X.copy(), X[:, 1] * 3
 
     found = importance(
-        REGRESSION, Ridge().fit(X, y), Rows(X, y), metric="rmse", seed=0, names=["a", "b", "c"]
+        REGRESSION, Ridge().fit(X, y), Sample(X, y), metric="rmse", seed=0, names=["a", "b", "c"]
     )
 
     assert found is not None
@@ -91,7 +91,7 @@ def test_many_columns_are_shuffled_once_on_fewer_rows_and_that_is_said() -> None
     X = random.normal(size=(3_000, 400))
     y = X[:, 7]
 
-    found = importance(REGRESSION, Ridge().fit(X, y), Rows(X, y), metric="r2", seed=0)
+    found = importance(REGRESSION, Ridge().fit(X, y), Sample(X, y), metric="r2", seed=0)
 
     assert found is not None
     assert found.columns[0][0] == "7"
@@ -111,7 +111,7 @@ def test_columns_that_time_does_not_allow_are_said() -> None:
 def test_a_metric_that_is_not_defined_has_no_importance() -> None:
     rows = mixed("number")
     fitted = pipeline().fit(*rows)
-    same = Rows(rows.X[rows.y == "no"], rows.y[rows.y == "no"])
+    same = Sample(rows.X[rows.y == "no"], rows.y[rows.y == "no"])
 
     assert importance(CLASSIFICATION, fitted, same, metric="roc_auc", seed=0) is None
 
@@ -122,7 +122,7 @@ def test_a_learning_curve_rises_with_the_rows() -> None:
     y = X @ random.normal(size=30) + random.normal(size=600)
 
     found = learning_curve(
-        REGRESSION, Ridge(), Rows(X[:400], y[:400]), Rows(X[400:], y[400:]), metric="r2", seed=0
+        REGRESSION, Ridge(), Sample(X[:400], y[:400]), Sample(X[400:], y[400:]), metric="r2", seed=0
     )
 
     assert found is not None
@@ -139,7 +139,7 @@ def test_every_part_of_a_learning_curve_has_every_class() -> None:
     X, y = np.vstack([X, X[-5:] + 5]), np.append(y, [7] * 5)
 
     found = learning_curve(
-        CLASSIFICATION, LogisticRegression(), Rows(X, y), Rows(X, y), metric="roc_auc", seed=0
+        CLASSIFICATION, LogisticRegression(), Sample(X, y), Sample(X, y), metric="roc_auc", seed=0
     )
 
     assert found is not None
@@ -150,7 +150,7 @@ def test_every_part_of_a_learning_curve_has_every_class() -> None:
 def test_a_part_that_cannot_be_fitted_is_left_out() -> None:
     """With one yes among a hundred rows, the first parts have a single class."""
     X = np.arange(100.0).reshape(-1, 1)
-    rows = Rows(X, np.where(X[:, 0] > 98, "yes", "no"))
+    rows = Sample(X, np.where(X[:, 0] > 98, "yes", "no"))
 
     found = learning_curve(CLASSIFICATION, LogisticRegression(), rows, rows, metric="accuracy", seed=0)
 
@@ -169,7 +169,7 @@ def test_a_learning_curve_without_time_for_two_parts_is_none() -> None:
 def test_a_learning_curve_of_many_rows_is_one_of_a_sample() -> None:
     random = np.random.default_rng(0)
     X = random.normal(size=(15_000, 2))
-    rows = Rows(X, X[:, 0])
+    rows = Sample(X, X[:, 0])
 
     found = learning_curve(REGRESSION, Ridge(), rows, rows, metric="mae", seed=0)
 

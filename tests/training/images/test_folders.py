@@ -12,7 +12,7 @@ import pytest
 
 from mlapi.data.images.decoding import png, read
 from mlapi.errors import DatasetError
-from mlapi.training.images.archives import MOST_BYTES, File
+from mlapi.training.images.archives import MOST_BYTES, ImageFile
 from mlapi.training.images.dataset import _second_pass, feature_of, load, rescaled
 from tests.conftest import ROOT
 from tests.support.drawn import CLASSES, encoded, shape, write
@@ -106,11 +106,11 @@ def test_few_files_wait_to_be_decoded_and_of_large_ones_fewer(more: int, waiting
     content = encoded(shape("box", 0)) + bytes(more)
     workers, handed = os.cpu_count() or 1, 0
 
-    def files() -> Iterator[File]:
+    def files() -> Iterator[ImageFile]:
         nonlocal handed
         for number in range(200 * workers if waiting > 1 else 20 * workers):
             handed = number + 1
-            yield File(str(number), content)
+            yield ImageFile(str(number), content)
 
     wanted = {str(number): number for number in range(200 * workers)}
     ahead = [

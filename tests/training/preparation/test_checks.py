@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from mlapi.training.preparation import checks
-from mlapi.training.preparation.columns import understand
-from mlapi.training.recipes import Told
+from mlapi.training.preparation.columns import infer_columns
+from mlapi.training.recipes import Overrides
 
 RANDOM = np.random.default_rng(0)
 ROWS = 1_000
@@ -18,7 +18,7 @@ VALUES = NUMBER * 3 + RANDOM.normal(size=ROWS)
 
 
 def leaks(y: Any, rows: int = ROWS, **columns: Any) -> list[str]:
-    found = understand(pd.DataFrame({"number": NUMBER, **columns})[:rows], Told())
+    found = infer_columns(pd.DataFrame({"number": NUMBER, **columns})[:rows], Overrides())
     task = "classification" if y.dtype.kind in "Ub" else "regression"
     return list(checks.leaks(found.features, found.frame, y[:rows], task=task, target="y", seed=0))
 

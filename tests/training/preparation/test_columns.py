@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.columns import Column, Understood, understand
-from mlapi.training.recipes import Told
+from mlapi.training.preparation.columns import Column, InferredColumns, infer_columns
+from mlapi.training.recipes import Overrides
 
 ROWS = 60
 RANDOM = np.random.default_rng(0)
@@ -21,9 +21,9 @@ SENTENCES = [f"a long story, number {row}, of {row * 7} things" for row in range
 DAYS = pd.Series(pd.date_range("2024-01-01", periods=ROWS))
 
 
-def look(cells: Any, **told: Any) -> tuple[Column, Understood]:
+def look(cells: Any, **told: Any) -> tuple[Column, InferredColumns]:
     """One column that is looked at, beside another one."""
-    understood = understand(pd.DataFrame({"c": cells, "other": OTHER}), Told(**told))
+    understood = infer_columns(pd.DataFrame({"c": cells, "other": OTHER}), Overrides(**told))
     return understood.columns[0], understood
 
 
@@ -162,7 +162,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
     frame = pd.DataFrame([[1, 2, 3]] * ROWS, columns=["0", "a", 0])
 
     with pytest.raises(DatasetError, match="two columns are called '0'; rename one"):
-        understand(frame, Told())
+        infer_columns(frame, Overrides())
 
 
 def test_values_that_cannot_be_computed_with_are_blank_and_said() -> None:
@@ -208,7 +208,7 @@ def test_many_categories_are_not_listed_and_any_word_is_taken() -> None:
     words = [f"w{row % 1500}" for row in range(6000)]
     frame = pd.DataFrame({"c": words, "n": [row % 1500 for row in range(6000)]})
 
-    found = understand(frame, Told(categorical=("c", "n"))).columns
+    found = infer_columns(frame, Overrides(categorical=("c", "n"))).columns
 
     assert [column.kind for column in found] == ["text", "integer"]
     assert [column.treatment for column in found] == ["frequent", "one_hot"]
@@ -218,6 +218,6 @@ def test_what_is_looked_at_stays_as_it_is() -> None:
     frame = pd.DataFrame({"c": [np.inf, *OTHER[1:]], "d": WORDS, "e": [datetime.date(2024, 1, 1)] * ROWS})
     before = frame.copy(deep=True)
 
-    understand(frame, Told())
+    infer_columns(frame, Overrides())
 
     pd.testing.assert_frame_equal(frame, before)

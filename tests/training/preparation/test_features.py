@@ -14,9 +14,9 @@ from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import IMAGE_CLASSIFICATION
 from mlapi.training.execution.engine import one_core
 from mlapi.training.preparation import features
-from mlapi.training.preparation.columns import Understood, understand
-from mlapi.training.preparation.features import MOST_CATEGORIES, Blueprint
-from mlapi.training.recipes import Expansion, Told
+from mlapi.training.preparation.columns import InferredColumns, infer_columns
+from mlapi.training.preparation.features import MOST_CATEGORIES, PipelineFactory
+from mlapi.training.recipes import Expansion, Overrides
 
 ROWS = 80
 RANDOM = np.random.default_rng(0)
@@ -32,12 +32,12 @@ FRAME = pd.DataFrame(
 ANSWERS = np.arange(ROWS) % 2
 
 
-def understood(frame: pd.DataFrame = FRAME, **told: Any) -> Understood:
-    return understand(frame, Told(**told))
+def understood(frame: pd.DataFrame = FRAME, **told: Any) -> InferredColumns:
+    return infer_columns(frame, Overrides(**told))
 
 
-def pipeline(found: Understood, name: str = "logistic_regression", **expansion: Any) -> Pipeline:
-    blueprint = Blueprint("classification", found.features, ROWS, 0, Expansion(**expansion))
+def pipeline(found: InferredColumns, name: str = "logistic_regression", **expansion: Any) -> Pipeline:
+    blueprint = PipelineFactory("classification", found.features, ROWS, 0, Expansion(**expansion))
     return blueprint.pipeline(name, {})
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_learnt_from_rows_that_are_not_fitted_on() -> None:
 )
 def test_each_algorithm_takes_a_mixed_table_dense_where_it_must_be(name: str, task: str) -> None:
     found = understood()
-    blueprint = Blueprint(task, found.features, ROWS, 0)
+    blueprint = PipelineFactory(task, found.features, ROWS, 0)
 
     with one_core():
         fitted = blueprint.pipeline(name, {}).fit(found.frame, ANSWERS)
@@ -101,7 +101,7 @@ def test_tables_of_numbers_are_matrices_and_others_are_tables() -> None:
 def test_rare_and_unknown_words_share_a_column_and_blank_has_one() -> None:
     words = ["a"] * 500 + ["b"] * 480 + [None] * 15 + [f"rare{row % 3}" for row in range(5)]
     found = understood(pd.DataFrame({"word": words}))
-    fitted = Blueprint("classification", found.features, 1000, 0).pipeline("logistic_regression", {})
+    fitted = PipelineFactory("classification", found.features, 1000, 0).pipeline("logistic_regression", {})
     fitted.fit(found.frame, np.arange(1000) % 2)
 
     asked = pd.DataFrame({"word": np.array(["rare1", "unheard", "a", np.nan], dtype=object)})
@@ -115,7 +115,7 @@ def test_rare_and_unknown_words_share_a_column_and_blank_has_one() -> None:
 def test_a_column_of_very_many_words_becomes_few_columns() -> None:
     frame = pd.DataFrame({"word": [f"w{row % 900}" for row in range(3000)]})
     found = understood(frame)
-    blueprint = Blueprint("classification", found.features, 50, 0)
+    blueprint = PipelineFactory("classification", found.features, 50, 0)
 
     fitted = blueprint.pipeline("logistic_regression", {}).fit(found.frame, np.arange(3000) % 2)
 
@@ -201,7 +201,9 @@ def test_a_trip_over_the_end_of_a_month_costs_what_trips_cost(parameters: dict[s
     asked = pd.DataFrame([over], columns=["pickup", "dropoff", "distance"])
     found = understood(table.drop(columns="fare"))
 
-    line = Blueprint("regression", found.features, len(table), 0).pipeline("linear_regression", parameters)
+    line = PipelineFactory("regression", found.features, len(table), 0).pipeline(
+        "linear_regression", parameters
+    )
     line.fit(found.frame, table["fare"])
     [fare] = line.predict(asked.astype(found.frame.dtypes))
 

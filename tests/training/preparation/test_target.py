@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.target import Goal, read_target
+from mlapi.training.preparation.target import TargetSummary, read_target
 
 
-def read(cells: Any, **told: Any) -> Goal:
+def read(cells: Any, **told: Any) -> TargetSummary:
     return read_target(pd.Series(cells, name="y"), **told)
 
 

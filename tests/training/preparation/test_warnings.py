@@ -20,7 +20,7 @@ NOISE = RANDOM.normal(size=600)
 
 def warnings_of(features: dict[str, Any], target: Any, **recipe: Any) -> list[str]:
     given = Recipe("r", target="y", **recipe)
-    table = datasets.Table("a table", pd.DataFrame(features), pd.Series(target, name="y"))
+    table = datasets.Dataset("a table", pd.DataFrame(features), pd.Series(target, name="y"))
     return [words for words in prepare(given, table).warnings if "same features" not in words]
 
 

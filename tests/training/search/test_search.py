@@ -24,10 +24,10 @@ from mlapi.errors import RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION, Parameters
 from mlapi.training.execution.engine import Engine, engine
-from mlapi.training.execution.progress import Tried
+from mlapi.training.execution.progress import TrialState
 from mlapi.training.search import search as search_room
-from mlapi.training.search.contest import Board, Contest, Fit
 from mlapi.training.search.search import compare, tune
+from mlapi.training.search.trials import CrossValidation, FoldScore, Leaderboard
 from tests.support.searching import SVM, Noting, build, contest, large
 from tests.support.waiting import HANG_S, until
 
@@ -142,12 +142,12 @@ def test_fewer_rows_are_compared_only_where_that_saves_time_and_not_too_few(
 
 
 def test_most_of_the_folds_are_a_score_and_few_are_none() -> None:
-    board = Board(contest(), [contest().trial(SVM, {})])
+    board = Leaderboard(contest(), [contest().trial(SVM, {})])
 
-    board.add(Fit(0, 0, 0.5, 1.0, None))
+    board.add(FoldScore(0, 0, 0.5, 1.0, None))
     assert np.isnan(board.mean_and_std(0)[0])
 
-    board.add(Fit(0, 2, 0.7, 1.0, None))
+    board.add(FoldScore(0, 2, 0.7, 1.0, None))
     assert board.mean_and_std(0)[0] == pytest.approx(0.6)
     assert board.best is None, "until all folds are done"
 
@@ -202,7 +202,7 @@ def test_more_trials_begin_with_those_of_fewer() -> None:
     algorithm = replace(SVM, search=({"C": [0.1 * step for step in range(1, 30)], "degree": [2, 3, 4]},))
 
     def tried(trials: int) -> list[Parameters | None]:
-        told: list[Tried] = []
+        told: list[TrialState] = []
         tune(contest(build=Failing()), HERE, algorithm, {}, trials=trials, progress=told.append)
         return [each.best_parameters for each in told]
 
@@ -247,7 +247,7 @@ def test_a_given_value_leaves_the_spaces_that_go_with_it() -> None:
 
 
 def test_what_is_for_the_other_task_only_is_not_searched() -> None:
-    tried: list[Tried] = []
+    tried: list[TrialState] = []
 
     found = tune(contest(), HERE, ALGORITHMS["svm"], {}, trials=6, progress=tried.append)
 
@@ -324,13 +324,13 @@ def test_convergence_warnings_reach_nobody(recwarn: pytest.WarningsRecorder) -> 
 
 
 def test_progress_tells_how_many_are_done_and_the_best_so_far() -> None:
-    told: list[Tried] = []
+    told: list[TrialState] = []
 
     found = tune(contest(), HERE, SVM, {}, trials=4, progress=told.append)
 
     assert [told[0].done, told[0].best_mean] == [0, None]
     assert [done for done, _ in itertools.groupby(each.done for each in told)] == [0, 1, 2, 3, 4]
-    assert told[-1] == Tried(4, 4, found.mean, "svm", found.parameters)
+    assert told[-1] == TrialState(4, 4, found.mean, "svm", found.parameters)
 
 
 def test_a_budget_is_kept_by_processes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -449,7 +449,7 @@ class Interrupted(Engine):
 
 
 def test_a_second_ctrl_c_while_the_first_ends_the_fits_stops_the_program() -> None:
-    def interrupt(tried: Tried) -> None:
+    def interrupt(tried: TrialState) -> None:
         if tried.done:
             signal.raise_signal(signal.SIGINT)
 
@@ -471,6 +471,6 @@ def test_folds_may_be_of_any_kind() -> None:
 def test_regression_is_compared_by_r2() -> None:
     X, y = load_diabetes(return_X_y=True)
     folds = list(KFold(3, shuffle=True, random_state=0).split(X))
-    found = compare(Contest(REGRESSION, X, y, folds, "r2", build_value, len(y)), HERE)
+    found = compare(CrossValidation(REGRESSION, X, y, folds, "r2", build_value, len(y)), HERE)
 
     assert found.candidates[0].mean > 0.4

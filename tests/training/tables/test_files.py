@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlapi.data.tables.csv_files import DELIMITERS, Told, open_csv
+from mlapi.data.tables.csv_files import DELIMITERS, CsvOptions, open_csv
 from mlapi.errors import DatasetError
 from mlapi.training.tables import files
 from mlapi.training.tables.files import Read, read
@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 
 def read_bytes(file: Path, content: bytes | str, **told: str) -> Read:
     file.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read(str(file), Told(**told))
+    return read(str(file), CsvOptions(**told))
 
 
 def cells(found: Read) -> dict[str, list[Any]]:
@@ -123,7 +123,7 @@ def test_what_is_told_is_not_looked_for(file: Path) -> None:
 )
 def test_nonsense_that_is_told_is_refused(told: dict[str, str], words: str) -> None:
     with pytest.raises(DatasetError, match=words):
-        Told(**told)
+        CsvOptions(**told)
 
 
 def test_an_encoding_that_does_not_fit_is_refused(file: Path) -> None:
@@ -430,7 +430,7 @@ def test_quotes_blank_lines_and_line_ends_make_the_same_rows_in_training_as_in_p
 def test_a_mark_is_no_part_of_a_name_where_predicting_is_told_the_encoding(file: Path) -> None:
     file.write_bytes('\ufeff"a";b\n1;2\n'.encode())
 
-    with open_csv(file, Told(encoding="utf-8")) as (_, lines):
+    with open_csv(file, CsvOptions(encoding="utf-8")) as (_, lines):
         assert next(lines)[1] == ["a", "b"]
 
 
@@ -481,7 +481,7 @@ def test_what_was_written_as_csv_is_read_back(
     assert [row[0] for row in walked] == written["first"].tolist()
 
 
-def records(file: Path, told: Told) -> list[list[str]] | None:
+def records(file: Path, told: CsvOptions) -> list[list[str]] | None:
     """The rows as predicting reads them; None where it refuses them, or there are none."""
     try:
         with open_csv(file, told) as (_, lines):
@@ -556,7 +556,7 @@ def test_a_file_with_slips_of_the_pen_has_the_same_rows_for_training_as_for_pred
         content = content[:at] + sign + content[at + length :]
     file = tmp_path_factory.getbasetemp() / "slips.csv"
     file.write_bytes(content.encode(encoding))
-    told = Told(delimiter=delimiter) if is_told else Told()
+    told = CsvOptions(delimiter=delimiter) if is_told else CsvOptions()
 
     expected = records(file, told)
     if expected is None:
@@ -576,7 +576,7 @@ def test_a_point_between_thousands_is_no_decimal_sign(tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("price,rooms\n1.250,3\n2.500,4\n")
 
-    found = read(str(file), Told(thousands="."))
+    found = read(str(file), CsvOptions(thousands="."))
 
     assert found.decimal == ","
     assert found.frame["price"].tolist() == ["1.250", "2.500"]

@@ -19,7 +19,7 @@ from mlapi.errors import DatasetError
 from mlapi.jobs.pool.child import _done
 from mlapi.jobs.pool.messages import Message
 from mlapi.settings import Settings
-from mlapi.training.images.archives import Files
+from mlapi.training.images.archives import ImageFiles
 from mlapi.training.tables import files
 from mlapi.training.workflows.job import perform
 
@@ -201,7 +201,7 @@ def test_an_archive_of_pictures_with_damage_anywhere_is_read_or_refused(tmp_path
     for _ in range(150):
         archive.write_bytes(bitten(content, chance))
         try:
-            list(Files(str(archive)))
+            list(ImageFiles(str(archive)))
         except DatasetError as error:
             refusals.append(str(error))
 

@@ -175,7 +175,7 @@ def test_the_digest_tells_cells_apart_that_are_equal_in_python() -> None:
 
 
 def digest_of(column: pd.Series) -> str:
-    return tables.Table("x", pd.DataFrame({"a": column}), pd.Series(range(len(column)), name="y")).digest
+    return tables.Dataset("x", pd.DataFrame({"a": column}), pd.Series(range(len(column)), name="y")).digest
 
 
 class Told(Silent):

@@ -13,7 +13,7 @@ _LONGEST_DTYPE = 20
 """Letters: "longdouble" is the longest that is usual."""
 
 
-class Fitted:
+class FittedAttributes:
     """The attributes of one fitted estimator; one that it does not have is None."""
 
     __slots__ = ("__attributes",)
@@ -79,7 +79,7 @@ def is_code(value: Any) -> bool:
     return callable(value) and not isinstance(value, type) and not is_loss
 
 
-def width_of(fitted: Fitted) -> int:
+def width_of(fitted: FittedAttributes) -> int:
     """How many features it checks its rows for; scikit-learn checks nothing where that is missing."""
     width = fitted.n_features_in_
     require(type(width) is int and width >= 0, "it does not say how many features it takes")

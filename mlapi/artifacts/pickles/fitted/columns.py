@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlapi.artifacts.pickles.fitted.attributes import (
-    Fitted,
+    FittedAttributes,
     is_code,
     is_integers,
     is_plain,
@@ -31,7 +31,7 @@ _LONGEST_GRAM = 10
 _ANALYZERS = ("word", "char", "char_wb")
 
 
-def vectorizer(fitted: Fitted) -> None:
+def vectorizer(fitted: FittedAttributes) -> None:
     require(
         fitted.input == "content",
         f"it has a vectorizer that opens files: its input is {shown(fitted.input)}; 'content' opens none",
@@ -71,7 +71,7 @@ def _vocabulary(words: Any) -> None:
     )
 
 
-def calendar(fitted: Fitted) -> None:
+def calendar(fitted: FittedAttributes) -> None:
     """Each part of a moment is one column."""
     parts = fitted.parts_
     if parts is None:
@@ -83,7 +83,7 @@ def calendar(fitted: Fitted) -> None:
         require(len(set(kept)) == len(kept) and set(kept) <= set(PARTS), problem)
 
 
-def divided(fitted: Fitted) -> None:
+def divided(fitted: FittedAttributes) -> None:
     """What it makes of its columns is counted elsewhere (`mlapi.artifacts.pickles.fitted.widths`), by what it
     says that it takes."""
     parts = fitted.transformers_
@@ -96,12 +96,12 @@ def divided(fitted: Fitted) -> None:
     )
 
 
-def imputer(fitted: Fitted) -> None:
+def imputer(fitted: FittedAttributes) -> None:
     """What it fills in, for each blank of a request, is of the dtype that it says."""
     _dtypes(fitted._fill_dtype, fitted._fit_dtype)
 
 
-def ordinal(fitted: Fitted) -> None:
+def ordinal(fitted: FittedAttributes) -> None:
     _dtypes(fitted.dtype)
 
 
@@ -113,7 +113,7 @@ def _dtypes(*dtypes: Any) -> None:
     )
 
 
-def one_hot(fitted: Fitted) -> None:
+def one_hot(fitted: FittedAttributes) -> None:
     _dtypes(fitted.dtype)
     columns = fitted.categories_
     if columns is None:
@@ -162,7 +162,7 @@ def _is_in_order(column: Any) -> bool:
     return column.dtype.kind in "biuf" and bool((column[1:] > column[:-1]).all())
 
 
-def polynomials(fitted: Fitted) -> None:
+def polynomials(fitted: FittedAttributes) -> None:
     if fitted.n_output_features_ is None:
         return
     features, least, most = fitted.n_features_in_, fitted._min_degree, fitted._max_degree
@@ -187,7 +187,7 @@ def _terms(features: int, least: int, most: int, interactions: bool, bias: bool)
     return terms + bias
 
 
-def splines(fitted: Fitted) -> None:
+def splines(fitted: FittedAttributes) -> None:
     splines = fitted.bsplines_
     if splines is None:
         return

@@ -12,7 +12,7 @@ import numpy as np
 
 from mlapi.artifacts.pickles.fitted import columns as column_invariants
 from mlapi.artifacts.pickles.fitted.attributes import (
-    Fitted,
+    FittedAttributes,
     is_code,
     is_count,
     is_finite,
@@ -29,7 +29,7 @@ from mlapi.data.labels import LONGEST, are_words
 # Trees.
 
 
-def _tree(fitted: Fitted) -> None:
+def _tree(fitted: FittedAttributes) -> None:
     grown = fitted.tree_
     if grown is not None:
         is_tree = name_of(type(grown)) == TREE
@@ -39,7 +39,7 @@ def _tree(fitted: Fitted) -> None:
         require(grown.n_outputs == fitted.n_outputs_, "it has a tree of other outputs than it says")
 
 
-def _forest(fitted: Fitted) -> None:
+def _forest(fitted: FittedAttributes) -> None:
     trees = fitted.estimators_
     if trees is None:
         return
@@ -55,7 +55,7 @@ def _forest(fitted: Fitted) -> None:
         )
 
 
-def _random_forest(fitted: Fitted) -> None:
+def _random_forest(fitted: FittedAttributes) -> None:
     """Its sums have as many columns as it says, and trees that give one number fill them all."""
     _forest(fitted)
     classes = fitted.n_classes_
@@ -67,7 +67,7 @@ def _random_forest(fitted: Fitted) -> None:
         require(fits, "it has a forest of trees with other classes or outputs than its own")
 
 
-def _gradient_boosting(fitted: Fitted) -> None:
+def _gradient_boosting(fitted: FittedAttributes) -> None:
     """Each tree of a stage adds to a column of its own, which has to be there."""
     _forest(fitted)
     trees = fitted.estimators_
@@ -85,7 +85,7 @@ def _gradient_boosting(fitted: Fitted) -> None:
         require(is_multinomial and starts and (prior is None or len(prior) == columns), problem)
 
 
-def _histogram_boosting(fitted: Fitted) -> None:
+def _histogram_boosting(fitted: FittedAttributes) -> None:
     """Its sums are as wide as it says, with or without trees."""
     columns = fitted.n_trees_per_iteration_
     fits = type(columns) is int and is_numbers(fitted._baseline_prediction, 1, columns)
@@ -129,7 +129,7 @@ def _encodes(preprocessor: Any, width: int) -> bool:
 # Machines.
 
 
-def _libsvm_classes(fitted: Fitted) -> None:
+def _libsvm_classes(fitted: FittedAttributes) -> None:
     if fitted.support_ is None:
         return
     _libsvm(fitted)
@@ -137,7 +137,7 @@ def _libsvm_classes(fitted: Fitted) -> None:
     require(fits, "it has a support vector machine whose counts are of other vectors")
 
 
-def _libsvm(fitted: Fitted) -> None:
+def _libsvm(fitted: FittedAttributes) -> None:
     if fitted.support_ is None:
         return
     width_of(fitted)
@@ -167,7 +167,7 @@ def _libsvm(fitted: Fitted) -> None:
     require(len(weights.data) == (classes - 1) * rows, problem)
 
 
-def _linear(fitted: Fitted) -> None:
+def _linear(fitted: FittedAttributes) -> None:
     weights = fitted.coef_
     if weights is None:
         return
@@ -182,7 +182,7 @@ def _linear(fitted: Fitted) -> None:
     require(fits, "it has a linear model whose coefficients do not fit its features")
 
 
-def _neighbors(fitted: Fitted) -> None:
+def _neighbors(fitted: FittedAttributes) -> None:
     rows = fitted._fit_X
     if rows is None:
         return
@@ -203,7 +203,7 @@ def _kernel(degree: Any, *numbers: Any) -> None:
     require(all(map(is_finite, numbers)), "it has a kernel whose gamma or coef0 is no finite number")
 
 
-def _nystroem(fitted: Fitted) -> None:
+def _nystroem(fitted: FittedAttributes) -> None:
     require(type(fitted.kernel) is str, "it has a kernel that is code")
     given = [number for number in (fitted.gamma, fitted.coef0) if number is not None]
     degree = fitted.degree
@@ -212,7 +212,7 @@ def _nystroem(fitted: Fitted) -> None:
     _kernel(0, *given)
 
 
-def _anything(_: Fitted) -> None:
+def _anything(_: FittedAttributes) -> None:
     return
 
 
@@ -255,7 +255,7 @@ _OF_NO_CONCERN = (
 )
 """Python and numpy alone use their attributes, and look before they read."""
 
-_OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
+_OF_CONCERN: Mapping[str, Callable[[FittedAttributes], None]] = {
     "mlapi.estimators.preprocessing.CalendarParts": column_invariants.calendar,
     "mlapi.estimators.preprocessing.Splines": column_invariants.splines,
     **dict.fromkeys(_TREES, _tree),
@@ -284,10 +284,10 @@ _OF_CONCERN: Mapping[str, Callable[[Fitted], None]] = {
 }
 
 
-def _labelled(judge: Callable[[Fitted], None]) -> Callable[[Fitted], None]:
+def _labelled(judge: Callable[[FittedAttributes], None]) -> Callable[[FittedAttributes], None]:
     """The same, and a look at its labels, if it has any: whatever it is, it may answer with them."""
 
-    def check(fitted: Fitted) -> None:
+    def check(fitted: FittedAttributes) -> None:
         of_targets = fitted.classes_ if type(fitted.classes_) is list else [fitted.classes_]
         require(
             all(type(labels) is not np.ndarray or are_words(labels) for labels in of_targets),
@@ -298,7 +298,7 @@ def _labelled(judge: Callable[[Fitted], None]) -> Callable[[Fitted], None]:
     return check
 
 
-INVARIANTS: Mapping[str, Callable[[Fitted], None]] = {
+INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
     name: _labelled(judge)
     for name, judge in {**dict.fromkeys(_OF_NO_CONCERN, _anything), **_OF_CONCERN}.items()
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlapi.artifacts.pickles.fitted.attributes import Fitted
+from mlapi.artifacts.pickles.fitted.attributes import FittedAttributes
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
 from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES, check_matrix
@@ -174,7 +174,10 @@ class _Walk:
                 type(name) is str and not hasattr(type(part), name),
                 f"it has a {type(part).__name__} whose {name!r:.40} takes the place of the class's own",
             )
-        self._checks += [partial(INVARIANTS[kind], Fitted(attributes)), partial(_check_words, attributes)]
+        self._checks += [
+            partial(INVARIANTS[kind], FittedAttributes(attributes)),
+            partial(_check_words, attributes),
+        ]
         return list(attributes.values())
 
 

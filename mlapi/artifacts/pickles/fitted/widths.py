@@ -28,7 +28,7 @@ _MOST_ANSWERED = 2**29
 """Bytes of the answers to all rows of a request, before they are written as JSON."""
 
 
-class Size(NamedTuple):
+class RowSize(NamedTuple):
     """`width` counts the numbers that are held of one row, `grams` the pieces that begin with one letter."""
 
     width: int
@@ -39,11 +39,11 @@ class Size(NamedTuple):
         return max(1, AT_ONCE // max(1, self.width))
 
 
-_KNOWN: "WeakKeyDictionary[Any, Size]" = WeakKeyDictionary()
+_KNOWN: "WeakKeyDictionary[Any, RowSize]" = WeakKeyDictionary()
 """An estimator does not change once it is fitted, and is asked again and again."""
 
 
-def size_of(estimator: Any) -> Size:
+def size_of(estimator: Any) -> RowSize:
     """What this estimator makes of a row; the first time costs some microseconds a part."""
     try:
         known = _KNOWN.get(estimator)
@@ -54,10 +54,10 @@ def size_of(estimator: Any) -> Size:
     return known
 
 
-def _size(estimator: Any) -> Size:
+def _size(estimator: Any) -> RowSize:
     walk = _Walk()
     walk.follow(estimator, _Row(1))
-    return Size(walk.widest, walk.grams)
+    return RowSize(walk.widest, walk.grams)
 
 
 def check(estimator: Any) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from mlapi.inference.compiled.machine import Machine
+from mlapi.inference.compiled.final_estimator import FinalEstimator
 
-Machines: TypeAlias = Mapping[type, Callable[[Any], Machine | None]]
+Machines: TypeAlias = Mapping[type, Callable[[Any], FinalEstimator | None]]
 """None for a configuration that is not known."""

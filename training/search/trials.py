@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
 from mlapi.training.evaluation.metrics import is_worse
 from mlapi.training.execution.engine import Engine, interrupts_counted, one_core
-from mlapi.training.execution.progress import Tried
+from mlapi.training.execution.progress import TrialState
 from mlapi.training.search.scoring import NEED_PROBABILITIES, score
 from mlapi.wording import reason
 
@@ -39,7 +39,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class CrossValidation:
     """What is fitted on what, and judged by which metric.
 
     X is a DataFrame or a float64 matrix, `folds` are positions to fit on and to score on. `build` makes an
@@ -59,7 +59,7 @@ class Contest:
     def trial(self, algorithm: Algorithm, parameters: Parameters) -> Trial:
         return Trial(algorithm, *algorithm.at_scale(parameters, self.rows))
 
-    def sample(self, share: float) -> "Contest":
+    def sample(self, share: float) -> "CrossValidation":
         """The same with a share of each fold's rows, drawn at random, in their order."""
         random = np.random.default_rng(0)
 
@@ -72,7 +72,7 @@ class Contest:
         return replace(self, folds=[(some(train), some(test)) for train, test in self.folds])
 
 
-Progress: TypeAlias = Callable[[Tried], None]
+TrialObserver: TypeAlias = Callable[[TrialState], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class FoldScore:
     """What became of a job: NaN and a failure, or a score."""
 
     trial: int
@@ -97,21 +97,21 @@ class Fit:
     failure: str | None
 
 
-class Board:
+class Leaderboard:
     """The fits as they come in, and the best of the trials that are done.
 
     The first `done` are settled, all folds scored or one failed, and only they count: the best then depends
     on how many were done, and not on the order in which parallel fits end.
     """
 
-    def __init__(self, contest: Contest, trials: Sequence[Trial]) -> None:
+    def __init__(self, contest: CrossValidation, trials: Sequence[Trial]) -> None:
         self.contest = contest
         self.trials = trials
-        self.fits: list[dict[int, Fit]] = [{} for _ in trials]
+        self.fits: list[dict[int, FoldScore]] = [{} for _ in trials]
         self.done = 0
         self.best: int | None = None
 
-    def add(self, fit: Fit) -> None:
+    def add(self, fit: FoldScore) -> None:
         self.fits[fit.trial][fit.fold] = fit
         while self.done < len(self.trials) and self.is_settled(self.done):
             self._judge(self.done)
@@ -134,12 +134,12 @@ class Board:
     def seconds(self, trial: int) -> float:
         return sum(fit.seconds for fit in self.fits[trial].values())
 
-    def tried(self) -> Tried:
+    def tried(self) -> TrialState:
         planned = len(self.trials)
         if self.best is None:
-            return Tried(self.done, planned, None, None, None)
+            return TrialState(self.done, planned, None, None, None)
         best = self.trials[self.best]
-        return Tried(
+        return TrialState(
             self.done, planned, self.mean_and_std(self.best)[0], best.algorithm.name, best.parameters
         )
 
@@ -152,7 +152,9 @@ class Board:
             self.best = trial
 
 
-def play(board: Board, engine: Engine, *, deadline: float, small: bool, progress: Progress) -> Stopped:
+def run_trials(
+    board: Leaderboard, engine: Engine, *, deadline: float, small: bool, progress: TrialObserver
+) -> Stopped:
     """Have the trials fitted until all are done, time is over, or Ctrl-C comes.
 
     The first one is finished whatever the time. Little work stays in this process.
@@ -176,7 +178,7 @@ def play(board: Board, engine: Engine, *, deadline: float, small: bool, progress
     return "done" if board.done == len(board.trials) else "budget"
 
 
-def _jobs(board: Board, engine: Engine, deadline: float) -> Iterator[_Job]:
+def _jobs(board: Leaderboard, engine: Engine, deadline: float) -> Iterator[_Job]:
     """Each trial's folds in turn, until time is over; what joblib asks for ahead expires.
 
     Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
@@ -192,7 +194,7 @@ def _jobs(board: Board, engine: Engine, deadline: float) -> Iterator[_Job]:
             yield _job(board.contest, trial, number, fold, expires=expires)
 
 
-def probe(contest: Contest, trial: Trial) -> float:
+def probe(contest: CrossValidation, trial: Trial) -> float:
     """About how many seconds all folds of a trial take, by a few of their rows."""
     train, test = contest.folds[0]
     few = train[:: max(1, len(train) // PROBE_ROWS)][:PROBE_ROWS]
@@ -202,12 +204,12 @@ def probe(contest: Contest, trial: Trial) -> float:
     return quickest * len(train) / len(few) * len(contest.folds)
 
 
-def _job(contest: Contest, trial: Trial, number: int, fold: int, *, expires: float | None) -> _Job:
+def _job(contest: CrossValidation, trial: Trial, number: int, fold: int, *, expires: float | None) -> _Job:
     cheaper = {} if contest.metric in NEED_PROBABILITIES else trial.algorithm.quick
     return _Job(number, fold, trial.algorithm.name, {**trial.parameters, **cheaper}, expires)
 
 
-def _fit(contest: Contest, job: _Job) -> Fit | None:
+def _fit(contest: CrossValidation, job: _Job) -> FoldScore | None:
     """One fit and its score; None where time was over before it began."""
     if job.expires is not None and time.monotonic() > job.expires:  # one clock for a machine's processes
         return None
@@ -223,7 +225,7 @@ def _fit(contest: Contest, job: _Job) -> Fit | None:
             failure = f"its {contest.metric} is {found}"
     except Exception as error:  # whatever an estimator makes of these rows, the others go on
         found, failure = float("nan"), reason(error)
-    return Fit(job.trial, job.fold, found, time.perf_counter() - started, failure)
+    return FoldScore(job.trial, job.fold, found, time.perf_counter() - started, failure)
 
 
 def _rows(X: Any, positions: NDArray[np.int64]) -> Any:

@@ -14,7 +14,7 @@ class Uncompilable(Exception):
     """Something that is not understood exactly: the whole pipeline stays with scikit-learn."""
 
 
-class Unanswered(Exception):
+class Fallback(Exception):
     """The compiled path has no answer to these rows, or none that it is sure of: scikit-learn is asked."""
 
 
@@ -29,10 +29,10 @@ class Answer:
     doubtful: NDArray[np.bool_] | None
 
 
-class Machine(Protocol):
+class FinalEstimator(Protocol):
     """A final estimator on a dense float64 matrix, what the preprocessing before it gives.
 
-    It is asked with numpy's warnings off, and raises `Unanswered` for what it is not sure of.
+    It is asked with numpy's warnings off, and raises `Fallback` for what it is not sure of.
     """
 
     methods: frozenset[str]
