@@ -110,7 +110,7 @@ class Recipe:
     """Whether the card shows the mistakes as pictures; else by name, for those that may not be passed on."""
 
     @property
-    def told(self) -> Overrides:
+    def overrides(self) -> Overrides:
         return Overrides(self.numeric, self.categorical, self.datetime, self.text, self.drop)
 
     @property

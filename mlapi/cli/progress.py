@@ -54,7 +54,9 @@ class Display:
     def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None:
         self._name = recipe.name
         if not recipe.dataset:
-            self._print(f"{data.source}: {len(data.target):,} rows; {prepared.target} is {prepared.story}.")
+            self._print(
+                f"{data.source}: {len(data.target):,} rows; {prepared.target} is {prepared.explanation}."
+            )
             self._print(_decisions(prepared))
         notes = [*data.notes, *(f"left out: {rows}" for rows in prepared.left_out)]
         for line in (*notes, *(f"Warning: {warning}" for warning in prepared.warnings)):
@@ -168,7 +170,7 @@ def _account(trained: "Trained", card: str | None) -> Iterator[str]:
 def _decisions(prepared: "Prepared") -> Table:
     shown = table("column", "taken for", "")
     for column in prepared.columns[:MOST_COLUMNS]:
-        shown.add_row(quoted(column.name)[1:-1], column.kind or "-", column.story)
+        shown.add_row(quoted(column.name)[1:-1], column.kind or "-", column.explanation)
     rest = [column.name for column in prepared.columns[MOST_COLUMNS:]]
     if rest:
         shown.add_row("…", "", f"and {len(rest)} more: {listed(rest)}")

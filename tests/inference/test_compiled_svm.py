@@ -69,8 +69,8 @@ def assert_same(estimator: Any, rows: Matrix) -> NDArray[np.bool_]:
             answer = machine.answer(rows, machine.methods)
     except Fallback:
         return np.ones(len(rows), bool)
-    doubtful = np.zeros(len(rows), bool) if answer.doubtful is None else answer.doubtful
-    sure = ~doubtful
+    uncertain = np.zeros(len(rows), bool) if answer.uncertain is None else answer.uncertain
+    sure = ~uncertain
     slack = 1e-9 * sizes(estimator, rows) + 1e-12
 
     assert set(answer.outputs) == machine.methods
@@ -86,7 +86,7 @@ def assert_same(estimator: Any, rows: Matrix) -> NDArray[np.bool_]:
         with np.errstate(all="ignore"):
             difference = np.abs(given_ - expected).reshape(len(rows), -1).max(axis=1)
         assert (difference <= 5 * slope * slack)[sure].all()
-    return doubtful
+    return uncertain
 
 
 @st.composite
@@ -183,7 +183,7 @@ def test_a_linear_machine_of_many_rows_is_compiled_too(load: Any) -> None:
 
     answer = compiled(estimator).answer(X, ("predict", "decision_function", "predict_proba"))
 
-    assert answer.doubtful is None
+    assert answer.uncertain is None
     assert (answer.outputs["predict"] == estimator.predict(X)).all()
     for method in ("decision_function", "predict_proba"):
         np.testing.assert_allclose(
@@ -199,9 +199,9 @@ def test_no_row_of_ordinary_data_is_doubtful(load: Any, kernel: str) -> None:
     X = StandardScaler().fit_transform(X)
     estimator = SVC(kernel=kernel, break_ties=True).fit(X, y)
 
-    doubtful = assert_same(estimator, X)
+    uncertain = assert_same(estimator, X)
 
-    assert not doubtful.any()
+    assert not uncertain.any()
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -229,8 +229,8 @@ def test_votes_are_not_certain_where_a_decision_is_nothing() -> None:
 
     answer = compiled(estimator).answer(np.array([[0.0, 3.0], [1.0, 3.0]]), ("predict",))
 
-    assert answer.doubtful is not None
-    assert answer.doubtful.tolist() == [True, False]
+    assert answer.uncertain is not None
+    assert answer.uncertain.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -310,7 +310,7 @@ def test_a_circle_of_equal_confidences_is_doubtful_only_where_confidences_break_
     errors = np.full(3, 1e-12)
 
     first_wins, _, sure = OneVsOne(3, pairs=False, break_ties=False)(decisions, errors)
-    _, _, doubtful = OneVsOne(3, pairs=False, break_ties=True)(decisions, errors)
+    _, _, uncertain = OneVsOne(3, pairs=False, break_ties=True)(decisions, errors)
 
     assert (first_wins.tolist(), sure.tolist()) == ([0, 0], [False, False])
-    assert doubtful.tolist() == [True, False]
+    assert uncertain.tolist() == [True, False]

@@ -65,7 +65,7 @@ def assert_same(estimator: Any, rows: NDArray[Any]) -> None:
         with np.errstate(all="ignore"):
             answer = machine.answer(part, machine.methods)
 
-        assert answer.doubtful is None
+        assert answer.uncertain is None
         for method in machine.methods:
             expected, given_ = getattr(estimator, method)(part), answer.outputs[method]
             assert (given_.shape, given_.dtype) == (expected.shape, expected.dtype)

@@ -33,7 +33,7 @@ from mlapi.training.preparation import features
 from mlapi.training.preparation.columns import infer_columns
 from mlapi.training.preparation.features import PipelineFactory
 from mlapi.training.recipes import IF_NOT_WORSE, Expansion, Overrides
-from mlapi.training.versions.promotion import HeldOut, judge
+from mlapi.training.versions.promotion import EvaluationRows, judge
 from tests.conftest import STATE, publish_fitted, replace_file, trusting
 from tests.support.customers import customers
 from tests.support.lines import FRAME, fit
@@ -292,9 +292,9 @@ def test_a_version_in_production_that_cannot_be_judged_stays_there(tmp_path: Pat
     content = (folder / MODEL).read_bytes()
     replace_file(folder, MODEL, content.replace(b"sklearn.linear_model._base", b"sklearn.linear_modem._base"))
     old = loaded(folder)
-    held_out = HeldOut(FRAME, np.array([0.0, 2.0, 4.0]), "regression", "r2", 1.0)
+    test = EvaluationRows(FRAME, np.array([0.0, 2.0, 4.0]), "regression", "r2", 1.0)
 
-    verdict = judge(IF_NOT_WORSE, allow_breaking=False, new=old.signature, held_out=held_out, old=old)
+    verdict = judge(IF_NOT_WORSE, allow_breaking=False, new=old.signature, test=test, old=old)
 
     assert not verdict.promotes
     assert "which is not allowed" in verdict.reason

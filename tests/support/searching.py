@@ -30,7 +30,7 @@ def build(name: str, parameters: Mapping[str, Any]) -> Pipeline:
     return make_pipeline(StandardScaler(), ALGORITHMS[name].build(CLASSIFICATION, parameters))
 
 
-def contest(**changes: Any) -> CrossValidation:
+def cross_validation(**changes: Any) -> CrossValidation:
     X, y = load_breast_cancer(return_X_y=True)
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
     return replace(CrossValidation(CLASSIFICATION, X, y, folds, "accuracy", build, len(y)), **changes)
@@ -40,7 +40,7 @@ def large(times: int) -> CrossValidation:
     """The same rows again and again, so that the work is not small."""
     X, y = load_breast_cancer(return_X_y=True)
     X, y = np.tile(X, (times, 1)), np.tile(y, times)
-    return contest(X=X, y=y, folds=list(StratifiedKFold(3).split(X, y)))
+    return cross_validation(X=X, y=y, folds=list(StratifiedKFold(3).split(X, y)))
 
 
 @dataclass(frozen=True)

@@ -141,10 +141,10 @@ def of_learning(learned: LearningCurve) -> Plot:
 
     def draw(axes: Any) -> str:
         axes.plot(learned.sizes, learned.training, color=ORANGE, linestyle="--", marker="s", markersize=4)
-        axes.plot(learned.sizes, learned.held_out, color=BLUE, marker="o", markersize=4)
+        axes.plot(learned.sizes, learned.test, color=BLUE, marker="o", markersize=4)
         axes.legend(["rows learned from", "held-out rows"])
         axes.set(xlabel="training rows", ylabel=learned.metric)
-        first, last = learned.held_out[0], learned.held_out[-1]
+        first, last = learned.test[0], learned.test[-1]
         return (
             f"on held-out rows, {learned.metric} is {first:.3g} after {learned.sizes[0]:,} rows and "
             f"{last:.3g} after {learned.sizes[-1]:,}."

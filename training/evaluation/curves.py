@@ -67,7 +67,7 @@ class LearningCurve:
     metric: str
     sizes: tuple[int, ...]
     training: tuple[float, ...]
-    held_out: tuple[float, ...]
+    test: tuple[float, ...]
     note: str
 
 
@@ -87,7 +87,7 @@ class _Jury(NamedTuple):
 def importance(  # noqa: PLR0913
     task: str,
     estimator: Any,
-    held_out: Sample,
+    test: Sample,
     *,
     metric: str,
     seed: int,
@@ -100,10 +100,10 @@ def importance(  # noqa: PLR0913
     not measured. None if the metric is not defined on these rows.
     """
     random, jury = np.random.default_rng(seed), _Jury(task, metric)
-    columns = held_out.X.shape[1]
-    names = names or [str(name) for name in getattr(held_out.X, "columns", range(columns))]
+    columns = test.X.shape[1]
+    names = names or [str(name) for name in getattr(test.X, "columns", range(columns))]
     repeats = int(np.clip(MOST_ASKED // (MOST_ROWS * columns), 1, MOST_REPEATS))
-    rows = _sample(held_out, int(np.clip(MOST_ASKED // columns, FEWEST_ROWS, MOST_ROWS)), random)
+    rows = _sample(test, int(np.clip(MOST_ASKED // columns, FEWEST_ROWS, MOST_ROWS)), random)
     [score] = jury.scores(estimator, rows)
     if np.isnan(score):
         return None
@@ -116,7 +116,7 @@ def importance(  # noqa: PLR0913
         losses = sign * (score - jury.scores(estimator, shuffled, repeats))
         found.append((str(name), float(losses.mean()), float(losses.std())))
     found.sort(key=lambda column: -column[1])
-    note = _importance_note(len(rows.y), len(held_out.y), repeats, len(found), columns)
+    note = _importance_note(len(rows.y), len(test.y), repeats, len(found), columns)
     return Importance(metric, float(score), tuple(found), note)
 
 
@@ -124,7 +124,7 @@ def learning_curve(  # noqa: PLR0913
     task: str,
     estimator: Any,
     training: Sample,
-    held_out: Sample,
+    test: Sample,
     *,
     metric: str,
     seed: int,
@@ -137,7 +137,7 @@ def learning_curve(  # noqa: PLR0913
     """
     random, jury = np.random.default_rng(seed), _Jury(task, metric)
     order = _order(task, training.y, random)
-    judged = _sample(held_out, MOST_ROWS, random)
+    judged = _sample(test, MOST_ROWS, random)
     points, ends, pace = [], time.monotonic() + limit_s, 0.0
     for size in _sizes(min(len(order), MOST_LEARNED)):
         began = time.monotonic()

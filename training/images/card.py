@@ -30,7 +30,7 @@ def card(recipe: Recipe, draft: Draft, fitted: ImageFit) -> bytes:
     prepared, data = fitted.prepared, draft.data
     gallery = Gallery(
         by_class=by_class(fitted.answers),
-        mistakes=mistakes(fitted.answers, prepared.held_out, shows=recipe.pictures_in_card),
+        mistakes=mistakes(fitted.answers, prepared.test, shows=recipe.pictures_in_card),
         limits=tuple(_limits(draft, fitted)),
         history=fitted.history,
     )
@@ -72,7 +72,7 @@ def by_class(answers: Answers) -> list[tuple[str, float, float, int]]:
     return [(str(name), *rest) for name, *rest in figures]
 
 
-def mistakes(answers: Answers, held_out: Pictures, *, shows: bool) -> list[Mistake]:
+def mistakes(answers: Answers, test: Pictures, *, shows: bool) -> list[Mistake]:
     """The wrong answers that were surest; none of an estimator that tells no probabilities."""
     if answers.probabilities is None:
         return []
@@ -81,11 +81,11 @@ def mistakes(answers: Answers, held_out: Pictures, *, shows: bool) -> list[Mista
     order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
     return [
         Mistake(
-            held_out.names[row],
+            test.names[row],
             str(answers.classes[answers.truth[row]]),
             str(answers.classes[answers.predicted[row]]),
             float(probability),
-            _uri(held_out.X[row]) if shows else None,
+            _uri(test.X[row]) if shows else None,
         )
         for row, probability in zip(wrong[order].tolist(), sure[order].tolist(), strict=True)
     ]

@@ -33,12 +33,12 @@ up to the most; none where there are too few to spare any."""
 
 @dataclass(frozen=True, slots=True)
 class PreparedImages:
-    """`validation` chooses the epoch, so that `held_out` decides nothing; None where pictures are few."""
+    """`validation` chooses the epoch, so that `test` decides nothing; None where pictures are few."""
 
     task: str
-    seen: Pictures
+    train: Pictures
     validation: Pictures | None
-    held_out: Pictures
+    test: Pictures
     split: str
     """How they were divided, in words."""
     warnings: tuple[str, ...]
@@ -103,9 +103,9 @@ def judged(
     recipe: Recipe, pictures: Pictures, prepared: PreparedImages, estimator: Any, seconds: float
 ) -> ImageFit:
     """Ask an estimator that took so many seconds to fit about the held-out pictures."""
-    held_out = prepared.held_out
+    test = prepared.test
     with one_core():
-        answers = answers_of(CLASSIFICATION, estimator, flat(held_out.X), held_out.y)
+        answers = answers_of(CLASSIFICATION, estimator, flat(test.X), test.y)
     metric, found = deciding_metric(recipe, CLASSIFICATION), _figures(answers, prepared, recipe.seed)
     return ImageFit(pictures, prepared, estimator, seconds, metric, answers, found)
 
@@ -115,22 +115,22 @@ def prepare(recipe: Recipe, pictures: Pictures, task: str) -> PreparedImages:
     codes = np.searchsorted(pictures.classes, pictures.y)
     if (pictures.parts == TEST).any():
         split = "the pictures of the test folder are held out"
-        seen = np.flatnonzero(pictures.parts != TEST)
-        held_out = np.flatnonzero(pictures.parts == TEST)
+        train = np.flatnonzero(pictures.parts != TEST)
+        test = np.flatnonzero(pictures.parts == TEST)
     else:
         rows = SplitKeys(len(codes), recipe.seed, codes)
-        split = rows.story
-        seen, held_out = hold_out(rows, recipe.test_size)
+        split = rows.explanation
+        train, test = hold_out(rows, recipe.test_size)
     choosing = np.array([], np.intp)
     if task == IMAGE_CLASSIFICATION:
-        seen, choosing = _choosing(pictures, codes, np.sort(seen), recipe.seed)
-    judged = pictures.take(np.sort(held_out))
-    learnt = pictures.take(np.sort(seen))
+        train, choosing = _choosing(pictures, codes, np.sort(train), recipe.seed)
+    judged = pictures.take(np.sort(test))
+    learnt = pictures.take(np.sort(train))
     return PreparedImages(
         task=task,
-        seen=learnt,
+        train=learnt,
         validation=pictures.take(choosing) if len(choosing) else None,
-        held_out=judged,
+        test=judged,
         split=split,
         warnings=(
             *checks.imbalance(pictures.y),
@@ -148,20 +148,20 @@ def _task(recipe: Recipe, algorithm: Algorithm) -> str:
 
 
 def _choosing(
-    pictures: Pictures, codes: Positions, seen: Positions, seed: int
+    pictures: Pictures, codes: Positions, train: Positions, seed: int
 ) -> tuple[Positions, Positions]:
     """Positions to learn from, and to choose the epoch by: those of a folder for it, or some by chance."""
-    told = pictures.parts[seen] == VALIDATION
+    told = pictures.parts[train] == VALIDATION
     if told.any():
-        return seen[~told], seen[told]
-    if len(seen) < _FEWEST:
-        return seen, seen[:0]
-    share = max(_LEAST, min(_ENOUGH / len(seen), _MOST))
+        return train[~told], train[told]
+    if len(train) < _FEWEST:
+        return train, train[:0]
+    share = max(_LEAST, min(_ENOUGH / len(train), _MOST))
     try:
-        learnt, choosing = hold_out(SplitKeys(len(seen), seed, codes[seen]), share)
+        learnt, choosing = hold_out(SplitKeys(len(train), seed, codes[train]), share)
     except RecipeError:  # more classes than pictures to choose by
-        return seen, seen[:0]
-    return seen[np.sort(learnt)], seen[np.sort(choosing)]
+        return train, train[:0]
+    return train[np.sort(learnt)], train[np.sort(choosing)]
 
 
 def _estimator(
@@ -173,19 +173,19 @@ def _estimator(
 ) -> Any:
     """Fitted on the pictures as they are, or by an algorithm for tables on their pixels."""
     estimator = algorithm.build(prepared.task, recipe.parameters, seed=recipe.seed)
-    seen, validation = prepared.seen, prepared.validation
+    train, validation = prepared.train, prepared.validation
     if prepared.task == IMAGE_CLASSIFICATION:
         estimator.set_params(budget=recipe.budget)
         return estimator.fit(
-            seen.X,
-            seen.y,
+            train.X,
+            train.y,
             validation=None if validation is None else (validation.X, validation.y),
-            probes=golden.pictures(feature_of(seen.X), recipe.seed),
+            probes=golden.pictures(feature_of(train.X), recipe.seed),
             watch=progress.learnt,
             checkpoint=checkpoint,
         )
     with one_core():
-        return make_pipeline(StandardScaler(), estimator).fit(flat(seen.X), seen.y)
+        return make_pipeline(StandardScaler(), estimator).fit(flat(train.X), train.y)
 
 
 def _figures(answers: Answers, prepared: PreparedImages, seed: int) -> dict[str, dict[str, Any]]:
@@ -193,7 +193,7 @@ def _figures(answers: Answers, prepared: PreparedImages, seed: int) -> dict[str,
     return figures(
         measure(answers),
         intervals={name: (entry.low, entry.high) for name, entry in intervals.items()},
-        baseline=measure(guesses(answers, prepared.seen.y)),
+        baseline=measure(guesses(answers, prepared.train.y)),
         cross_validated={},
     )
 
@@ -203,13 +203,13 @@ INTERVALS = BY_BOOTSTRAP.replace("rows", "pictures")
 
 def _account(pictures: Pictures, prepared: PreparedImages) -> Iterator[str]:
     """What was found, in sentences."""
-    height, width, channels = prepared.seen.X.shape[1:]
+    height, width, channels = prepared.train.X.shape[1:]
     color = {1: "grey", 3: "in color", 4: "in color, with transparency"}[channels]
     yield (
         f"{pictures.source}: {counted(len(pictures.y), 'picture')} of {len(pictures.classes)} classes, "
         f"{width} × {height}, {color}"
     )
     chosen = f"{len(prepared.validation.y):,} choose the epoch, " if prepared.validation else ""
-    yield f"{len(prepared.seen.y):,} to learn from, {chosen}{len(prepared.held_out.y):,} to judge by"
+    yield f"{len(prepared.train.y):,} to learn from, {chosen}{len(prepared.test.y):,} to judge by"
     yield from (f"{note[:1].upper()}{note[1:]}" for note in pictures.notes)
     yield from (f"Warning: {warning}" for warning in prepared.warnings)

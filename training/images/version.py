@@ -27,7 +27,7 @@ from mlapi.training.images.dataset import feature_of, flat, rescaled
 from mlapi.training.images.fitting import INTERVALS, ImageFit, fit
 from mlapi.training.recipes import FOR_PICTURES, Recipe, to_json
 from mlapi.training.tables.files import shown
-from mlapi.training.versions.promotion import HeldOut
+from mlapi.training.versions.promotion import EvaluationRows
 from mlapi.training.versions.result import Result
 from mlapi.wording import counted
 
@@ -52,13 +52,13 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     except Unanswerable as error:
         raise RecipeError(f"the fitted estimator fails on drawn pictures: {error}") from error
     files = {
-        REFERENCE: reference(image, fitted.prepared.seen.X),
+        REFERENCE: reference(image, fitted.prepared.train.X),
         REPORT: card(recipe, draft, fitted),
     }
-    held_out = fitted.prepared.held_out
-    judged = HeldOut(
-        partial(_as_taken, held_out.X),
-        held_out.y,
+    test = fitted.prepared.test
+    judged = EvaluationRows(
+        partial(_as_taken, test.X),
+        test.y,
         CLASSIFICATION,
         fitted.metric,
         fitted.figures[fitted.metric]["value"],
@@ -112,7 +112,7 @@ def _signature(fitted: ImageFit) -> Signature:
     """It has what a network subtracts from the values and divides them by; other estimators tell nothing."""
     fields = ((name, getattr(fitted.estimator, f"{name}_", None)) for name in ("mean", "std"))
     scale: Any = {name: tuple(map(float, values)) for name, values in fields if values is not None}
-    image = replace(feature_of(fitted.prepared.seen.X), **scale)
+    image = replace(feature_of(fitted.prepared.train.X), **scale)
     return Signature((image,), Target(TARGET, "category", fitted.pictures.classes), (TARGET,))
 
 
@@ -138,9 +138,9 @@ def _provenance(recipe: Recipe, fitted: ImageFit) -> Mapping[str, Any]:
         "source": pictures.source,
         "sha256": pictures.digest,
         "rows": len(pictures.y),
-        "training_rows": len(prepared.seen.y),
+        "training_rows": len(prepared.train.y),
         "validation_rows": 0 if prepared.validation is None else len(prepared.validation.y),
-        "test_rows": len(prepared.held_out.y),
+        "test_rows": len(prepared.test.y),
         "test_size": recipe.test_size,
         "seed": recipe.seed,
         "split": prepared.split,

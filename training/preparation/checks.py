@@ -107,23 +107,23 @@ def ungrouped(*groups: NDArray[np.intp] | None) -> Iterator[str]:
         yield f"{counted(count, 'row')} without a group: they are taken for one group"
 
 
-def duplicates(seen: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[str]:
+def duplicates(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[str]:
     """Held-out rows that training saw as well."""
-    count = int(_digests(held_out).isin(_digests(seen)).sum())
+    count = int(_digests(test).isin(_digests(train)).sum())
     if count:
         yield (
-            f"{count:,} of {len(held_out):,} held-out rows have the same features as a row that was learnt "
+            f"{count:,} of {len(test):,} held-out rows have the same features as a row that was learnt "
             f"from: the metrics favor what is learnt by heart"
         )
 
 
-def same_pictures(seen: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> Iterator[str]:
+def same_pictures(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator[str]:
     """Held-out pictures that are, pixel by pixel, among those that were learnt from."""
-    known = set(map(_digest, seen))
-    count = sum(_digest(picture) in known for picture in held_out)
+    known = set(map(_digest, train))
+    count = sum(_digest(picture) in known for picture in test)
     if count:
         yield (
-            f"{count:,} of {len(held_out):,} held-out pictures are also learnt from: the metrics favor what "
+            f"{count:,} of {len(test):,} held-out pictures are also learnt from: the metrics favor what "
             f"is learnt by heart"
         )
 
@@ -137,12 +137,12 @@ def kept_pictures(algorithm: str) -> Iterator[str]:
         )
 
 
-def sizes(features: int, seen: int, held_out: int) -> Iterator[str]:
+def sizes(features: int, train: int, test: int) -> Iterator[str]:
     """Too few rows to trust a figure."""
-    if held_out < FEW:
-        yield f"only {held_out} rows to judge by: the metrics are rough"
-    if features > seen:
-        yield f"{features:,} columns and only {seen:,} rows to learn from: much of it will be chance"
+    if test < FEW:
+        yield f"only {test} rows to judge by: the metrics are rough"
+    if features > train:
+        yield f"{features:,} columns and only {train:,} rows to learn from: much of it will be chance"
 
 
 def _likeness(y: NDArray[Any], task: str) -> float:

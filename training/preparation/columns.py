@@ -33,18 +33,18 @@ _DONE: Mapping[Treatment, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A feature of this kind, or left out: then `kind` is None. `story` says why."""
+    """A feature of this kind, or left out: then `kind` is None. `explanation` says why."""
 
     name: str
     kind: Kind | None
-    story: str
+    explanation: str
     treatment: Treatment | None = None
-    blanks: int = 0
+    missing: int = 0
     format: str | None = None
 
     @property
     def nullable(self) -> bool:
-        return self.blanks > 0
+        return self.missing > 0
 
     @property
     def done(self) -> str:
@@ -107,9 +107,9 @@ def infer_columns(
         warnings += [f"column {name!r} {found.warning}"] if found.warning else []
         if found.values is not None:
             values[name] = found.values
-        blanks = 0 if found.values is None else int(pd.isna(found.values).sum())
-        story = f"{found.story}; {blanks:,} blank" if blanks else found.story
-        columns.append(Column(name, found.kind, story, found.treatment, blanks, found.format))
+        missing = 0 if found.values is None else int(pd.isna(found.values).sum())
+        explanation = f"{found.explanation}; {missing:,} blank" if missing else found.explanation
+        columns.append(Column(name, found.kind, explanation, found.treatment, missing, found.format))
     _check_left(columns)
     return InferredColumns(pd.DataFrame(values, copy=False), tuple(columns), tuple(warnings))
 
@@ -127,5 +127,5 @@ def check_names(names: list[str]) -> None:
 def _check_left(columns: Sequence[Column]) -> None:
     if any(column.kind for column in columns):
         return
-    why = "; ".join(f"{column.name}: {column.story}" for column in columns[:3])
+    why = "; ".join(f"{column.name}: {column.explanation}" for column in columns[:3])
     raise DatasetError(f"no column is left to learn from ({why or 'there is none but the target'})")

@@ -71,9 +71,9 @@ class PipelineFactory:
         return make_pipeline(blocks, estimator)
 
 
-def describe(columns: Sequence[Column], seen: pd.DataFrame) -> tuple[Feature, ...]:
+def describe(columns: Sequence[Column], train: pd.DataFrame) -> tuple[Feature, ...]:
     """The features as clients send them; ranges and categories are those of the rows that training saw."""
-    return tuple(_feature(column, seen[column.name]) for column in columns)
+    return tuple(_feature(column, train[column.name]) for column in columns)
 
 
 def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
@@ -178,10 +178,10 @@ def _checked_degree(degree: int, columns: int) -> int:
     return degree
 
 
-def _feature(column: Column, seen: pd.Series) -> Feature:
+def _feature(column: Column, train: pd.Series) -> Feature:
     kind = column.kind or "number"
     low, high, categories = None, None, None
-    present = seen.dropna()
+    present = train.dropna()
     if kind in ("number", "integer") and len(present):
         low, high = float(present.min()), float(present.max())
     if kind == "category":

@@ -49,7 +49,7 @@ _LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--c
 class ColumnDecision:
     """What looking at one column gave; without values it is left out."""
 
-    story: str
+    explanation: str
     kind: Kind | None = None
     treatment: Treatment | None = None
     values: NDArray[Any] | pd.Series | None = None
@@ -185,8 +185,8 @@ def _moments(name: str, values: NDArray[Any], form: str | None, how: str) -> Col
     known = moments[~np.isnat(moments)]
     if len(known) == len(moments) and (known == known[0]).all():
         return ColumnDecision(f"left out: {_day(known[0])} in every row")
-    story = f"dates and times{how}, {_day(known.min())} to {_day(known.max())}"
-    return ColumnDecision(story, "datetime", "calendar", moments, form)
+    explanation = f"dates and times{how}, {_day(known.min())} to {_day(known.max())}"
+    return ColumnDecision(explanation, "datetime", "calendar", moments, form)
 
 
 def _check_years(name: str, moments: NDArray[Any]) -> None:
@@ -254,8 +254,8 @@ def _categories(look: ColumnView) -> ColumnDecision:
         )
     if count <= MOST_LISTED:
         return ColumnDecision(f"{count:,} categories", "category", "one_hot", look.cells)
-    story = f"{count:,} categories: too many to list, the frequent ones count"
-    return ColumnDecision(story, "text", "frequent", look.cells)
+    explanation = f"{count:,} categories: too many to list, the frequent ones count"
+    return ColumnDecision(explanation, "text", "frequent", look.cells)
 
 
 def _told_numeric(look: ColumnView) -> ColumnDecision:

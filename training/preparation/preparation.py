@@ -42,13 +42,13 @@ class Prepared:
 
     task: str
     target: str
-    story: str
+    explanation: str
     """What the target was taken for."""
     signature: Signature
     columns: tuple[Column, ...]
     features: tuple[Column, ...]
-    seen: Subset
-    held_out: Subset
+    train: Subset
+    test: Subset
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -65,42 +65,42 @@ def prepare(recipe: Recipe, table: Dataset) -> Prepared:
             way out.
     """
     _check_mentions(recipe, str(table.target.name))
-    goal = read_target(
+    target_summary = read_target(
         table.target, recipe.task or _only_task(recipe), decimal=table.decimal, thousands=recipe.thousands
     )
-    _check_algorithm(recipe, goal)
-    kept, rows, left_out = _rows(recipe, table, goal)
-    understood = _understand(recipe, table, kept)
+    _check_algorithm(recipe, target_summary)
+    kept, rows, left_out = _rows(recipe, table, target_summary)
+    inferred = _understand(recipe, table, kept)
     parts = hold_out(rows, recipe.test_size)
-    understood = understood.where_known(parts[0])
-    y = goal.values[kept[goal.known]]
-    seen, held_out = (Subset(understood.frame, y, rows).take(positions) for positions in parts)
+    inferred = inferred.where_known(parts[0])
+    y = target_summary.values[kept[target_summary.known]]
+    train, test = (Subset(inferred.frame, y, rows).take(positions) for positions in parts)
     target = str(table.target.name)
-    columns = understood.columns
+    columns = inferred.columns
     if recipe.group:
         columns = (*columns, Column(recipe.group, None, "left out: it says which rows are a group"))
     ignored = [column.name for column in columns if column.kind is None]
     signature = Signature(
-        (table.image,) if table.image else features.describe(understood.features, seen.frame),
-        _target(target, goal, seen, table.class_names),
+        (table.image,) if table.image else features.describe(inferred.features, train.frame),
+        _target(target, target_summary, train, table.class_names),
         (*ignored, target),
     )
     return Prepared(
-        task=goal.task,
+        task=target_summary.task,
         target=target,
-        story=goal.story,
+        explanation=target_summary.explanation,
         signature=signature,
         columns=columns,
-        features=understood.features,
-        seen=seen,
-        held_out=held_out,
+        features=inferred.features,
+        train=train,
+        test=test,
         left_out=left_out,
-        warnings=(*understood.warnings, *_warnings(understood, goal.task, target, seen, held_out)),
+        warnings=(*inferred.warnings, *_warnings(inferred, target_summary.task, target, train, test)),
     )
 
 
 def _check_mentions(recipe: Recipe, target: str) -> None:
-    told = recipe.told
+    told = recipe.overrides
     mentioned = (*told.mentioned, *filter(None, (recipe.group, recipe.time_column)))
     if target in mentioned:
         raise RecipeError(f"{target!r} is the target; it cannot be told to be anything else")
@@ -115,25 +115,25 @@ def _only_task(recipe: Recipe) -> str | None:
     return None if only == IMAGE_CLASSIFICATION else only
 
 
-def _check_algorithm(recipe: Recipe, goal: TargetSummary) -> None:
+def _check_algorithm(recipe: Recipe, target_summary: TargetSummary) -> None:
     if recipe.algorithm is None:
         return
     algorithm = ALGORITHMS[recipe.algorithm]
-    if goal.task not in algorithm.builders:
+    if target_summary.task not in algorithm.builders:
         raise RecipeError(
             f"{recipe.algorithm} does {' and '.join(algorithm.builders)}, but the target of {recipe.source} "
-            f"asks for {goal.task} ({goal.story})"
+            f"asks for {target_summary.task} ({target_summary.explanation})"
         )
-    problems = list(algorithm.problems(recipe.parameters, goal.task))
+    problems = list(algorithm.problems(recipe.parameters, target_summary.task))
     if problems:
         raise RecipeError("; ".join(problems))
 
 
 def _rows(
-    recipe: Recipe, table: Dataset, goal: TargetSummary
+    recipe: Recipe, table: Dataset, target_summary: TargetSummary
 ) -> tuple[NDArray[np.bool_], SplitKeys, tuple[str, ...]]:
     """Which rows are used, what they may be split by, and what was left out."""
-    kept, left_out, times, groups = goal.known, goal.left_out, None, None
+    kept, left_out, times, groups = target_summary.known, target_summary.left_out, None, None
     if recipe.time_column:
         order = _order(recipe.time_column, column(table.features, recipe.time_column, table.source))
         undated = kept & (order < 0)
@@ -144,13 +144,13 @@ def _rows(
         times = order[kept]
     if recipe.group:
         groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[kept]
-    classes = None if goal.codes is None else goal.codes[kept[goal.known]]
+    classes = None if target_summary.codes is None else target_summary.codes[kept[target_summary.known]]
     return kept, SplitKeys(int(kept.sum()), recipe.seed, classes, groups, times), left_out
 
 
 def _understand(recipe: Recipe, table: Dataset, kept: NDArray[np.bool_]) -> InferredColumns:
     frame = table.features if kept.all() else table.features[kept]
-    told = recipe.told
+    told = recipe.overrides
     if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
         told = Overrides(numeric=tuple(map(str, frame.columns)))
     if recipe.group:
@@ -189,25 +189,27 @@ def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
     return np.asarray(order, dtype=np.int64)
 
 
-def _target(name: str, goal: TargetSummary, seen: Subset, class_names: tuple[str, ...] | None) -> Target:
+def _target(
+    name: str, target_summary: TargetSummary, train: Subset, class_names: tuple[str, ...] | None
+) -> Target:
     """Its classes are those that can be answered: a split by time or group may leave one without a row."""
-    if seen.rows.classes is None:
+    if train.rows.classes is None:
         return Target(name, "number")
-    classes = tuple(goal.classes[code] for code in np.unique(seen.rows.classes))
+    classes = tuple(target_summary.classes[code] for code in np.unique(train.rows.classes))
     return Target(name, "category", classes, class_names)
 
 
 def _warnings(
-    understood: InferredColumns, task: str, target: str, seen: Subset, held_out: Subset
+    inferred: InferredColumns, task: str, target: str, train: Subset, test: Subset
 ) -> Iterator[str]:
     given: dict[str, Any] = {"task": task, "target": target}
-    in_time = dict(checks.times(understood.features, seen.frame, seen.y, **given))
-    if seen.rows.times is None:
+    in_time = dict(checks.times(inferred.features, train.frame, train.y, **given))
+    if train.rows.times is None:
         yield from in_time.values()
-    rest = [column for column in understood.features if column.name not in in_time]
-    yield from checks.leaks(rest, seen.frame, seen.y, **given, seed=seen.rows.seed)
+    rest = [column for column in inferred.features if column.name not in in_time]
+    yield from checks.leaks(rest, train.frame, train.y, **given, seed=train.rows.seed)
     if task == CLASSIFICATION:
-        yield from checks.imbalance(np.concatenate([seen.y, held_out.y]))
-    yield from checks.ungrouped(seen.rows.groups, held_out.rows.groups)
-    yield from checks.duplicates(seen.frame, held_out.frame)
-    yield from checks.sizes(len(understood.features), len(seen.y), len(held_out.y))
+        yield from checks.imbalance(np.concatenate([train.y, test.y]))
+    yield from checks.ungrouped(train.rows.groups, test.rows.groups)
+    yield from checks.duplicates(train.frame, test.frame)
+    yield from checks.sizes(len(inferred.features), len(train.y), len(test.y))

@@ -32,11 +32,11 @@ def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each so
         return column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
     if types.is_complex_dtype(dtype):
         raise NoCells("complex numbers")
-    has_blanks = bool(column.isna().any())
+    has_missing = bool(column.isna().any())
     if types.is_bool_dtype(dtype):
-        return column.astype(object if has_blanks else bool)
+        return column.astype(object if has_missing else bool)
     if types.is_numeric_dtype(dtype):
-        is_whole = types.is_integer_dtype(dtype) and not has_blanks
+        is_whole = types.is_integer_dtype(dtype) and not has_missing
         whole = np.uint64 if types.is_unsigned_integer_dtype(dtype) else np.int64
         return column.astype(whole if is_whole else np.float64)
     return _plain_objects(column.astype(object))

@@ -53,7 +53,7 @@ class SplitKeys:
         return replace(self, count=len(positions), classes=classes, groups=groups, times=times)
 
     @property
-    def story(self) -> str:
+    def explanation(self) -> str:
         """How rows are chosen, in words."""
         if self.times is not None:
             return "the newest rows are held out, and each fold is judged by newer rows than it learnt from"
@@ -69,17 +69,17 @@ def hold_out(rows: SplitKeys, share: float) -> tuple[Positions, Positions]:
         RecipeError: One of the two would have too few rows, or lack a class.
     """
     try:
-        seen, held_out = _divide(rows, share)
+        train, test = _divide(rows, share)
     except ValueError as error:  # a side would have no row, or none of some class
         raise RecipeError(_too_few(rows, share)) from error
-    if min(len(held_out), len(seen)) < FEWEST_HELD_OUT:
+    if min(len(test), len(train)) < FEWEST_HELD_OUT:
         raise RecipeError(_too_few(rows, share))
-    if rows.classes is not None and not _vary(rows.classes[seen]):
+    if rows.classes is not None and not _vary(rows.classes[train]):
         raise RecipeError(
             f"the rows to learn from would have one class only; more rows, or another split, are needed ("
-            f"{rows.story})"
+            f"{rows.explanation})"
         )
-    return seen, held_out
+    return train, test
 
 
 def folds(rows: SplitKeys, count: int = FOLDS) -> Folds:
@@ -122,10 +122,10 @@ def _divide(rows: SplitKeys, share: float) -> tuple[Positions, Positions]:
     if rows.times is not None:
         return _divide_by_time(rows.times, share)
     if rows.groups is None:
-        seen, held_out = train_test_split(
+        train, test = train_test_split(
             positions, test_size=share, random_state=rows.seed, stratify=rows.classes
         )
-        return seen, held_out
+        return train, test
     groups = len(np.unique(rows.groups))
     if groups < 2:
         raise RecipeError("all rows are of one group; at least two groups are needed")
@@ -138,8 +138,8 @@ def _divide(rows: SplitKeys, share: float) -> tuple[Positions, Positions]:
         warnings.simplefilter("ignore")  # of rare classes, as above
         found = list(splitter.split(positions, rows.classes, rows.groups))
     # Groups differ in size: three of four rows may be in the first one.
-    seen, held_out = min(found, key=lambda parts: abs(len(parts[1]) - share * rows.count))
-    return seen, held_out
+    train, test = min(found, key=lambda parts: abs(len(parts[1]) - share * rows.count))
+    return train, test
 
 
 def _divide_by_time(times: NDArray[np.int64], share: float) -> tuple[Positions, Positions]:
@@ -180,19 +180,19 @@ def _older(
     times: NDArray[np.int64], in_order: Positions, found: Iterator[tuple[Positions, Positions]]
 ) -> Iterator[tuple[Positions, Positions]]:
     """Without the rows to learn from that are as new as one to judge by."""
-    for seen, judged in found:
-        older = seen[times[seen] < times[judged[0]]]
+    for train, test in found:
+        older = train[times[train] < times[test[0]]]
         if len(older):
-            yield in_order[older], in_order[judged]
+            yield in_order[older], in_order[test]
 
 
 def _usable(
     rows: SplitKeys, found: Iterator[tuple[Positions, Positions]]
 ) -> Iterator[tuple[Positions, Positions]]:
     """Without the folds that would learn from one class only, as the first of a time series may."""
-    for seen, judged in found:
-        if rows.classes is None or _vary(rows.classes[seen]):
-            yield seen, judged
+    for train, test in found:
+        if rows.classes is None or _vary(rows.classes[train]):
+            yield train, test
 
 
 def _vary(codes: NDArray[np.intp]) -> bool:

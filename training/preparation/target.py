@@ -40,7 +40,7 @@ class TargetSummary:
     task: str
     values: NDArray[Any]
     known: NDArray[np.bool_]
-    story: str
+    explanation: str
     left_out: tuple[str, ...] = ()
     classes: tuple[Any, ...] = ()
     codes: NDArray[np.intp] | None = None
@@ -134,9 +134,15 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
         )
     shown = ", ".join(_shown(value) for value in classes[:_SHOWN].tolist())
     more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
-    story = f"{len(classes)} classes: {shown}{more}"
+    explanation = f"{len(classes)} classes: {shown}{more}"
     return TargetSummary(
-        CLASSIFICATION, labels, known, story, tuple(left_out), tuple(classes.tolist()), codes.astype(np.intp)
+        CLASSIFICATION,
+        labels,
+        known,
+        explanation,
+        tuple(left_out),
+        tuple(classes.tolist()),
+        codes.astype(np.intp),
     )
 
 

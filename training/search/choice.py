@@ -46,8 +46,8 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
     """
     budget_s, notes = recipe.budget_s, list[str]()
     if recipe.algorithm is None:
-        contest = _contest(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
-        compared = search.compare(contest, engine, budget_s=_COMPARING * budget_s, progress=progress.tried)
+        validation = _contest(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
+        compared = search.compare(validation, engine, budget_s=_COMPARING * budget_s, progress=progress.tried)
         progress.compared(compared.candidates, metric)
         budget_s = 0.0 if compared.stopped == "interrupt" else budget_s - compared.seconds
         notes += _sampled(compared.rows, prepared, "compared")
@@ -57,9 +57,9 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
         choice = Choice(recipe.algorithm, recipe.parameters)
     algorithm = ALGORITHMS[choice.algorithm]
     if budget_s > 0 and algorithm.search:
-        contest = _contest(recipe, prepared, metric, search.MOST_SEARCHED_ROWS)
+        validation = _contest(recipe, prepared, metric, search.MOST_SEARCHED_ROWS)
         tuned = search.tune(
-            contest,
+            validation,
             engine,
             algorithm,
             recipe.parameters,
@@ -67,21 +67,21 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
             budget_s=budget_s,
             progress=progress.tried,
         )
-        notes += _sampled(len(contest.y), prepared, "tuned")
+        notes += _sampled(len(validation.y), prepared, "tuned")
         choice = replace(choice, parameters=tuned.parameters, search=_story(tuned, metric))
-    parameters, note = algorithm.at_scale(choice.parameters, len(prepared.seen.y))
+    parameters, note = algorithm.at_scale(choice.parameters, len(prepared.train.y))
     return replace(choice, parameters=parameters, notes=(*notes, *([note] if note else [])))
 
 
 def pipeline_factory(recipe: Recipe, prepared: Prepared) -> PipelineFactory:
     """What all pipelines for these rows have in common."""
     return PipelineFactory(
-        prepared.task, prepared.features, len(prepared.seen.y), recipe.seed, recipe.expansion
+        prepared.task, prepared.features, len(prepared.train.y), recipe.seed, recipe.expansion
     )
 
 
 def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> CrossValidation:
-    seen = prepared.seen
+    seen = prepared.train
     part = seen.take(sample(seen.rows, most)) if len(seen.y) > most else seen
     parts = folds(part.rows)
     if not parts:
@@ -91,9 +91,9 @@ def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> Cros
 
 
 def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:
-    if rows == len(prepared.seen.y):
+    if rows == len(prepared.train.y):
         return []
-    return [f"{what} on a sample of {rows:,} of the {len(prepared.seen.y):,} training rows"]
+    return [f"{what} on a sample of {rows:,} of the {len(prepared.train.y):,} training rows"]
 
 
 def _story(tuned: Tuned, metric: str) -> str:

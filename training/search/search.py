@@ -71,7 +71,7 @@ class Tuned:
 
 
 def compare(
-    contest: CrossValidation,
+    validation: CrossValidation,
     engine: Engine,
     *,
     budget_s: float | None = None,
@@ -88,29 +88,33 @@ def compare(
         KeyboardInterrupt: Ctrl-C before the first had a score, or twice; else what has one is kept.
     """
     started = time.monotonic()
-    task = contest.task
+    task = validation.task
     able = [
-        contest.trial(entry, entry.start_for(task)) for entry in algorithms.values() if task in entry.builders
+        validation.trial(entry, entry.start_for(task))
+        for entry in algorithms.values()
+        if task in entry.builders
     ]
-    costs = {trial.algorithm.name: probe(contest, trial) for trial in able}
+    costs = {trial.algorithm.name: probe(validation, trial) for trial in able}
     share = 1.0
     if budget_s is not None:
-        share = _affordable(len(contest.y), sum(costs.values()) / engine.workers, _end(started, budget_s))
-    board = Leaderboard(
-        contest if share == 1 else contest.sample(share),
+        share = _affordable(len(validation.y), sum(costs.values()) / engine.workers, _end(started, budget_s))
+    leaderboard = Leaderboard(
+        validation if share == 1 else validation.sample(share),
         sorted(able, key=lambda trial: costs[trial.algorithm.name]),
     )
     small = share * sum(costs.values()) < SMALL_S
-    stopped = run_trials(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
-    candidates = sorted(_candidates(board, stopped), key=_rank(contest.metric, list(algorithms)))
+    stopped = run_trials(
+        leaderboard, engine, deadline=_end(started, budget_s), small=small, progress=progress
+    )
+    candidates = sorted(_candidates(leaderboard, stopped), key=_rank(validation.metric, list(algorithms)))
     if np.isnan(candidates[0].mean):
         reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
         raise RecipeError(f"no algorithm can be fitted on these rows: {reasons}")
-    return Compared(tuple(candidates), round(share * len(contest.y)), stopped, time.monotonic() - started)
+    return Compared(tuple(candidates), round(share * len(validation.y)), stopped, time.monotonic() - started)
 
 
 def tune(  # noqa: PLR0913 - each a choice of its own
-    contest: CrossValidation,
+    validation: CrossValidation,
     engine: Engine,
     algorithm: Algorithm,
     given: Parameters,
@@ -130,24 +134,26 @@ def tune(  # noqa: PLR0913 - each a choice of its own
         KeyboardInterrupt: Ctrl-C before trial 0 was done, or twice; else the best so far is kept.
     """
     started = time.monotonic()
-    board = Leaderboard(contest, _draw(contest, algorithm, given, seed=seed, count=trials))
-    small = probe(contest, board.trials[0]) * len(board.trials) < SMALL_S
-    stopped = run_trials(board, engine, deadline=_end(started, budget_s), small=small, progress=progress)
-    failures = [failure for trial in range(board.done) if (failure := board.failure(trial))]
-    best = board.best
+    leaderboard = Leaderboard(validation, _draw(validation, algorithm, given, seed=seed, count=trials))
+    small = probe(validation, leaderboard.trials[0]) * len(leaderboard.trials) < SMALL_S
+    stopped = run_trials(
+        leaderboard, engine, deadline=_end(started, budget_s), small=small, progress=progress
+    )
+    failures = [failure for trial in range(leaderboard.done) if (failure := leaderboard.failure(trial))]
+    best = leaderboard.best
     if best is None:
         raise RecipeError(f"{algorithm.name} cannot be fitted: {failures[0]}")
-    mean, std = board.mean_and_std(best)
+    mean, std = leaderboard.mean_and_std(best)
     return Tuned(
-        parameters=board.trials[best].parameters,
+        parameters=leaderboard.trials[best].parameters,
         mean=mean,
         std=std,
-        trials_done=board.done,
-        trials_planned=len(board.trials),
+        trials_done=leaderboard.done,
+        trials_planned=len(leaderboard.trials),
         trials_failed=len(failures),
         stopped=stopped,
         seconds=time.monotonic() - started,
-        note=board.trials[best].note,
+        note=leaderboard.trials[best].note,
         failure=failures[0] if failures else None,
     )
 
@@ -163,28 +169,29 @@ def _affordable(rows: int, seconds: float, deadline: float) -> float:
 
 
 def _draw(
-    contest: CrossValidation, algorithm: Algorithm, given: Parameters, *, seed: int, count: int
+    validation: CrossValidation, algorithm: Algorithm, given: Parameters, *, seed: int, count: int
 ) -> list[Trial]:
     """What the algorithm starts with, its defaults if they are tried, random draws, none of them twice."""
     found: dict[str, Trial] = {}
-    known = [algorithm.start_for(contest.task), *([{}] if algorithm.tries_defaults else [])]
-    for drawn in chain(known, algorithm.candidates(contest.task, given, seed=seed)):
-        trial = contest.trial(algorithm, {**drawn, **given})
+    known = [algorithm.start_for(validation.task), *([{}] if algorithm.tries_defaults else [])]
+    for drawn in chain(known, algorithm.candidates(validation.task, given, seed=seed)):
+        trial = validation.trial(algorithm, {**drawn, **given})
         found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
         if len(found) == count:
             break
     return list(found.values())
 
 
-def _candidates(board: Leaderboard, stopped: Stopped) -> Iterator[Candidate]:
-    for number, trial in enumerate(board.trials):
-        mean, std = board.mean_and_std(number)
-        note = board.failure(number) or trial.note
-        if not board.is_settled(number):
+def _candidates(leaderboard: Leaderboard, stopped: Stopped) -> Iterator[Candidate]:
+    for number, trial in enumerate(leaderboard.trials):
+        mean, std = leaderboard.mean_and_std(number)
+        note = leaderboard.failure(number) or trial.note
+        if not leaderboard.is_settled(number):
             why = "Ctrl-C came" if stopped == "interrupt" else "time was over"
             what = "not compared: " if np.isnan(mean) else ""
-            note = f"{what}{why} after {len(board.fits[number])} of {len(board.contest.folds)} folds"
-        yield Candidate(trial.algorithm.name, mean, std, board.seconds(number), note)
+            done, folds = len(leaderboard.fits[number]), len(leaderboard.validation.folds)
+            note = f"{what}{why} after {done} of {folds} folds"
+        yield Candidate(trial.algorithm.name, mean, std, leaderboard.seconds(number), note)
 
 
 def _rank(metric: str, names: list[str]) -> Callable[[Candidate], Any]:

@@ -104,8 +104,8 @@ class Leaderboard:
     on how many were done, and not on the order in which parallel fits end.
     """
 
-    def __init__(self, contest: CrossValidation, trials: Sequence[Trial]) -> None:
-        self.contest = contest
+    def __init__(self, validation: CrossValidation, trials: Sequence[Trial]) -> None:
+        self.validation = validation
         self.trials = trials
         self.fits: list[dict[int, FoldScore]] = [{} for _ in trials]
         self.done = 0
@@ -118,7 +118,7 @@ class Leaderboard:
             self.done += 1
 
     def is_settled(self, trial: int) -> bool:
-        return len(self.fits[trial]) == len(self.contest.folds) or self.failure(trial) is not None
+        return len(self.fits[trial]) == len(self.validation.folds) or self.failure(trial) is not None
 
     def failure(self, trial: int) -> str | None:
         """Why the trial lost, by the first of its folds that failed."""
@@ -126,7 +126,7 @@ class Leaderboard:
 
     def mean_and_std(self, trial: int) -> tuple[float, float]:
         """Over the folds; NaN if one failed, or most were not done."""
-        if self.failure(trial) or 2 * len(self.fits[trial]) <= len(self.contest.folds):
+        if self.failure(trial) or 2 * len(self.fits[trial]) <= len(self.validation.folds):
             return float("nan"), float("nan")
         scores = np.array([fit.score for _, fit in sorted(self.fits[trial].items())])
         return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
@@ -148,12 +148,12 @@ class Leaderboard:
         if self.failure(trial):
             return
         mean = self.mean_and_std(trial)[0]
-        if self.best is None or is_worse(self.contest.metric, self.mean_and_std(self.best)[0], mean):
+        if self.best is None or is_worse(self.validation.metric, self.mean_and_std(self.best)[0], mean):
             self.best = trial
 
 
 def run_trials(
-    board: Leaderboard, engine: Engine, *, deadline: float, small: bool, progress: TrialObserver
+    leaderboard: Leaderboard, engine: Engine, *, deadline: float, small: bool, progress: TrialObserver
 ) -> Stopped:
     """Have the trials fitted until all are done, time is over, or Ctrl-C comes.
 
@@ -163,66 +163,68 @@ def run_trials(
         KeyboardInterrupt: Ctrl-C came before any trial had a score, or twice.
     """
     here = not engine.is_remote and (engine.workers == 1 or small)
-    progress(board.tried())
+    progress(leaderboard.tried())
     with interrupts_counted() as interrupts:
         try:
-            with closing(engine.run(_fit, board.contest, _jobs(board, engine, deadline), here=here)) as fits:
+            with closing(
+                engine.run(_fit, leaderboard.validation, _jobs(leaderboard, engine, deadline), here=here)
+            ) as fits:
                 for fit in fits:
                     if fit is not None:
-                        board.add(fit)
-                        progress(board.tried())
+                        leaderboard.add(fit)
+                        progress(leaderboard.tried())
         except KeyboardInterrupt:
-            if board.best is None or interrupts() > 1:
+            if leaderboard.best is None or interrupts() > 1:
                 raise
             return "interrupt"
-    return "done" if board.done == len(board.trials) else "budget"
+    return "done" if leaderboard.done == len(leaderboard.trials) else "budget"
 
 
-def _jobs(board: Leaderboard, engine: Engine, deadline: float) -> Iterator[_Job]:
+def _jobs(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator[_Job]:
     """Each trial's folds in turn, until time is over; what joblib asks for ahead expires.
 
     Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
     """
-    for number, trial in enumerate(board.trials):
-        for fold in range(len(board.contest.folds)):
-            needed = all(map(board.failure, range(number)))
+    for number, trial in enumerate(leaderboard.trials):
+        for fold in range(len(leaderboard.validation.folds)):
+            needed = all(map(leaderboard.failure, range(number)))
             if not needed and time.monotonic() > deadline:
                 return
-            if board.failure(number):
+            if leaderboard.failure(number):
                 break
             expires = None if needed or engine.is_remote else deadline
-            yield _job(board.contest, trial, number, fold, expires=expires)
+            yield _job(leaderboard.validation, trial, number, fold, expires=expires)
 
 
-def probe(contest: CrossValidation, trial: Trial) -> float:
+def probe(validation: CrossValidation, trial: Trial) -> float:
     """About how many seconds all folds of a trial take, by a few of their rows."""
-    train, test = contest.folds[0]
+    train, test = validation.folds[0]
     few = train[:: max(1, len(train) // PROBE_ROWS)][:PROBE_ROWS]
-    small = replace(contest, folds=[(few, test[:PROBE_ROWS])])
-    job = _job(contest, trial, 0, 0, expires=None)
+    small = replace(validation, folds=[(few, test[:PROBE_ROWS])])
+    job = _job(validation, trial, 0, 0, expires=None)
     quickest = min(fit.seconds for _ in range(2) if (fit := _fit(small, job)))  # the first one warms up
-    return quickest * len(train) / len(few) * len(contest.folds)
+    return quickest * len(train) / len(few) * len(validation.folds)
 
 
-def _job(contest: CrossValidation, trial: Trial, number: int, fold: int, *, expires: float | None) -> _Job:
-    cheaper = {} if contest.metric in NEED_PROBABILITIES else trial.algorithm.quick
+def _job(validation: CrossValidation, trial: Trial, number: int, fold: int, *, expires: float | None) -> _Job:
+    cheaper = {} if validation.metric in NEED_PROBABILITIES else trial.algorithm.quick
     return _Job(number, fold, trial.algorithm.name, {**trial.parameters, **cheaper}, expires)
 
 
-def _fit(contest: CrossValidation, job: _Job) -> FoldScore | None:
+def _fit(validation: CrossValidation, job: _Job) -> FoldScore | None:
     """One fit and its score; None where time was over before it began."""
     if job.expires is not None and time.monotonic() > job.expires:  # one clock for a machine's processes
         return None
     started = time.perf_counter()
     failure = None
-    X, y, (train, test) = contest.X, contest.y, contest.folds[job.fold]
+    X, y, (train, test) = validation.X, validation.y, validation.folds[job.fold]
     try:
-        pipeline = contest.build(job.algorithm, job.parameters)
+        pipeline = validation.build(job.algorithm, job.parameters)
         with one_core():
             fitted = pipeline.fit(_rows(X, train), y[train])
-            found = score(contest.metric, fitted, _rows(X, test), y[test])
+            found = score(validation.metric, fitted, _rows(X, test), y[test])
         if not np.isfinite(found):
-            failure = f"its {contest.metric} is {found}"
+            failure = f"its {validation.metric} is {found}"
     except Exception as error:  # whatever an estimator makes of these rows, the others go on
         found, failure = float("nan"), reason(error)
     return FoldScore(job.trial, job.fold, found, time.perf_counter() - started, failure)

@@ -22,7 +22,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class HeldOut(NamedTuple):
+class EvaluationRows(NamedTuple):
     """The new held-out rows, on which the new version and the one in production are both judged.
 
     `rows` gives them as a model of some signature takes them; KeyError or ValueError where it cannot.
@@ -36,7 +36,7 @@ class HeldOut(NamedTuple):
 
 
 def judge(
-    policy: str, *, allow_breaking: bool, new: Signature, held_out: HeldOut, old: Model | None
+    policy: str, *, allow_breaking: bool, new: Signature, test: EvaluationRows, old: Model | None
 ) -> Verdict:
     """Compare with what answers for `production` now, None if nothing does."""
     if policy == NEVER:
@@ -48,7 +48,7 @@ def judge(
         return Verdict(False, f"it would break callers of version {old.version} ({listed(broken)})")
     if policy == ALWAYS:
         return Verdict(True, "its recipe says always")
-    return _compare(held_out, old)
+    return _compare(test, old)
 
 
 def in_production(registry: Registry, name: str) -> Model | None:
@@ -59,11 +59,11 @@ def in_production(registry: Registry, name: str) -> Model | None:
         return None
 
 
-def _compare(held_out: HeldOut, old: Model) -> Verdict:
-    metric = held_out.metric
+def _compare(test: EvaluationRows, old: Model) -> Verdict:
+    metric = test.metric
     try:
-        rows = estimator_input(old.estimator, old.signature, held_out.rows(old.signature))
-        score = evaluate(held_out.task, old.estimator, rows, held_out.truth)[metric]
+        rows = estimator_input(old.estimator, old.signature, test.rows(old.signature))
+        score = evaluate(test.task, old.estimator, rows, test.truth)[metric]
     except ModelUnavailable as error:
         return Verdict(False, f"version {old.version} cannot be judged ({error})")
     except (
@@ -73,5 +73,5 @@ def _compare(held_out: HeldOut, old: Model) -> Verdict:
         AttributeError,
     ) as error:  # another task, or rows that it cannot take
         return Verdict(False, f"version {old.version} cannot be judged on the same rows ({reason(error)})")
-    words = f"{metric} {held_out.score:.4g} against {score:.4g} of version {old.version}"
-    return Verdict(not is_worse(metric, held_out.score, score), f"{words}, on the same held-out rows")
+    words = f"{metric} {test.score:.4g} against {score:.4g} of version {old.version}"
+    return Verdict(not is_worse(metric, test.score, score), f"{words}, on the same held-out rows")

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import Draft
-from mlapi.training.versions.promotion import HeldOut
+from mlapi.training.versions.promotion import EvaluationRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +17,4 @@ class Result:
     estimator: Any
     answers: Golden
     files: Mapping[str, bytes]
-    held_out: HeldOut
+    test: EvaluationRows

@@ -50,8 +50,8 @@ class FittedPipeline:
 def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
     """Ask about the held-out rows, and fit anew on parts of the others."""
     prepared = fit.prepared
-    seen, held_out = prepared.seen, prepared.held_out
-    judged = curves.Sample(prepared.given(held_out), held_out.y)
+    seen, test = prepared.train, prepared.test
+    judged = curves.Sample(prepared.given(test), test.y)
     learnt = curves.Sample(prepared.given(seen), seen.y)
     with one_core():
         answers = answers_of(prepared.task, fit.pipeline, *judged)
@@ -68,7 +68,7 @@ def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
             baseline=measure(guesses(answers, seen.y)),
             cross_validated=intervals.means,
         ),
-        intervals=intervals.story,
+        intervals=intervals.explanation,
         answers=answers,
         calibration=calibration_of(answers),
         importance=importance,
@@ -78,9 +78,9 @@ def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
 
 @dataclass(frozen=True, slots=True)
 class _Intervals:
-    """By metric; `story` says how they were made."""
+    """By metric; `explanation` says how they were made."""
 
-    story: str
+    explanation: str
     bounds: Mapping[str, tuple[float, float]]
     means: Mapping[str, float]
 
@@ -96,8 +96,8 @@ def _by_resampling(answers: Answers, seed: int) -> _Intervals:
 
 def _by_folds(fit: FittedPipeline, learnt: curves.Sample, engine: Engine) -> _Intervals | None:
     """None where there are too many rows for it, or too few."""
-    seen = fit.prepared.seen
-    many = len(seen.y) + len(fit.prepared.held_out.y) > MOST_FOR_FOLDS
+    seen = fit.prepared.train
+    many = len(seen.y) + len(fit.prepared.test.y) > MOST_FOR_FOLDS
     parts = [] if many else folds(seen.rows)
     shared = (fit.prepared.task, fit.build, learnt)
     scores = list(engine.run(_score_fold, shared, parts, here=fit.seconds * len(parts) < SMALL_S))

@@ -25,9 +25,9 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             source=table.source,
             sha256=draft.data["sha256"],
             rows=len(table.target),
-            training_rows=len(prepared.seen.y),
-            test_rows=len(prepared.held_out.y),
-            split=_sentence(prepared.seen.rows.story),
+            training_rows=len(prepared.train.y),
+            test_rows=len(prepared.test.y),
+            split=_sentence(prepared.train.rows.explanation),
             seed=recipe.seed,
             metrics=draft.metrics,
             primary=fitted.metric,
@@ -57,7 +57,7 @@ def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
 
 
 def _column(found: columns.Column) -> ColumnSummary:
-    told = f"{found.story}: {found.done}" if found.done else found.story
+    told = f"{found.explanation}: {found.done}" if found.done else found.explanation
     return ColumnSummary(found.name, found.kind or "left out", _sentence(told))
 
 

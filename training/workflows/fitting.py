@@ -58,7 +58,7 @@ def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource) 
     started = time.perf_counter()
     try:
         with one_core():
-            pipeline = build().fit(prepared.given(prepared.seen), prepared.seen.y)
+            pipeline = build().fit(prepared.given(prepared.train), prepared.train.y)
     except ValueError as error:  # parameters, each in its range, that do not go together
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started

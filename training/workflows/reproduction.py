@@ -72,7 +72,7 @@ def train_again(
         for name, entry in manifest.metrics.items()
         if name in result.assessment.figures
     }
-    return Comparison(len(result.prepared.held_out.y), tuple(_findings(model, result)), metrics)
+    return Comparison(len(result.prepared.test.y), tuple(_findings(model, result)), metrics)
 
 
 def _parameters(manifest: Manifest) -> dict[str, Any]:
@@ -93,13 +93,13 @@ def _findings(model: Model, result: TableFit) -> Iterator[str]:
 
 def _predictions(model: Model, result: TableFit) -> Iterator[str]:
     """How the two answer the held-out rows."""
-    held_out = result.prepared.held_out
+    test = result.prepared.test
     try:
-        before = model.predict(features.batch(held_out.frame, model.signature)).values
+        before = model.predict(features.batch(test.frame, model.signature)).values
     except (KeyError, MlapiError) as error:
         yield f"the version cannot answer the rows of today ({error})"
         return
-    now = np.asarray(result.pipeline.predict(result.prepared.given(held_out)))
+    now = np.asarray(result.pipeline.predict(result.prepared.given(test)))
     off, _ = golden.distance(now, before.tolist())
     if off <= golden.TOLERANCE:
         return

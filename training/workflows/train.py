@@ -31,7 +31,7 @@ from mlapi.training.preparation import features
 from mlapi.training.recipes import Recipe, to_json
 from mlapi.training.tables.files import shown
 from mlapi.training.versions.golden import golden, golden_rows
-from mlapi.training.versions.promotion import HeldOut, Verdict, in_production, judge
+from mlapi.training.versions.promotion import EvaluationRows, Verdict, in_production, judge
 from mlapi.training.versions.result import Result
 from mlapi.training.workflows.card import card
 from mlapi.training.workflows.fitting import TableFit, fit
@@ -97,8 +97,8 @@ def _publish(
 ) -> tuple[Manifest, Verdict | None]:
     """Judged first: from then on a version says of itself what is to become of it, whatever happens to us."""
     old = in_production(changes.registry, recipe.name)
-    signature, held_out = made.draft.signature, made.held_out
-    verdict = judge(recipe.promote, allow_breaking=allow_breaking, new=signature, held_out=held_out, old=old)
+    signature, test = made.draft.signature, made.test
+    verdict = judge(recipe.promote, allow_breaking=allow_breaking, new=signature, test=test, old=old)
     told = {**verdict._asdict(), "over": None if old is None else old.version}
     draft = replace(made.draft, data={**made.draft.data, PROMOTION: told})
     manifest = changes.publish(draft, made.estimator, made.answers, made.files)
@@ -125,21 +125,21 @@ def version_of_table(
     signature = draft.signature
     example = {} if signature.image else dict(zip(signature.names, answers.rows[0], strict=True))
     files = {
-        REFERENCE: reference(signature, fitted.prepared.seen.frame),
+        REFERENCE: reference(signature, fitted.prepared.train.frame),
         REPORT: card(recipe, draft, fitted, example),
     }
-    return Result(draft, fitted.pipeline, answers, files, _held_out(fitted))
+    return Result(draft, fitted.pipeline, answers, files, _evaluation_rows(fitted))
 
 
-def _held_out(fitted: TableFit) -> HeldOut:
-    held_out, metric = fitted.prepared.held_out, fitted.metric
+def _evaluation_rows(fitted: TableFit) -> EvaluationRows:
+    test, metric = fitted.prepared.test, fitted.metric
     score = fitted.assessment.figures[metric]["value"]
-    return HeldOut(partial(features.batch, held_out.frame), held_out.y, fitted.prepared.task, metric, score)
+    return EvaluationRows(partial(features.batch, test.frame), test.y, fitted.prepared.task, metric, score)
 
 
 def _golden(recipe: Recipe, fitted: TableFit) -> Golden:
     prepared = fitted.prepared
-    chosen = prepared.seen.take(golden_rows(prepared.seen.frame, prepared.signature))
+    chosen = prepared.train.take(golden_rows(prepared.train.frame, prepared.signature))
     try:
         return golden(fitted.pipeline, prepared.given(chosen), chosen.frame, prepared.signature)
     except Unanswerable as error:
@@ -173,14 +173,14 @@ def _provenance(recipe: Recipe, fitted: TableFit) -> Mapping[str, Any]:
         "source": table.source,
         "sha256": table.digest,
         "rows": len(table.target),
-        "training_rows": len(prepared.seen.y),
-        "test_rows": len(prepared.held_out.y),
+        "training_rows": len(prepared.train.y),
+        "test_rows": len(prepared.test.y),
         "test_size": recipe.test_size,
         "seed": recipe.seed,
-        "split": prepared.seen.rows.story,
+        "split": prepared.train.rows.explanation,
         "left_out": list(prepared.left_out),
         "columns": [
-            {"name": column.name, "kind": column.kind, "story": column.story, "done": column.done}
+            {"name": column.name, "kind": column.kind, "story": column.explanation, "done": column.done}
             for column in prepared.columns
         ],
         "warnings": list(prepared.warnings),

@@ -22,11 +22,11 @@ class Fallback(Exception):
 class Answer:
     """Outputs by scikit-learn's method name, shaped and typed as scikit-learn gives them.
 
-    `doubtful` marks rows whose label hangs on the last digits: scikit-learn is asked for those.
+    `uncertain` marks rows whose label hangs on the last digits: scikit-learn is asked for those.
     """
 
     outputs: dict[str, NDArray[Any]]
-    doubtful: NDArray[np.bool_] | None
+    uncertain: NDArray[np.bool_] | None
 
 
 class FinalEstimator(Protocol):

@@ -96,8 +96,8 @@ class Linear:
             scores += beside
         if not math.isfinite(scores.item() if scores.size == 1 else scores.sum()):
             raise Fallback
-        doubtful = self._doubtful(matrix, scores) if PREDICT in methods else None
-        return Answer(self.reading.outputs(scores, methods), doubtful)
+        uncertain = self._doubtful(matrix, scores) if PREDICT in methods else None
+        return Answer(self.reading.outputs(scores, methods), uncertain)
 
     def _scores(self, matrix: Matrix) -> Scores:
         if self._is_single:
@@ -121,9 +121,9 @@ class Linear:
         if not close.size:
             return None
         near = close[~(margin[close] > self._bounds(matrix[close]))]
-        doubtful = np.zeros(len(margin), dtype=bool)
-        doubtful[near] = True
-        return doubtful if near.size else None
+        uncertain = np.zeros(len(margin), dtype=bool)
+        uncertain[near] = True
+        return uncertain if near.size else None
 
     def _bounds(self, matrix: Matrix) -> NDArray[np.float64]:
         sizes: NDArray[np.float64] = np.abs(matrix).dot(self._reach)

@@ -66,8 +66,8 @@ class Predictor:
                 answer = self.answering.answer(batch, methods)
         except (Fallback, ValueError, TypeError):  # numpy's words for cells of another type
             return {method: self._original(method, batch) for method in methods}
-        if answer.doubtful is not None:
-            self._settle(answer.outputs, batch, answer.doubtful)
+        if answer.uncertain is not None:
+            self._settle(answer.outputs, batch, answer.uncertain)
         for method in methods:
             if method not in answer.outputs:
                 answer.outputs[method] = self._original(method, batch)

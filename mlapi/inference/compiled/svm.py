@@ -74,13 +74,13 @@ class Classifier:
         return max(self.decisions.width, numbers_in_place_of(self.classes))
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
-        winners, scores, doubtful = self.vote(*self.decisions(matrix))
+        winners, scores, uncertain = self.vote(*self.decisions(matrix))
         outputs: dict[str, NDArray[Any]] = {}
         if PREDICT in methods:
             outputs[PREDICT] = self.classes.take(winners)
         if DECISION in methods:
             outputs[DECISION] = scores
-        return Answer(outputs, None if doubtful is None or not doubtful.any() else doubtful)
+        return Answer(outputs, None if uncertain is None or not uncertain.any() else uncertain)
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Calibrated:
         if PROBABILITIES not in methods:
             return self.classifier.answer(matrix, methods)
         answer = self.classifier.answer(matrix, {DECISION, *methods})
-        if answer.doubtful is not None:
+        if answer.uncertain is not None:
             raise Fallback
         scores = answer.outputs[DECISION] if DECISION in methods else answer.outputs.pop(DECISION)
         answer.outputs[PROBABILITIES] = _probabilities(scores, self.slopes, self.offsets)

@@ -42,16 +42,16 @@ class OneVsOne:
         self.as_second = np.arange(classes)
 
     def __call__(self, decisions: Matrix, errors: Matrix) -> Verdict:
-        doubtful = np.logical_not((np.abs(decisions) > errors).all(axis=1))
+        uncertain = np.logical_not((np.abs(decisions) > errors).all(axis=1))
         votes = (decisions > 0).astype(np.float64).dot(self.signs) + self.as_second
         if self.pairs:
-            return votes.argmax(axis=1), decisions, doubtful
+            return votes.argmax(axis=1), decisions, uncertain
         confidences = decisions.dot(self.signs)
         scores = votes + confidences / (3 * (np.abs(confidences) + 1))
         if not self.break_ties:
-            return votes.argmax(axis=1), scores, doubtful
+            return votes.argmax(axis=1), scores, uncertain
         tied = _close(scores, self._error(decisions, errors))
-        return scores.argmax(axis=1), scores, np.logical_or(doubtful, tied)
+        return scores.argmax(axis=1), scores, np.logical_or(uncertain, tied)
 
     def _error(self, decisions: Matrix, errors: Matrix) -> float:
         """How far the difference of two scores can be off: a confidence counts for a third at most."""

@@ -24,13 +24,13 @@ class Listeners:
         self,
         worker: Any,
         poller: Any,
-        shares: ConnectionCounts,
+        connection_counts: ConnectionCounts,
         connections: Sized,
         *,
         admit: Callable[..., None],
         make_room: Callable[[], None],
     ) -> None:
-        self._worker, self._poller, self._shares = worker, poller, shares
+        self._worker, self._poller, self._connection_counts = worker, poller, connection_counts
         self._connections, self._admit, self._make_room = connections, admit, make_room
         self.are_open = False
         self.again_at = 0.0
@@ -51,13 +51,13 @@ class Listeners:
         self.again_at = time.monotonic() + for_s
 
     def close_for_good(self) -> None:
-        self._shares.leave(self._worker.age)
+        self._connection_counts.leave(self._worker.age)
         self.close(for_s=float("inf"))
 
     def tell(self) -> None:
         """Let the other workers know how many connections are here."""
         if self.again_at != float("inf"):
-            self._shares.tell(self._worker.age, len(self._connections))
+            self._connection_counts.tell(self._worker.age, len(self._connections))
 
     def accept_from(self, listener: Any) -> None:
         """Those that wait, as far as no other worker should have them."""
@@ -69,7 +69,7 @@ class Listeners:
         """Whether there was one, and it is ours."""
         now, are_full = time.monotonic(), self._are_full()
         has_waited = now <= self.again_at + YIELD_S and not are_full
-        if not has_waited and self._shares.another_has_fewer(self._worker.age):
+        if not has_waited and self._connection_counts.another_has_fewer(self._worker.age):
             self.close(for_s=YIELD_S)
             return False
         if are_full:

@@ -57,7 +57,7 @@ class Poll:
 
 
 class Loop:
-    def __init__(self, worker: Any, shares: ConnectionCounts) -> None:
+    def __init__(self, worker: Any, connection_counts: ConnectionCounts) -> None:
         self._worker = worker
         self._configuration = Configuration(worker.cfg)
         self._keepalive = self._configuration.own.keepalive
@@ -74,11 +74,16 @@ class Loop:
         self._large = LargeRequests(self._connections)
         self._stopping = False
         self._due = time.monotonic()
-        self._doors = Listeners(
-            worker, self._poller, shares, self._connections, admit=self._admit, make_room=self._make_room
+        self._listeners = Listeners(
+            worker,
+            self._poller,
+            connection_counts,
+            self._connections,
+            admit=self._admit,
+            make_room=self._make_room,
         )
         self._sources = self._other_sources()
-        self.leadership = LeadThread(worker, self._lead)
+        self.lead_thread = LeadThread(worker, self._lead)
 
     def _other_sources(self) -> dict[int, Callable[[], None]]:
         """What the poller watches beside connections."""
@@ -86,12 +91,12 @@ class Loop:
         self._poller.register(bell.fileno(), select.POLLIN)
         sources: dict[int, Callable[[], None]] = {bell.fileno(): partial(bell.run_callbacks, None)}
         for listener in self._worker.sockets:
-            sources[listener.fileno()] = partial(self._doors.accept_from, listener)
+            sources[listener.fileno()] = partial(self._listeners.accept_from, listener)
         return sources
 
     def _lead(self) -> None:
         """Until the worker has stopped."""
-        worker, doors, has_time = self._worker, self._doors, self.leadership.has_time
+        worker, listeners, has_time = self._worker, self._listeners, self.lead_thread.has_time
         self._take_back()
         while worker.alive or (self._connections and has_time()):
             for fd, _ in self._poller.poll(self._longest_wait()):
@@ -103,8 +108,8 @@ class Loop:
             if not worker.alive and not self._stopping:
                 self._begin_to_stop()
             now = time.monotonic()
-            if not doors.are_open and now >= doors.again_at:
-                doors.open()
+            if not listeners.are_open and now >= listeners.again_at:
+                listeners.open()
             if now >= self._due:  # before a turn: each of its requests may be one that never ends
                 self._look_around(now)
             self._take_turn()
@@ -122,7 +127,7 @@ class Loop:
     def _longest_wait(self) -> float:
         if self._ready or self._to_tell:
             return 0.0
-        until = self._due if self._doors.are_open else min(self._due, self._doors.again_at)
+        until = self._due if self._listeners.are_open else min(self._due, self._listeners.again_at)
         return max(0.0, until - time.monotonic())
 
     def _look_around(self, now: float) -> None:
@@ -131,10 +136,10 @@ class Loop:
         self._worker.notify()
         if not self._worker.is_parent_alive():
             self._worker.alive = False
-        self._doors.tell()
+        self._listeners.tell()
         self._large.give_memory_back(now)
-        for connection in list(self._connections.values()) if self.leadership.endless else ():
-            if connection.away and connection.call in self.leadership.endless:
+        for connection in list(self._connections.values()) if self.lead_thread.endless else ():
+            if connection.away and connection.call in self.lead_thread.endless:
                 self._give_up(connection)
         if not self._to_tell:
             self._to_tell.extend(self._streaming)
@@ -176,7 +181,7 @@ class Loop:
 
     def _begin_to_stop(self) -> None:
         self._stopping = True
-        self._doors.close_for_good()
+        self._listeners.close_for_good()
         self._keepalive = STOP_KEEPALIVE_LINGER
         latest = time.monotonic() + self._keepalive
         for connection in self._connections.values():
@@ -289,9 +294,9 @@ class Loop:
     def _away_for(self, connection: Connection, work: Callable[[Connection], bool]) -> None:
         """Whatever may take long: another thread leads meanwhile."""
         connection.away = True
-        connection.call = call = self.leadership.begin()
+        connection.call = call = self.lead_thread.begin()
         keep = work(connection)
-        if not self.leadership.end(call):
+        if not self.lead_thread.end(call):
             self._returned.append((connection, keep))
             self._worker.method_queue.defer(self._take_back)
             raise Superseded
@@ -381,7 +386,7 @@ class Loop:
     def _drop(self, connection: Connection) -> None:
         self._forget(connection)
         connection.close()
-        self._doors.tell()
+        self._listeners.tell()
 
     def _forget(self, connection: Connection) -> None:
         if connection.watched:

@@ -29,10 +29,10 @@ LAST_S = 5.0
 class Call:
     """One request in the hands of a thread. Whoever pops its stake decides who leads."""
 
-    __slots__ = ("excused", "since", "stake")
+    __slots__ = ("claim", "excused", "since")
 
     def __init__(self) -> None:
-        self.stake: list[None] = [None]
+        self.claim: list[None] = [None]
         self.since = 0.0
         """When the watch first saw that it is a long one; 0 for a short one."""
         self.excused = False
@@ -75,7 +75,7 @@ class LeadThread:
         """It has ended in the thread that began it; whether that thread still leads."""
         still_leads = True
         try:
-            call.stake.pop()
+            call.claim.pop()
         except IndexError:
             still_leads = False
         if call.since:  # after the stake has gone, which the watch looks at when it has set this
@@ -101,7 +101,7 @@ class LeadThread:
                 self._look_for_endless(time.monotonic())
             if self._turn != seen:
                 seen, quiet = self._turn, 0
-            elif self._call.stake:
+            elif self._call.claim:
                 self._worker.notify()
                 self._hand_over()
             else:
@@ -116,7 +116,7 @@ class LeadThread:
     def _lead_at_last(self) -> None:
         """`lead` without time for another request: in this thread if who leads is in a call."""
         try:
-            self._call.stake.pop()
+            self._call.claim.pop()
         except IndexError:
             self._doze.acquire(timeout=_END_S)
         else:
@@ -135,11 +135,11 @@ class LeadThread:
             call.since = time.monotonic()
             self._long[call] = None
         if not self._spares and self._threads >= self._worker.cfg.threads + len(self.endless):
-            if not call.stake:
+            if not call.claim:
                 self._long.pop(call, None)
             return
         try:
-            call.stake.pop()
+            call.claim.pop()
         except IndexError:
             self._long.pop(call, None)
             return

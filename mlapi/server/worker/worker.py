@@ -20,7 +20,7 @@ from mlapi.server.worker.loop import Loop
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    shares: ConnectionCounts | None = None
+    connection_counts: ConnectionCounts | None = None
 
     request_seconds = 120.0
     """The longest that a call may take, where the configuration says nothing."""
@@ -30,9 +30,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if Worker.shares is None:  # in the master, before the first fork
-            Worker.shares = ConnectionCounts()
-        self._shares = Worker.shares
+        if Worker.connection_counts is None:  # in the master, before the first fork
+            Worker.connection_counts = ConnectionCounts()
+        self._connection_counts = Worker.connection_counts
 
     def run(self) -> None:
         """Serve until told to stop; TLS and gunicorn's other protocols as gthread does it."""
@@ -41,7 +41,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().run()
             return
         Connection.largest = self.max_body_bytes + 1024 * 1024  # and its head
-        Loop(self, self._shares).leadership.watch()
+        Loop(self, self._connection_counts).lead_thread.watch()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """As gunicorn does it, with a problem document in place of its page."""

@@ -127,8 +127,8 @@ def test_a_learning_curve_rises_with_the_rows() -> None:
 
     assert found is not None
     assert found.sizes == (40, 80, 160, 280, 400)
-    assert found.held_out[0] < found.held_out[-1]
-    assert found.training[0] > found.held_out[0]
+    assert found.test[0] < found.test[-1]
+    assert found.training[0] > found.test[0]
     assert found.note == "Up to 400 training rows, scored on 200 held-out rows."
 
 
@@ -144,7 +144,7 @@ def test_every_part_of_a_learning_curve_has_every_class() -> None:
 
     assert found is not None
     assert found.sizes[0] <= 13
-    assert found.held_out[-1] > 0.99
+    assert found.test[-1] > 0.99
 
 
 def test_a_part_that_cannot_be_fitted_is_left_out() -> None:

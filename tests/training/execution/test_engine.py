@@ -25,7 +25,7 @@ from tests.support import dask_cluster
 from tests.support.dask_cluster import process
 from tests.support.errands import die, look_around
 from tests.support.pools import claimed, message_of
-from tests.support.searching import SVM, build, contest
+from tests.support.searching import SVM, build, cross_validation
 from tests.support.server import free_port
 from tests.support.waiting import HANG_S, until
 
@@ -40,33 +40,33 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def seen() -> list[dict[str, Any]]:
+def calls() -> list[dict[str, Any]]:
     """What four calls see in the processes of an engine that is left by then."""
     rows = np.ones((1000, 1000))
     with engine(None) as here:
         return list(here.run(look_around, rows, range(4)))
 
 
-def test_work_goes_to_other_processes_of_this_machine(seen: list[dict[str, Any]]) -> None:
-    assert [call["sum"] for call in seen] == [1e6] * 4
-    assert os.getpid() not in {call["pid"] for call in seen}
+def test_work_goes_to_other_processes_of_this_machine(calls: list[dict[str, Any]]) -> None:
+    assert [call["sum"] for call in calls] == [1e6] * 4
+    assert os.getpid() not in {call["pid"] for call in calls}
 
 
-def test_processes_map_a_large_matrix_instead_of_copying_it(seen: list[dict[str, Any]]) -> None:
-    assert all(call["is mapped"] for call in seen)
+def test_processes_map_a_large_matrix_instead_of_copying_it(calls: list[dict[str, Any]]) -> None:
+    assert all(call["is mapped"] for call in calls)
 
 
-def test_a_fit_has_one_thread(seen: list[dict[str, Any]]) -> None:
-    assert [call["threads"] for call in seen] == [{1}] * 4
+def test_a_fit_has_one_thread(calls: list[dict[str, Any]]) -> None:
+    assert [call["threads"] for call in calls] == [{1}] * 4
 
 
-def test_processes_never_see_ctrl_c_and_this_one_does(seen: list[dict[str, Any]]) -> None:
-    assert not any(call["sees Ctrl-C"] for call in seen)
+def test_processes_never_see_ctrl_c_and_this_one_does(calls: list[dict[str, Any]]) -> None:
+    assert not any(call["sees Ctrl-C"] for call in calls)
     assert look_around(1, 0)["sees Ctrl-C"]
 
 
-def test_processes_are_gone_after_the_work(seen: list[dict[str, Any]]) -> None:
-    for pid in {call["pid"] for call in seen}:
+def test_processes_are_gone_after_the_work(calls: list[dict[str, Any]]) -> None:
+    for pid in {call["pid"] for call in calls}:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
@@ -195,7 +195,7 @@ def test_without_the_extra_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.exhaustive
 def test_a_cluster_finds_what_this_machine_finds(cluster: str) -> None:
-    rows = contest()
+    rows = cross_validation()
     with engine(None) as here:
         local = tune(rows, here, SVM, {}, trials=6)
         compared = compare(rows, here)

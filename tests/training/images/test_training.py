@@ -133,10 +133,10 @@ def test_the_card_shows_the_mistakes_and_says_what_the_model_cannot_do(run: Run,
     shown = re.findall(r'<li><img src="data:image/png;base64,([^"]+)"', card)
     wrong = round((1 - manifest_of(folder).metrics["accuracy"]["value"]) * 36)
     assert len(shown) == min(24, wrong) > 0
-    held_out = {picture.tobytes() for picture in load(str(folder / "shapes")).X[:36]}
+    test = {picture.tobytes() for picture in load(str(folder / "shapes")).X[:36]}
     image = manifest_of(folder).signature.image
     assert image is not None
-    assert all(read(base64.b64decode(uri), image).tobytes() in held_out for uri in shown)
+    assert all(read(base64.b64decode(uri), image).tobytes() in test for uri in shown)
     for words in (
         "Class by class",
         "Confusion matrix",
@@ -277,10 +277,10 @@ def test_a_few_training_pictures_choose_the_epoch_and_no_test_picture(each: int,
 
     chosen = 0 if prepared.validation is None else len(prepared.validation.y)
     assert chosen == pytest.approx(expected, abs=1)
-    assert len(prepared.seen.y) + chosen == 2 * each
-    assert set(prepared.held_out.names) == {name for name in found.names if name.startswith("test")}
+    assert len(prepared.train.y) + chosen == 2 * each
+    assert set(prepared.test.names) == {name for name in found.names if name.startswith("test")}
     if prepared.validation:
-        assert not set(prepared.validation.names) & set(prepared.seen.names)
+        assert not set(prepared.validation.names) & set(prepared.train.names)
         assert len(set(prepared.validation.y)) == 2
 
 

@@ -75,8 +75,8 @@ def test_held_out_rows_that_were_learnt_from_are_counted() -> None:
 
 
 def test_small_tables_and_wide_ones_are_said() -> None:
-    assert not list(checks.sizes(features=5, seen=100, held_out=50))
-    assert len(list(checks.sizes(features=500, seen=100, held_out=10))) == 2
+    assert not list(checks.sizes(features=5, train=100, test=50))
+    assert len(list(checks.sizes(features=500, train=100, test=10))) == 2
 
 
 def test_rows_without_a_group_are_counted_on_both_sides() -> None:

@@ -71,7 +71,7 @@ def repeated(*cells: Any) -> list[Any]:
 def test_cells_decide_on_the_kind(cells: Any, kind: str, nullable: bool) -> None:
     column, understood = look(cells)
 
-    assert (column.kind, column.nullable) == (kind, nullable), column.story
+    assert (column.kind, column.nullable) == (kind, nullable), column.explanation
     assert understood.frame["c"].isna().any() == nullable
     assert not any(cell is pd.NA for cell in understood.frame["c"])
 
@@ -103,8 +103,8 @@ def test_columns_that_teach_nothing_are_left_out_and_the_story_says_why(cells: A
     column, understood = look(cells)
 
     assert column.kind is None
-    assert column.story.startswith("left out")
-    assert why in column.story
+    assert column.explanation.startswith("left out")
+    assert why in column.explanation
     assert list(understood.frame) == ["other"]
 
 
@@ -125,7 +125,7 @@ def test_columns_that_teach_nothing_are_left_out_and_the_story_says_why(cells: A
 )
 def test_what_is_told_counts_more_than_the_cells(cells: Any, told: Any, kind: str) -> None:
     assert look(cells, **told)[0].kind == kind
-    assert look(cells, drop=("c",))[0].story == "left out, as told"
+    assert look(cells, drop=("c",))[0].explanation == "left out, as told"
 
 
 def test_long_whole_numbers_keep_their_digits_as_categories() -> None:
@@ -189,7 +189,7 @@ def test_moments_are_in_utc_and_of_one_resolution() -> None:
 
 def test_the_form_of_a_date_is_kept_and_an_assumption_is_said() -> None:
     assert look(DAYS.dt.strftime("%d.%m.%Y"))[0].format == "%d.%m.%Y"
-    assert "the month stands first" in look(repeated("01/02/2024", "03/04/2024"))[0].story
+    assert "the month stands first" in look(repeated("01/02/2024", "03/04/2024"))[0].explanation
 
 
 def test_a_column_that_is_blank_in_all_rows_to_learn_from_is_left_out() -> None:

@@ -41,8 +41,8 @@ def test_rows_without_a_target_or_a_time_are_on_neither_side() -> None:
     found = prepared(frame, time_column="when")
 
     assert found.left_out == ("1 row whose y is blank", "1 row whose when is blank")
-    assert len(found.seen.y) + len(found.held_out.y) == ROWS - 2
-    used = np.concatenate([found.seen.frame["number"], found.held_out.frame["number"]])
+    assert len(found.train.y) + len(found.test.y) == ROWS - 2
+    used = np.concatenate([found.train.frame["number"], found.test.frame["number"]])
     assert set(used) == set(FRAME["number"].drop([3, 7]))
 
 
@@ -52,7 +52,7 @@ def test_a_row_keeps_its_target_through_every_split() -> None:
 
     found = prepared(frame)
 
-    for part in (found.seen, found.held_out):
+    for part in (found.train, found.test):
         assert part.y.tolist() == np.where(part.frame["number"] > 0, "yes", "no").tolist()
 
 
@@ -69,8 +69,8 @@ def test_a_row_keeps_its_target_through_every_split() -> None:
 def test_the_newest_rows_are_held_out_whatever_time_is_written_in(when: pd.Series) -> None:
     found = prepared(FRAME.assign(when=when, order=np.linspace(0, 1, ROWS)), time_column="when")
 
-    assert found.held_out.frame["order"].min() > found.seen.frame["order"].max()
-    assert len(found.held_out.y) == 10
+    assert found.test.frame["order"].min() > found.train.frame["order"].max()
+    assert len(found.test.y) == 10
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_signature_has_the_classes_that_can_be_answered() -> None:
     found = prepared(frame, time_column="when")
 
     assert found.signature.target.classes == ("a", "b")
-    assert set(found.held_out.y) == {"c"}
+    assert set(found.test.y) == {"c"}
 
 
 @pytest.mark.parametrize(

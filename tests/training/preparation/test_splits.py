@@ -22,19 +22,19 @@ def every_split(rows: SplitKeys, share: float = 0.25) -> Folds:
 
 
 def test_each_row_is_on_one_side_and_classes_keep_their_shares() -> None:
-    seen, held_out = hold_out(SplitKeys(60, 0, CLASSES), 0.25)
+    train, test = hold_out(SplitKeys(60, 0, CLASSES), 0.25)
 
-    assert sorted([*seen, *held_out]) == list(range(60))
-    assert CLASSES[held_out].tolist().count(1) == 5
-    assert CLASSES[seen].tolist().count(1) == 15
+    assert sorted([*train, *test]) == list(range(60))
+    assert CLASSES[test].tolist().count(1) == 5
+    assert CLASSES[train].tolist().count(1) == 15
 
 
 @pytest.mark.parametrize("classes", [None, CLASSES])
 def test_rows_of_one_group_are_never_on_both_sides(classes: Any) -> None:
     groups = np.random.default_rng(0).integers(0, 12, 60)
 
-    for seen, judged in every_split(SplitKeys(60, 0, classes, groups)):
-        assert not set(groups[seen]) & set(groups[judged])
+    for train, judged in every_split(SplitKeys(60, 0, classes, groups)):
+        assert not set(groups[train]) & set(groups[judged])
 
 
 @pytest.mark.parametrize("classes", [None, CLASSES])
@@ -42,11 +42,11 @@ def test_rows_of_one_group_are_never_on_both_sides(classes: Any) -> None:
 def test_what_is_judged_by_is_newer_than_all_that_was_learnt_from(classes: Any, times: list[int]) -> None:
     moments = np.array(times)
 
-    for seen, judged in [
+    for train, judged in [
         hold_out(SplitKeys(60, 0, None, None, moments), 0.25),
         *folds(SplitKeys(60, 0, classes, None, moments)),
     ]:
-        assert moments[seen].max() < moments[judged].min()
+        assert moments[train].max() < moments[judged].min()
 
 
 def test_the_share_that_is_held_out_by_time_is_the_nearest_that_cuts_no_moment() -> None:
@@ -79,11 +79,11 @@ def test_a_split_that_cannot_be_is_refused_in_plain_words(rows: SplitKeys, share
 def test_two_groups_are_enough_where_both_have_both_classes() -> None:
     groups = np.tile([0, 1], 30)
 
-    for seen, judged in [
+    for train, judged in [
         hold_out(SplitKeys(60, 0, CLASSES, groups), 0.25),
         *folds(SplitKeys(60, 0, CLASSES, groups)),
     ]:
-        assert len(seen) == len(judged) == 30
+        assert len(train) == len(judged) == 30
 
 
 def test_few_rows_have_few_folds_or_none() -> None:
@@ -98,9 +98,9 @@ def test_few_rows_have_few_folds_or_none() -> None:
     "rows", [SplitKeys(60, 7, CLASSES), SplitKeys(60, 7), SplitKeys(60, 7, CLASSES, TIMES // 5)]
 )
 def test_the_seed_decides(rows: SplitKeys) -> None:
-    again = [(seen.tolist(), judged.tolist()) for seen, judged in every_split(rows)]
+    again = [(train.tolist(), judged.tolist()) for train, judged in every_split(rows)]
 
-    assert again == [(seen.tolist(), judged.tolist()) for seen, judged in every_split(rows)]
+    assert again == [(train.tolist(), judged.tolist()) for train, judged in every_split(rows)]
 
 
 def test_a_sample_by_time_has_the_newest_rows_and_any_other_is_drawn() -> None:

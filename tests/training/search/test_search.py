@@ -28,7 +28,7 @@ from mlapi.training.execution.progress import TrialState
 from mlapi.training.search import search as search_room
 from mlapi.training.search.search import compare, tune
 from mlapi.training.search.trials import CrossValidation, FoldScore, Leaderboard
-from tests.support.searching import SVM, Noting, build, contest, large
+from tests.support.searching import SVM, Noting, build, cross_validation, large
 from tests.support.waiting import HANG_S, until
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +60,7 @@ def build_value(name: str, parameters: Parameters) -> Pipeline:
 
 
 def test_a_comparison_scores_what_does_the_task_best_first() -> None:
-    found = compare(contest(), HERE)
+    found = compare(cross_validation(), HERE)
 
     assert {candidate.algorithm for candidate in found.candidates} == {
         name for name, algorithm in ALGORITHMS.items() if CLASSIFICATION in algorithm.builders
@@ -72,7 +72,7 @@ def test_a_comparison_scores_what_does_the_task_best_first() -> None:
 
 
 def test_the_best_has_the_least_where_less_is_better() -> None:
-    found = compare(contest(metric="log_loss"), HERE)
+    found = compare(cross_validation(metric="log_loss"), HERE)
 
     means = [candidate.mean for candidate in found.candidates]
     assert means == sorted(means)
@@ -85,7 +85,7 @@ def test_of_equals_the_one_that_is_declared_first_wins_however_quick_the_others_
 
     for order in (names, names[::-1]):
         algorithms = {name: ALGORITHMS[name] for name in order}
-        found = compare(contest(X=X, y=y, folds=folds), HERE, algorithms=algorithms)
+        found = compare(cross_validation(X=X, y=y, folds=folds), HERE, algorithms=algorithms)
 
         assert [(entry.algorithm, entry.mean) for entry in found.candidates] == [
             (name, 1.0) for name in order
@@ -95,7 +95,7 @@ def test_of_equals_the_one_that_is_declared_first_wins_however_quick_the_others_
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
 @pytest.mark.parametrize("name", ["logistic_regression", "svm"])
 def test_an_algorithm_that_fails_is_listed_last_with_its_reason(metric: str, name: str) -> None:
-    last = compare(contest(build=Failing(name), metric=metric), HERE).candidates[-1]
+    last = compare(cross_validation(build=Failing(name), metric=metric), HERE).candidates[-1]
 
     assert last.algorithm == name
     assert np.isnan(last.mean)
@@ -106,13 +106,13 @@ def test_a_comparison_in_which_all_fail_is_an_error_with_their_reasons() -> None
     with pytest.raises(
         RecipeError, match=r"no algorithm can be fitted.*svm: ValueError: such a thing"
     ) as told:
-        compare(contest(build=Failing(*ALGORITHMS)), HERE)
+        compare(cross_validation(build=Failing(*ALGORITHMS)), HERE)
 
     assert "\n" not in str(told.value)
 
 
 def test_a_comparison_without_time_has_still_tried_one() -> None:
-    found = compare(contest(), HERE, budget_s=0)
+    found = compare(cross_validation(), HERE, budget_s=0)
 
     assert not np.isnan(found.candidates[0].mean)
     assert found.candidates[-1].note == "not compared: time was over after 0 of 3 folds"
@@ -122,7 +122,7 @@ def test_a_comparison_without_time_has_still_tried_one() -> None:
 def test_where_time_is_short_for_all_of_them_they_are_compared_on_fewer_rows() -> None:
     folds = [(np.arange(40_000), np.arange(40_000, 50_000))]
 
-    [(train, test)] = contest(folds=folds).sample(0.1).folds
+    [(train, test)] = cross_validation(folds=folds).sample(0.1).folds
 
     assert (len(train), len(test)) == (4_000, 1_000)
     assert (np.diff(train) > 0).all()
@@ -142,7 +142,7 @@ def test_fewer_rows_are_compared_only_where_that_saves_time_and_not_too_few(
 
 
 def test_most_of_the_folds_are_a_score_and_few_are_none() -> None:
-    board = Leaderboard(contest(), [contest().trial(SVM, {})])
+    board = Leaderboard(cross_validation(), [cross_validation().trial(SVM, {})])
 
     board.add(FoldScore(0, 0, 0.5, 1.0, None))
     assert np.isnan(board.mean_and_std(0)[0])
@@ -155,7 +155,7 @@ def test_most_of_the_folds_are_a_score_and_few_are_none() -> None:
 def test_a_comparison_begins_with_what_suits_any_table() -> None:
     """Plain least squares learns a wide table by heart, and SVR's defaults are for a target of about 1."""
     with pytest.raises(RecipeError) as told:
-        compare(contest(task=REGRESSION, build=seen_parameters), HERE)
+        compare(cross_validation(task=REGRESSION, build=seen_parameters), HERE)
 
     assert "linear_regression: ValueError: [('penalty', 'ridge')]" in str(told.value)
     assert "('scale_target', True)]; decision_tree" in str(told.value)
@@ -163,15 +163,15 @@ def test_a_comparison_begins_with_what_suits_any_table() -> None:
 
 
 def test_a_search_without_time_tries_the_defaults() -> None:
-    found = tune(contest(), HERE, SVM, {}, budget_s=0)
+    found = tune(cross_validation(), HERE, SVM, {}, budget_s=0)
 
     assert (found.trials_done, found.stopped, found.parameters) == (1, "budget", {})
     assert found.trials_planned == 60
 
 
 def test_a_search_is_at_least_as_good_as_the_defaults_and_what_is_given_stays() -> None:
-    defaults = tune(contest(), HERE, SVM, {"gamma": 0.5}, trials=1)
-    found = tune(contest(), HERE, SVM, {"gamma": 0.5}, trials=8)
+    defaults = tune(cross_validation(), HERE, SVM, {"gamma": 0.5}, trials=1)
+    found = tune(cross_validation(), HERE, SVM, {"gamma": 0.5}, trials=8)
 
     assert found.mean > defaults.mean
     assert found.parameters["gamma"] == 0.5
@@ -183,16 +183,16 @@ def test_a_search_is_at_least_as_good_as_the_defaults_and_what_is_given_stays() 
 def test_a_search_finds_the_same_again_and_in_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_room, "SMALL_S", 0.0)
 
-    first, again = (tune(contest(), HERE, SVM, {}, seed=3, trials=6) for _ in range(2))
+    first, again = (tune(cross_validation(), HERE, SVM, {}, seed=3, trials=6) for _ in range(2))
     with engine(None) as here:
-        elsewhere = tune(contest(), here, SVM, {}, seed=3, trials=6)
+        elsewhere = tune(cross_validation(), here, SVM, {}, seed=3, trials=6)
 
     assert replace(first, seconds=0) == replace(again, seconds=0)
     assert replace(first, seconds=0) == replace(elsewhere, seconds=0)
 
 
 def test_another_seed_draws_others() -> None:
-    one, other = (tune(contest(), HERE, SVM, {}, seed=seed, trials=4) for seed in (0, 1))
+    one, other = (tune(cross_validation(), HERE, SVM, {}, seed=seed, trials=4) for seed in (0, 1))
 
     assert one.parameters != other.parameters
 
@@ -203,7 +203,7 @@ def test_more_trials_begin_with_those_of_fewer() -> None:
 
     def tried(trials: int) -> list[Parameters | None]:
         told: list[TrialState] = []
-        tune(contest(build=Failing()), HERE, algorithm, {}, trials=trials, progress=told.append)
+        tune(cross_validation(build=Failing()), HERE, algorithm, {}, trials=trials, progress=told.append)
         return [each.best_parameters for each in told]
 
     assert tried(6)[:10] == tried(3)[:10]
@@ -212,13 +212,13 @@ def test_more_trials_begin_with_those_of_fewer() -> None:
 def test_nothing_is_tried_twice() -> None:
     algorithm = replace(SVM, search=({"kernel": ["rbf", "linear"], "C": [1.0, 2.0]},))
 
-    assert tune(contest(), HERE, algorithm, {}, trials=50).trials_done == 4
-    assert tune(contest(), HERE, algorithm, {"C": 2.0}, trials=50).trials_done == 2
-    assert tune(contest(), HERE, algorithm, {"C": 2.0, "kernel": "rbf"}, trials=50).trials_done == 1
+    assert tune(cross_validation(), HERE, algorithm, {}, trials=50).trials_done == 4
+    assert tune(cross_validation(), HERE, algorithm, {"C": 2.0}, trials=50).trials_done == 2
+    assert tune(cross_validation(), HERE, algorithm, {"C": 2.0, "kernel": "rbf"}, trials=50).trials_done == 1
 
 
 def test_plain_least_squares_is_searched_only_where_it_was_asked_for() -> None:
-    line, rows = ALGORITHMS["linear_regression"], contest(task=REGRESSION)
+    line, rows = ALGORITHMS["linear_regression"], cross_validation(task=REGRESSION)
 
     drawn = [trial.parameters.get("penalty") for trial in search_room._draw(rows, line, {}, seed=0, count=60)]
     asked = [
@@ -240,7 +240,7 @@ def test_a_given_value_leaves_the_spaces_that_go_with_it() -> None:
         ),
     )
 
-    found = tune(contest(), HERE, algorithm, {"kernel": "poly"}, trials=50)
+    found = tune(cross_validation(), HERE, algorithm, {"kernel": "poly"}, trials=50)
 
     assert "gamma" not in found.parameters
     assert found.trials_done == 3
@@ -249,7 +249,7 @@ def test_a_given_value_leaves_the_spaces_that_go_with_it() -> None:
 def test_what_is_for_the_other_task_only_is_not_searched() -> None:
     tried: list[TrialState] = []
 
-    found = tune(contest(), HERE, ALGORITHMS["svm"], {}, trials=6, progress=tried.append)
+    found = tune(cross_validation(), HERE, ALGORITHMS["svm"], {}, trials=6, progress=tried.append)
 
     assert found.trials_done == 6
     assert not {"epsilon", "scale_target"} & set(found.parameters)
@@ -259,14 +259,14 @@ def test_what_is_for_the_other_task_only_is_not_searched() -> None:
 def test_an_algorithm_without_a_space_has_one_trial() -> None:
     algorithm = replace(ALGORITHMS["logistic_regression"], search=())
 
-    found = tune(contest(), HERE, algorithm, {"C": 0.5})
+    found = tune(cross_validation(), HERE, algorithm, {"C": 0.5})
 
     assert found.parameters == {"C": 0.5}
     assert (found.trials_done, found.trials_planned) == (1, 1)
 
 
 def test_trials_that_fail_lose_and_are_counted() -> None:
-    found = tune(contest(build=Failing(below=1.0)), HERE, SVM, {}, trials=10)
+    found = tune(cross_validation(build=Failing(below=1.0)), HERE, SVM, {}, trials=10)
 
     assert found.parameters.get("C", 1.0) >= 1.0
     assert 0 < found.trials_failed < 10
@@ -275,7 +275,7 @@ def test_trials_that_fail_lose_and_are_counted() -> None:
 
 def test_a_search_in_which_all_fail_is_an_error_with_the_reason() -> None:
     with pytest.raises(RecipeError, match=r"svm cannot be fitted: ValueError: such a thing$"):
-        tune(contest(build=Failing("svm")), HERE, SVM, {}, trials=3)
+        tune(cross_validation(build=Failing("svm")), HERE, SVM, {}, trials=3)
 
 
 def test_parameters_are_those_that_the_final_rows_allow() -> None:
@@ -283,7 +283,7 @@ def test_parameters_are_those_that_the_final_rows_allow() -> None:
         SVM, at_scale=lambda given, rows: ({**given, "kernel": "linear"}, f"{rows} rows are many")
     )
 
-    found = tune(contest(rows=10**6), HERE, algorithm, {}, trials=2)
+    found = tune(cross_validation(rows=10**6), HERE, algorithm, {}, trials=2)
 
     assert found.parameters["kernel"] == "linear"
     assert found.note == "1000000 rows are many"
@@ -294,16 +294,16 @@ def test_quick_parameters_are_for_metrics_without_probabilities_and_for_scoring_
     table = {"logistic_regression": algorithm}
 
     with pytest.raises(RecipeError, match="77"):
-        compare(contest(build=seen_parameters), HERE, algorithms=table)
+        compare(cross_validation(build=seen_parameters), HERE, algorithms=table)
     with pytest.raises(RecipeError) as told:
-        compare(contest(build=seen_parameters, metric="roc_auc"), HERE, algorithms=table)
+        compare(cross_validation(build=seen_parameters, metric="roc_auc"), HERE, algorithms=table)
     assert "77" not in str(told.value)
-    assert tune(contest(), HERE, algorithm, {}, trials=1).parameters == {}
+    assert tune(cross_validation(), HERE, algorithm, {}, trials=1).parameters == {}
 
 
 def test_a_class_that_a_fold_lacks_is_told_where_the_metric_needs_it() -> None:
     X, y = load_iris(return_X_y=True)
-    rows = contest(X=X, y=y, folds=list(KFold(3).split(X)), metric="roc_auc")
+    rows = cross_validation(X=X, y=y, folds=list(KFold(3).split(X)), metric="roc_auc")
 
     with pytest.raises(RecipeError, match="roc_auc needs rows of two classes"):
         tune(rows, HERE, ALGORITHMS["logistic_regression"], {})
@@ -311,14 +311,14 @@ def test_a_class_that_a_fold_lacks_is_told_where_the_metric_needs_it() -> None:
 
 def test_a_frame_is_fitted_with_its_names() -> None:
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    rows = contest(X=X, y=y.to_numpy())
+    rows = cross_validation(X=X, y=y.to_numpy())
 
     assert isinstance(rows.X, pd.DataFrame)
-    assert tune(rows, HERE, SVM, {}, trials=1).mean == tune(contest(), HERE, SVM, {}, trials=1).mean
+    assert tune(rows, HERE, SVM, {}, trials=1).mean == tune(cross_validation(), HERE, SVM, {}, trials=1).mean
 
 
 def test_convergence_warnings_reach_nobody(recwarn: pytest.WarningsRecorder) -> None:
-    tune(contest(), HERE, ALGORITHMS["logistic_regression"], {"max_iter": 1}, trials=1)
+    tune(cross_validation(), HERE, ALGORITHMS["logistic_regression"], {"max_iter": 1}, trials=1)
 
     assert not recwarn.list
 
@@ -326,7 +326,7 @@ def test_convergence_warnings_reach_nobody(recwarn: pytest.WarningsRecorder) -> 
 def test_progress_tells_how_many_are_done_and_the_best_so_far() -> None:
     told: list[TrialState] = []
 
-    found = tune(contest(), HERE, SVM, {}, trials=4, progress=told.append)
+    found = tune(cross_validation(), HERE, SVM, {}, trials=4, progress=told.append)
 
     assert [told[0].done, told[0].best_mean] == [0, None]
     assert [done for done, _ in itertools.groupby(each.done for each in told)] == [0, 1, 2, 3, 4]
@@ -341,7 +341,7 @@ def test_a_budget_is_kept_by_processes_too(tmp_path: Path, monkeypatch: pytest.M
         ends.append(deadline)
         return real(*given, deadline=deadline, **named)
 
-    monkeypatch.setattr(search_room, "play", play)
+    monkeypatch.setattr(search_room, "run_trials", play)
     with engine(None) as here:
         rows = replace(large(times=6), build=Noting(tmp_path))
         found = tune(rows, here, SVM, {}, trials=1000, budget_s=2)
@@ -455,17 +455,17 @@ def test_a_second_ctrl_c_while_the_first_ends_the_fits_stops_the_program() -> No
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        tune(contest(), Interrupted(workers=1), SVM, {}, progress=interrupt)
-    assert tune(contest(), HERE, SVM, {}, progress=interrupt).stopped == "interrupt"
+        tune(cross_validation(), Interrupted(workers=1), SVM, {}, progress=interrupt)
+    assert tune(cross_validation(), HERE, SVM, {}, progress=interrupt).stopped == "interrupt"
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_folds_may_be_of_any_kind() -> None:
     """By time, say: each fold is scored on what comes after it."""
-    size = len(contest().y)
+    size = len(cross_validation().y)
     folds = [(np.arange(0, half), np.arange(half, half + 100)) for half in (200, 300, size - 100)]
 
-    assert compare(contest(folds=folds), HERE).candidates[0].mean > 0.9
+    assert compare(cross_validation(folds=folds), HERE).candidates[0].mean > 0.9
 
 
 def test_regression_is_compared_by_r2() -> None:

@@ -109,7 +109,7 @@ class Served:
 
     def assert_same(self, rows: list[dict[str, Any]]) -> None:
         """Every row that has a target, whichever side of the split it was on."""
-        for part in (self.prepared.seen, self.prepared.held_out):
+        for part in (self.prepared.train, self.prepared.test):
             given = self.prepared.given(part)
             answer = self.post([rows[position] for position in part.frame.index])
             assert answer["prediction"] == self.pipeline.predict(given).tolist()
@@ -318,7 +318,7 @@ def test_an_odd_table_is_trained_with_a_plain_word_on_it(
     assert manifest_of(folder).version == 1
 
 
-@pytest.mark.parametrize("where", ["seen", "held_out"])
+@pytest.mark.parametrize("where", ["train", "test"])
 def test_a_column_that_only_one_side_of_the_split_knows(folder: Path, where: str) -> None:
     """Nothing can be learnt of what is known in held-out rows alone."""
     recipe = make_recipe("y", {**QUICK, "target": "y"})
@@ -329,5 +329,7 @@ def test_a_column_that_only_one_side_of_the_split_knows(folder: Path, where: str
 
     served = Served(folder, frame)
 
-    assert parts.keys() & set(served.manifest.signature.names) == (parts.keys() if where == "seen" else set())
+    assert parts.keys() & set(served.manifest.signature.names) == (
+        parts.keys() if where == "train" else set()
+    )
     served.assert_same(records(frame))
