@@ -335,7 +335,7 @@ def test_progress_tells_how_many_are_done_and_the_best_so_far() -> None:
 
 def test_a_budget_is_kept_by_processes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[float] = []
-    real = search_room.play
+    real = search_room.run_trials
 
     def play(*given: Any, deadline: float, **named: Any) -> Any:
         ends.append(deadline)
