@@ -8,11 +8,15 @@ import json
 import uuid
 from typing import Any
 
+from mlapi.http.problem_document import DEFECT, problem_document, slug_of
 from mlapi.server.worker.connection import Connection
 from mlapi.server.worker.heads import OutsideOfPrefix
 
 _TITLES = {500: "Internal Server Error", 501: "Not Implemented"}
-"""Where gunicorn may say "Bad Request"."""
+"""Titles by status, for statuses that gunicorn may send under the title "Bad Request"."""
+
+_LONGEST_DETAIL = 200
+"""Characters."""
 
 
 class ErrorPage:
@@ -35,33 +39,41 @@ class ErrorPage:
             refuse(self._connection, status, _TITLES.get(status, title), str(self._error))
 
     def _say_defect(self) -> None:
-        detail = "a defect of the server; its log has the reason under this request id"
-        name = refuse(self._connection, 500, _TITLES[500], detail)
-        self._log.error("request failed as above request_id=%s", name)
+        request_id = refuse(self._connection, 500, _TITLES[500], DEFECT)
+        self._log.error("request failed as above request_id=%s", request_id)
 
 
 def refuse(connection: Connection, status: int, title: str, detail: str) -> str:
-    """Send what is wrong, as far as the client takes it at once; returns the id that it was sent under."""
-    name = uuid.uuid4().hex
+    """Send a problem document, as far as the kernel takes it at once; a client that has gone is no error.
+
+    Returns:
+        The request id that was sent with it.
+    """
+    request_id = uuid.uuid4().hex
     with contextlib.suppress(OSError):
-        connection.sock.send(problem(status, title, detail, name))
-    return name
+        connection.sock.send(error_page(status, title, detail, request_id))
+    return request_id
 
 
-def problem(status: int, title: str, detail: str, name: str) -> bytes:
-    """A whole answer."""
-    document = {
-        "type": f"/problems/{title.lower().replace(' ', '-')}",
-        "title": title,
-        "status": status,
-        "detail": detail[:200],
-        "instance": None,
-        "request_id": name,
-    }
+def error_page(status: int, title: str, detail: str, request_id: str) -> bytes:
+    """Return a whole answer, head and document, that ends its connection; a 503 says when to come again.
+
+    Args:
+        detail: What is wrong; its first 200 characters are sent, for parts of it may be the client's.
+    """
+    document = problem_document(
+        slug=slug_of(title),
+        title=title,
+        status=status,
+        detail=detail[:_LONGEST_DETAIL],
+        instance=None,
+        request_id=request_id,
+    )
     body = json.dumps(document).encode()
-    later = "Retry-After: 10\r\n" if status == 503 else ""
+    retry_after = "Retry-After: 10\r\n" if status == 503 else ""
     head = (
-        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nX-Request-ID: {name}\r\n"
-        f"{later}X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
+        f"X-Request-ID: {request_id}\r\n{retry_after}X-Content-Type-Options: nosniff\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
