@@ -17,7 +17,7 @@ from typing import Any
 
 from mlapi.artifacts.keys import parse_public_key
 from mlapi.artifacts.names import is_model_name
-from mlapi.data.limits import USUAL_PIXELS, PictureLimits, TableLimits
+from mlapi.data.limits import DEFAULT_PIXELS, ImageLimits, TableLimits
 from mlapi.errors import SettingsError
 from mlapi.wording import did_you_mean
 
@@ -186,7 +186,7 @@ class Settings:
     max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
     max_pictures: int = _setting(64, _whole(1, 10_000), "The most pictures in one request.")
     max_pixels: int = _setting(
-        USUAL_PIXELS,
+        DEFAULT_PIXELS,
         _whole(1, _PILLOWS_MOST),
         "The most pixels of one picture, a WebP a quarter of it; those of one request, twice as many.",
     )
@@ -220,8 +220,8 @@ class Settings:
         return f"{self.host}:{self.port}"
 
     @property
-    def picture_limits(self) -> PictureLimits:
-        return PictureLimits(self.max_pixels, self.max_pictures)
+    def picture_limits(self) -> ImageLimits:
+        return ImageLimits(self.max_pixels, self.max_pictures)
 
     @property
     def fit_limits(self) -> TableLimits:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST = 10_000
+MAX_CHARACTERS = 10_000
 """Letters: each row of each answer repeats a word."""
 
 _HALVES = 0xD800, 0xDFFF
@@ -18,8 +18,8 @@ _HALVES = 0xD800, 0xDFFF
 _LAST = 0x10FFFF
 
 
-def is_word(value: str) -> bool:
-    if len(value) > LONGEST:
+def is_valid_label(value: str) -> bool:
+    if len(value) > MAX_CHARACTERS:
         return False
     if value.isascii():
         return True
@@ -30,24 +30,24 @@ def is_word(value: str) -> bool:
     return True
 
 
-def are_words(array: NDArray[Any]) -> bool:
+def are_valid_labels(array: NDArray[Any]) -> bool:
     """Whether those of its entries that are words may stand in an answer; others are no concern of this."""
     if array.dtype.kind == "O":
-        return all(is_word(value) for value in _strings(array.ravel().tolist()))
+        return all(is_valid_label(value) for value in _strings(array.ravel().tolist()))
     if array.dtype.kind != "U" or not array.nbytes:
         return True
     if array.size == 1:  # the answer to one row, which costs less as a word
         return _is_only_word(array)
-    return array.dtype.itemsize <= 4 * LONGEST and _are_characters(array)
+    return array.dtype.itemsize <= 4 * MAX_CHARACTERS and _are_characters(array)
 
 
-def numbers_in_place_of(words: Any) -> int:
+def float64s_per_label(words: Any) -> int:
     """How many numbers take as much memory as one of these words, each as long as the longest."""
     is_words = isinstance(words, np.ndarray) and words.dtype.kind in "US"
     return int(words.dtype.itemsize) // 8 if is_words else 0
 
 
-def letters_of(array: NDArray[Any]) -> int:
+def character_count(array: NDArray[Any]) -> int:
     """In all its words together."""
     if array.dtype.kind == "U":
         return int(np.strings.str_len(array).sum())
@@ -60,7 +60,7 @@ def _strings(values: Iterable[Any]) -> Iterable[str]:
 
 def _is_only_word(array: NDArray[Any]) -> bool:
     try:
-        return is_word(array.item())
+        return is_valid_label(array.item())
     except (ValueError, SystemError):  # a number that is no character
         return False
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-USUAL_PIXELS = 50_000_000
+DEFAULT_PIXELS = 50_000_000
 """Of one picture, where nobody says more."""
 
 
@@ -14,8 +14,8 @@ class TableLimits(NamedTuple):
     classes: int
 
 
-class PictureLimits(NamedTuple):
+class ImageLimits(NamedTuple):
     """What the pictures of one request may be; None for any number of them."""
 
-    pixels: int = USUAL_PIXELS
+    pixels: int = DEFAULT_PIXELS
     pictures: int | None = None

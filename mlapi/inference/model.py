@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlapi.artifacts import golden
 from mlapi.artifacts.manifest import Manifest
-from mlapi.data.labels import LONGEST, are_words, is_word, letters_of
+from mlapi.data.labels import MAX_CHARACTERS, are_valid_labels, character_count, is_valid_label
 from mlapi.data.rows.reader import Row
 from mlapi.data.signature import Batch, Signature
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
@@ -201,9 +201,9 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
 _MOST_LETTERS = 2**26
 """Of all words of an answer: 64 MB of JSON, or four times as many where they are not ASCII."""
 
-_FEW = _MOST_LETTERS // LONGEST
+_FEW = _MOST_LETTERS // MAX_CHARACTERS
 
-_WORDS = f"words of up to {LONGEST:,} letters that UTF-8 has"
+_WORDS = f"words of up to {MAX_CHARACTERS:,} letters that UTF-8 has"
 
 
 def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
@@ -225,11 +225,11 @@ def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
 
 
 def _check_words(values: NDArray[Any]) -> None:
-    if values.dtype.kind == "U" and not are_words(values):
+    if values.dtype.kind == "U" and not are_valid_labels(values):
         raise Unanswerable(f"the answer is not made of {_WORDS}")
     if values.dtype.kind == "O" and not all(map(_is_scalar, values.ravel().tolist())):
         raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_WORDS}")
-    if values.size > _FEW and letters_of(values) > _MOST_LETTERS:
+    if values.size > _FEW and character_count(values) > _MOST_LETTERS:
         raise Unanswerable("the answer to so many rows is too large: send fewer at once")
 
 
@@ -246,7 +246,7 @@ def _is_scalar(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, str):
-        return is_word(value)
+        return is_valid_label(value)
     return isinstance(value, bool) or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 

@@ -12,7 +12,7 @@ from mlapi.data.images import decoding
 from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.violations import InvalidRows, Remark
 from mlapi.data.signature import NUMERIC, Feature, Signature
-from mlapi.data.tables.cells import is_marker, numbers
+from mlapi.data.tables.cells import is_marker, parse_numbers
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
@@ -98,7 +98,7 @@ def predict_pictures(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and w
         drawn = [(name, pixels) for name, pixels in read if pixels is not None]
         if not drawn:
             continue
-        batch = decoding.batch([pixels for _, pixels in drawn], image)
+        batch = decoding.to_matrix([pixels for _, pixels in drawn], image)
         columns = {"file": [name for name, _ in drawn], **_columns(model.predict(batch, include))}
         if header is None:
             header = list(columns)
@@ -170,7 +170,7 @@ def _values(
 
 def _numbers(words: Sequence[str], decimal: str, thousands: str | None) -> dict[str, float]:
     """The words that are finite numbers: all in one style, or else those that are plain."""
-    found = numbers(words, decimal=decimal, thousands=thousands)
+    found = parse_numbers(words, decimal=decimal, thousands=thousands)
     values = map(_number, words) if found is None else found.values.tolist()
     return {word: value for word, value in zip(words, values, strict=True) if isfinite(value)}
 

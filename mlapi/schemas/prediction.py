@@ -18,8 +18,8 @@ from marshmallow import (
     validates_schema,
 )
 
-from mlapi.data.images.reader import PictureReader, reader_of
-from mlapi.data.limits import PictureLimits
+from mlapi.data.images.reader import ImageReader, reader_of
+from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances
 from mlapi.data.rows.violations import InvalidRows, Remark
 from mlapi.data.signature import Signature
@@ -74,7 +74,7 @@ class PredictRequest(Schema):
     X = RowsField()
     features = OneRowField()
 
-    def __init__(self, signature: Signature, max_rows: int, limits: PictureLimits) -> None:
+    def __init__(self, signature: Signature, max_rows: int, limits: ImageLimits) -> None:
         super().__init__()
         self.reader = reader_of(signature, limits)
         self.max_rows = max_rows
@@ -119,7 +119,7 @@ class PredictRequest(Schema):
             TooLarge: There are more, or more or larger ones, than the settings allow.
             MalformedBody, UnsupportedFormat: There is one, which cannot be read; or the model takes none.
         """
-        if not isinstance(self.reader, PictureReader):
+        if not isinstance(self.reader, ImageReader):
             raise UnsupportedFormat("this model takes rows, and no pictures", headers={"Accept": JSON})
         try:
             return self.reader.read_files(files.contents)
@@ -243,9 +243,7 @@ Request = TypeVar("Request", bound=PredictRequest)
 
 
 @lru_cache(maxsize=1024)
-def request_schema(
-    kind: type[Request], signature: Signature, max_rows: int, limits: PictureLimits
-) -> Request:
+def request_schema(kind: type[Request], signature: Signature, max_rows: int, limits: ImageLimits) -> Request:
     """The schema for one model's requests; cached, and shared by threads."""
     return kind(signature, max_rows, limits)
 

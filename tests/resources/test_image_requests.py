@@ -106,7 +106,7 @@ def test_many_pictures_are_answered_in_their_order(client: FlaskClient) -> None:
 
 def test_the_answer_is_the_estimators_own(client: FlaskClient) -> None:
     expected = fitted_digits().predict_proba(
-        decoding.batch([decoding.read(file, DIGIT) for file in FILES], DIGIT)
+        decoding.to_matrix([decoding.read(file, DIGIT) for file in FILES], DIGIT)
     )
 
     answer = ask(client, "/predict/digits?include=probabilities", data=form(*FILES)).get_json()

@@ -14,8 +14,8 @@ from mlapi.training.cards import plots
 from mlapi.training.cards.report import Account, Gallery, Mistake, report
 from mlapi.training.evaluation.answers import Answers
 from mlapi.training.evaluation.calibration import calibration_of
-from mlapi.training.images.dataset import Pictures, load
-from mlapi.training.images.fitting import ImageFit, judged, prepare
+from mlapi.training.images.dataset import ImageDataset, load
+from mlapi.training.images.fitting import ImageFit, evaluate, prepare
 from mlapi.training.images.folders import VALIDATION
 from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.wording import counted
@@ -72,7 +72,7 @@ def by_class(answers: Answers) -> list[tuple[str, float, float, int]]:
     return [(str(name), *rest) for name, *rest in figures]
 
 
-def mistakes(answers: Answers, test: Pictures, *, shows: bool) -> list[Mistake]:
+def mistakes(answers: Answers, test: ImageDataset, *, shows: bool) -> list[Mistake]:
     """The wrong answers that were surest; none of an estimator that tells no probabilities."""
     if answers.probabilities is None:
         return []
@@ -113,7 +113,7 @@ def card_again(model: Model, source: str) -> bytes:
         )
     prepared = prepare(recipe, pictures, manifest.task)
     return card(
-        recipe, manifest, judged(recipe, pictures, prepared, model.estimator, manifest.data["seconds"])
+        recipe, manifest, evaluate(recipe, pictures, prepared, model.estimator, manifest.data["seconds"])
     )
 
 

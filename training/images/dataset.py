@@ -25,11 +25,11 @@ from mlapi.training.images.folders import (
     TRAINING,
     VALIDATION,
     ScannedFile,
+    assign_classes,
     feature_for,
-    judging,
     notes_on,
-    placed,
     scan,
+    validation_as_test,
 )
 from mlapi.wording import counted, listed, quoted
 
@@ -44,7 +44,7 @@ _CHUNK, _CHUNK_BYTES = 32, 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class ImageDataset:
     """`X` is (n, height, width, channels), `parts` what each picture's folder said, "" where there is none.
 
     `digest` is sha256 over names and bytes; `notes` are sentences on what was read.
@@ -59,12 +59,12 @@ class Pictures:
     digest: str
     notes: tuple[str, ...] = ()
 
-    def take(self, rows: NDArray[np.intp]) -> "Pictures":
+    def take(self, rows: NDArray[np.intp]) -> "ImageDataset":
         names = tuple(self.names[row] for row in rows)
         return replace(self, X=self.X[rows], y=self.y[rows], names=names, parts=self.parts[rows])
 
 
-def load(source: str, size: int | None = None) -> Pictures:
+def load(source: str, size: int | None = None) -> ImageDataset:
     """A folder or archive with `train/<class>/…` and `test/<class>/…`, or `<class>/…`; or CIFAR's own files.
 
     Raises:
@@ -76,7 +76,7 @@ def load(source: str, size: int | None = None) -> Pictures:
     if raw:
         return _checked(_of_cifar(files.name, raw, size))
     entries = sorted(entries)
-    found = placed(files.name, entries)
+    found = assign_classes(files.name, entries)
     feature = feature_for([entry for entry in entries if entry.size and entry.name in found], size)
     return _checked(_decoded(files, entries, found, feature))
 
@@ -121,7 +121,7 @@ def _first_pass(files: Iterable[ImageFile]) -> tuple[list[ScannedFile], Mapping[
 
 def _decoded(
     files: ImageFiles, entries: Sequence[ScannedFile], found: Mapping[str, tuple[str, str]], feature: Feature
-) -> Pictures:
+) -> ImageDataset:
     chosen = [entry for entry in entries if entry.size and entry.name in found]
     _check_memory(len(chosen), feature)
     X = np.empty((len(chosen), feature.height or 0, feature.width or 0, feature.channels or 0), np.uint8)
@@ -138,12 +138,12 @@ def _decoded(
     digest = hashlib.sha256()
     for entry in kept:
         digest.update(entry.name.encode() + b"\0" + entry.digest)
-    return Pictures(
+    return ImageDataset(
         source=files.name,
         X=X,
         y=np.array(classes),
         names=tuple(entry.name for entry in kept),
-        parts=judging(np.array(parts)),
+        parts=validation_as_test(np.array(parts)),
         classes=tuple(sorted(set(classes))),
         digest=digest.hexdigest(),
         notes=tuple(notes_on(chosen, unread, stray, feature)),
@@ -187,7 +187,7 @@ def _rows(chunk: Iterable[ImageFile], feature: Feature) -> list[tuple[str, Pixel
     return rows
 
 
-def _of_cifar(source: str, raw: Mapping[str, bytes], size: int | None) -> Pictures:
+def _of_cifar(source: str, raw: Mapping[str, bytes], size: int | None) -> ImageDataset:
     found = cifar.read(raw)
     X = np.concatenate([part.X for part in found.parts])
     kinds = [[TEST if part.is_test else TRAINING] * len(part.X) for part in found.parts]
@@ -197,7 +197,7 @@ def _of_cifar(source: str, raw: Mapping[str, bytes], size: int | None) -> Pictur
         digest.update(name.encode() + b"\0" + hashlib.sha256(raw[name]).digest())
     if size is not None:
         X = rescaled(X, replace(feature_of(X), width=size, height=size))
-    return Pictures(
+    return ImageDataset(
         source=source,
         X=X,
         y=np.array(found.classes)[labels],
@@ -227,7 +227,7 @@ def _check_classes(found: Mapping[str, tuple[str, str]], read: set[str]) -> None
         )
 
 
-def _checked(found: Pictures) -> Pictures:
+def _checked(found: ImageDataset) -> ImageDataset:
     """The pictures, if there is something to learn from them."""
     apart = np.isin(found.parts, (TEST, VALIDATION))
     learnt = found.y[~apart]

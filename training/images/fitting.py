@@ -19,7 +19,7 @@ from mlapi.training.evaluation.metrics import figures, measure
 from mlapi.training.execution.engine import one_core
 from mlapi.training.execution.progress import Progress
 from mlapi.training.images import golden
-from mlapi.training.images.dataset import Pictures, feature_of, flat, load
+from mlapi.training.images.dataset import ImageDataset, feature_of, flat, load
 from mlapi.training.images.folders import TEST, VALIDATION
 from mlapi.training.preparation import checks
 from mlapi.training.preparation.splits import Positions, SplitKeys, hold_out
@@ -36,9 +36,9 @@ class PreparedImages:
     """`validation` chooses the epoch, so that `test` decides nothing; None where pictures are few."""
 
     task: str
-    train: Pictures
-    validation: Pictures | None
-    test: Pictures
+    train: ImageDataset
+    validation: ImageDataset | None
+    test: ImageDataset
     split: str
     """How they were divided, in words."""
     warnings: tuple[str, ...]
@@ -46,7 +46,7 @@ class PreparedImages:
 
 @dataclass(frozen=True, slots=True)
 class ImageFit:
-    pictures: Pictures
+    pictures: ImageDataset
     prepared: PreparedImages
     estimator: Any
     seconds: float
@@ -96,11 +96,11 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
     seconds = max([time.perf_counter() - started, *noted[-1:]])
     progress.began("evaluating")
-    return judged(recipe, pictures, prepared, estimator, seconds)
+    return evaluate(recipe, pictures, prepared, estimator, seconds)
 
 
-def judged(
-    recipe: Recipe, pictures: Pictures, prepared: PreparedImages, estimator: Any, seconds: float
+def evaluate(
+    recipe: Recipe, pictures: ImageDataset, prepared: PreparedImages, estimator: Any, seconds: float
 ) -> ImageFit:
     """Ask an estimator that took so many seconds to fit about the held-out pictures."""
     test = prepared.test
@@ -110,7 +110,7 @@ def judged(
     return ImageFit(pictures, prepared, estimator, seconds, metric, answers, found)
 
 
-def prepare(recipe: Recipe, pictures: Pictures, task: str) -> PreparedImages:
+def prepare(recipe: Recipe, pictures: ImageDataset, task: str) -> PreparedImages:
     """Hold out the test folder, or a share of all; and of the rest what chooses the epoch."""
     codes = np.searchsorted(pictures.classes, pictures.y)
     if (pictures.parts == TEST).any():
@@ -124,17 +124,17 @@ def prepare(recipe: Recipe, pictures: Pictures, task: str) -> PreparedImages:
     choosing = np.array([], np.intp)
     if task == IMAGE_CLASSIFICATION:
         train, choosing = _choosing(pictures, codes, np.sort(train), recipe.seed)
-    judged = pictures.take(np.sort(test))
-    learnt = pictures.take(np.sort(train))
+    test_set = pictures.take(np.sort(test))
+    train_set = pictures.take(np.sort(train))
     return PreparedImages(
         task=task,
-        train=learnt,
+        train=train_set,
         validation=pictures.take(choosing) if len(choosing) else None,
-        test=judged,
+        test=test_set,
         split=split,
         warnings=(
             *checks.imbalance(pictures.y),
-            *checks.same_pictures(learnt.X, judged.X),
+            *checks.same_pictures(train_set.X, test_set.X),
             *checks.kept_pictures(recipe.algorithm or FOR_PICTURES),
         ),
     )
@@ -148,7 +148,7 @@ def _task(recipe: Recipe, algorithm: Algorithm) -> str:
 
 
 def _choosing(
-    pictures: Pictures, codes: Positions, train: Positions, seed: int
+    pictures: ImageDataset, codes: Positions, train: Positions, seed: int
 ) -> tuple[Positions, Positions]:
     """Positions to learn from, and to choose the epoch by: those of a folder for it, or some by chance."""
     told = pictures.parts[train] == VALIDATION
@@ -201,7 +201,7 @@ def _figures(answers: Answers, prepared: PreparedImages, seed: int) -> dict[str,
 INTERVALS = BY_BOOTSTRAP.replace("rows", "pictures")
 
 
-def _account(pictures: Pictures, prepared: PreparedImages) -> Iterator[str]:
+def _account(pictures: ImageDataset, prepared: PreparedImages) -> Iterator[str]:
     """What was found, in sentences."""
     height, width, channels = prepared.train.X.shape[1:]
     color = {1: "grey", 3: "in color", 4: "in color, with transparency"}[channels]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.images.decoding import opened
+from mlapi.data.images.decoding import open_image
 from mlapi.data.signature import IMAGE, Feature
 from mlapi.errors import DatasetError, MlapiError
 from mlapi.training.images.archives import ImageFile
@@ -54,14 +54,14 @@ def scan(file: ImageFile) -> ScannedFile:
     """What can be said of a file without decoding it."""
     digest = hashlib.sha256(file.content).digest()
     try:
-        picture = opened(file.content)
+        picture = open_image(file.content)
     except MlapiError:
         return ScannedFile(file.name, digest)
     channels = 4 if picture.has_transparency_data else 1 if picture.mode in _GREY else 3
     return ScannedFile(file.name, digest, picture.size, channels)
 
 
-def placed(source: str, entries: Sequence[ScannedFile]) -> dict[str, tuple[str, str]]:
+def assign_classes(source: str, entries: Sequence[ScannedFile]) -> dict[str, tuple[str, str]]:
     """Part and class of each file that lies in a class's folder.
 
     Where one part has classes, what lies outside of parts and classes is of none: the unlabelled `test/` of
@@ -122,7 +122,7 @@ def feature_for(pictures: Sequence[ScannedFile], size: int | None) -> Feature:
     return Feature(IMAGE, IMAGE, width=width, height=height, channels=kept, minimum=0, maximum=255)
 
 
-def judging(parts: NDArray[np.str_]) -> NDArray[np.str_]:
+def validation_as_test(parts: NDArray[np.str_]) -> NDArray[np.str_]:
     """Where a folder is called validation and none is test, it is what there is to judge by."""
     return parts if TEST in parts else np.where(parts == VALIDATION, TEST, parts)
 

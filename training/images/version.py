@@ -56,14 +56,14 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
         REPORT: card(recipe, draft, fitted),
     }
     test = fitted.prepared.test
-    judged = EvaluationRows(
+    evaluation_rows = EvaluationRows(
         partial(_as_taken, test.X),
         test.y,
         CLASSIFICATION,
         fitted.metric,
         fitted.figures[fitted.metric]["value"],
     )
-    return Result(draft, fitted.estimator, answers, files, judged)
+    return Result(draft, fitted.estimator, answers, files, evaluation_rows)
 
 
 def reference(image: Feature, X: Pixels) -> bytes:

@@ -209,11 +209,11 @@ def _read_words(look: ColumnView) -> ColumnDecision:
         return ColumnDecision("left out: blank from top to bottom")
     if len(look.words) <= _FLAG_WORDS and {str(word).lower() for word in look.words} <= {"true", "false"}:
         return _flags(look)
-    numbers = cells.numbers(look.words.tolist(), decimal=look.decimal, thousands=look.thousands)
+    numbers = cells.parse_numbers(look.words.tolist(), decimal=look.decimal, thousands=look.thousands)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
         return _numbers(look.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
-    times = cells.times(look.words.tolist())
+    times = cells.parse_datetimes(look.words.tolist())
     if times is not None:
         values = look.spread(times.values, np.datetime64("NaT", "us"))
         return _moments(look.name, values, times.form, _in_brackets(times.assumed, times.markers))
@@ -261,7 +261,7 @@ def _categories(look: ColumnView) -> ColumnDecision:
 def _told_numeric(look: ColumnView) -> ColumnDecision:
     if types.is_numeric_dtype(look.column.dtype):
         return _numbers(look.column.to_numpy(), ", as told", is_told=True)
-    read = partial(cells.numbers, decimal=look.decimal, thousands=look.thousands)
+    read = partial(cells.parse_numbers, decimal=look.decimal, thousands=look.thousands)
     words = [str(word) for word in look.words]
     numbers = read(words)
     if numbers is None:
@@ -274,9 +274,9 @@ def _told_datetime(look: ColumnView) -> ColumnDecision:
     if types.is_datetime64_any_dtype(look.column.dtype):
         return _moments(look.name, look.column.to_numpy(), None, ", as told")
     words = [str(word) for word in look.words]
-    times = cells.times(words)
+    times = cells.parse_datetimes(words)
     if times is None:
-        odd = quoted(a_stranger(words, cells.times))
+        odd = quoted(a_stranger(words, cells.parse_datetimes))
         raise DatasetError(f"column {look.name!r} is told to be a date, but holds {odd}; leave that out")
     values = look.spread(times.values, np.datetime64("NaT", "us"))
     return _moments(look.name, values, times.form, ", as told")

@@ -176,9 +176,9 @@ def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
     if found.dtype.kind not in "iufM":
         codes, words = words_of(found)
         texts = [str(word) for word in words]
-        times = cells.times(texts)
+        times = cells.parse_datetimes(texts)
         if times is None:
-            odd = quoted(a_stranger(texts, cells.times))
+            odd = quoted(a_stranger(texts, cells.parse_datetimes))
             raise DatasetError(
                 f"time column {name!r} holds {odd}, which is no date or time as the others are"
             )

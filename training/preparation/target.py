@@ -78,7 +78,7 @@ def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> N
         return np.asarray(column, dtype=np.float64)
     codes, words = words_of(column)
     found = (
-        cells.numbers(words.tolist(), decimal=decimal, thousands=thousands)
+        cells.parse_numbers(words.tolist(), decimal=decimal, thousands=thousands)
         if set(map(type, words)) <= {str}
         else None
     )
@@ -175,7 +175,7 @@ def _sort(classes: NDArray[Any]) -> str:
     """What so many different ones may be, and the way out."""
     if classes.dtype.kind != "U":
         return "if they are values: --task regression"
-    if cells.times(classes.tolist()) is not None:
+    if cells.parse_datetimes(classes.tolist()) is not None:
         return "they are dates; make a number of them"
     return "are they names, or sentences?"
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi.data.tables import csv_files
-from mlapi.data.tables.cells import numbers
+from mlapi.data.tables.cells import parse_numbers
 from mlapi.data.tables.csv_files import CsvOptions, Dialect
 from mlapi.errors import DatasetError
 from mlapi.training.tables.plain_csv import PIECE, is_plain, pieces
@@ -41,7 +41,7 @@ def parse(name: str, content: bytes, told: CsvOptions) -> tuple[pd.DataFrame, st
     dialect = csv_files.dialect_in(_sample(content), encoding, told)
     header = csv_files.header_of(name, _text(content), dialect)
     _refuse_numbers(name, header)
-    names = csv_files.names_in(name, header)
+    names = csv_files.column_names(name, header)
     frame = _as_it_stands(name, content, dialect, header)
     if frame is None:
         content, dialect = _anew(name, content, dialect)
@@ -60,7 +60,7 @@ def _as_utf_8(name: str, content: bytes, told: CsvOptions) -> tuple[bytes, str]:
             content = content.decode(encoding).removeprefix("\ufeff").encode()
     place = content.find(b"\0")
     if place >= 0:
-        raise DatasetError(csv_files.nul(name, content.count(b"\n", 0, place) + 1))
+        raise DatasetError(csv_files.nul_message(name, content.count(b"\n", 0, place) + 1))
     return content, encoding
 
 
@@ -78,7 +78,7 @@ def _refuse_numbers(name: str, header: list[str]) -> None:
 
     Years, pixels and wavelengths are names: evenly spaced, or many in order, which rows of data hardly are.
     """
-    found = [read.values[0] for cell in header if (read := numbers([cell])) is not None]
+    found = [read.values[0] for cell in header if (read := parse_numbers([cell])) is not None]
     steps = np.diff(found)
     is_even = len(steps) > 0 and bool(np.isclose(steps, steps[0]).all()) and (len(steps) > 1 or steps[0] == 1)
     is_long = len(steps) > 4 and bool((steps > 0).all() or (steps < 0).all())
@@ -95,7 +95,9 @@ def _as_it_stands(name: str, content: bytes, dialect: Dialect, header: list[str]
     Raises:
         DatasetError: A row is wrong; the message has its line.
     """
-    if not is_plain(content, dialect.delimiter, padded=dialect.padded, columns=csv_files.named(header)):
+    if not is_plain(
+        content, dialect.delimiter, padded=dialect.padded, columns=csv_files.cells_needed(header)
+    ):
         return None
     try:
         frame = _by_pandas(content, dialect)
@@ -161,7 +163,7 @@ def _may_lack_cells(frame: pd.DataFrame, header: list[str], content: bytes, dial
     If so, the last column has blanks too. Without quotes, counting tells more: every row has as many
     delimiters as the header.
     """
-    named = csv_files.named(header)
+    named = csv_files.cells_needed(header)
     if not named or not frame.iloc[:, named - 1].hasnans:
         return False
     count = sum(np.count_nonzero(piece == ord(dialect.delimiter)) for piece in pieces(content))

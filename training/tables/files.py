@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mlapi.data.tables import csv_files
-from mlapi.data.tables.csv_files import UNTOLD, CsvOptions
+from mlapi.data.tables.csv_files import NO_OPTIONS, CsvOptions
 from mlapi.errors import DatasetError, MlapiError
 from mlapi.storage import remote
 from mlapi.training.tables import csv_frames
@@ -52,7 +52,7 @@ class Read:
     notes: tuple[str, ...] = ()
 
 
-def read(source: str, told: CsvOptions = UNTOLD, called: str | None = None) -> Read:
+def read(source: str, told: CsvOptions = NO_OPTIONS, called: str | None = None) -> Read:
     """Read a path or a URL that fsspec knows; what kind of file it is, its content says.
 
     Args:
@@ -151,7 +151,7 @@ def _parquet(name: str, content: bytes) -> Read:
         raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
     if not names:
         raise DatasetError(f"{name} has no columns")
-    return Read(frame.set_axis(csv_files.names_in(name, names), axis=1).apply(_plain_integers))
+    return Read(frame.set_axis(csv_files.column_names(name, names), axis=1).apply(_plain_integers))
 
 
 def _plain_integers(column: pd.Series) -> pd.Series:

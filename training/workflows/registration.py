@@ -22,7 +22,7 @@ from mlapi.artifacts.manifest import REFERENCE, Draft, Manifest
 from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.pickles.scanner import names_in
-from mlapi.data.labels import LONGEST, is_word
+from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
 from mlapi.data.signature import Signature, Target
 from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable
 from mlapi.estimators.algorithms import ALGORITHMS, CLASSES
@@ -195,13 +195,13 @@ def _labels(classes: np.ndarray[Any, Any]) -> tuple[Any, ...]:
     labels = tuple(classes.tolist()) if classes.ndim == 1 else ()
     if not labels or not all(map(_is_label, labels)):
         raise RegistrationError(
-            f"the estimator's classes are no labels: numbers, or words of up to {LONGEST:,} letters"
+            f"the estimator's classes are no labels: numbers, or words of up to {MAX_CHARACTERS:,} letters"
         )
     return labels
 
 
 def _is_label(label: Any) -> bool:
-    return is_word(label) if isinstance(label, str) else isinstance(label, int | float)
+    return is_valid_label(label) if isinstance(label, str) else isinstance(label, int | float)
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mlapi.data.images import structure
 from mlapi.data.images.formats import format_of
-from mlapi.data.limits import USUAL_PIXELS
+from mlapi.data.limits import DEFAULT_PIXELS
 from mlapi.data.signature import Feature, Matrix
 from mlapi.errors import MalformedBody, MlapiError, TooLarge
 
@@ -65,7 +65,7 @@ _MODES: Mapping[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _alone = Lock()
 
 
-def read(content: bytes, image: Feature, most_pixels: int = USUAL_PIXELS) -> Pixels:
+def read(content: bytes, image: Feature, most_pixels: int = DEFAULT_PIXELS) -> Pixels:
     """A picture in the size and the channels of a feature of kind image.
 
     It is turned as EXIF says, scaled to cover the size, and its middle is cut out; one that has the size is
@@ -77,10 +77,10 @@ def read(content: bytes, image: Feature, most_pixels: int = USUAL_PIXELS) -> Pix
         TooLarge: It has too many pixels.
         UnsupportedFormat: It is of a format that is not read.
     """
-    return pixels(opened(content, most_pixels), image)
+    return pixels(open_image(content, most_pixels), image)
 
 
-def opened(content: bytes, most_pixels: int = USUAL_PIXELS) -> "Image":
+def open_image(content: bytes, most_pixels: int = DEFAULT_PIXELS) -> "Image":
     """A picture of which no more than the size and such is read yet.
 
     Raises:
@@ -101,7 +101,7 @@ def opened(content: bytes, most_pixels: int = USUAL_PIXELS) -> "Image":
 
 
 def pixels(picture: "Image", image: Feature) -> Pixels:
-    """What `opened` gave, decoded.
+    """What `open_image` gave, decoded.
 
     Raises:
         MalformedBody: It is damaged or cut off.
@@ -120,7 +120,7 @@ def png(pixels: Pixels) -> bytes:
     return content.getvalue()
 
 
-def batch(pictures: Sequence[Pixels], image: Feature) -> Matrix:
+def to_matrix(pictures: Sequence[Pixels], image: Feature) -> Matrix:
     """A row a picture, from `image.minimum` (black) to `image.maximum` (white)."""
     low, high = image.minimum or 0.0, image.maximum or 0.0
     rows = np.array(pictures, dtype=np.float64).reshape(len(pictures), image.size)
@@ -171,7 +171,7 @@ def _decoded(picture: "Image", image: Feature) -> Pixels:
         found = _fitted(picture, turned, _MODES[image.channels])
         if turn is not None:
             found = found.transpose(_pillow().Transpose[turn])
-    except Exception as error:  # as in `opened`
+    except Exception as error:  # as in `open_image`
         raise _damaged(picture.format or "picture", error) from error
     return np.frombuffer(found.tobytes(), dtype=np.uint8).reshape(size[1], size[0], image.channels or 0)
 
@@ -184,7 +184,7 @@ def _orientation(picture: "Image") -> int:
         return 1
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # as in `opened`
+    except Exception:  # as in `open_image`
         return 1
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from mlapi.data.images import decoding
-from mlapi.data.limits import PictureLimits
+from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances, Reader
 from mlapi.data.rows.values import shown
 from mlapi.data.rows.violations import InvalidRows, Path, violations
@@ -39,10 +39,10 @@ _AT_ONCE = 2
 """The pictures of a request may have so many times the pixels of one: eight of a phone's 12 million each."""
 
 
-class PictureReader:
+class ImageReader:
     """`mlapi.data.rows.reader.Reader` where the one feature is a picture. Threads may share it."""
 
-    def __init__(self, signature: Signature, image: Feature, limits: PictureLimits) -> None:
+    def __init__(self, signature: Signature, image: Feature, limits: ImageLimits) -> None:
         self._signature = signature
         self._image = image
         self._limits = limits
@@ -128,14 +128,14 @@ class PictureReader:
             raise TooLarge(f"{number:,} pictures; this model takes at most {most:,} in one request")
 
     def _batch(self, drawn: Sequence[decoding.Pixels]) -> Instances:
-        return Instances(decoding.batch(drawn, self._image))
+        return Instances(decoding.to_matrix(drawn, self._image))
 
     def _read(self, given: Iterable[PlacedFile]) -> Instances:
         most, total = self._limits.pixels * _AT_ONCE, 0
         drawn, remarks = [], []
         for path, file in given:
             try:
-                picture = decoding.opened(_file(file), self._limits.pixels)
+                picture = decoding.open_image(_file(file), self._limits.pixels)
                 total += picture.width * picture.height
                 if total <= most:
                     drawn.append(decoding.pixels(picture, self._image))
@@ -177,11 +177,11 @@ class PictureReader:
         return path, _decoded(text)
 
 
-def reader_of(signature: Signature, limits: PictureLimits | None = None) -> Reader | PictureReader:
+def reader_of(signature: Signature, limits: ImageLimits | None = None) -> Reader | ImageReader:
     """Who reads rows for a signature; without limits, as many pictures as there are."""
     if signature.image is None:
         return Reader(signature)
-    return PictureReader(signature, signature.image, limits or PictureLimits())
+    return ImageReader(signature, signature.image, limits or ImageLimits())
 
 
 def _file(given: bytes | str) -> bytes:

@@ -140,7 +140,7 @@ class ParsedNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class ParsedDatetimes:
     """datetime64[us], one for each word, NaT for a marker; and the markers that occurred.
 
     `form` is what `strptime` takes, None for ISO 8601. `assumed` says in words what was chosen where day and
@@ -157,7 +157,7 @@ class Times:
         return bool(self.assumed)
 
 
-def numbers(
+def parse_numbers(
     words: Sequence[str], *, decimal: str | None = None, thousands: str | None = None
 ) -> ParsedNumbers | None:
     """The words as numbers; None if one is neither a number of the others' style nor a marker.
@@ -188,7 +188,7 @@ def numbers(
     return ParsedNumbers(_spread(_floats(rest, style), blank, np.nan), style, _markers(words, blank))
 
 
-def times(words: Sequence[str]) -> Times | None:
+def parse_datetimes(words: Sequence[str]) -> ParsedDatetimes | None:
     """The words as moments, in UTC if they have an offset; None if one is neither of one form nor a marker.
 
     A server later reads each of these words in the same way (`mlapi.data.rows.reader`): ISO 8601 first, then
@@ -206,7 +206,7 @@ def times(words: Sequence[str]) -> Times | None:
         return None
     form = forms[0] if forms else None
     values = _spread(found, blank, np.datetime64("NaT", "us"))
-    return Times(values, form, _assumption(forms), _markers(words, blank))
+    return ParsedDatetimes(values, form, _assumption(forms), _markers(words, blank))
 
 
 def _markers(words: Sequence[str], blank: Sequence[bool]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class CsvOptions:
                 raise DatasetError(f"there is no encoding {quoted(self.encoding)}") from error
 
 
-UNTOLD = CsvOptions()
+NO_OPTIONS = CsvOptions()
 
 _BESIDE = {".": ",", ",": "."}
 """The decimal sign beside a sign between thousands: where 1.234 is above a thousand, no point is decimal."""
@@ -100,7 +100,7 @@ class Dialect:
 
 @contextmanager
 def open_csv(
-    file: Path, told: CsvOptions = UNTOLD
+    file: Path, told: CsvOptions = NO_OPTIONS
 ) -> Iterator[tuple[Dialect, Iterator[tuple[int, list[str]]]]]:
     """How a file is written, and its rows as `rows_of` gives them, decompressed and decoded.
 
@@ -178,7 +178,7 @@ def encoding_of(name: str, pieces: Iterable[bytes]) -> str:
     return "utf-8" if is_utf_8 else "cp1252"
 
 
-def dialect_in(sample: str, encoding: str, told: CsvOptions = UNTOLD) -> Dialect:
+def dialect_in(sample: str, encoding: str, told: CsvOptions = NO_OPTIONS) -> Dialect:
     """The dialect of a file that begins so."""
     delimiter = told.delimiter or _delimiter(sample)
     rows = _complete_rows(sample, delimiter)
@@ -207,7 +207,7 @@ def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, l
             if _is_blank(cells, dialect):
                 continue
             if not names:
-                names, needed = names_in(name, cells), named(cells)
+                names, needed = column_names(name, cells), cells_needed(cells)
                 yield line, names
                 continue
             width = width or max(len(cells), len(names))  # a delimiter at the end of all rows
@@ -238,7 +238,7 @@ def header_of(name: str, text: IO[str], dialect: Dialect) -> list[str]:
     raise DatasetError(f"{name} has no rows")
 
 
-def names_in(name: str, header: list[str]) -> list[str]:
+def column_names(name: str, header: list[str]) -> list[str]:
     """What a header calls the columns: no space around a name, and a nameless one has its number.
 
     Raises:
@@ -260,7 +260,7 @@ def _reader(lines: Iterable[str], dialect: Dialect) -> Any:
     return csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.padded, strict=True)
 
 
-def named(header: list[str]) -> int:
+def cells_needed(header: list[str]) -> int:
     """How many cells a row needs: up to the last column that has a name."""
     return max((position for position, cell in enumerate(header, start=1) if cell.strip()), default=0)
 
@@ -276,11 +276,11 @@ def _is_blank(cells: list[str], dialect: Dialect) -> bool:
 def _without_nul(name: str, lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
-            raise DatasetError(nul(name, number))
+            raise DatasetError(nul_message(name, number))
         yield line
 
 
-def nul(name: str, line: int) -> str:
+def nul_message(name: str, line: int) -> str:
     """The refusal of a file that has a NUL."""
     return f"{name} is no text file: line {line} has a NUL; if it is UTF-16, tell its encoding"
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlapi.errors import BrokenArtifact, RecipeError
 from mlapi.estimators.algorithms.declaration import IMAGE_CLASSIFICATION, Algorithm, Parameter
-from mlapi.estimators.networks.plan import Labeled, Plan, Shape, TrainedNetwork, Watch
+from mlapi.estimators.networks.plan import LabeledImages, Plan, Shape, TrainedNetwork, Watch
 from mlapi.estimators.networks.runtime import Runtime
 from mlapi.wording import how_to_install, listed
 
@@ -156,7 +156,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if "network_" in state:
             self.take(self.network_)
 
-    def _learned(self, X: Any, y: Any) -> Labeled:
+    def _learned(self, X: Any, y: Any) -> LabeledImages:
         """Check the training pictures, and take their shape and classes over."""
         rows, shape = _flat(X, self.shape)
         rows, y = validate_data(self, rows, y, dtype="numeric")
@@ -165,15 +165,15 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("expected two classes at least, got one class only")
-        return Labeled(_compact(rows).reshape(-1, *self.shape_), labels)
+        return LabeledImages(_compact(rows).reshape(-1, *self.shape_), labels)
 
-    def _labeled(self, X: Any, y: Any) -> Labeled:
+    def _labeled(self, X: Any, y: Any) -> LabeledImages:
         """Further pictures of the same classes."""
         rows, y = validate_data(self, _flat(X, self.shape_)[0], y, dtype="numeric", reset=False)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"classes that no training picture has: {', '.join(map(str, unknown[:3]))}")
-        return Labeled(_compact(rows).reshape(-1, *self.shape_), np.searchsorted(self.classes_, y))
+        return LabeledImages(_compact(rows).reshape(-1, *self.shape_), np.searchsorted(self.classes_, y))
 
     def _shape(self, shape: Any) -> Shape:
         columns = self.n_features_in_

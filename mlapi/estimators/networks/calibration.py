@@ -12,7 +12,7 @@ _FARTHEST = 5.0
 """The largest factor, and one over it the smallest."""
 
 
-def sharpness(logits: torch.Tensor, labels: torch.Tensor) -> float:
+def inverse_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """By what to multiply logits (views, n, classes), so that the mean of their probabilities fits best with
     these labels, of pictures that the network has not learned from."""
     logits = logits.double()

@@ -14,14 +14,14 @@ from mlapi.estimators.networks.onnx_graph import (
     INT64,
     Graph,
     Initializer,
-    Port,
-    Refused,
+    InvalidNetwork,
+    ValueInfo,
     read,
 )
-from mlapi.estimators.networks.operators import Activations, step
+from mlapi.estimators.networks.operators import Activations, infer_node
 from mlapi.estimators.networks.plan import Shape
 
-INPUT, OUTPUT, PICTURES = "pictures", "probabilities", "n"
+INPUT, OUTPUT, IMAGE_COUNT = "pictures", "probabilities", "n"
 
 MOST_NUMBERS = 1 << 27
 """In all values of one picture together: half a gigabyte in float32."""
@@ -36,14 +36,14 @@ _BYTES = {FLOAT: 4, FLOAT16: 2, INT64: 8}
 _MOST_AXES = 4
 
 
-class Work(NamedTuple):
+class Cost(NamedTuple):
     """What one picture takes: numbers that are held, and products that are computed."""
 
     numbers: int
     products: int
 
 
-def examine(network: bytes, shape: Shape, classes: int) -> Work:
+def examine(network: bytes, shape: Shape, classes: int) -> Cost:
     """Check a file as a network for pictures of (height, width, channels) and so many classes.
 
     Raises:
@@ -52,10 +52,10 @@ def examine(network: bytes, shape: Shape, classes: int) -> Work:
     try:
         graph = read(network)
         _check_shape(shape)
-        _check_port("takes", graph.takes, Port(INPUT, FLOAT, (PICTURES, *shape)))
-        _check_port("gives", graph.gives, Port(OUTPUT, FLOAT, (PICTURES, classes)))
+        _check_port("takes", graph.takes, ValueInfo(INPUT, FLOAT, (IMAGE_COUNT, *shape)))
+        _check_port("gives", graph.gives, ValueInfo(OUTPUT, FLOAT, (IMAGE_COUNT, classes)))
         return _work(graph, shape, classes)
-    except Refused as error:
+    except InvalidNetwork as error:
         raise BrokenArtifact(f"its network is none that mlapi writes: {error}") from error
 
 
@@ -63,21 +63,21 @@ def _check_shape(shape: Any) -> None:
     is_shape = type(shape) is tuple and len(shape) == 3 and all(type(side) is int for side in shape)
     if not is_shape or min(shape) < 1:
         found = f"{shape!r:.60}" if is_shape else f"of a {type(shape).__name__}"  # whose repr has any length
-        raise Refused(f"its pictures have the shape {found}; expected height, width and channels")
+        raise InvalidNetwork(f"its pictures have the shape {found}; expected height, width and channels")
 
 
-def _check_port(verb: str, found: Port, expected: Port) -> None:
+def _check_port(verb: str, found: ValueInfo, expected: ValueInfo) -> None:
     if found != expected:
-        raise Refused(
+        raise InvalidNetwork(
             f"it {verb} {found.name} of type {found.type} and shape {found.dims!r:.60}; "
             f"expected {expected.name} of type {expected.type} and shape {expected.dims!r:.60}"
         )
 
 
-def _work(graph: Graph, shape: tuple[int, ...], classes: int) -> Work:
+def _work(graph: Graph, shape: tuple[int, ...], classes: int) -> Cost:
     """Walk through the nodes in their order, from the pictures on."""
     if len(graph.nodes) > _MOST_NODES:
-        raise Refused(f"it has {len(graph.nodes):,} nodes; {_MOST_NODES:,} at most")
+        raise InvalidNetwork(f"it has {len(graph.nodes):,} nodes; {_MOST_NODES:,} at most")
     known = _Known()
     known.add(INPUT, Activations(1, shape))
     for weights in graph.weights:
@@ -86,20 +86,20 @@ def _work(graph: Graph, shape: tuple[int, ...], classes: int) -> Work:
     numbers = products = 0
     for node in graph.nodes:
         try:
-            gives, cost = step(node, [known.take(name) for name in node.inputs])
+            gives, cost = infer_node(node, [known.take(name) for name in node.inputs])
             known.add(node.output, gives)
-        except Refused as error:
-            raise Refused(f"{node.output} ({node.kind}): {error}") from error
+        except InvalidNetwork as error:
+            raise InvalidNetwork(f"{node.output} ({node.kind}): {error}") from error
         numbers += gives.held if isinstance(gives, Activations) else 0
         products += cost
         if numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
-            raise Refused(
+            raise InvalidNetwork(
                 f"a picture takes more than {MOST_NUMBERS:,} numbers or {MOST_PRODUCTS:,} products; "
                 "narrower networks and smaller pictures take less"
             )
     if known.take(OUTPUT) != Activations(1, (classes,)):
-        raise Refused(f"it does not give {classes} numbers for each picture")
-    return Work(numbers, products)
+        raise InvalidNetwork(f"it does not give {classes} numbers for each picture")
+    return Cost(numbers, products)
 
 
 class _Known:
@@ -110,13 +110,13 @@ class _Known:
 
     def add(self, name: str, what: Activations | Initializer) -> None:
         if not name or name in self._found:
-            raise Refused(f"there are two values {name!r}, or it has no name")
+            raise InvalidNetwork(f"there are two values {name!r}, or it has no name")
         self._found[name] = what
 
     def take(self, name: str) -> Activations | Initializer:
         what = self._found.get(name)
         if what is None:
-            raise Refused(f"there is no {name!r} before it, or others have taken it")
+            raise InvalidNetwork(f"there is no {name!r} before it, or others have taken it")
         if isinstance(what, Initializer):
             self._found[name] = None
         return what
@@ -126,10 +126,14 @@ def _check_weights(weights: Initializer) -> None:
     """That there are as many numbers as the shape tells."""
     size = _BYTES.get(weights.type)
     if size is None or not 1 <= len(weights.dims) <= _MOST_AXES:
-        raise Refused(f"{weights.name} has type {weights.type} and {len(weights.dims)} axes")
+        raise InvalidNetwork(f"{weights.name} has type {weights.type} and {len(weights.dims)} axes")
     for length in weights.dims:
         if not 1 <= length <= len(weights.content):
-            raise Refused(f"{weights.name} has a length of {length} and {len(weights.content):,} bytes")
+            raise InvalidNetwork(
+                f"{weights.name} has a length of {length} and {len(weights.content):,} bytes"
+            )
         size *= length
     if size != len(weights.content):
-        raise Refused(f"{weights.name} has {len(weights.content):,} bytes where its shape takes {size:,}")
+        raise InvalidNetwork(
+            f"{weights.name} has {len(weights.content):,} bytes where its shape takes {size:,}"
+        )

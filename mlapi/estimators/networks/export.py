@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlapi.estimators.networks.augmentation import normalized
 from mlapi.estimators.networks.onnx_file import onnx_file
-from mlapi.estimators.networks.residual import ResidualNetwork, folded, in_full, rounded
+from mlapi.estimators.networks.residual import ResidualNetwork, folded, in_float32, rounded
 from mlapi.estimators.networks.runtime import Runtime
 
 TOLERANCE = 1e-4
@@ -58,7 +58,7 @@ def exported(
     content = onnx_file(short, shape)
     asked = _asked(pictures, probes)
     raw = torch.from_numpy(asked)
-    trained = _probabilities(in_full(network), normalized(raw, mean, std))
+    trained = _probabilities(in_float32(network), normalized(raw, mean, std))
     before, after = (_probabilities(plain, raw.permute(0, 3, 1, 2)) for plain in (whole, short))
     return Exported(
         content,

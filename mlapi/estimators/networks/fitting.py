@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mlapi.estimators.networks.averaging import EVERY
 from mlapi.estimators.networks.checkpoint import Checkpoint, digest
 from mlapi.estimators.networks.learner import Learner
-from mlapi.estimators.networks.plan import EpochState, Labeled, Plan, TrainedNetwork, Watch
-from mlapi.estimators.networks.schedule import schedule, together
+from mlapi.estimators.networks.plan import EpochState, LabeledImages, Plan, TrainedNetwork, Watch
+from mlapi.estimators.networks.schedule import largest_batch, schedule
 
 _WATCH_S, _CHECKPOINT_S = 0.25, 180
 """Seconds between two reports, and between two checkpoints within an epoch."""
@@ -30,11 +30,11 @@ _MARGIN = 1.5
 
 
 def train(  # noqa: PLR0913 - a fact each
-    data: Labeled,
+    data: LabeledImages,
     plan: Plan,
     *,
     classes: int,
-    validation: Labeled | None = None,
+    validation: LabeledImages | None = None,
     probes: NDArray[Any] | None = None,
     watch: Watch | None = None,
     checkpoint: Path | None = None,
@@ -87,16 +87,16 @@ class Training:
 
     def __init__(
         self,
-        data: Labeled,
+        data: LabeledImages,
         plan: Plan,
         classes: int,
-        validation: Labeled | None,
+        validation: LabeledImages | None,
         probes: NDArray[Any] | None,
     ) -> None:
         self._began = time.monotonic()
         self._before_s = self._step_s = 0.0
         self._plan, self._validation, self._probes = plan, validation, probes
-        batch_size = min(plan.batch_size, together(data.shape))
+        batch_size = min(plan.batch_size, largest_batch(data.shape))
         self._schedule = schedule(
             len(data.labels), epochs=plan.epochs, batch_size=batch_size, budget=plan.budget
         )
@@ -217,7 +217,7 @@ class Training:
         if data is None:
             return 0.0
         began = time.monotonic()
-        some = Labeled(data.pictures[:_TRIED], data.labels[:_TRIED])
+        some = LabeledImages(data.pictures[:_TRIED], data.labels[:_TRIED])
         self._learner.accuracy(some)
         return _MARGIN * (time.monotonic() - began) * len(data.labels) / len(some.labels)
 
@@ -230,7 +230,7 @@ class Training:
         return self._before_s + time.monotonic() - self._began
 
 
-def _identity(data: Labeled, plan: Plan, validation: Labeled | None) -> dict[str, Any]:
+def _identity(data: LabeledImages, plan: Plan, validation: LabeledImages | None) -> dict[str, Any]:
     """What tells this training from others."""
     arrays = [data.pictures, data.labels]
     arrays += [] if validation is None else [validation.pictures, validation.labels]

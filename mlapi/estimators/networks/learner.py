@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from mlapi.estimators.networks.augmentation import Augmentation, normalized
 from mlapi.estimators.networks.averaging import Average
-from mlapi.estimators.networks.calibration import sharpness
+from mlapi.estimators.networks.calibration import inverse_temperature
 from mlapi.estimators.networks.device import autocast, device
 from mlapi.estimators.networks.export import Exported, exported
-from mlapi.estimators.networks.neighborhood import uphill
+from mlapi.estimators.networks.neighborhood import perturbed
 from mlapi.estimators.networks.optimizer import optimizer, set_rate
-from mlapi.estimators.networks.plan import Labeled, Plan, Shape
+from mlapi.estimators.networks.plan import LabeledImages, Plan, Shape
 from mlapi.estimators.networks.residual import ResidualNetwork
-from mlapi.estimators.networks.schedule import together
+from mlapi.estimators.networks.schedule import largest_batch
 
 _WHITENED, _WHITENED_NUMBERS = 1000, 1 << 24
 """Pictures that the first layer's filters are made of (a million patches, where they have 32 pixels), and the
@@ -36,7 +36,7 @@ _ASKED = 1000
 """Pictures at once where only answers are wanted; of large ones fewer."""
 
 
-class Lot(NamedTuple):
+class TrainingBatch(NamedTuple):
     """The pictures of one step, their labels, those of the pictures that they got a part of, and how much of
     each picture is its own."""
 
@@ -45,18 +45,18 @@ class Lot(NamedTuple):
     others: Any
     own: Any
 
-    def first(self, count: int) -> "Lot":
+    def first(self, count: int) -> "TrainingBatch":
         """So many of them."""
-        return Lot(*(values[:count] for values in self))
+        return TrainingBatch(*(values[:count] for values in self))
 
 
 class Learner:
     """`sums` are those of the epoch: loss, right answers, pictures."""
 
-    def __init__(self, data: Labeled, plan: Plan, *, classes: int, batch: int) -> None:
+    def __init__(self, data: LabeledImages, plan: Plan, *, classes: int, batch: int) -> None:
         self._plan, self._batch, self._shown = plan, batch, data.pictures
         self._device = device()
-        self.mean, self.std = moments(data.pictures)
+        self.mean, self.std = channel_statistics(data.pictures)
         self._mean, self._std = (self._tensor(values.astype(np.float32)) for values in (self.mean, self.std))
         self._pictures, self._labels = self._tensor(data.pictures), self._tensor(data.labels)
         self._generator = torch.Generator().manual_seed(plan.random_state)
@@ -83,7 +83,7 @@ class Learner:
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
         some = lot.first(max(2, math.ceil(_LOOKED_AT * len(chosen))))  # a norm needs two
-        with uphill(self._network, lambda: self._loss(self._logits(some), some), self._plan.neighborhood):
+        with perturbed(self._network, lambda: self._loss(self._logits(some), some), self._plan.neighborhood):
             logits = self._logits(lot)
             loss = self._loss(logits, lot)
             loss.backward()
@@ -96,14 +96,14 @@ class Learner:
         """See `Average.update`."""
         self._average.update(steps, share)
 
-    def accuracy(self, data: Labeled) -> float:
+    def accuracy(self, data: LabeledImages) -> float:
         """The share of right answers, as they are while training: before the network is exported."""
         found = self._views(data).softmax(2).mean(0).argmax(1)
         return float((found == self._tensor(data.labels)).double().mean())
 
-    def calibrate(self, data: Labeled) -> None:
+    def calibrate(self, data: LabeledImages) -> None:
         """Let the network be as sure as it is right about pictures that it has not learned from."""
-        self._network.scale *= sharpness(self._views(data), self._tensor(data.labels))
+        self._network.scale *= inverse_temperature(self._views(data), self._tensor(data.labels))
 
     def exported(self, probes: NDArray[Any] | None) -> Exported:
         """See `mlapi.estimators.networks.export.exported`."""
@@ -136,10 +136,10 @@ class Learner:
         self._flips, self._order = state["flips"], state["order"]
         self.sums.copy_(state["sums"])
 
-    def _views(self, data: Labeled) -> Any:
+    def _views(self, data: LabeledImages) -> Any:
         """See `ResidualNetwork.views`; a part of the pictures at a time."""
         self._network.eval()
-        count = min(_ASKED, together(data.shape))
+        count = min(_ASKED, largest_batch(data.shape))
         parts = []
         for start in range(0, len(data.labels), count):
             pictures = self._tensor(data.pictures[start : start + count])
@@ -147,11 +147,11 @@ class Learner:
                 parts.append(self._network.views(normalized(pictures, self._mean, self._std)))
         return torch.cat(parts, 1)
 
-    def _logits(self, lot: Lot) -> Any:
+    def _logits(self, lot: TrainingBatch) -> Any:
         with autocast(self._device):
             return self._network(lot.pictures).float()
 
-    def _loss(self, logits: Any, lot: Lot) -> Any:
+    def _loss(self, logits: Any, lot: TrainingBatch) -> Any:
         """Of all of them together."""
         smoothing = self._plan.label_smoothing
         one, other = (
@@ -160,13 +160,13 @@ class Learner:
         )
         return (lot.own * one + (1 - lot.own) * other).sum()
 
-    def _lot(self, chosen: Any) -> Lot:
+    def _lot(self, chosen: Any) -> TrainingBatch:
         """The chosen pictures as the network gets them."""
         how = self._augmentation
         pictures = how.moved(self._pictures, chosen, self._flips[chosen], self._generator)
         pictures, partners, own = how.mixed(pictures, self._generator)
         labels = self._labels[chosen.to(self._device)]
-        return Lot(
+        return TrainingBatch(
             how.pierced(normalized(pictures, self._mean, self._std), self._generator),
             labels,
             labels[partners.to(self._device)],
@@ -194,7 +194,7 @@ def _whitened(network: ResidualNetwork, shape: Shape) -> int:
     return min(_WHITENED, max(1, int(_WHITENED_NUMBERS / (math.prod(shape) * overlap))))
 
 
-def moments(pictures: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def channel_statistics(pictures: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation by channel; a channel that never changes has the latter 1."""
     parts = [pictures[start : start + 1000] for start in range(0, len(pictures), 1000)]
     count = pictures.size // pictures.shape[-1]

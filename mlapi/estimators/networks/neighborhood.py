@@ -16,7 +16,7 @@ _TINY = 1e-12
 
 
 @contextmanager
-def uphill(network: Any, loss: Callable[[], Any], distance: float) -> Iterator[None]:
+def perturbed(network: Any, loss: Callable[[], Any], distance: float) -> Iterator[None]:
     """Within it the weights are where this loss is higher; after it they are back where they were.
 
     `distance` is a share of each weight's length; 0 leaves them where they are, and asks for no loss.

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mlapi.estimators.networks.examination import INPUT, OUTPUT, PICTURES
+from mlapi.estimators.networks.examination import IMAGE_COUNT, INPUT, OUTPUT
 from mlapi.estimators.networks.onnx_graph import IR, OPSET
 from mlapi.estimators.networks.operators import BEFORE_THE_FIRST
 from mlapi.estimators.networks.residual import ResidualNetwork, pool_of
@@ -60,8 +60,8 @@ def onnx_file(network: ResidualNetwork, shape: tuple[int, int, int]) -> bytes:
     whole = helper.make_graph(
         graph.nodes,
         "network",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [PICTURES, *shape])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [PICTURES, network.head.out_features])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [IMAGE_COUNT, *shape])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [IMAGE_COUNT, network.head.out_features])],
         graph.weights,
     )
     opset = helper.make_opsetid("", OPSET)

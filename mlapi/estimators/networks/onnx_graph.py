@@ -30,7 +30,7 @@ _ONE, _MANY = 2, 7
 """The types of attributes: a whole number, or several."""
 
 
-class Refused(ValueError):
+class InvalidNetwork(ValueError):
     """A file that is not served; the message says what it has."""
 
 
@@ -55,7 +55,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class ValueInfo:
     """What goes in or out; a length that is a word is told with each request."""
 
     name: str
@@ -69,8 +69,8 @@ class Graph:
 
     nodes: tuple[Node, ...]
     weights: tuple[Initializer, ...]
-    takes: Port
-    gives: Port
+    takes: ValueInfo
+    gives: ValueInfo
 
 
 def read(content: bytes) -> Graph:
@@ -80,13 +80,13 @@ def read(content: bytes) -> Graph:
         Refused: It is no ONNX file, or has anything that ours do not have.
     """
     if type(content) is not bytes:  # onnxruntime opens a file where it gets a word, and others may be altered
-        raise Refused(f"it is no bytes but {type(content).__name__}")
+        raise InvalidNetwork(f"it is no bytes but {type(content).__name__}")
     if len(content) > MOST_BYTES:
-        raise Refused(f"it has {len(content):,} bytes; {MOST_BYTES:,} at most are read")
+        raise InvalidNetwork(f"it has {len(content):,} bytes; {MOST_BYTES:,} at most are read")
     model = _Reader(content).message("file", _MODEL, 0, len(content))
     opsets = [(_word(each["domain"]), each["version"]) for each in model["opset_import"]]
     if model["ir_version"] != IR or opsets != [("", OPSET)]:
-        raise Refused(f"it is of IR version {model['ir_version']} and has operators of {opsets!r:.60}")
+        raise InvalidNetwork(f"it is of IR version {model['ir_version']} and has operators of {opsets!r:.60}")
     graph = model["graph"]
     return Graph(
         tuple(map(_node, graph["node"])),
@@ -99,7 +99,7 @@ def read(content: bytes) -> Graph:
 def _node(found: dict[str, Any]) -> Node:
     attributes = dict(map(_attribute, found["attribute"]))
     if len(attributes) != len(found["attribute"]):
-        raise Refused("an attribute is there twice")
+        raise InvalidNetwork("an attribute is there twice")
     inputs = tuple(map(_word, found["input"]))
     return Node(_word(found["op_type"]), inputs, _word(_only(found["output"], "outputs")), attributes)
 
@@ -110,27 +110,27 @@ def _attribute(found: dict[str, Any]) -> tuple[str, int | tuple[int, ...]]:
         return name, found["i"]
     if found["type"] == _MANY and "i" not in found:
         return name, tuple(found["ints"])
-    raise Refused(f"the attribute {name!r} is neither a whole number nor several")
+    raise InvalidNetwork(f"the attribute {name!r} is neither a whole number nor several")
 
 
 def _weights(found: dict[str, Any]) -> Initializer:
     return Initializer(_word(found["name"]), found["data_type"], tuple(found["dims"]), found["raw_data"])
 
 
-def _port(found: dict[str, Any]) -> Port:
+def _port(found: dict[str, Any]) -> ValueInfo:
     tensor = found["type"]["tensor_type"]
-    return Port(_word(found["name"]), tensor["elem_type"], tuple(map(_length, tensor["shape"]["dim"])))
+    return ValueInfo(_word(found["name"]), tensor["elem_type"], tuple(map(_length, tensor["shape"]["dim"])))
 
 
 def _length(found: dict[str, Any]) -> int | str:
     if len(found) != 1:
-        raise Refused("a length is neither a number nor a word")
+        raise InvalidNetwork("a length is neither a number nor a word")
     return found["dim_value"] if "dim_value" in found else _word(found["dim_param"])
 
 
 def _only(entries: list[Any], what: str) -> Any:
     if len(entries) != 1:
-        raise Refused(f"{len(entries)} {what} where there is one")
+        raise InvalidNetwork(f"{len(entries)} {what} where there is one")
     return entries[0]
 
 
@@ -139,9 +139,9 @@ def _word(content: memoryview) -> str:
     try:
         word = bytes(content[: _MOST_LETTERS + 1]).decode("ascii")
     except UnicodeDecodeError as error:
-        raise Refused("a name is not of ASCII letters") from error
+        raise InvalidNetwork("a name is not of ASCII letters") from error
     if len(word) > _MOST_LETTERS or not (word.replace("_", "a").isalnum() or not word):
-        raise Refused(f"a name is not of letters, digits and _, or longer than {_MOST_LETTERS}")
+        raise InvalidNetwork(f"a name is not of letters, digits and _, or longer than {_MOST_LETTERS}")
     return word
 
 
@@ -233,7 +233,7 @@ class _Reader:
             if tag & 7 == _BYTES:
                 start, at = at, at + number
                 if at > end:
-                    raise Refused("it is cut off, or no ONNX file")
+                    raise InvalidNetwork("it is cut off, or no ONNX file")
                 value = (
                     self._content[start:at]
                     if field.parts is None
@@ -243,21 +243,21 @@ class _Reader:
                 found[field.name].append(value)
                 continue
             if field.name in found:
-                raise Refused(f"{name}: {field.name} is there twice")
+                raise InvalidNetwork(f"{name}: {field.name} is there twice")
             found[field.name] = value
         for field in fields.values():
             if not field.optional and field.name not in found:
-                raise Refused(f"{name}: {field.name} is missing")
+                raise InvalidNetwork(f"{name}: {field.name} is missing")
         return found
 
     def _known(self, name: str, fields: _Fields, tag: int) -> _Field:
         self._left -= 1
         if self._left < 0:
-            raise Refused(f"it has more than {_MOST_FIELDS:,} fields")
+            raise InvalidNetwork(f"it has more than {_MOST_FIELDS:,} fields")
         field = fields.get(tag)
         if field is None:
             ours = ", ".join(field.name for field in fields.values())
-            raise Refused(f"its {name} has field {tag >> 3} of kind {tag & 7}; ours have {ours} alone")
+            raise InvalidNetwork(f"its {name} has field {tag >> 3} of kind {tag & 7}; ours have {ours} alone")
         return field
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
@@ -273,6 +273,6 @@ class _Reader:
             value |= (byte & 127) << shift
             if byte < 128:
                 if value >= 1 << 64 or (byte == 0 and shift):
-                    raise Refused("a number is written in another way than ours")
+                    raise InvalidNetwork("a number is written in another way than ours")
                 return value, at
-        raise Refused("it is cut off, or no ONNX file")
+        raise InvalidNetwork("it is cut off, or no ONNX file")

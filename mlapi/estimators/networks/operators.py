@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from mlapi.estimators.networks.onnx_graph import FLOAT, FLOAT16, INT64, Initializer, Node, Refused
+from mlapi.estimators.networks.onnx_graph import FLOAT, FLOAT16, INT64, Initializer, InvalidNetwork, Node
 
 BEFORE_THE_FIRST = -(2**63)
 """Where a slice ends that goes backwards through all."""
@@ -74,7 +74,7 @@ def in_blocks(channels: int) -> int:
     return -(-channels // _BLOCK) * _BLOCK
 
 
-def step(node: Node, inputs: Sequence[Activations | Initializer]) -> NodeResult:
+def infer_node(node: Node, inputs: Sequence[Activations | Initializer]) -> NodeResult:
     """What one node does with these inputs.
 
     Raises:
@@ -82,16 +82,18 @@ def step(node: Node, inputs: Sequence[Activations | Initializer]) -> NodeResult:
     """
     operator = OPERATORS.get(node.kind)
     if operator is None:
-        raise Refused(f"{node.kind} is none of the operators that are known: {', '.join(OPERATORS)}")
+        raise InvalidNetwork(f"{node.kind} is none of the operators that are known: {', '.join(OPERATORS)}")
     types = tuple(each.type if isinstance(each, Initializer) else None for each in inputs)
     least = len(operator.takes) - operator.optional
     if len(types) < least or types != operator.takes[: len(types)]:
-        raise Refused(f"{node.kind} takes inputs of types {operator.takes}, got {types!r:.80}")
+        raise InvalidNetwork(f"{node.kind} takes inputs of types {operator.takes}, got {types!r:.80}")
     counts = {
         name: len(value) if isinstance(value, tuple) else None for name, value in node.attributes.items()
     }
     if counts != operator.attributes:
-        raise Refused(f"{node.kind} has the attributes {list(operator.attributes)}, got {list(counts)!r:.80}")
+        raise InvalidNetwork(
+            f"{node.kind} has the attributes {list(operator.attributes)}, got {list(counts)!r:.80}"
+        )
     found = operator.infer(inputs, node.attributes)
     if isinstance(found, NodeResult):
         return found
@@ -100,7 +102,7 @@ def step(node: Node, inputs: Sequence[Activations | Initializer]) -> NodeResult:
 
 def _check(claim: bool, problem: str) -> None:
     if not claim:
-        raise Refused(problem)
+        raise InvalidNetwork(problem)
 
 
 def _changed(values: Activations, **changes: Any) -> Activations:

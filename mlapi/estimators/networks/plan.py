@@ -12,7 +12,7 @@ Shape: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Labeled:
+class LabeledImages:
     """Pictures (n, height, width, channels), and for each the place of its class."""
 
     pictures: NDArray[Any]

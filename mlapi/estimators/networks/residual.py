@@ -137,7 +137,7 @@ def pool_of(shape: Sequence[int]) -> tuple[int, int]:
     return min(2, shape[-2]), min(2, shape[-1])
 
 
-def in_full(network: ResidualNetwork) -> ResidualNetwork:
+def in_float32(network: ResidualNetwork) -> ResidualNetwork:
     """A copy that answers in float32, on the processor."""
     copy: ResidualNetwork = deepcopy(network).float().cpu().eval()
     return copy
@@ -148,7 +148,7 @@ def folded(network: ResidualNetwork, mean: Any, std: Any) -> ResidualNetwork:
 
     A norm may be folded into a convolution before the pool, because its scale is positive.
     """
-    copy = in_full(network)
+    copy = in_float32(network)
     first = copy.whitening
     first.weight.data /= std.view(1, -1, 1, 1)
     first.bias.data -= (first.weight.data * mean.view(1, -1, 1, 1)).sum((1, 2, 3))

@@ -56,7 +56,7 @@ def schedule(pictures: int, *, epochs: int | None, batch_size: int, budget: floa
     return Schedule(batch, steps, epochs, budget)
 
 
-def together(shape: Shape) -> int:
+def largest_batch(shape: Shape) -> int:
     """How many pictures of a shape are learned from, or asked about, at once at most."""
     return max(2, _PIXELS // (shape[0] * shape[1]))
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.labels import numbers_in_place_of
+from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Answer, Fallback, Uncompilable, logistic
 
@@ -170,7 +170,7 @@ class TwoClasses:
 
     @property
     def width(self) -> int:
-        return numbers_in_place_of(self._classes)
+        return float64s_per_label(self._classes)
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {}
@@ -212,7 +212,7 @@ class ManyClasses:
 
     @property
     def width(self) -> int:
-        return numbers_in_place_of(self._classes)
+        return float64s_per_label(self._classes)
 
     def outputs(self, scores: Scores, methods: Collection[str]) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {}

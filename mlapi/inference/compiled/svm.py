@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.labels import numbers_in_place_of
+from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Answer, Fallback, logistic
 from mlapi.inference.compiled.kernels import Kernel
@@ -71,7 +71,7 @@ class Classifier:
 
     @property
     def width(self) -> int:
-        return max(self.decisions.width, numbers_in_place_of(self.classes))
+        return max(self.decisions.width, float64s_per_label(self.classes))
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
         winners, scores, uncertain = self.vote(*self.decisions(matrix))

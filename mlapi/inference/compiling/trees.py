@@ -39,7 +39,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from mlapi.data.labels import numbers_in_place_of
+from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Answer, Fallback
 from mlapi.inference.compiling.compilers import Machines
@@ -88,7 +88,7 @@ class Trees:
 
 
 def _trees(sums: Sums, classes: Any, **readings: Callable[[Matrix], NDArray[Any]]) -> Trees:
-    width = max(sums.width, numbers_in_place_of(classes))
+    width = max(sums.width, float64s_per_label(classes))
     return Trees(sums, readings, frozenset(readings), width)
 
 

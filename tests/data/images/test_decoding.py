@@ -191,7 +191,7 @@ def test_an_animation_is_its_first_picture() -> None:
 def test_values_go_from_black_to_white() -> None:
     black, white = (decoding.read(file_of(Image.new("L", (8, 8), value)), DIGIT) for value in (0, 255))
 
-    matrix = decoding.batch([black, white], DIGIT)
+    matrix = decoding.to_matrix([black, white], DIGIT)
 
     assert matrix.dtype == np.float64
     assert matrix.flags.c_contiguous
@@ -201,7 +201,7 @@ def test_values_go_from_black_to_white() -> None:
 def test_pixels_stand_row_by_row_and_channels_last() -> None:
     picture = noise(8, 8, 3)
 
-    row = decoding.batch([decoding.read(file_of(picture), COLORS)], COLORS)[0]
+    row = decoding.to_matrix([decoding.read(file_of(picture), COLORS)], COLORS)[0]
 
     assert row[:6].tolist() == [*picture.getpixel((0, 0)), *picture.getpixel((1, 0))]  # type: ignore[misc]
 

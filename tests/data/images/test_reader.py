@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mlapi.data.images.reader import reader_of
-from mlapi.data.limits import PictureLimits
+from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.errors import TooLarge
@@ -17,7 +17,7 @@ LARGE = Signature(
     Target("y", "integer", (0, 1)),
 )
 
-LIMITS = PictureLimits(pictures=64)
+LIMITS = ImageLimits(pictures=64)
 
 FILE = file_of(Image.new("L", (8, 8), 77))
 

@@ -84,7 +84,7 @@ def test_endless_parts_are_refused_in_no_time(made: Callable[[], bytes]) -> None
 
     def refuse() -> None:
         with pytest.raises(MalformedBody, match=r"more than .*: save it anew"):
-            decoding.opened(file)
+            decoding.open_image(file)
 
     assert cost(refuse) < 60
 

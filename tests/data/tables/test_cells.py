@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlapi.data.rows.values import parse_time
 from mlapi.data.signature import Feature
-from mlapi.data.tables.cells import _FORMS, MARKERS, numbers, times
+from mlapi.data.tables.cells import _FORMS, MARKERS, parse_datetimes, parse_numbers
 
 NAN = float("nan")
 
@@ -41,7 +41,7 @@ NAN = float("nan")
     ],
 )
 def test_numbers_of_one_style_are_read(words: list[str], values: list[float], style: str) -> None:
-    found = numbers(words)
+    found = parse_numbers(words)
 
     assert found is not None
     np.testing.assert_array_equal(found.values, values)
@@ -72,7 +72,7 @@ def test_numbers_of_one_style_are_read(words: list[str], values: list[float], st
     ],
 )
 def test_what_is_no_column_of_numbers_is_none(words: list[str]) -> None:
-    assert numbers(words) is None
+    assert parse_numbers(words) is None
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_what_is_no_column_of_numbers_is_none(words: list[str]) -> None:
 def test_what_is_told_decides_where_a_comma_can_be_both(
     told: dict[str, str], value: float, assumed: bool
 ) -> None:
-    found = numbers(["1,234"], **told)
+    found = parse_numbers(["1,234"], **told)
 
     assert found is not None
     assert (found.values.tolist(), found.style.assumed) == ([value], assumed)
 
 
 def test_a_decimal_sign_that_is_told_does_not_forbid_the_other() -> None:
-    found = numbers(["3.14"], decimal=",")
+    found = parse_numbers(["3.14"], decimal=",")
 
     assert found is not None
     assert found.values.tolist() == [3.14]
@@ -103,7 +103,7 @@ def test_a_decimal_sign_that_is_told_does_not_forbid_the_other() -> None:
 
 @pytest.mark.parametrize("marker", sorted(MARKERS))
 def test_a_marker_is_a_blank_among_numbers_and_times(marker: str) -> None:
-    count, moments = numbers(["5", marker.upper()]), times(["2024-01-31", marker])
+    count, moments = parse_numbers(["5", marker.upper()]), parse_datetimes(["2024-01-31", marker])
 
     assert count is not None
     assert moments is not None
@@ -137,7 +137,7 @@ def test_a_marker_is_a_blank_among_numbers_and_times(marker: str) -> None:
     ],
 )
 def test_times_of_one_form_are_read(words: list[str], moment: str, form: str | None) -> None:
-    found = times(words)
+    found = parse_datetimes(words)
 
     assert found is not None
     assert (found.values[0], found.form, found.assumed) == (np.datetime64(moment, "us"), form, "")
@@ -152,7 +152,7 @@ def test_times_of_one_form_are_read(words: list[str], moment: str, form: str | N
     ],
 )
 def test_a_day_that_can_be_a_month_is_told(word: str, assumed: str, moment: str) -> None:
-    found = times([word])
+    found = parse_datetimes([word])
 
     assert found is not None
     assert found.is_ambiguous
@@ -180,7 +180,7 @@ def test_a_day_that_can_be_a_month_is_told(word: str, assumed: str, moment: str)
     ],
 )
 def test_what_is_no_column_of_times_is_none(words: list[str]) -> None:
-    assert times(words) is None
+    assert parse_datetimes(words) is None
 
 
 PRINTED = st.tuples(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMS)).map(
@@ -196,7 +196,7 @@ ALMOST = st.text(string.digits + "./-: ,TZAPMdecjan+", min_size=4, max_size=20)
 
 @given(st.lists(PRINTED | ISO | ALMOST, min_size=1, max_size=3) | ISO.map(lambda word: [word]))
 def test_a_server_reads_the_same_times_from_the_same_words(words: list[str]) -> None:
-    found = times(words)
+    found = parse_datetimes(words)
 
     if found is not None:
         feature = Feature("when", "datetime", nullable=True, format=found.form)
@@ -208,7 +208,7 @@ def test_a_server_reads_the_same_times_from_the_same_words(words: list[str]) -> 
 def test_every_form_is_recognised(moment: datetime, form: str) -> None:
     word = moment.strftime(form)
 
-    found = times([word])
+    found = parse_datetimes([word])
 
     assert found is not None
     assert found.is_ambiguous or found.values[0] == np.datetime64(datetime.strptime(word, form), "us")
@@ -220,7 +220,7 @@ def test_a_number_written_in_a_style_is_read_back(number: float, signs: tuple[st
     plain = format(number, ",.3f") if np.isfinite(number) else repr(number)
     word = plain.translate({ord(","): group, ord("."): decimal})
 
-    found = numbers([word, f"0{decimal}5"])
+    found = parse_numbers([word, f"0{decimal}5"])
 
     assert found is not None
     assert found.values[0] == pytest.approx(float(plain.replace(",", "")), rel=1e-15)

@@ -420,7 +420,7 @@ def test_within_its_neighborhood_a_network_is_where_its_loss_is_higher() -> None
     def loss() -> Any:
         return torch.nn.functional.cross_entropy(network(pictures), labels)
 
-    with neighborhood.uphill(network, loss, 0.01):
+    with neighborhood.perturbed(network, loss, 0.01):
         above = network.state_dict()
         moved = {name for name, value in above.items() if "weight" in name and not value.equal(before[name])}
         shares = [((above[name] - before[name]).norm() / before[name].norm()).item() for name in moved]
@@ -438,7 +438,7 @@ def test_the_weights_are_back_after_a_look_around() -> None:
     pictures = torch.rand(8, 3, 8, 8)
     before = deepcopy(network.state_dict())
 
-    with suppress(Broken), neighborhood.uphill(network, lambda: network(pictures).square().sum(), 0.1):
+    with suppress(Broken), neighborhood.perturbed(network, lambda: network(pictures).square().sum(), 0.1):
         raise Broken
 
     kept = {name: value for name, value in network.state_dict().items() if "tracked" not in name}

@@ -16,7 +16,7 @@ from mlapi.artifacts.folder import read_manifest
 from mlapi.artifacts.manifest import MODEL, NETWORK, PREDICTOR
 from mlapi.errors import BrokenArtifact
 from mlapi.estimators.algorithms.cnn import ConvolutionalNetwork
-from mlapi.estimators.networks.examination import MOST_NUMBERS, Work, examine
+from mlapi.estimators.networks.examination import MOST_NUMBERS, Cost, examine
 from mlapi.estimators.networks.runtime import Runtime
 from mlapi.inference.compiled.network import Network
 from mlapi.inference.loading import load_model
@@ -283,7 +283,7 @@ def test_what_training_wrote_passes() -> None:
     assert examine(PLAIN, SHAPE, CLASSES).products > 0
     assert examine(ACROSS_OR_DOWN.read_bytes(), (8, 8, 1), 2).numbers == 4800
     box = ROOT / "models" / "cifar10" / "1" / "network.onnx"
-    assert examine(box.read_bytes(), (32, 32, 3), 10) == Work(592_998, 134_346_988)
+    assert examine(box.read_bytes(), (32, 32, 3), 10) == Cost(592_998, 134_346_988)
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -324,7 +324,7 @@ def test_large_values_are_computed_of_fewer_pictures_at_once() -> None:
 def test_a_picture_of_one_channel_takes_as_much_as_one_of_a_block_of_them() -> None:
     """As onnxruntime holds it, and computes its products."""
 
-    def of(filters: int) -> Work:
+    def of(filters: int) -> Cost:
         turned = node("Transpose", "pictures", "x0", perm=[0, 3, 1, 2])
         kernel, bias = weights("kernel", np.ones((filters, 3, 2, 2))), weights("bias", np.zeros(filters))
         filtered = node("Conv", "x0 kernel bias", "x1", strides=[1, 1], pads=[1, 1, 1, 1])

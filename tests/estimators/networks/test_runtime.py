@@ -12,7 +12,7 @@ import pytest
 
 from mlapi.estimators.algorithms.cnn import ConvolutionalNetwork
 from mlapi.estimators.networks.runtime import CHUNK, Runtime
-from mlapi.estimators.networks.schedule import Schedule, rate, schedule, together
+from mlapi.estimators.networks.schedule import Schedule, largest_batch, rate, schedule
 from tests.conftest import ROOT
 from tests.support.learnt_pictures import ACROSS_OR_DOWN as FILE
 from tests.support.learnt_pictures import across_or_down, drawn
@@ -113,7 +113,7 @@ def test_few_pictures_make_small_batches_and_more_epochs(
 
 @pytest.mark.parametrize(("side", "count"), [(32, 4096), (64, 1024), (256, 64), (4096, 2)])
 def test_of_large_pictures_fewer_are_computed_with_at_once(side: int, count: int) -> None:
-    assert together((side, side, 3)) == count
+    assert largest_batch((side, side, 3)) == count
 
 
 def test_a_training_is_over_when_its_steps_or_its_time_are() -> None:

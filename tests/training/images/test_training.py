@@ -19,7 +19,7 @@ from mlapi.data.signature import Feature
 from mlapi.server.app import create_app
 from mlapi.training import recipes
 from mlapi.training.images import golden as picture_golden
-from mlapi.training.images.dataset import Pictures, load
+from mlapi.training.images.dataset import ImageDataset, load
 from mlapi.training.images.fitting import prepare
 from tests.conftest import Run, assert_no_training, settings_for, trusting
 from tests.support.drawn import encoded, shape, write
@@ -284,12 +284,12 @@ def test_a_few_training_pictures_choose_the_epoch_and_no_test_picture(each: int,
         assert len(set(prepared.validation.y)) == 2
 
 
-def load_drawn(each: int) -> Pictures:
+def load_drawn(each: int) -> ImageDataset:
     parts = np.array((["train"] * each + ["test"] * 20) * 2)
     y = np.array(["box"] * (each + 20) + ["disc"] * (each + 20))
     names = tuple(f"{part}/{number}" for number, part in enumerate(parts))
     X = np.random.default_rng(0).integers(0, 256, (len(y), 4, 4, 1), np.uint8)
-    return Pictures("drawn", X, y, names, parts, ("box", "disc"), "0" * 64)
+    return ImageDataset("drawn", X, y, names, parts, ("box", "disc"), "0" * 64)
 
 
 @dataclass

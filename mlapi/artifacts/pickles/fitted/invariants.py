@@ -24,7 +24,7 @@ from mlapi.artifacts.pickles.fitted.attributes import (
 from mlapi.artifacts.pickles.parts.names import name_of
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
 from mlapi.artifacts.pickles.parts.trees import TREE, check_predictor
-from mlapi.data.labels import LONGEST, are_words
+from mlapi.data.labels import MAX_CHARACTERS, are_valid_labels
 
 # Trees.
 
@@ -290,8 +290,8 @@ def _labelled(judge: Callable[[FittedAttributes], None]) -> Callable[[FittedAttr
     def check(fitted: FittedAttributes) -> None:
         of_targets = fitted.classes_ if type(fitted.classes_) is list else [fitted.classes_]
         require(
-            all(type(labels) is not np.ndarray or are_words(labels) for labels in of_targets),
-            f"it has labels that are no words of up to {LONGEST:,} letters that UTF-8 has",
+            all(type(labels) is not np.ndarray or are_valid_labels(labels) for labels in of_targets),
+            f"it has labels that are no words of up to {MAX_CHARACTERS:,} letters that UTF-8 has",
         )
         judge(fitted)
 

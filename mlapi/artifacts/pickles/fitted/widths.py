@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.artifacts.pickles.parts.names import NotAllowed, name_of
-from mlapi.data.labels import numbers_in_place_of
+from mlapi.data.labels import float64s_per_label
 from mlapi.errors import Unanswerable
 
 MOST = 10**6
@@ -210,14 +210,14 @@ def _splines(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 def _one_hot(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
     """Words that are compared with categories become as long as the longest of these."""
     categories = fitted.get("categories_") or ()
-    walk.widest = max([walk.widest, *(numbers_in_place_of(column) for column in categories)])
+    walk.widest = max([walk.widest, *(float64s_per_label(column) for column in categories)])
     columns = sum(fitted.get("_n_features_outs") or ())
     return _Row(columns, len(categories)) if fitted.get("sparse_output", True) else _Row(columns)
 
 
 def _ordinal(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
     categories = fitted.get("categories_") or ()
-    walk.widest = max([walk.widest, *(numbers_in_place_of(column) for column in categories)])
+    walk.widest = max([walk.widest, *(float64s_per_label(column) for column in categories)])
     return row
 
 
@@ -283,7 +283,7 @@ def _classes(fitted: Mapping[str, Any]) -> int:
         return 0
     is_paired = "_n_support" in fitted
     return max(
-        len(classes) * (len(classes) - 1) // 2 if is_paired else len(classes), numbers_in_place_of(classes)
+        len(classes) * (len(classes) - 1) // 2 if is_paired else len(classes), float64s_per_label(classes)
     )
 
 
