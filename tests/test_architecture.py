@@ -4,6 +4,7 @@ docs/architecture.md draws and explains them; the tables here hold them.
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,11 @@ def test_few_entries_meet_the_eye() -> None:
     assert len(house.entries(ROOT / "training")) <= 14
 
 
+def test_a_class_has_its_name_to_itself() -> None:
+    """All but three: a Resource is called as what it shows."""
+    assert len(house.owners()) <= 3, house.owners()
+
+
 @each_file
 def test_flask_and_marshmallow_stay_in_their_rooms(path: Path) -> None:
     packages = {name.split(".")[0] for name in imports(path)}
@@ -220,3 +226,47 @@ def test_what_a_docstring_names_exists(path: Path) -> None:
 @each_file
 def test_nothing_evaluates_text(path: Path) -> None:
     assert not calls(path, "eval", "exec", "os.system", "subprocess")
+
+
+def page() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_page_has_every_room_with_its_own_words() -> None:
+    lines = page().splitlines()
+    for room in house.rooms():
+        path = house.modules()[f"{room}.__init__"]
+        words = (ast.get_docstring(tree(path)) or "").partition("\n\n")[0].replace("\n", " ")
+        if room not in ("mlapi", "mlapi.training"):
+            name = room.removeprefix("mlapi.").removeprefix("training.").replace(".", "/")
+            assert f"| `{name}/` | {words} |" in lines
+
+
+def test_the_page_has_the_table_of_imports() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page(), re.MULTILINE))
+
+    assert {room: set(re.findall(r"`(\w+)`", rows.get(room, ""))) for room in MAY_IMPORT} == MAY_IMPORT
+
+
+def test_the_drawing_leads_downwards() -> None:
+    drawing = page().partition("## Who may import whom")[2].split("```")[1]
+    below: set[str] = set()
+    for line in reversed(drawing.split("\n")[1:-1]):
+        for room in line.split():
+            assert MAY_IMPORT[room] <= below, room
+        below |= set(line.split())
+
+    assert below == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_what_a_page_names_exists(path: Path) -> None:
+    text = path.read_text()
+    names = re.findall(
+        r"(?<![/\w])(?:mlapi|training)(?:\.[a-z]\w*)+", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    )
+    files = re.findall(r"`((?:mlapi|training|tests|config|benchmarks)/[\w./]*)`", text)
+
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    names = [name for name in names if not name.endswith((".md", ".py", ".toml"))]
+    assert [name for name in names if not house.exists(f"mlapi.{name.removeprefix('mlapi.')}")] == []

@@ -7,7 +7,7 @@ from mlapi.http.application import Application
 from mlapi.jobs.jobs import Jobs
 from mlapi.registry.opening import make_key, open_registry
 from mlapi.resources import add_routes
-from mlapi.settings import Settings
+from mlapi.settings import Settings, process_settings
 
 logger = logging.getLogger(__name__)
 
@@ -15,8 +15,20 @@ _PATIENCE_S = 1.0
 """For who writes a job just now."""
 
 
-def create_app(settings: Settings) -> Application:
-    """The WSGI application. Loads the models; a broken one, none, or jobs of another mlapi raise nothing."""
+def create_app(settings: Settings | None = None) -> Application:
+    """Make the WSGI application: a `flask.Flask` that any WSGI server can run.
+
+    Loads the models. A model that is broken, or none at all, or jobs of another mlapi raise nothing: they are
+    logged, and the routes say so.
+
+    Args:
+        settings: `mlapi.settings.load_settings` makes them; None for those in force (config/mlapi.toml and
+            MLAPI_* variables).
+
+    Raises:
+        SettingsError: The settings in force are wrong; the message lists every problem.
+    """
+    settings = settings or process_settings()
     app = Application("mlapi.resources")  # beside whose modules the templates lie
     make_key(settings)
     registry = open_registry(settings)
