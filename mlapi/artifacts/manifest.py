@@ -19,6 +19,8 @@ from typing import Any
 import orjson
 
 from mlapi import __version__
+from mlapi.artifacts import provenance
+from mlapi.artifacts.provenance import Provenance
 from mlapi.data import signature as signatures
 from mlapi.data.signature import Signature
 from mlapi.errors import BrokenArtifact
@@ -51,7 +53,8 @@ class FileDigest:
 class Draft:
     """What training knows of a version before it has a number.
 
-    `recipe` is what it takes to train it again; empty where it was not trained here.
+    `data` is what `mlapi.artifacts.provenance.Provenance.to_json` returns, and `recipe` what it takes to
+    train the version again; empty where it was not trained here.
     """
 
     name: str
@@ -62,6 +65,11 @@ class Draft:
     metrics: Mapping[str, Any]
     data: Mapping[str, Any]
     recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Return `data` as a value; each call reads it anew."""
+        return provenance.from_json(self.data)
 
 
 PROMOTION = "promotion"

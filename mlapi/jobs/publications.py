@@ -4,10 +4,11 @@ import errno
 from contextlib import suppress
 from pathlib import Path
 
-from mlapi.artifacts.manifest import PROMOTION, Manifest
+from mlapi.artifacts.manifest import Manifest
 from mlapi.artifacts.names import PRODUCTION
+from mlapi.artifacts.provenance import Promotion
 from mlapi.errors import Conflict, ModelNotFound, ModelUnavailable, UnknownVersion
-from mlapi.jobs.jobs import JOB, Job
+from mlapi.jobs.jobs import Job
 from mlapi.jobs.runner import Published
 from mlapi.registry.changes import changes_of
 from mlapi.registry.registry import Registry
@@ -15,6 +16,9 @@ from mlapi.registry.snapshot import ModelRecord
 
 _IN_VAIN = (ModelNotFound, UnknownVersion, Conflict)
 """What tells that a version will not be promoted, however often it is tried."""
+
+_UNDECIDED = Promotion(promotes=False, reason="its manifest has no decision", over=None)
+"""Of a manifest that no job of this mlapi has written."""
 
 
 def published(registry: Registry, state_dir: Path, job: Job) -> Published | None:
@@ -33,13 +37,14 @@ def _settled(registry: Registry, state_dir: Path, job: Job) -> Published | None:
     manifest = _made_by(registry, job)
     if manifest is None:
         return None
-    verdict = manifest.data[PROMOTION]
+    provenance = manifest.provenance
+    verdict = provenance.promotion or _UNDECIDED
     production = registry.snapshot.record(job.model).aliases.get(PRODUCTION)
-    if verdict["promotes"] and (production and production.version) == verdict["over"]:
+    if verdict.promotes and (production and production.version) == verdict.over:
         with suppress(*_IN_VAIN):  # somebody else was quicker, or the disk spoils what it keeps
             changes_of(registry, state_dir, f"http {job.caller}").promote(job.model, manifest.version)
-    told = f"published and {'' if verdict['promotes'] else 'not '}promoted: {verdict['reason']}."
-    return Published(manifest.version, " ".join([told, *manifest.data.get("notes", ())]))
+    sentence = f"published and {'' if verdict.promotes else 'not '}promoted: {verdict.reason}."
+    return Published(manifest.version, " ".join([sentence, *provenance.notes]))
 
 
 def _is_unsure(record: ModelRecord | None) -> bool:
@@ -54,6 +59,6 @@ def _made_by(registry: Registry, job: Job) -> Manifest | None:
         raise OSError(errno.EIO, "the models cannot be read")
     for number in reversed(record.numbers) if record else ():
         manifest = registry.version(job.model, number).manifest
-        if manifest and manifest.data.get(JOB) == job.id:
+        if manifest and manifest.provenance.job == job.id:
             return manifest
     return None
