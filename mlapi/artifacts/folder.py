@@ -29,6 +29,7 @@ from mlapi.artifacts import manifest, mapped_copies
 from mlapi.artifacts.keys import SigningKey
 from mlapi.artifacts.manifest import MANIFEST, MODEL, NETWORK, FileDigest, Manifest
 from mlapi.artifacts.names import parse_version
+from mlapi.artifacts.networks import carries_network
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact
@@ -145,9 +146,9 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{MODEL}: {error}") from error
     if NETWORK in manifest.files:
-        if not hasattr(type(estimator), "without_network"):
+        if not carries_network(estimator):
             raise BrokenArtifact(f"{MODEL} has no use for {NETWORK}")
-        estimator.take(read_file(folder, manifest, NETWORK))
+        estimator.load_network(read_file(folder, manifest, NETWORK))
     return estimator
 
 

@@ -17,9 +17,11 @@ from mlapi.artifacts import golden
 from mlapi.artifacts.folder import check_files, load_estimator, read_file
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import GOLDEN, MODEL, NETWORK, PREDICTOR, Manifest, differences
+from mlapi.artifacts.networks import loads_network
 from mlapi.artifacts.pickles.pickling import dump_predictor, load_predictor
 from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact
+from mlapi.inference.compiled.predictor import CompiledPipeline
 from mlapi.inference.model import Model, ModelOutputs, model_of
 
 logger = logging.getLogger(__name__)
@@ -94,19 +96,29 @@ def _proven(paths: Iterator[Model], rows: Golden) -> Model:
 
 
 def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> Model | None:
+    """Return the model that answers by the stored predictor; None, with a line in the log, if it cannot."""
     content = read_file(folder, manifest, PREDICTOR)
     try:
-        found = load_predictor(content)
-        if found["form"] != _FORM:
-            raise BrokenArtifact(f"it has the form {found['form']!r:.40}; this mlapi reads {_FORM}")
+        predictor = load_predictor(content)
+        if predictor["form"] != _FORM:
+            raise BrokenArtifact(f"it has the form {predictor['form']!r:.40}; this mlapi reads {_FORM}")
+        pipeline = predictor["answering"]
+        if not isinstance(pipeline, CompiledPipeline):
+            raise BrokenArtifact(f"a {type(pipeline).__name__} answers no rows")
         if NETWORK in manifest.files:
-            found["answering"].take(read_file(folder, manifest, NETWORK))
-        skills = ModelOutputs(tuple(found["outputs"]), found["classes"])
-        return Model(manifest, fitted, skills).answered_by(found["answering"])
+            _load_network(pipeline, read_file(folder, manifest, NETWORK))
+        outputs = ModelOutputs(tuple(predictor["outputs"]), predictor["classes"])
+        return Model(manifest, fitted, outputs).answered_by(pipeline)
     except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi
         why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}
         logger.warning("stored predictor not used", extra=why)
         return None
+
+
+def _load_network(pipeline: CompiledPipeline, network: bytes) -> None:
+    if not loads_network(pipeline):
+        raise BrokenArtifact(f"it has no use for {NETWORK}")
+    pipeline.load_network(network)
 
 
 class _Estimator:

@@ -80,10 +80,10 @@ class Model:
 
     @property
     def served_by(self) -> str:
-        """scikit-learn, compiled, or what the predictor names."""
+        """The name of what answers: `scikit-learn`, `compiled`, or the package that a network runs in."""
         if self.predictor is None:
             return "scikit-learn"
-        return str(getattr(self.predictor.answering, "engine", "compiled"))
+        return self.predictor.answering.engine
 
     @property
     def estimator(self) -> Any:

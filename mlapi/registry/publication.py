@@ -19,6 +19,7 @@ from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.keys import SigningKey
 from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Draft, FileDigest, Manifest
 from mlapi.artifacts.names import PRODUCTION, parse_version
+from mlapi.artifacts.networks import carries_network
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.trust import Trust
 from mlapi.inference.loading import load_model, stored
@@ -75,7 +76,7 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
 
 def _detached(estimator: Any) -> tuple[Any, dict[str, bytes]]:
     """A network lies beside its estimator, where a server, or anybody who reads ONNX, finds it alone."""
-    if not hasattr(type(estimator), "without_network"):
+    if not carries_network(estimator):
         return estimator, {}
     return estimator.without_network(), {NETWORK: estimator.network_}
 

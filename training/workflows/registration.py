@@ -20,6 +20,7 @@ from sklearn.base import is_classifier, is_regressor
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import REFERENCE, Draft, Manifest
 from mlapi.artifacts.names import is_model_name
+from mlapi.artifacts.networks import carries_network
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.pickles.scanner import names_in
 from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
@@ -98,7 +99,7 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
     batch = features.matrix(chosen) if signature.is_numeric else columns
     with _predicting():  # probabilities may fail where predictions do not
         found = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
-    return replace(found, least=SINGLE) if hasattr(_final(estimator), "network_") else found
+    return replace(found, least=SINGLE) if carries_network(_final(estimator)) else found
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:

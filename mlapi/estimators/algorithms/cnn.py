@@ -107,7 +107,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.history_ = trained.history
         self.apart_, self.rounding_ = trained.apart, trained.rounding
         self.mean_, self.std_ = trained.mean, trained.std
-        self.take(trained.network)
+        self.load_network(trained.network)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -122,7 +122,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
-    def take(self, network: bytes) -> None:
+    def load_network(self, network: bytes) -> None:
         """Answer with this ONNX file.
 
         Raises:
@@ -138,10 +138,10 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.network_, self._runtime = network, runtime
 
     def without_network(self) -> "ConvolutionalNetwork":
-        """A copy that answers once it has taken its network again."""
-        found = copy(self)
-        del found.network_, found._runtime
-        return found
+        """Return a copy that answers once it has loaded its network again."""
+        bare = copy(self)
+        del bare.network_, bare._runtime
+        return bare
 
     def __getstate__(self) -> dict[str, Any]:
         """Without onnxruntime's session, which belongs to this process."""
@@ -149,12 +149,12 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Values alone: what has a method's name would be called in its place."""
-        taken = [name for name in state if name == "_runtime" or hasattr(type(self), name)]
-        if taken:
-            raise BrokenArtifact(f"its state would take the place of {listed(taken)}")
+        reserved = [name for name in state if name == "_runtime" or hasattr(type(self), name)]
+        if reserved:
+            raise BrokenArtifact(f"its state would take the place of {listed(reserved)}")
         super().__setstate__(state)
         if "network_" in state:
-            self.take(self.network_)
+            self.load_network(self.network_)
 
     def _learned(self, X: Any, y: Any) -> LabeledImages:
         """Check the training pictures, and take their shape and classes over."""

@@ -10,6 +10,7 @@ from mlapi.data.signature import Batch
 from mlapi.estimators.networks.runtime import Runtime
 from mlapi.inference.compiled.final_estimator import Answer, Fallback
 from mlapi.inference.compiled.linear import PREDICT, PROBABILITIES
+from mlapi.inference.compiled.one_row import OneRow
 
 
 class Network:
@@ -17,6 +18,7 @@ class Network:
 
     methods = frozenset({PREDICT, PROBABILITIES})
     engine = "onnxruntime"
+    one_row: OneRow | None = None
 
     def __init__(self, classes: NDArray[Any], shape: tuple[int, int, int]) -> None:
         self._classes = classes
@@ -28,7 +30,7 @@ class Network:
         """Pictures are bounded by themselves, and the runtime takes few at a time."""
         return len(self._classes)
 
-    def take(self, network: bytes) -> None:
+    def load_network(self, network: bytes) -> None:
         """Answer with this ONNX file.
 
         Raises:

@@ -7,7 +7,7 @@ number is not finite or a word is not taken: so refusals are its own as well.
 from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,21 @@ Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 """scikit-learn's own answer: a method's name and rows -> what the method gives."""
 
 
+COMPILED = "compiled"
+
+
+@runtime_checkable
 class CompiledPipeline(Protocol):
-    """Something that answers batches as far as it can."""
+    """What answers batches in a fitted pipeline's place, as far as it can."""
 
     methods: frozenset[str]
+    """The methods of the estimator that it has answers for; the others are scikit-learn's."""
+
+    engine: str
+    """What clients are told that answers: `COMPILED`, or the name of another package."""
+
+    one_row: OneRow | None
+    """A quicker path for a single row, where there is one."""
 
     @property
     def width(self) -> int:
@@ -75,7 +86,7 @@ class Predictor:
 
     def answer_row(self, cells: Sequence[Any]) -> NDArray[Any] | None:
         """The prediction for one row in signature order, none of whose numbers is blank; None if not sure."""
-        one_row = getattr(self.answering, "one_row", None)
+        one_row = self.answering.one_row
         try:
             return None if one_row is None else one_row.predict(cells)
         except (Fallback, TypeError):  # a blank among flags or codes that are used as numbers
@@ -98,7 +109,10 @@ def _some(batch: Batch, rows: slice | NDArray[np.bool_]) -> Batch:
 
 
 class Dense:
-    """Any machine, on the matrix that the preparation makes."""
+    """Any final estimator, on the matrix that the preparation makes."""
+
+    engine = COMPILED
+    one_row: OneRow | None = None
 
     def __init__(self, prepared: Preparation, machine: FinalEstimator) -> None:
         self.methods = machine.methods
@@ -115,6 +129,9 @@ class Dense:
 
 class Additive:
     """A linear model, whose score is a sum: no matrix of all columns is made, words add theirs."""
+
+    engine = COMPILED
+    one_row: OneRow | None = None
 
     def __init__(self, model: Linear, numbers: Sequence[NumberBlock], terms: "Terms | None") -> None:
         self.methods = model.methods
@@ -181,6 +198,9 @@ class Terms:
 
 class Unscaled:
     """A regressor of a standardized target, in the target's own units."""
+
+    engine = COMPILED
+    one_row: OneRow | None = None
 
     def __init__(self, inner: CompiledPipeline, mean: Any, spread: Any, *, is_flat: bool) -> None:
         self.methods = inner.methods & {PREDICT}

@@ -66,9 +66,9 @@ def _machine(final: Any) -> FinalEstimator:
 
 
 def _network(network: ConvolutionalNetwork) -> CompiledPipeline:
-    found = Network(network.classes_, network.shape_)
-    found.take(network.network_)
-    return found
+    compiled_network = Network(network.classes_, network.shape_)
+    compiled_network.load_network(network.network_)
+    return compiled_network
 
 
 def _unscaled(
