@@ -18,9 +18,9 @@ status of their own concern the operator, and reach a client only as "500".
 import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
-from mlapi.wording import quoted
+from mlapi.wording import encodable, pointer, quoted
 
 LONGEST_POINTER = 500
 """Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
@@ -40,16 +40,51 @@ _OF_THE_FILE = frozenset(
 """What a system says of one file, and not of how it fares itself."""
 
 
+Place: TypeAlias = tuple[str | int, ...]
+"""Where something stands in a body, from the outside in: `("instances", 3, "age")` is the cell of the feature
+age in the fourth row, `("X", 3, 2)` the third cell of a row that is a list, `()` the body itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say about one place of a request body: a refusal or a warning."""
+    """One thing to say about one place of a request body: a violation or a warning.
 
-    pointer: str
+    Whoever reads rows counts the place from the rows on; whoever took them out of a body puts it `below` the
+    member that held them. A place whose pointer would be too long is cut when it is kept, for it may hold a
+    client's own names, of megabytes.
+    """
+
+    place: Place
     detail: str
 
     def __post_init__(self) -> None:
-        if len(self.pointer) > LONGEST_POINTER:
-            object.__setattr__(self, "pointer", self.pointer[:LONGEST_POINTER] + "…")
+        object.__setattr__(self, "place", _cut(self.place))
+
+    @property
+    def pointer(self) -> str:
+        """The place as a JSON pointer (RFC 6901), of which an answer repeats 500 characters."""
+        text = pointer(self.place)
+        return text if len(text) <= LONGEST_POINTER else text[:LONGEST_POINTER] + "…"
+
+    def below(self, *tokens: str | int) -> "Finding":
+        """The same finding, its place seen from further outside."""
+        return Finding((*tokens, *self.place), self.detail)
+
+    def to_json(self) -> dict[str, str]:
+        """The members that answers have of it."""
+        return {"pointer": self.pointer, "detail": self.detail}
+
+
+def _cut(place: Place) -> Place:
+    """The place, or as much of it as fills a pointer of twice the length that is shown; safe to encode."""
+    tokens: list[str | int] = []
+    left = 2 * LONGEST_POINTER
+    for token in place:
+        tokens.append(token if isinstance(token, int) else encodable(token[: 2 * LONGEST_POINTER]))
+        left -= 1 + len(str(token))
+        if left < 0:
+            break
+    return tuple(tokens)
 
 
 class MlapiError(Exception):

@@ -108,8 +108,12 @@ def pointer(path: Iterable[str | int]) -> str:
 
 def escaped(token: str | int) -> str:
     """One token of a JSON pointer (RFC 6901), safe to encode."""
-    text = str(token).encode("utf-8", "backslashreplace").decode()
-    return text.replace("~", "~0").replace("/", "~1")
+    return encodable(str(token)).replace("~", "~0").replace("/", "~1")
+
+
+def encodable(text: str) -> str:
+    """The text with each half of a surrogate pair, which UTF-8 cannot hold, written as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def how_to_install(extra: str) -> str:

@@ -11,7 +11,7 @@ from mlapi.data.images.formats import FORMATS, kind_of
 from mlapi.errors import Finding, InvalidInput, MalformedBody, UnsupportedFormat
 from mlapi.formats import multipart, negotiation
 from mlapi.formats.multipart import Part
-from mlapi.wording import bounded, pointer
+from mlapi.wording import bounded
 
 FIELD = "image"
 """The field of a form that holds a picture; it may stand there many times."""
@@ -71,15 +71,15 @@ def _of_form(parts: Sequence[Part]) -> Uploads:
 def _strays(parts: Sequence[Part]) -> Iterator[Finding]:
     """Every part that is no picture."""
     if not parts:
-        yield Finding(f"/{FIELD}", f"no picture; send one with {_CURL}")
+        yield Finding((FIELD,), f"no picture; send one with {_CURL}")
     number = 0
     for part in parts:
         if part.name != FIELD:
             what = f'unknown field; a picture goes into the field "{FIELD}": {_CURL}'
-            yield Finding(pointer([part.name]), what)
+            yield Finding((part.name,), what)
             continue
         if not part.content:
-            yield Finding(f"/{FIELD}/{number}", f"empty: choose a file that has bytes, {_CURL}")
+            yield Finding((FIELD, number), f"empty: choose a file that has bytes, {_CURL}")
         elif part.file_name is None and not kind_of(part.content):
-            yield Finding(f"/{FIELD}/{number}", f"a text and no file; with an @ curl sends the file: {_CURL}")
+            yield Finding((FIELD, number), f"a text and no file; with an @ curl sends the file: {_CURL}")
         number += 1

@@ -15,15 +15,16 @@ import numpy as np
 import orjson
 
 from mlapi.data.signature import Matrix
-from mlapi.errors import Finding, InvalidInput, MalformedBody
+from mlapi.errors import Finding, InvalidInput, MalformedBody, Place
 from mlapi.formats import json_matrix
-from mlapi.wording import bounded, pointer
+from mlapi.wording import bounded
 
 JSON = "application/json"
 
 
-Place: TypeAlias = tuple[Any, ...]
-"""Where a value stands: empty for the body itself, else the place of its parent, and its own token."""
+_Linked: TypeAlias = tuple[Any, ...]
+"""A place as the walk below keeps it: empty for the body itself, else the parent's, and the value's own
+token. So the places of neighbours share their beginning."""
 
 
 class NumberTable(NamedTuple):
@@ -141,10 +142,10 @@ def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:
     raise MalformedBody(detail) from error
 
 
-def _refuse(places: Iterable[Place], detail: str) -> None:
+def _refuse(places: Iterable[_Linked], detail: str) -> None:
     shown, count = bounded(places)
     if shown:
-        raise InvalidInput([Finding(_pointer_to(place), detail) for place in shown], count)
+        raise InvalidInput([Finding(_unlinked(place), detail) for place in shown], count)
 
 
 def _parse_int(digits: str) -> float:
@@ -155,14 +156,14 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _leaves(data: Any, kind: type) -> Iterator[tuple[Place, Any]]:
+def _leaves(data: Any, kind: type) -> Iterator[tuple[_Linked, Any]]:
     """Every value of this type, which is neither object nor list, with its place.
 
     A stack and not recursion, and a place that shares its beginning with its neighbours: the client
     chooses the depth and the length of the names.
     """
     wanted = _PARENTS | {kind}
-    stack: list[Iterator[tuple[Place, Any]]] = [iter([((), data)])]
+    stack: list[Iterator[tuple[_Linked, Any]]] = [iter([((), data)])]
     while stack:
         for place, value in stack[-1]:
             if type(value) is kind:
@@ -174,14 +175,14 @@ def _leaves(data: Any, kind: type) -> Iterator[tuple[Place, Any]]:
             stack.pop()
 
 
-def _children(place: Place, parent: Any, wanted: Set[type]) -> Iterator[tuple[Place, Any]]:
+def _children(place: _Linked, parent: Any, wanted: Set[type]) -> Iterator[tuple[_Linked, Any]]:
     children = parent.items() if type(parent) is dict else enumerate(parent)
     return iter([((place, token), value) for token, value in children if type(value) in wanted])
 
 
-def _pointer_to(place: Place) -> str:
-    tokens = []
+def _unlinked(place: _Linked) -> Place:
+    tokens: list[str | int] = []
     while place:
         place, token = place
         tokens.append(token)
-    return pointer(reversed(tokens))
+    return tuple(reversed(tokens))

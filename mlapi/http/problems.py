@@ -68,9 +68,7 @@ def _problem(status: int, slug: str, title: str, detail: str, error: Exception) 
         "request_id": telemetry.request_id(),
     }
     if isinstance(error, InvalidInput):
-        document["errors"] = [
-            {"pointer": finding.pointer, "detail": finding.detail} for finding in error.findings
-        ]
+        document["errors"] = [finding.to_json() for finding in error.findings]
         document["error_count"] = error.count
     telemetry.note(request.environ, problem=slug)
     response = Response(encode_json(document), status, content_type=PROBLEM)

@@ -10,11 +10,11 @@ from typing import Any
 
 from mlapi.data.images import decoding
 from mlapi.data.rows.reader import Reader
-from mlapi.data.rows.violations import InvalidRows, Remark
+from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.data.tables.cells import is_marker, parse_numbers
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
-from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.errors import DatasetError, Finding, MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
 from mlapi.wording import counted
 
@@ -58,7 +58,7 @@ def predict_csv(
         try:
             found = reader.read(rows)
         except InvalidRows as error:
-            raise DatasetError(f"{file}: {_sentence(error.remarks[0], lines)}") from error
+            raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
         for warning in found.warnings:
             warn(f"{file}: {_sentence(warning, lines)}")
         columns = _columns(model.predict(found.batch, include))
@@ -201,10 +201,10 @@ def _columns(prediction: Prediction) -> dict[str, list[Any]]:
     return columns
 
 
-def _sentence(remark: Remark, lines: list[int]) -> str:
-    (number, *rest), detail = remark
+def _sentence(finding: Finding, lines: list[int]) -> str:
+    number, *rest = finding.place
     where = "".join(f", column {token}" for token in rest)
-    return f"line {lines[int(number)]}{where}: {detail}"
+    return f"line {lines[int(number)]}{where}: {finding.detail}"
 
 
 def _line(cells: Collection[Any]) -> str:

@@ -9,8 +9,7 @@ import orjson
 
 from mlapi.data.limits import TableLimits
 from mlapi.data.rows.values import shown
-from mlapi.data.rows.violations import Remark
-from mlapi.errors import TooLarge
+from mlapi.errors import Finding, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.formats import multipart, negotiation
 from mlapi.formats.strict_json import NumberTable
@@ -43,18 +42,18 @@ def read(content_type: str | None, body: bytes, limits: TableLimits) -> tuple[di
 def _of_rows(data: Any, limits: TableLimits) -> tuple[dict[str, Any], str, bytes]:
     data = data.plain() if type(data) is NumberTable else data
     if not isinstance(data, dict):
-        raise errors.invalid([((), 'expected an object: {"algorithm": …, "X": rows, "y": values}')], 0)
+        raise errors.invalid([Finding((), 'expected an object: {"algorithm": …, "X": rows, "y": values}')])
     X: Any = data.get("X")
     y, names = data.get("y"), _names(data)
     _check_size(X, y, names, limits)
-    remarks = [
-        *(((key,), "unknown key") for key in data if key not in _KEYS),
+    findings = [
+        *(Finding((key,), "unknown key") for key in data if key not in _KEYS),
         *_wrong_choice(data.get("algorithm"), data.get("parameters", {})),
         *_wrong_rows(X, names, "feature_names" if "feature_names" in data else "X"),
         *_wrong_values(y, X),
     ]
-    if remarks:
-        raise errors.invalid(remarks, 0)
+    if findings:
+        raise errors.invalid(findings, 0)
     rows = [[row[name] for name in names] if isinstance(row, dict) else row for row in X]
     target = _TARGET
     while target in names:
@@ -86,63 +85,63 @@ def _check_size(X: Any, y: Any, names: list[Any], limits: TableLimits) -> None:
         raise TooLarge(f"y: {len(labels):,} classes; a job takes {limits.classes:,} at most")
 
 
-def _wrong_choice(algorithm: Any, parameters: Any) -> Iterable[Remark]:
+def _wrong_choice(algorithm: Any, parameters: Any) -> Iterable[Finding]:
     known = [name for name, entry in ALGORITHMS.items() if entry.bare]
     if algorithm is None:
-        return [((parameter_schemas.KEY,), "whose? name an algorithm")] if parameters else []
+        return [Finding((parameter_schemas.KEY,), "whose? name an algorithm")] if parameters else []
     if algorithm not in known:
-        return [(("algorithm",), f"expected one of {', '.join(known)}, got {shown(algorithm)}")]
+        return [Finding(("algorithm",), f"expected one of {', '.join(known)}, got {shown(algorithm)}")]
     return parameter_schemas.wrong(ALGORITHMS[algorithm], parameters, bare=False)
 
 
-def _wrong_rows(X: Any, names: list[Any], named_by: str) -> Iterator[Remark]:
+def _wrong_rows(X: Any, names: list[Any], named_by: str) -> Iterator[Finding]:
     if not isinstance(X, list) or not X:
-        yield ("X",), "expected rows: a list of lists, or of objects"
+        yield Finding(("X",), "expected rows: a list of lists, or of objects")
         return
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
-        yield (named_by,), "expected names of columns, each once"
+        yield Finding((named_by,), "expected names of columns, each once")
         return
     form, columns = type(X[0]), set(names)
     for number, row in enumerate(X):
         if type(row) is not form or form not in (list, dict):
-            yield ("X", number), "expected all rows as lists, or all as objects"
+            yield Finding(("X", number), "expected all rows as lists, or all as objects")
         elif form is list and len(row) != len(names):
-            yield ("X", number), f"expected {len(names)} values, got {len(row)}"
+            yield Finding(("X", number), f"expected {len(names)} values, got {len(row)}")
         elif form is dict and row.keys() != columns:
-            yield ("X", number), "expected the same columns in every row"
+            yield Finding(("X", number), "expected the same columns in every row")
         elif not _SCALARS.issuperset(map(type, row.values() if form is dict else row)):
-            yield ("X", number), "expected numbers, texts, flags and blanks"
+            yield Finding(("X", number), "expected numbers, texts, flags and blanks")
 
 
-def _wrong_values(y: Any, X: Any) -> Iterator[Remark]:
+def _wrong_values(y: Any, X: Any) -> Iterator[Finding]:
     if not isinstance(y, list) or not y:
-        yield ("y",), "expected a list with a value for each row"
+        yield Finding(("y",), "expected a list with a value for each row")
     elif isinstance(X, list) and len(X) != len(y):
-        yield ("y",), f"expected {len(X):,} values, a row each, got {len(y):,}"
+        yield Finding(("y",), f"expected {len(X):,} values, a row each, got {len(y):,}")
     elif not _SCALARS.issuperset(map(type, y)):
-        yield ("y",), "expected numbers, texts or flags"
+        yield Finding(("y",), "expected numbers, texts or flags")
 
 
 def _of_form(content_type: str, body: bytes) -> tuple[dict[str, Any], str, bytes]:
     parts = multipart.parts(content_type, body, len(_FIELDS) + 16)
     found = {part.name: part for part in parts}
-    remarks: list[Remark] = [((name,), "unknown field") for name in found if name not in _FIELDS]
+    findings: list[Finding] = [Finding((name,), "unknown field") for name in found if name not in _FIELDS]
     if len(found) < len(parts):
-        remarks.append(((), "expected each field once"))
+        findings.append(Finding((), "expected each field once"))
     file = found.pop("file", None)
     if file is None or not file.content:
-        remarks.append((("file",), "expected a CSV or Parquet file: curl -F file=@data.csv"))
+        findings.append(Finding(("file",), "expected a CSV or Parquet file: curl -F file=@data.csv"))
     words = {name: part.content.decode("utf-8", "replace") for name, part in found.items()}
     if not words.get("target"):
-        remarks.append((("target",), "expected the column to predict"))
+        findings.append(Finding(("target",), "expected the column to predict"))
     try:
         parameters = orjson.loads(words.get("parameters") or "{}")
     except orjson.JSONDecodeError:
         parameters = None  # what follows says what was expected
     algorithm = words.get("algorithm") or None
-    remarks += _wrong_choice(algorithm, parameters)
-    if remarks or file is None:
-        raise errors.invalid(remarks, 0)
+    findings += _wrong_choice(algorithm, parameters)
+    if findings or file is None:
+        raise errors.invalid(findings, 0)
     return _recipe(words["target"], algorithm, parameters), _called(file), file.content
 
 

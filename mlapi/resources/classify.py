@@ -42,7 +42,7 @@ class Classify(Resource):  # type: ignore[misc]
             batch = batch.batch()
         if len(batch) != 1:
             detail = f"expected one picture, got {len(batch)}; /predict/{model.name} takes many"
-            raise InvalidInput([Finding("", detail)], 1)
+            raise InvalidInput([Finding((), detail)], 1)
         include = [PROBABILITIES] if PROBABILITIES in model.outputs else []
         answer = _answer(model, model.skills.classes, model.predict(batch, include))
         return Bytes(encode(answer), headers=Headers([("Content-Type", media_type)]))

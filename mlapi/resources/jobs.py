@@ -36,7 +36,7 @@ class Versions(Resource):  # type: ignore[misc]
         check_writes(settings)
         check_encoding(request.headers.get("Content-Encoding"))
         if not is_model_name(name):
-            raise InvalidInput([Finding("", f"no model can be called {quoted(name)}")], 1)
+            raise InvalidInput([Finding((), f"no model can be called {quoted(name)}")], 1)
         if settings.job_workers == 0:
             raise NotOffered("no training jobs are run here: the setting job_workers is 0")
         body = read_body(request.environ, settings.max_body_bytes)

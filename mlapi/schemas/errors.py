@@ -1,64 +1,52 @@
-"""marshmallow's tree of errors <-> findings with JSON pointers, of which no more are kept than are shown."""
+"""marshmallow's tree of errors -> findings, each with its place in the body."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from marshmallow import (
-    ValidationError,
-)
+from marshmallow import ValidationError
 from marshmallow.exceptions import SCHEMA
 
-from mlapi.data.rows.violations import InvalidRows, Path, Remark
-from mlapi.errors import Finding, InvalidInput
-from mlapi.wording import SHOWN, pointer
+from mlapi.data.rows.violations import InvalidRows
+from mlapi.errors import Finding, InvalidInput, Place
+from mlapi.wording import SHOWN
 
 
-class More(str):
-    """A message of marshmallow's that stands for `hidden` problems, too many to keep."""
+def findings_of(error: ValidationError) -> tuple[list[Finding], int]:
+    """Return the findings of marshmallow's error, and how many more there are that were not kept.
 
-    hidden: int
-
-    def __new__(cls, hidden: int) -> "More":
-        message = super().__new__(cls, f"and {hidden} more")
-        message.hidden = hidden
-        return message
-
-
-def tree_of(error: InvalidRows) -> dict[Any, Any] | list[str]:
-    """The remarks as marshmallow nests them; no path begins with another's whole path."""
-    if error.remarks[0][0] == ():
-        return [detail for _, detail in error.remarks]
-    tree: dict[Any, Any] = {}
-    for path, detail in error.remarks:
-        node = tree
-        for token in path[:-1]:
-            node = node.setdefault(token, {})
-        node[path[-1]] = [detail]
-    return _with_rest(tree, error.count - len(error.remarks))
-
-
-def _with_rest(tree: dict[Any, Any], hidden: int) -> dict[Any, Any]:
-    return {**tree, SCHEMA: [More(hidden)]} if hidden else tree
-
-
-def remarks_of(error: ValidationError) -> list[Remark]:
-    """marshmallow's errors, flat. The traceback goes: it and the error hold each other, and with them all of
-    the request, until Python's collector comes by."""
+    The error and those within it lose their tracebacks: they hold each other, and with them all of the
+    request, until Python's collector comes by.
+    """
     error.__traceback__ = None
-    return list(leaves(error.messages))
+    return flat(error.messages)
 
 
-def leaves(node: Any, path: Path = ()) -> Iterator[Remark]:
-    """marshmallow's tree of errors, flat; its key `_schema` stands for the body itself."""
+def flat(tree: Any) -> tuple[list[Finding], int]:
+    """Return the findings in marshmallow's tree of errors, and how many more there are that were not kept.
+
+    In the tree's lists are details, or an `InvalidRows`, whose findings stand below the place of the list.
+    """
+    findings: list[Finding] = []
+    hidden = 0
+    for place, leaf in _leaves(tree, ()):
+        if isinstance(leaf, InvalidRows):
+            leaf.__traceback__ = None
+            findings += [finding.below(*place) for finding in leaf.findings]
+            hidden += leaf.count - len(leaf.findings)
+        else:
+            findings.append(Finding(place, leaf))
+    return findings, hidden
+
+
+def invalid(findings: Collection[Finding], hidden: int = 0) -> InvalidInput:
+    """Make the error of these findings, of which it keeps those that are shown, and `hidden` others."""
+    return InvalidInput([*findings][:SHOWN], len(findings) + hidden)
+
+
+def _leaves(node: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    """What the lists of the tree hold, with its place; the outermost key `_schema` stands for the body."""
     if isinstance(node, Mapping):
         for token, child in node.items():
-            yield from leaves(child, path if token == SCHEMA and not path else (*path, token))
+            yield from _leaves(child, place if token == SCHEMA and not place else (*place, token))
     else:
-        yield from ((path, detail) for detail in node)
-
-
-def invalid(remarks: Collection[Remark], hidden: int) -> InvalidInput:
-    hidden += sum(detail.hidden for _, detail in remarks if isinstance(detail, More))
-    shown = [remark for remark in remarks if not isinstance(remark[1], More)]
-    findings = [Finding(pointer(path), detail) for path, detail in shown[:SHOWN]]
-    return InvalidInput(findings, len(shown) + hidden)
+        yield from ((place, leaf) for leaf in node)

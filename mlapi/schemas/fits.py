@@ -9,7 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from mlapi.data.limits import TableLimits
 from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.values import shown
-from mlapi.data.rows.violations import InvalidRows, Remark
+from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Feature, Matrix, Signature, Target
 from mlapi.errors import Finding, InvalidInput, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
@@ -71,20 +71,21 @@ class FitRequest(Schema):
         """
         body = body.plain() if type(body) is NumberTable else body
         if not isinstance(body, dict):
-            raise InvalidInput([Finding("", 'expected an object: {"X": rows, "y": values}')], 1)
-        remarks: list[Remark] = []
+            raise InvalidInput([Finding((), 'expected an object: {"X": rows, "y": values}')], 1)
+        findings: list[Finding] = []
         try:
             given = self.load(body)
         except ValidationError as error:
-            given, remarks = error.valid_data, errors.remarks_of(error)
+            given = error.valid_data
+            findings, _ = errors.findings_of(error)
         names = self._names(given.get("X"))
-        X = self._matrix("X", given.get("X"), names, remarks)
-        predict = self._matrix("predict", given.get("predict"), names, remarks)
-        task = self._task(given.get("y"), given.get("task"), remarks)
-        remarks += self._of_y(given.get("y"), X, task)
-        remarks += parameter_schemas.wrong(self._algorithm, given.get("parameters", {}), task, bare=True)
-        if remarks or X is None:
-            raise errors.invalid(remarks, 0)
+        X = self._matrix("X", given.get("X"), names, findings)
+        predict = self._matrix("predict", given.get("predict"), names, findings)
+        task = self._task(given.get("y"), given.get("task"), findings)
+        findings += self._of_y(given.get("y"), X, task)
+        findings += parameter_schemas.wrong(self._algorithm, given.get("parameters", {}), task, bare=True)
+        if findings or X is None:
+            raise errors.invalid(findings, 0)
         name, parameters = self._algorithm.name, given["parameters"]
         return FitInput(name, task, parameters, given["scale"], names, X, given["y"], predict)
 
@@ -95,20 +96,20 @@ class FitRequest(Schema):
             return tuple(first)
         return tuple(map(_COLUMN.format, range(1, len(first) + 1))) if isinstance(first, list) else ()
 
-    def _matrix(self, key: str, rows: Any, names: tuple[str, ...], remarks: list[Remark]) -> Matrix | None:
+    def _matrix(self, key: str, rows: Any, names: tuple[str, ...], findings: list[Finding]) -> Matrix | None:
         if rows is None:
             return None
         if not isinstance(rows, list):
-            remarks.append(((key,), "expected a list of rows"))
+            findings.append(Finding((key,), "expected a list of rows"))
             return None
         self._check_size(key, len(rows), len(names))
         if not names:
-            remarks.append(((key,), "expected rows of numbers: lists, or objects by column"))
+            findings.append(Finding((key,), "expected rows of numbers: lists, or objects by column"))
             return None
         try:
             return cast("Matrix", _reader(names).read(rows).batch)
         except InvalidRows as error:
-            remarks += [((key, *path), detail) for path, detail in error.remarks]
+            findings += [finding.below(key) for finding in error.findings]
             return None
 
     def _check_size(self, key: str, rows: int, columns: int) -> None:
@@ -125,29 +126,31 @@ class FitRequest(Schema):
                 "at most: a training job approximates it (POST /models/<model>/versions)"
             )
 
-    def _task(self, y: Any, told: str | None, remarks: list[Remark]) -> str:
+    def _task(self, y: Any, told: str | None, findings: list[Finding]) -> str:
         able = tuple(self._algorithm.bare)
         if told is not None and told not in able:
-            remarks.append((("task",), f"{self._algorithm.name} does {' and '.join(able)} only"))
+            findings.append(Finding(("task",), f"{self._algorithm.name} does {' and '.join(able)} only"))
         if len(able) == 1:
             return able[0]
         if told is not None:
             return told
         return CLASSIFICATION if y is not None and _are_labels(y) else REGRESSION
 
-    def _of_y(self, y: Any, X: Matrix | None, task: str) -> Iterator[Remark]:
+    def _of_y(self, y: Any, X: Matrix | None, task: str) -> Iterator[Finding]:
         if y is None:
             return
         if X is not None and len(y) != len(X):
-            yield ("y",), f"expected a value for each of the {counted(len(X), 'row')}, got {len(y):,}"
+            yield Finding(
+                ("y",), f"expected a value for each of the {counted(len(X), 'row')}, got {len(y):,}"
+            )
         if task == REGRESSION and not set(map(type, y)) <= _NUMBERS:
-            yield ("y",), f"expected numbers, for a regression, got {shown(y[0])}"
+            yield Finding(("y",), f"expected numbers, for a regression, got {shown(y[0])}")
         if task == CLASSIFICATION:
             classes = set(y)
             if len(classes) < 2:
-                yield ("y",), f"expected two classes or more, got {shown(y[0])} in every row"
+                yield Finding(("y",), f"expected two classes or more, got {shown(y[0])} in every row")
             if set(map(type, y)) == {float} and not all(value.is_integer() for value in y):
-                yield ("y",), "expected labels: texts, flags or whole numbers, got fractions"
+                yield Finding(("y",), "expected labels: texts, flags or whole numbers, got fractions")
             if len(classes) > self._limits.classes:
                 raise TooLarge(
                     f"y: {len(classes):,} classes; a fit on request takes {self._limits.classes:,} at most"

@@ -10,7 +10,7 @@ from marshmallow import (
 )
 
 from mlapi.errors import Finding, InvalidInput
-from mlapi.schemas.errors import invalid, remarks_of
+from mlapi.schemas.errors import findings_of, invalid
 
 
 class ModelEntry(Schema):
@@ -58,10 +58,10 @@ class AliasRequest(Schema):
             InvalidInput: The body is something else.
         """
         if not isinstance(body, dict):
-            raise InvalidInput([Finding("", 'expected an object: {"version": 2}')], 1)
+            raise InvalidInput([Finding((), 'expected an object: {"version": 2}')], 1)
         if isinstance(body.get("version"), bool | float):
-            raise InvalidInput([Finding("/version", "expected a whole number")], 1)
+            raise InvalidInput([Finding(("version",), "expected a whole number")], 1)
         try:
             return int(self.load(body)["version"])
         except ValidationError as error:
-            raise invalid(remarks_of(error), 0) from error
+            raise invalid(*findings_of(error)) from error

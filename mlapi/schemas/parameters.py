@@ -7,7 +7,7 @@ from typing import Any, cast
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from mlapi.data.rows.values import shown
-from mlapi.data.rows.violations import Remark
+from mlapi.errors import Finding
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameter
 from mlapi.schemas import errors
@@ -33,13 +33,17 @@ def known(algorithm: Algorithm, *, bare: bool) -> dict[str, Parameter]:
     return {name: entry for name, entry in algorithm.parameters.items() if not (bare and entry.ours)}
 
 
-def wrong(algorithm: Algorithm, given: Any, task: str | None = None, *, bare: bool) -> list[Remark]:
+def wrong(algorithm: Algorithm, given: Any, task: str | None = None, *, bare: bool) -> list[Finding]:
     """All that is wrong with the parameters of a request, for a task if that is known."""
     if not isinstance(given, dict):
-        return [((KEY,), f"expected an object, got {shown(given)}")]
+        return [Finding((KEY,), f"expected an object, got {shown(given)}")]
     schema = _schema(algorithm.name, bare=bare)
-    told = [((KEY, *path), detail) for path, detail in errors.leaves(schema.validate(given))]
-    return [*_strangers(given, schema.fields), *_of_other_tasks(algorithm, given, task), *told]
+    out_of_range, _ = errors.flat(schema.validate(given))
+    return [
+        *_unknown(given, schema.fields),
+        *_of_other_tasks(algorithm, given, task),
+        *(finding.below(KEY) for finding in out_of_range),
+    ]
 
 
 @lru_cache
@@ -48,13 +52,13 @@ def _schema(algorithm: str, *, bare: bool) -> Schema:
     return Schema.from_dict(cast("dict[str, Any]", own))(unknown=EXCLUDE)
 
 
-def _strangers(given: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Remark]:
+def _unknown(given: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Finding]:
     for name in given:
         if name not in fields:
-            yield (KEY, name), f"unknown parameter{did_you_mean(name, fields)}"
+            yield Finding((KEY, name), f"unknown parameter{did_you_mean(name, fields)}")
 
 
-def _of_other_tasks(algorithm: Algorithm, given: Mapping[str, Any], task: str | None) -> Iterator[Remark]:
+def _of_other_tasks(algorithm: Algorithm, given: Mapping[str, Any], task: str | None) -> Iterator[Finding]:
     for name, entry in algorithm.parameters.items():
         if name in given and task is not None and task not in entry.tasks:
-            yield (KEY, name), f"is for {' and '.join(entry.tasks)} only, and this is {task}"
+            yield Finding((KEY, name), f"is for {' and '.join(entry.tasks)} only, and this is {task}")

@@ -21,13 +21,13 @@ from marshmallow import (
 from mlapi.data.images.reader import ImageReader, reader_of
 from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances
-from mlapi.data.rows.violations import InvalidRows, Remark
+from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Signature
 from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
 from mlapi.formats.images import Uploads
 from mlapi.formats.strict_json import JSON, NumberTable
-from mlapi.schemas.errors import invalid, remarks_of, tree_of
-from mlapi.wording import bounded, pointer
+from mlapi.schemas.errors import findings_of, invalid
+from mlapi.wording import bounded
 
 ONE_ROW = "features"
 FORMS = ("instances", "X", ONE_ROW)
@@ -47,7 +47,7 @@ class RowsField(fields.Field[Instances]):
         try:
             return _below(attr, schema.reader.read(value))
         except InvalidRows as error:
-            raise ValidationError(tree_of(error)) from error
+            raise ValidationError([error]) from error
 
 
 class OneRowField(fields.Field[Instances]):
@@ -61,7 +61,7 @@ class OneRowField(fields.Field[Instances]):
         try:
             return _below(attr, _predict_request(self).reader.read_one(value))
         except InvalidRows as error:
-            raise ValidationError(tree_of(error)) from error
+            raise ValidationError([error]) from error
 
 
 class PredictRequest(Schema):
@@ -94,7 +94,7 @@ class PredictRequest(Schema):
                 return found
             body = body.plain()
         if not isinstance(body, dict):
-            raise InvalidInput([Finding("", f"expected an object: {', '.join(FORMS)}, or one record")], 1)
+            raise InvalidInput([Finding((), f"expected an object: {', '.join(FORMS)}, or one record")], 1)
         if len(body) == 1:
             found = self._accept(*next(iter(body.items())))
             if found is not None:
@@ -102,13 +102,15 @@ class PredictRequest(Schema):
         if self._is_record(body):
             return self._read_record(body)
         strays, stray_count = bounded(key for key in body if key not in FORMS)
-        remarks: list[Remark] = [((key,), "unknown key") for key in strays]
+        unknown = [Finding((key,), "unknown key") for key in strays]
+        findings: list[Finding] = []
+        hidden = 0
         try:
             instances: Instances = self.load(body)
         except ValidationError as error:
-            remarks = [*remarks_of(error), *remarks]
-        if remarks:
-            raise invalid(remarks, stray_count - len(strays))
+            findings, hidden = findings_of(error)
+        if findings or unknown:
+            raise invalid([*findings, *unknown], hidden + stray_count - len(strays))
         return instances
 
     def read_files(self, files: Uploads) -> Instances:
@@ -124,8 +126,8 @@ class PredictRequest(Schema):
         try:
             return self.reader.read_files(files.contents)
         except InvalidRows as error:
-            remarks = [((files.field or "", *path), detail) for path, detail in error.remarks]
-            raise invalid(remarks, error.count - len(remarks)) from error
+            findings = [finding.below(files.field or "") for finding in error.findings]
+            raise invalid(findings, error.count - len(findings)) from error
 
     def _accept(self, form: str, rows: Any) -> Instances | None:
         """Rows that are right, without the walk through marshmallow that tells what is wrong."""
@@ -147,7 +149,7 @@ class PredictRequest(Schema):
         try:
             return self.reader.read_one(body)
         except InvalidRows as error:
-            raise invalid(error.remarks, error.count - len(error.remarks)) from error
+            raise invalid(error.findings, error.count - len(error.findings)) from error
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
         """All keys are columns, or none names a form: then the unknown ones are told as features."""
@@ -248,8 +250,9 @@ def request_schema(kind: type[Request], signature: Signature, max_rows: int, lim
     return kind(signature, max_rows, limits)
 
 
-def warnings_json(warnings: tuple[Remark, ...]) -> list[dict[str, str]]:
-    return [{"pointer": pointer(path), "detail": detail} for path, detail in warnings]
+def warnings_json(warnings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    """Return the warnings as an answer has them."""
+    return [warning.to_json() for warning in warnings]
 
 
 def _predict_request(field: fields.Field[Any]) -> PredictRequest:
@@ -257,7 +260,7 @@ def _predict_request(field: fields.Field[Any]) -> PredictRequest:
 
 
 def _below(key: str | None, instances: Instances) -> Instances:
-    """The warnings' paths, from the rows' own to the body's."""
+    """The same rows; the places of their warnings start at the body, and no more at the rows."""
     if key is None or not instances.warnings:
         return instances
-    return instances._replace(warnings=tuple(((key, *path), detail) for path, detail in instances.warnings))
+    return instances._replace(warnings=tuple(warning.below(key) for warning in instances.warnings))

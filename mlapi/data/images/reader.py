@@ -13,15 +13,15 @@ from mlapi.data.images import decoding
 from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances, Reader
 from mlapi.data.rows.values import shown
-from mlapi.data.rows.violations import InvalidRows, Path, violations
+from mlapi.data.rows.violations import InvalidRows, violations
 from mlapi.data.signature import Feature, Matrix, Signature
-from mlapi.errors import MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.errors import Finding, MalformedBody, Place, TooLarge, UnsupportedFormat
 from mlapi.wording import bounded
 
 BASE64 = "b64"
 """The member of an object that holds a picture."""
 
-PlacedFile: TypeAlias = tuple[Path, bytes | str]
+PlacedFile: TypeAlias = tuple[Place, bytes | str]
 """Where a picture stands, and its file; or what is wrong with it, in words."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.IGNORECASE)
@@ -132,22 +132,22 @@ class ImageReader:
 
     def _read(self, given: Iterable[PlacedFile]) -> Instances:
         most, total = self._limits.pixels * _AT_ONCE, 0
-        drawn, remarks = [], []
-        for path, file in given:
+        drawn, findings = [], []
+        for place, file in given:
             try:
                 picture = decoding.open_image(_file(file), self._limits.pixels)
                 total += picture.width * picture.height
                 if total <= most:
                     drawn.append(decoding.pixels(picture, self._image))
             except (MalformedBody, UnsupportedFormat) as error:
-                remarks.append((path, str(error)))
+                findings.append(Finding(place, str(error)))
         if total > most:
             raise TooLarge(f"{total:,} pixels in all pictures; at most {most:,} in one request")
-        if remarks:
-            raise InvalidRows(*bounded(remarks))
+        if findings:
+            raise InvalidRows(*bounded(findings))
         return self._batch(drawn)
 
-    def _of_row(self, row: Any, path: Path) -> Iterator[PlacedFile]:
+    def _of_row(self, row: Any, path: Place) -> Iterator[PlacedFile]:
         if not isinstance(row, dict):
             yield path, f"{self._expected}, got {shown(row)}"
             return
@@ -171,7 +171,7 @@ class ImageReader:
         numbers = f", or a list of {size:,} numbers" if size <= _MOST_COLUMNS else ""
         return f'expected a picture, {{"{BASE64}": "…"}}{numbers}'
 
-    def _of_text(self, text: Any, path: Path) -> PlacedFile:
+    def _of_text(self, text: Any, path: Place) -> PlacedFile:
         if not isinstance(text, str):
             return path, f"expected a file in base64, got {shown(text)}"
         return path, _decoded(text)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mlapi.data.rows.validation import Cells, ColumnChecks, NumberChecks
 from mlapi.data.rows.values import novelty
-from mlapi.data.rows.violations import InvalidRows, LazyRemark, Remark, in_words, violations
+from mlapi.data.rows.violations import InvalidRows, LazyFinding, in_words, violations
 from mlapi.data.signature import NUMERIC, Batch, Feature, Matrix, Signature
+from mlapi.errors import Finding
 from mlapi.wording import SHOWN
 
 
@@ -32,7 +33,7 @@ class Instances(NamedTuple):
 
     batch: Any
     """A `Batch`, or from `accept_row` a `Row`."""
-    warnings: tuple[Remark, ...] = ()
+    warnings: tuple[Finding, ...] = ()
     warning_count: int = 0
 
 
@@ -71,7 +72,7 @@ class Reader:
         found = self.accept_one(row)
         if found is None:
             error = violations([row], self._signature)
-            raise InvalidRows(_without_number(error.remarks), error.count)
+            raise InvalidRows(_without_number(error.findings), error.count)
         return found
 
     def accept(self, rows: Sequence[Any]) -> Instances | None:
@@ -156,16 +157,16 @@ class Reader:
     def _with_warnings(self, matrix: Matrix, *, by_name: bool) -> Instances:
         if self._numbers.are_usual(matrix):
             return Instances(matrix)
-        places = np.flatnonzero(self._numbers.strange(matrix))
-        remarks = []
-        for place in places[:SHOWN].tolist():
-            row, position = divmod(place, matrix.shape[1])
+        cells = np.flatnonzero(self._numbers.strange(matrix))
+        warnings = []
+        for cell in cells[:SHOWN].tolist():
+            row, position = divmod(cell, matrix.shape[1])
             feature = self._signature.features[position]
-            path = (row, feature.name if by_name else position)
-            remarks.append((path, novelty(feature, _as_sent(float(matrix[row, position])))))
-        return Instances(matrix, tuple(remarks), len(places))
+            place = (row, feature.name if by_name else position)
+            warnings.append(Finding(place, novelty(feature, _as_sent(float(matrix[row, position])))))
+        return Instances(matrix, tuple(warnings), len(cells))
 
-    def _strange_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyRemark]:
+    def _strange_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
         for position, feature in enumerate(self._signature.features):
             usual = _usual(feature)
             if usual is not None:
@@ -190,5 +191,5 @@ def _as_sent(value: float) -> int | float:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def _without_number(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
-    return tuple((path[1:], detail) for path, detail in remarks)
+def _without_number(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(Finding(finding.place[1:], finding.detail) for finding in findings)

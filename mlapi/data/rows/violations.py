@@ -6,52 +6,54 @@ from typing import Any, TypeAlias
 
 from mlapi.data.rows.values import expected, fits, shown
 from mlapi.data.signature import Feature, Signature
+from mlapi.errors import Finding, Place
 from mlapi.wording import SHOWN, bounded, did_you_mean
 
-Path: TypeAlias = tuple[str | int, ...]
-"""Where something stands, from the rows down: `(3, "age")`, or `(3, 2)` in a row that is a list."""
-
-Remark: TypeAlias = tuple[Path, str]
-LazyRemark: TypeAlias = tuple[Path, Callable[[], str]]
-"""A remark that is put into words only if it is among the few that are shown."""
+LazyFinding: TypeAlias = tuple[Place, Callable[[], str]]
+"""A place, from the rows on, and what words the finding there; called only for the few that are shown: the
+nearest known name takes a millisecond."""
 
 _SHAPES = 100
 """So many sets of names are kept while records are counted: most records of a request have the same."""
 
 
 class InvalidRows(Exception):
-    """At most 20 remarks, and how many there are in all."""
+    """Rows that do not fit a signature.
 
-    def __init__(self, remarks: tuple[Remark, ...], count: int) -> None:
-        self.remarks = remarks
+    `findings` are the first 20 at most, their places counted from the rows on; `count` counts all.
+    """
+
+    def __init__(self, findings: tuple[Finding, ...], count: int) -> None:
+        self.findings = findings
         self.count = count
-        super().__init__(f"{self.count} problems, the first {self.remarks[:1]}")
+        first = findings[0]
+        super().__init__(f"{self.count} problems, the first {((first.place, first.detail),)}")
 
 
 def violations(rows: Sequence[Any], signature: Signature) -> InvalidRows:
     """What is wrong with rows that a signature does not take."""
     if not rows:
-        return InvalidRows((((), "no rows: expected at least one"),), 1)
+        return InvalidRows((Finding((), "no rows: expected at least one"),), 1)
     as_records = isinstance(rows[0], dict)
-    remarks: list[LazyRemark] = []
+    first: list[LazyFinding] = []
     total, rest = 0, iter(enumerate(rows))
     while total < SHOWN and (numbered := next(rest, None)) is not None:
-        found, count = bounded(_of_row(*numbered, signature, as_records=as_records))
-        remarks += found
+        shown_of_row, count = bounded(_of_row(*numbered, signature, as_records=as_records))
+        first += shown_of_row
         total += count
     total += sum(map(_counter(signature, as_records=as_records), (row for _, row in rest)))
-    return InvalidRows(tuple((path, tell()) for path, tell in remarks[:SHOWN]), total)
+    return InvalidRows(_worded(first[:SHOWN]), total)
 
 
-def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyRemark]:
-    """A remark for each wrong cell, or for a row of the wrong form; none if the rows are right."""
+def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyFinding]:
+    """A finding for each wrong cell, or for a row of the wrong form; none if the rows are right."""
     as_records = isinstance(rows[0], dict)
     for number, row in enumerate(rows):
         yield from _of_row(number, row, signature, as_records=as_records)
 
 
-def _of_row(number: int, row: Any, signature: Signature, *, as_records: bool) -> Iterator[LazyRemark]:
-    """A remark for each wrong cell, or for a row of the wrong form; none if the row is right."""
+def _of_row(number: int, row: Any, signature: Signature, *, as_records: bool) -> Iterator[LazyFinding]:
+    """A finding for each wrong cell, or for a row of the wrong form; none if the row is right."""
     if not isinstance(row, list | dict):
         yield (number,), partial("expected a row, a list or an object, got {}".format, shown(row))
     elif isinstance(row, dict) is not as_records:
@@ -63,7 +65,7 @@ def _of_row(number: int, row: Any, signature: Signature, *, as_records: bool) ->
 
 
 def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
-    """How many remarks `_of_row` has, a tenth as slow: a body of a megabyte can be worth a million."""
+    """How many findings `_of_row` has, a tenth as slow: a body of a megabyte can be worth a million."""
     form = dict if as_records else list
     features = signature.features
     shapes: dict[tuple[str, ...], tuple[int, list[Feature]]] = {}
@@ -88,20 +90,24 @@ def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
 
 
 def _shape(names: Sequence[str], signature: Signature) -> tuple[int, list[Feature]]:
-    """Of a record with these names: how many remarks the names are worth, and whose cells it has."""
+    """Of a record with these names: how many findings the names are worth, and whose cells it has."""
     present = set(names)
     known = [feature for feature in signature.features if feature.name in present]
     missing = [feature for feature in signature.features if feature.name not in present]
     return len(present - signature.known) + sum(not feature.nullable for feature in missing), known
 
 
-def in_words(remarks: Iterable[LazyRemark]) -> tuple[tuple[Remark, ...], int]:
-    """The remarks that are shown, and the number of all."""
-    found, count = bounded(remarks)
-    return tuple((path, tell()) for path, tell in found), count
+def in_words(findings: Iterable[LazyFinding]) -> tuple[tuple[Finding, ...], int]:
+    """Word the findings that are shown; return them, and the number of all."""
+    first, count = bounded(findings)
+    return _worded(first), count
 
 
-def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterator[LazyRemark]:
+def _worded(findings: Iterable[LazyFinding]) -> tuple[Finding, ...]:
+    return tuple(Finding(place, word()) for place, word in findings)
+
+
+def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterator[LazyFinding]:
     if len(row) != len(features):
         yield (number,), partial("expected {} values, got {}".format, len(features), len(row))
         return
@@ -110,7 +116,7 @@ def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterat
             yield (number, position), partial(_problem, feature, value, prefix=f"{feature.name}: ")
 
 
-def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterator[LazyRemark]:
+def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterator[LazyFinding]:
     for name in row:
         if name not in signature.known:
             yield (number, name), partial(_unknown, name, signature)

@@ -33,7 +33,7 @@ def document(error: MlapiError) -> dict[str, Any]:
         "headers": dict(error.headers),
     }
     if isinstance(error, InvalidInput):
-        found["findings"] = [[finding.pointer, finding.detail] for finding in error.findings]
+        found["findings"] = [[finding.place, finding.detail] for finding in error.findings]
         found["count"] = error.count
     return found
 
@@ -41,7 +41,8 @@ def document(error: MlapiError) -> dict[str, Any]:
 def error_of(document: dict[str, Any]) -> MlapiError:
     slug, detail = document["slug"], document["detail"]
     if slug == InvalidInput.slug:
-        return InvalidInput([Finding(*finding) for finding in document["findings"]], document["count"])
+        findings = [Finding(tuple(place), detail) for place, detail in document["findings"]]
+        return InvalidInput(findings, document["count"])
     if slug == UnsupportedFormat.slug:
         return UnsupportedFormat(detail, headers=document["headers"])
     kind = next((kind for kind in _PLAIN if kind.slug == slug), MlapiError)

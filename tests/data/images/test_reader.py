@@ -9,7 +9,7 @@ from mlapi.data.images.reader import reader_of
 from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Feature, Signature, Target
-from mlapi.errors import TooLarge
+from mlapi.errors import Finding, TooLarge
 from tests.support.pictures import file_of
 
 LARGE = Signature(
@@ -39,7 +39,7 @@ def test_a_large_picture_is_not_sent_as_numbers() -> None:
     with pytest.raises(InvalidRows) as caught:
         reader.read([[0] * LARGE.features[0].size])
 
-    assert caught.value.remarks == (((0,), 'expected a picture, {"b64": "…"}, got a list'),)
+    assert caught.value.findings == (Finding((0,), 'expected a picture, {"b64": "…"}, got a list'),)
     assert reader.accept([[0]]) is None
     assert reader.accept_one([0]) is None
     assert reader.accept_row([0]) is None
@@ -57,4 +57,4 @@ def test_a_picture_of_many_columns_may_be_sent_as_numbers() -> None:
     found = reader_of(small, LIMITS).read([[300] + [7] * 65_535])
 
     assert found.batch.shape == (1, 65_536)
-    assert [path for path, _ in found.warnings] == [(0, 0)]
+    assert [warning.place for warning in found.warnings] == [(0, 0)]

@@ -38,7 +38,7 @@ ROW: dict[str, Any] = {
 def refusals(signature: Signature, rows: list[Any]) -> dict[str, str]:
     with pytest.raises(InvalidRows) as caught:
         Reader(signature).read(rows)
-    return {"/".join(map(str, path)): detail for path, detail in caught.value.remarks}
+    return {"/".join(map(str, finding.place)): finding.detail for finding in caught.value.findings}
 
 
 def test_lists_and_records_give_the_same_matrix() -> None:
@@ -154,7 +154,7 @@ def test_many_problems_are_counted_and_twenty_kept() -> None:
     with pytest.raises(InvalidRows) as caught:
         Reader(NUMBERS).read([["x", 1]] * 1000)
 
-    assert (len(caught.value.remarks), caught.value.count) == (20, 1000)
+    assert (len(caught.value.findings), caught.value.count) == (20, 1000)
 
 
 def test_no_rows_are_refused() -> None:
@@ -165,8 +165,8 @@ def test_values_that_training_did_not_see_are_warned_of() -> None:
     numbers = Reader(NUMBERS).read([[5, 1], [10.5, 1], [-1, 1]])
     mixed = Reader(MIXED).read([{**ROW, "age": 17, "city": "Paris"}])
 
-    assert [path for path, _ in numbers.warnings] == [(1, 0), (2, 0)]
-    assert dict(mixed.warnings) == {
+    assert [warning.place for warning in numbers.warnings] == [(1, 0), (2, 0)]
+    assert {warning.place: warning.detail for warning in mixed.warnings} == {
         (0, "age"): "17 is outside of what training saw, 18 to 99",
         (0, "city"): '"Paris" is a category that training did not see',
     }
@@ -195,8 +195,8 @@ def test_one_row_has_no_row_number_in_its_paths() -> None:
     with pytest.raises(InvalidRows) as caught:
         reader.read_one(["x", 1])
 
-    assert caught.value.remarks[0][0] == (0,)
-    assert reader.read_one([99, 1]).warnings[0][0] == (0,)
+    assert caught.value.findings[0].place == (0,)
+    assert reader.read_one([99, 1]).warnings[0].place == (0,)
 
 
 cells = st.none() | st.booleans() | st.integers(-5, 200) | st.floats(allow_nan=False, allow_infinity=False)
@@ -237,4 +237,4 @@ def test_one_strange_value_among_many_rows_is_found(rows: int, place: int, value
     found = Reader(signature).read(table)
 
     strange = [] if value in (None, 5.0) else [(place % len(table), 0)]
-    assert [path for path, _ in found.warnings] == strange
+    assert [warning.place for warning in found.warnings] == strange
