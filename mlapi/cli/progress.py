@@ -12,10 +12,7 @@ from mlapi.wording import listed, quoted
 
 if TYPE_CHECKING:
     from mlapi.artifacts.manifest import Manifest
-    from mlapi.training.execution.progress import Candidate, Learning, TrialState
-    from mlapi.training.preparation.preparation import Prepared
-    from mlapi.training.recipes import Recipe
-    from mlapi.training.tables.datasets import Dataset
+    from mlapi.training.execution.progress import Candidate, DataDescription, NetworkState, TrialState
     from mlapi.training.workflows.reproduction import Comparison
     from mlapi.training.workflows.train import Trained
 
@@ -30,7 +27,7 @@ class Display:
         self._bar = bar(disable=not stderr.is_terminal)
         self._task: TaskID | None = None
         self._name = ""
-        self._epoch: Learning | None = None
+        self._epoch: NetworkState | None = None
         self._summary = table("model", "version", "rows", "metrics on held-out rows", "seconds")
         self._verdicts: list[str] = []
 
@@ -48,26 +45,19 @@ class Display:
         for line in self._verdicts:
             _say(line)
 
-    def began(self, step: str) -> None:
+    def step_began(self, step: str) -> None:
         self._show(step)
 
-    def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None:
-        self._name = recipe.name
-        if not recipe.dataset:
-            self._print(
-                f"{data.source}: {len(data.target):,} rows; {prepared.target} is {prepared.explanation}."
-            )
-            self._print(_decisions(prepared))
-        notes = [*data.notes, *(f"left out: {rows}" for rows in prepared.left_out)]
-        for line in (*notes, *(f"Warning: {warning}" for warning in prepared.warnings)):
-            self._print(f"{line[:1].upper()}{line[1:]}.")
+    def data_described(self, model: str, description: "DataDescription") -> None:
+        self._name = model
+        for line in description.summary:
+            self._print(line)
+        if description.columns:
+            self._print(_decisions(description.columns))
+        for line in description.remarks:
+            self._print(line)
 
-    def told(self, name: str, sentences: tuple[str, ...]) -> None:
-        self._name = name
-        for line in sentences:
-            self._print(f"{line}.")
-
-    def learnt(self, state: "Learning") -> None:
+    def network_advanced(self, state: "NetworkState") -> None:
         """A bar on a terminal; elsewhere a line an epoch."""
         last, self._epoch = self._epoch, state
         if stderr.is_terminal:
@@ -77,17 +67,17 @@ class Display:
         elif last is not None and last.epoch != state.epoch:
             _log(self._name, last)
 
-    def compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
+    def algorithms_compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
         shown = table("algorithm", f"{metric}, cross-validated", "seconds", "")
         for candidate in candidates:
             score = f"{candidate.mean:.4g} ± {candidate.std:.2g}" if candidate.mean == candidate.mean else "-"
             shown.add_row(candidate.algorithm, score, f"{candidate.seconds:.1f}", candidate.note or "")
         self._print(shown)
 
-    def tried(self, trial: "TrialState") -> None:
-        best = "" if trial.best_mean is None else f", best {trial.best_mean:.4g} ({trial.best_algorithm})"
+    def trial_ended(self, state: "TrialState") -> None:
+        best = "" if state.best_mean is None else f", best {state.best_mean:.4g} ({state.best_algorithm})"
         stop = "; Ctrl-C keeps it" if best else ""
-        self._show(f"{trial.done} of {trial.planned} tried{best}{stop}", trial.done, trial.planned)
+        self._show(f"{state.done} of {state.planned} tried{best}{stop}", state.done, state.planned)
 
     def trained(self, trained: "Trained", card: str | None = None) -> None:
         """A version is published; `card` is where its model card lies."""
@@ -167,17 +157,18 @@ def _account(trained: "Trained", card: str | None) -> Iterator[str]:
         yield f"{which}: {card} shows it all."
 
 
-def _decisions(prepared: "Prepared") -> Table:
+def _decisions(columns: tuple[tuple[str, str | None, str], ...]) -> Table:
+    """What each column was taken for, and why."""
     shown = table("column", "taken for", "")
-    for column in prepared.columns[:MOST_COLUMNS]:
-        shown.add_row(quoted(column.name)[1:-1], column.kind or "-", column.explanation)
-    rest = [column.name for column in prepared.columns[MOST_COLUMNS:]]
+    for name, kind, explanation in columns[:MOST_COLUMNS]:
+        shown.add_row(quoted(name)[1:-1], kind or "-", explanation)
+    rest = [name for name, _, _ in columns[MOST_COLUMNS:]]
     if rest:
         shown.add_row("…", "", f"and {len(rest)} more: {listed(rest)}")
     return shown
 
 
-def _learning(state: "Learning") -> str:
+def _learning(state: "NetworkState") -> str:
     """In a line: what an epoch is like so far."""
     checked = state.validation_accuracy
     apart = "" if checked is None else f", {checked:.1%} of others"
@@ -192,7 +183,7 @@ def _time(seconds: float) -> str:
     return f"{minutes}:{rest:02}"
 
 
-def _log(name: str, state: "Learning") -> None:
+def _log(name: str, state: "NetworkState") -> None:
     stderr.print(f"{name}: {_learning(state)}, {state.share:.0%} done", soft_wrap=True)
 
 

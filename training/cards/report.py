@@ -159,6 +159,11 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if 1_000 <= size < 1e15 else f"{value:.4f}" if 1e-3 <= size < 1 else f"{value:.4g}"
 
 
+def sentence(words: str) -> str:
+    """The words with a capital letter and a period."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def plain(value: object) -> str:
     """A value of a recipe or a parameter, as JSON has it; words without their quotes."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

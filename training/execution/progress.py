@@ -1,18 +1,22 @@
-"""What a training tells while it runs, to whoever shows it."""
+"""What a training reports while it runs, as events, to whoever shows it: a terminal, or a job's record.
+
+An event carries words and figures that can be shown as they are: whoever shows them need not know what a
+table or a recipe is.
+"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from mlapi.estimators.algorithms.declaration import Parameters
 
-if TYPE_CHECKING:
-    from mlapi.training.preparation.preparation import Prepared
-    from mlapi.training.recipes import Recipe
-    from mlapi.training.tables.datasets import Dataset
 
+class NetworkState(Protocol):
+    """How far a network's training is.
 
-class Learning(Protocol):
-    """How far a network is: `share` of its training, and what it got right of the pictures of this epoch."""
+    `share` of the training is done, from 0 to 1. `loss` and `accuracy` are means over the pictures of this
+    epoch so far; `validation_accuracy` is that of pictures which the network is not fitted on, None before
+    they were asked for the first time.
+    """
 
     @property
     def epoch(self) -> int: ...
@@ -32,7 +36,10 @@ class Learning(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrialState:
-    """How far a comparison or a search is; nothing is best until something has been scored on every fold."""
+    """How far a comparison or a search is.
+
+    `best_mean` and the two after it are None until a trial has a score on every fold.
+    """
 
     done: int
     planned: int
@@ -43,7 +50,10 @@ class TrialState:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One algorithm's score: over the folds; NaN, and `note` says why, where it has none."""
+    """One algorithm's score: mean and standard deviation over the folds.
+
+    Where it has no score both are NaN, and `note` says why.
+    """
 
     algorithm: str
     mean: float
@@ -52,38 +62,50 @@ class Candidate:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DataDescription:
+    """What was read, and what was decided about it: lines to be shown as they are, in this order.
+
+    `columns` has an entry for each column of a table but the target: its name, the kind that it was taken for
+    (None: it was left out) and why. It is empty for pictures.
+    """
+
+    summary: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str | None, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
 STEPS = ("reading", "choosing", "fitting", "evaluating", "publishing")
+"""The steps of a training, in order. A training of pictures has no "choosing"."""
 
 
 class Progress(Protocol):
-    def began(self, step: str) -> None:
-        """One of `STEPS` begins."""
+    """Is called at each event, in the thread that trains: what it raises ends the training."""
 
-    def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None:
-        """The table is read, and decided on."""
+    def step_began(self, step: str) -> None:
+        """Note that one of `STEPS` begins."""
 
-    def told(self, name: str, sentences: tuple[str, ...]) -> None:
-        """The pictures for the model of this name are read, and divided."""
+    def data_described(self, model: str, description: DataDescription) -> None:
+        """Note that the data for the model of this name is read and divided."""
 
-    def learnt(self, state: Learning) -> None:
-        """A network has learnt a little more; some times a second."""
+    def network_advanced(self, state: NetworkState) -> None:
+        """Note how far a network is; comes some times a second."""
 
-    def compared(self, candidates: tuple[Candidate, ...], metric: str) -> None:
-        """The algorithms are compared, the best one first."""
+    def algorithms_compared(self, candidates: tuple[Candidate, ...], metric: str) -> None:
+        """Note that the algorithms are compared by this metric; the best one stands first."""
 
-    def tried(self, trial: TrialState) -> None:
-        """One more choice of parameters has a score."""
+    def trial_ended(self, state: TrialState) -> None:
+        """Note that one more choice of parameters has a score; comes once before the first, too."""
 
 
 class Silent:
-    """Shows nothing."""
+    """Shows nothing; a base for whoever wants some of the events."""
 
-    def began(self, step: str) -> None: ...
-    def understood(self, recipe: "Recipe", data: "Dataset", prepared: "Prepared") -> None: ...
-    def told(self, name: str, sentences: tuple[str, ...]) -> None: ...
-    def learnt(self, state: Learning) -> None: ...
-    def compared(self, candidates: tuple[Candidate, ...], metric: str) -> None: ...
-    def tried(self, trial: TrialState) -> None: ...
+    def step_began(self, step: str) -> None: ...
+    def data_described(self, model: str, description: DataDescription) -> None: ...
+    def network_advanced(self, state: NetworkState) -> None: ...
+    def algorithms_compared(self, candidates: tuple[Candidate, ...], metric: str) -> None: ...
+    def trial_ended(self, state: TrialState) -> None: ...
 
 
 SILENT = Silent()

@@ -17,7 +17,7 @@ from mlapi.training.evaluation.answers import Answers, answers_of, guesses
 from mlapi.training.evaluation.intervals import BY_BOOTSTRAP, intervals_by_bootstrap
 from mlapi.training.evaluation.metrics import figures, measure
 from mlapi.training.execution.engine import one_core
-from mlapi.training.execution.progress import Progress
+from mlapi.training.execution.progress import DataDescription, Progress
 from mlapi.training.images import golden
 from mlapi.training.images.dataset import ImageDataset, feature_of, flat, load
 from mlapi.training.images.folders import TEST, VALIDATION
@@ -83,11 +83,12 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     task = _task(recipe, algorithm)
     deciding_metric(recipe, CLASSIFICATION)  # a wrong one is told at once
     place = checkpoint() if task == IMAGE_CLASSIFICATION else None
-    progress.began("reading")
+    progress.step_began("reading")
     pictures = load(recipe.source, recipe.size)
     prepared = prepare(recipe, pictures, task)
-    progress.told(recipe.name, tuple(_account(pictures, prepared)))
-    progress.began("fitting")
+    lines = tuple(f"{line}." for line in _account(pictures, prepared))
+    progress.data_described(recipe.name, DataDescription(lines))
+    progress.step_began("fitting")
     started = time.perf_counter()
     try:
         estimator = _estimator(recipe, algorithm, prepared, progress, place)
@@ -95,7 +96,7 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
     seconds = max([time.perf_counter() - started, *noted[-1:]])
-    progress.began("evaluating")
+    progress.step_began("evaluating")
     return evaluate(recipe, pictures, prepared, estimator, seconds)
 
 
@@ -181,7 +182,7 @@ def _estimator(
             train.y,
             validation=None if validation is None else (validation.X, validation.y),
             probes=golden.pictures(feature_of(train.X), recipe.seed),
-            watch=progress.learnt,
+            watch=progress.network_advanced,
             checkpoint=checkpoint,
         )
     with one_core():

@@ -42,7 +42,7 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
         OSError: They cannot be read.
     """
     fitted = fit(recipe, progress, checkpoint)
-    progress.began("publishing")
+    progress.step_began("publishing")
     draft = _draft(recipe, fitted)
     image = draft.signature.features[0]
     try:

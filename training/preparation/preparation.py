@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlapi.data.limits import TableLimits
 from mlapi.data.signature import Signature, Target
 from mlapi.data.tables import cells
-from mlapi.errors import DatasetError, RecipeError
+from mlapi.errors import DatasetError, RecipeError, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.training.preparation import checks, features
@@ -57,12 +58,17 @@ class Prepared:
         return features.rows(part.frame, self.features)
 
 
-def prepare(recipe: Recipe, table: Dataset) -> Prepared:
+def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -> Prepared:
     """Decide on the target, on every column, and on the split.
+
+    Args:
+        limits: What the table may be; None: anything. Of these only the number of classes is checked here,
+            since it is not known before; whoever reads a table checks the number of rows and columns.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit the table; the message names the column and the
             way out.
+        TooLarge: The target has more classes than the limits allow.
     """
     _check_mentions(recipe, str(table.target.name))
     target_summary = read_target(
@@ -85,6 +91,8 @@ def prepare(recipe: Recipe, table: Dataset) -> Prepared:
         _target(target, target_summary, train, table.class_names),
         (*ignored, target),
     )
+    if limits is not None:
+        _check_classes(signature.target, limits)
     return Prepared(
         task=target_summary.task,
         target=target,
@@ -197,6 +205,12 @@ def _target(
         return Target(name, "number")
     classes = tuple(target_summary.classes[code] for code in np.unique(train.rows.classes))
     return Target(name, "category", classes, class_names)
+
+
+def _check_classes(target: Target, limits: TableLimits) -> None:
+    classes = target.classes or ()
+    if len(classes) > limits.classes:
+        raise TooLarge(f"{len(classes):,} classes; a job takes {limits.classes:,} at most")
 
 
 def _warnings(

@@ -47,8 +47,10 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
     budget_s, notes = recipe.budget_s, list[str]()
     if recipe.algorithm is None:
         validation = _contest(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
-        compared = search.compare(validation, engine, budget_s=_COMPARING * budget_s, progress=progress.tried)
-        progress.compared(compared.candidates, metric)
+        compared = search.compare(
+            validation, engine, budget_s=_COMPARING * budget_s, progress=progress.trial_ended
+        )
+        progress.algorithms_compared(compared.candidates, metric)
         budget_s = 0.0 if compared.stopped == "interrupt" else budget_s - compared.seconds
         notes += _sampled(compared.rows, prepared, "compared")
         best = ALGORITHMS[compared.candidates[0].algorithm]
@@ -65,7 +67,7 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
             recipe.parameters,
             seed=recipe.seed,
             budget_s=budget_s,
-            progress=progress.tried,
+            progress=progress.trial_ended,
         )
         notes += _sampled(len(validation.y), prepared, "tuned")
         choice = replace(choice, parameters=tuned.parameters, search=_story(tuned, metric))

@@ -134,7 +134,7 @@ class Leaderboard:
     def seconds(self, trial: int) -> float:
         return sum(fit.seconds for fit in self.fits[trial].values())
 
-    def tried(self) -> TrialState:
+    def state(self) -> TrialState:
         planned = len(self.trials)
         if self.best is None:
             return TrialState(self.done, planned, None, None, None)
@@ -163,7 +163,7 @@ def run_trials(
         KeyboardInterrupt: Ctrl-C came before any trial had a score, or twice.
     """
     here = not engine.is_remote and (engine.workers == 1 or small)
-    progress(leaderboard.tried())
+    progress(leaderboard.state())
     with interrupts_counted() as interrupts:
         try:
             with closing(
@@ -172,7 +172,7 @@ def run_trials(
                 for fit in fits:
                     if fit is not None:
                         leaderboard.add(fit)
-                        progress(leaderboard.tried())
+                        progress(leaderboard.state())
         except KeyboardInterrupt:
             if leaderboard.best is None or interrupts() > 1:
                 raise

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlapi.artifacts.manifest import Draft, environment
-from mlapi.training.cards.report import Account, ColumnSummary, report
+from mlapi.training.cards.report import Account, ColumnSummary, report, sentence
 from mlapi.training.preparation import columns
 from mlapi.training.recipes import Recipe
 from mlapi.training.workflows.fitting import TableFit
@@ -27,18 +27,18 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             rows=len(table.target),
             training_rows=len(prepared.train.y),
             test_rows=len(prepared.test.y),
-            split=_sentence(prepared.train.rows.explanation),
+            split=sentence(prepared.train.rows.explanation),
             seed=recipe.seed,
             metrics=draft.metrics,
             primary=fitted.metric,
             intervals=assessment.intervals,
             answers=assessment.answers,
             columns=[_column(entry) for entry in prepared.columns],
-            left_out=list(map(_sentence, prepared.left_out)),
-            warnings=list(map(_sentence, prepared.warnings)),
-            notes=list(map(_sentence, draft.data["notes"])),
+            left_out=list(map(sentence, prepared.left_out)),
+            warnings=list(map(sentence, prepared.warnings)),
+            notes=list(map(sentence, draft.data["notes"])),
             parameters=draft.parameters,
-            search=choice.search and _sentence(choice.search),
+            search=choice.search and sentence(choice.search),
             candidates=choice.candidates,
             recipe=_shown(draft.recipe, table.source),
             calibration=assessment.calibration,
@@ -58,8 +58,4 @@ def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
 
 def _column(found: columns.Column) -> ColumnSummary:
     told = f"{found.explanation}: {found.done}" if found.done else found.explanation
-    return ColumnSummary(found.name, found.kind or "left out", _sentence(told))
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+    return ColumnSummary(found.name, found.kind or "left out", sentence(told))

@@ -6,9 +6,11 @@ from functools import partial
 
 from sklearn.pipeline import Pipeline
 
+from mlapi.data.limits import TableLimits
 from mlapi.errors import DatasetError, RecipeError
+from mlapi.training.cards.report import sentence
 from mlapi.training.execution.engine import Engine, one_core
-from mlapi.training.execution.progress import Progress
+from mlapi.training.execution.progress import DataDescription, Progress
 from mlapi.training.preparation.preparation import Prepared, prepare
 from mlapi.training.recipes import Recipe, deciding_metric
 from mlapi.training.search.choice import Choice, choose, pipeline_factory
@@ -32,28 +34,41 @@ class TableFit:
     """The one that decides."""
 
 
-def fit(recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource = None) -> TableFit:
-    """Read, decide, choose, fit and assess.
+def fit(
+    recipe: Recipe,
+    engine: Engine,
+    progress: Progress,
+    rows: TableSource = None,
+    limits: TableLimits | None = None,
+) -> TableFit:
+    """Read the recipe's table, decide what its columns are, choose an algorithm, fit it and assess it.
+
+    Args:
+        rows: The table, where the recipe names none.
+        limits: What the table may be, see `mlapi.training.preparation.preparation.prepare`.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit its data; the message begins with its name.
+        TooLarge: The target has more classes than the limits allow.
         OSError: The data cannot be reached.
     """
     try:
-        return _fit(recipe, engine, progress, rows)
+        return _fit(recipe, engine, progress, rows, limits)
     except (RecipeError, DatasetError) as error:
         raise type(error)(f"[{recipe.name}] {error}") from error
 
 
-def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource) -> TableFit:
-    progress.began("reading")
+def _fit(
+    recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource, limits: TableLimits | None
+) -> TableFit:
+    progress.step_began("reading")
     table = sources.load(recipe, rows)
-    prepared = prepare(recipe, table)
+    prepared = prepare(recipe, table, limits)
     metric = deciding_metric(recipe, prepared.task)
-    progress.understood(recipe, table, prepared)
-    progress.began("choosing")
+    progress.data_described(recipe.name, _description(recipe, table, prepared))
+    progress.step_began("choosing")
     choice = choose(recipe, prepared, metric, engine, progress)
-    progress.began("fitting")
+    progress.step_began("fitting")
     build = partial(pipeline_factory(recipe, prepared).pipeline, choice.algorithm, choice.parameters)
     started = time.perf_counter()
     try:
@@ -62,9 +77,24 @@ def _fit(recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource) 
     except ValueError as error:  # parameters, each in its range, that do not go together
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started
-    progress.began("evaluating")
+    progress.step_began("evaluating")
     assessment = assess(FittedPipeline(prepared, pipeline, build, seconds), metric, engine)
     if metric not in assessment.figures:
         known = ", ".join(assessment.figures)
         raise RecipeError(f"metric: {metric} is not defined here; there are {known}")
     return TableFit(table, prepared, choice, pipeline, assessment, metric)
+
+
+def _description(recipe: Recipe, table: Dataset, prepared: Prepared) -> DataDescription:
+    """Of scikit-learn's own tables, which are known, the remarks alone."""
+    notes = (*table.notes, *(f"left out: {rows}" for rows in prepared.left_out))
+    warnings = (f"Warning: {warning}" for warning in prepared.warnings)
+    remarks = tuple(map(sentence, (*notes, *warnings)))
+    if recipe.dataset:
+        return DataDescription(remarks=remarks)
+    rows = f"{len(table.target):,} rows"
+    return DataDescription(
+        summary=(f"{table.source}: {rows}; {prepared.target} is {prepared.explanation}.",),
+        columns=tuple((column.name, column.kind, column.explanation) for column in prepared.columns),
+        remarks=remarks,
+    )

@@ -6,7 +6,6 @@ import time
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,17 +17,12 @@ from mlapi.jobs.pool.messages import Message
 from mlapi.registry.opening import open_changes
 from mlapi.settings import Settings
 from mlapi.training.execution.engine import Engine, engine
-from mlapi.training.execution.progress import STEPS, Progress, Silent
+from mlapi.training.execution.progress import STEPS, Progress, Silent, TrialState
 from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.training.tables import files
 from mlapi.training.versions.result import Result
 from mlapi.training.workflows.sources import SourcedRows, TableSource
 from mlapi.training.workflows.train import Trained, train, version_of_table
-
-if TYPE_CHECKING:
-    from mlapi.training.execution.progress import TrialState
-    from mlapi.training.preparation.preparation import Prepared
-    from mlapi.training.tables.datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +59,7 @@ def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
         return train(
             recipe,
             open_changes(settings, f"http {job['caller']}"),
-            _Reporter(tell, settings.job_limits),
+            _Reporter(tell),
             frame=_given(folder / job["source"], job["caller"], settings.job_limits),
             origin={JOB: job["id"], "sent_by": job["caller"]},
             make=partial(_make, settings, tell),
@@ -75,13 +69,13 @@ def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
 def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, rows: TableSource) -> Result:
     """In this process, which is the one that can be ended, or on a cluster."""
     if settings.jobs_engine is None:
-        return version_of_table(recipe, progress, rows, engine=_HERE)
+        return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
     with engine(settings.jobs_engine) as running:
         return running.send(_make_there, recipe, rows, settings.job_limits, tell=tell)
 
 
 def _make_there(tell: Tell, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
-    return version_of_table(recipe, _Reporter(tell, limits), rows, engine=_HERE)
+    return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)
 
 
 def _given(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
@@ -120,21 +114,16 @@ def _check_size(name: str, shape: tuple[int, int], limits: TableLimits) -> None:
 class _Reporter(Silent):
     """A step is a share of the whole; within the choice, each trial of it."""
 
-    def __init__(self, tell: Tell, limits: TableLimits) -> None:
-        self._tell, self._limits = tell, limits
-        self._told = 0.0
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._last_trial = 0.0
 
-    def began(self, step: str) -> None:
+    def step_began(self, step: str) -> None:
         self._tell({"progress": STEPS.index(step) / len(STEPS), "message": step})
 
-    def understood(self, recipe: Recipe, data: "Dataset", prepared: "Prepared") -> None:
-        classes = prepared.signature.target.classes or ()
-        if len(classes) > self._limits.classes:
-            raise TooLarge(f"{len(classes):,} classes; a job takes {self._limits.classes:,} at most")
-
-    def tried(self, trial: "TrialState") -> None:
-        if time.monotonic() < self._told + _BETWEEN_S:
+    def trial_ended(self, state: TrialState) -> None:
+        if time.monotonic() < self._last_trial + _BETWEEN_S:
             return
-        self._told = time.monotonic()
-        share = (STEPS.index("choosing") + trial.done / max(1, trial.planned)) / len(STEPS)
-        self._tell({"progress": share, "message": f"{trial.done} of {trial.planned} tried"})
+        self._last_trial = time.monotonic()
+        share = (STEPS.index("choosing") + state.done / max(1, state.planned)) / len(STEPS)
+        self._tell({"progress": share, "message": f"{state.done} of {state.planned} tried"})

@@ -16,6 +16,7 @@ import pandas as pd
 
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import PROMOTION, REFERENCE, REPORT, Draft, Manifest
+from mlapi.data.limits import TableLimits
 from mlapi.data.profile import statistics
 from mlapi.data.signature import Signature
 from mlapi.errors import RecipeError, Unanswerable
@@ -110,7 +111,12 @@ def _publish(
 
 
 def version_of_table(
-    recipe: Recipe, progress: Progress, frame: TableSource, *, engine: Engine | None = None
+    recipe: Recipe,
+    progress: Progress,
+    frame: TableSource,
+    *,
+    engine: Engine | None = None,
+    limits: TableLimits | None = None,
 ) -> Result:
     """All but judging and publishing it.
 
@@ -119,8 +125,8 @@ def version_of_table(
         OSError: The data cannot be reached.
     """
     with this_machine(None) if engine is None else nullcontext(engine) as running:
-        fitted = fit(recipe, running, progress, frame)
-    progress.began("publishing")
+        fitted = fit(recipe, running, progress, frame, limits)
+    progress.step_began("publishing")
     draft, answers = _draft(recipe, fitted), _golden(recipe, fitted)
     signature = draft.signature
     example = {} if signature.image else dict(zip(signature.names, answers.rows[0], strict=True))

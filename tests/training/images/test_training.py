@@ -18,6 +18,7 @@ from mlapi.data.images.decoding import read
 from mlapi.data.signature import Feature
 from mlapi.server.app import create_app
 from mlapi.training import recipes
+from mlapi.training.execution.progress import DataDescription
 from mlapi.training.images import golden as picture_golden
 from mlapi.training.images.dataset import ImageDataset, load
 from mlapi.training.images.fitting import prepare
@@ -307,9 +308,9 @@ class State:
 
 def test_off_a_terminal_each_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display()
-    display.told("shapes", ("shapes: 9 pictures",))
+    display.data_described("shapes", DataDescription(("shapes: 9 pictures.",)))
     for epoch, share in ((1, 0.2), (1, 0.5), (2, 0.6), (2, 1.0)):
-        display.learnt(State(epoch, share, validation_accuracy=0.75 if epoch > 1 else None))
+        display.network_advanced(State(epoch, share, validation_accuracy=0.75 if epoch > 1 else None))
 
     assert capsys.readouterr().err.splitlines() == [
         "shapes: epoch 1: loss 1.250, 50.0% right, 1,234 pictures/s, 50% done",

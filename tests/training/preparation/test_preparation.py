@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlapi.errors import DatasetError, RecipeError
+from mlapi.data.limits import TableLimits
+from mlapi.errors import DatasetError, RecipeError, TooLarge
 from mlapi.training.preparation.preparation import Prepared, prepare
 from mlapi.training.recipes import make_recipe
 from mlapi.training.workflows import sources
@@ -54,6 +55,15 @@ def test_a_row_keeps_its_target_through_every_split() -> None:
 
     for part in (found.train, found.test):
         assert part.y.tolist() == np.where(part.frame["number"] > 0, "yes", "no").tolist()
+
+
+def test_a_target_of_more_classes_than_the_limits_allow_is_too_large() -> None:
+    recipe = make_recipe("y", {"target": "site"})
+    table = sources.load(recipe, FRAME)
+
+    assert prepare(recipe, table, TableLimits(rows=1, columns=1, classes=4)).task == "classification"
+    with pytest.raises(TooLarge, match="4 classes; a job takes 3 at most"):
+        prepare(recipe, table, TableLimits(rows=1, columns=1, classes=3))
 
 
 @pytest.mark.parametrize(

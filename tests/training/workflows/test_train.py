@@ -103,10 +103,10 @@ def test_training_again_gives_the_same_bits(trained: Path, tmp_path: Path, name:
 
 
 def test_the_next_training_is_the_next_version(tmp_path: Path) -> None:
-    told = Told()
+    steps = Steps()
 
-    assert [train(RECIPES["svm"], changes_in(tmp_path), told).manifest.version for _ in range(2)] == [1, 2]
-    assert told.steps == [*STEPS, *STEPS]
+    assert [train(RECIPES["svm"], changes_in(tmp_path), steps).manifest.version for _ in range(2)] == [1, 2]
+    assert steps.steps == [*STEPS, *STEPS]
 
 
 def test_the_signature_is_what_the_training_rows_showed(trained: Path) -> None:
@@ -178,11 +178,11 @@ def digest_of(column: pd.Series) -> str:
     return tables.Dataset("x", pd.DataFrame({"a": column}), pd.Series(range(len(column)), name="y")).digest
 
 
-class Told(Silent):
+class Steps(Silent):
     def __init__(self) -> None:
         self.steps: list[str] = []
 
-    def began(self, step: str) -> None:
+    def step_began(self, step: str) -> None:
         self.steps.append(step)
 
 
