@@ -1,2 +1,1 @@
-"""What goes into a model and comes out: signatures, rows, tables, pictures. Knows no model and no
-estimator."""
+"""The data of a model: signatures, the rows of a request, tables, images. Knows no model and no estimator."""

@@ -1,21 +1,23 @@
-"""The most that one request may bring of rows or pictures. Assembly makes the values of the settings."""
+"""How much data one request may bring. The values come from the settings; those who check get them as
+arguments."""
 
 from typing import NamedTuple
 
 DEFAULT_PIXELS = 50_000_000
-"""Of one picture, where nobody says more."""
+"""The most pixels of one image file, where the settings say nothing else: 50 megapixels."""
 
 
 class TableLimits(NamedTuple):
-    """What the table that a fit or a job is sent may be."""
+    """The largest table that a fit or a job may be sent."""
 
     rows: int
     columns: int
     classes: int
+    """How many different values the target of a classifier may have."""
 
 
 class ImageLimits(NamedTuple):
-    """What the pictures of one request may be; None for any number of them."""
+    """The most pixels of each image file, and the most images in one request; None for no such limit."""
 
     pixels: int = DEFAULT_PIXELS
-    pictures: int | None = None
+    images: int | None = None

@@ -1,7 +1,7 @@
-"""What goes into a model and what comes out, as plain frozen values.
+"""The signature of a model: its features and its target, as frozen values.
 
-A signature is made by training, kept in the manifest, shown to clients, and hashable, so that what is
-derived from it can be cached by it. It states types and ranges; it never checks a value (see
+Training makes a signature, the manifest keeps it, and clients read it. It is hashable, so that what is
+derived from it can be cached. It states types and ranges; it never checks a value (see
 `mlapi.data.rows.reader`).
 """
 
@@ -15,31 +15,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kind: TypeAlias = Literal["number", "integer", "boolean", "category", "datetime", "text", "image"]
+"""What a column holds."""
+
 Scalar: TypeAlias = str | int | float | bool
+"""A value as JSON has it: a category, or the class of a prediction."""
 
 Matrix: TypeAlias = NDArray[np.float64]
-"""(rows, columns), float64, C-contiguous; NaN where a cell is blank. A number is a column, and so is each
-channel of each pixel of a picture: row by row from the top left, channels last."""
+"""`(rows, columns)`, float64, C-contiguous; NaN where a value is missing. Each numeric feature is a column.
+An image is as many columns as it has pixels times channels: row by row from the top left, channels last."""
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
-"""One array a feature, in signature order; blank is NaN, or NaT for a datetime."""
+"""An array `(rows,)` for each feature, in signature order; a missing value is NaN, or NaT for a datetime."""
 
 Batch: TypeAlias = Matrix | Columns
-"""Validated rows: a matrix when every feature is a number or the one feature a picture, else columns."""
+"""Validated rows: a `Matrix` `(rows, columns)` where every feature is a number or the only one is an image,
+else `Columns`, each `(rows,)`."""
 
 _OPTIONAL = frozenset({"format", "class_names", "width", "height", "channels", "mean", "std"})
+"""Fields that the JSON of a signature leaves out where they are None; the others are null there."""
 
 NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
+"""The kinds that are columns of a `Matrix`."""
 
 IMAGE: Kind = "image"
+"""The kind of an image, and the name of the one feature that has it."""
 
 _MOST_COLUMNS = 256 * 256 * 4
-"""Of a picture: what clients send is scaled to its size, and takes eight bytes a column."""
+"""The most columns of an image: whatever a client sends is scaled to its size, and takes eight bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One input. `minimum` and `maximum` are what training saw; None where no order is kept."""
+    """One input of a model.
+
+    `minimum` and `maximum` are the range of the training rows, None where the kind has no order. `nullable`
+    says that a value may be missing, `categories` which values a category may have.
+    """
 
     name: str
     kind: Kind = "number"
@@ -48,16 +59,18 @@ class Feature:
     maximum: float | None = None
     categories: tuple[Scalar, ...] | None = None
     format: str | None = None
-    """For a datetime: the form of the training file, as `strptime` takes it, beside ISO 8601."""
+    """For a datetime: the format of the training file, as `strptime` takes it, read beside ISO 8601."""
     width: int | None = None
-    """Of an image, as are all that follow: what a client sends is scaled to this size, and its values to
-    `minimum` (black) to `maximum` (white)."""
+    """For an image: the width in pixels. What a client sends is scaled to the width and height, and its
+    values to `minimum` (black) to `maximum` (white)."""
     height: int | None = None
+    """For an image: the height in pixels."""
     channels: int | None = None
-    """1: grey, 3: red, green, blue, 4: and alpha."""
+    """For an image: 1 for grey, 3 for red, green and blue, 4 for these and alpha."""
     mean: tuple[float, ...] | None = None
+    """For an image: the mean of each channel, which the network itself subtracts from the values."""
     std: tuple[float, ...] | None = None
-    """By channel: what a network subtracts from the values, and then divides them by."""
+    """For an image: the standard deviation of each channel, by which the network then divides them."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not isinstance(self.format, str | None):
@@ -70,16 +83,16 @@ class Feature:
             isinstance(category, str | int | float | bool) for category in self.categories or ()
         ):
             raise ValueError(f"feature {self.name!r}: categories that are no words, numbers or flags")
-        if self.kind == IMAGE and not self._is_drawable():
+        if self.kind == IMAGE and not self._is_complete_image():
             raise ValueError(f"feature {self.name!r}: an image without a size, its channels, black or white")
 
     @property
     def size(self) -> int:
-        """How many columns of a matrix it takes."""
+        """How many columns of a `Matrix` this feature takes."""
         return 1 if self.kind != IMAGE else (self.width or 0) * (self.height or 0) * (self.channels or 0)
 
-    def _is_drawable(self) -> bool:
-        """Whether a picture can be scaled to it."""
+    def _is_complete_image(self) -> bool:
+        """Return whether all fields of an image are there and sensible."""
         sides, black, white = (self.width, self.height), self.minimum, self.maximum
         return (
             all(type(side) is int and side > 0 for side in sides)
@@ -93,26 +106,30 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The output. `class_names` says in words what `classes` are, where the data told."""
+    """What a model predicts."""
 
     name: str
     kind: Kind
     classes: tuple[Scalar, ...] | None = None
+    """For a classifier: all values that it can predict, in the order of its probabilities."""
     class_names: tuple[str, ...] | None = None
+    """The names of `classes`, in the same order, where the data set had names for numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`ignored` are columns that training saw and left out, the target among them."""
+    """The features of a model in their order, its target, and the columns that a row may have in addition."""
 
     features: tuple[Feature, ...]
     target: Target
     ignored: tuple[str, ...] = ()
+    """Columns of the training data that are no features, the target among them: a record may have them."""
     names: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """The names of the features, in order."""
     known: frozenset[str] = field(init=False, compare=False, repr=False)
-    """All columns: features, and those that are ignored."""
+    """The names of all columns that a record may have: the features, and those that are ignored."""
     _types: tuple[type, ...] = field(init=False, repr=False)
-    """Of all categories: without them (0, 1) would be equal to (False, True)."""
+    """The types of all categories, for equality: without them (0, 1) would be equal to (False, True)."""
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -123,11 +140,11 @@ class Signature:
             raise ValueError("ignored: expected names")
         if len(names) > 1 and any(feature.kind == IMAGE for feature in self.features):
             raise ValueError("features: an image is the only one")
-        types = (type(word) for feature in self.features for word in feature.categories or ())
+        types = (type(category) for feature in self.features for category in feature.categories or ())
         object.__setattr__(self, "_types", tuple(types))
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "known", frozenset(names) | frozenset(self.ignored))
-        # Once, because every request looks something up by its model's signature.
+        # Computed once, because every request looks something up by its model's signature.
         object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
 
     def __hash__(self) -> int:
@@ -135,28 +152,32 @@ class Signature:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether a batch for this signature is one matrix."""
+        """Whether a batch for this signature is a `Matrix`."""
         return self.image is not None or all(feature.kind in NUMERIC for feature in self.features)
 
     @property
     def image(self) -> Feature | None:
-        """The feature that is a picture."""
+        """The feature that is an image, which is then the only one; None for a model of tables."""
         return self.features[0] if self.features[0].kind == IMAGE else None
 
     @property
     def flat(self) -> tuple[Feature, ...]:
-        """The features, a picture as the numbers that its pixels are."""
-        return self.features if self.image is None else pixels(self.image)
+        """The features, with a feature for each number of an image in its place."""
+        return self.features if self.image is None else pixel_features(self.image)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of a matrix's columns."""
+        """The names of the columns of a `Matrix`."""
         return self.names if self.image is None else tuple(pixel.name for pixel in self.flat)
 
 
 @lru_cache(64)
-def pixels(image: Feature) -> tuple[Feature, ...]:
-    """The numbers that a picture is, named as scikit-learn's digits name theirs."""
+def pixel_features(image: Feature) -> tuple[Feature, ...]:
+    """Return a feature for each channel of each pixel, in the order of a `Matrix`.
+
+    They are named as scikit-learn's digits are, `pixel_<row>_<column>`; with several channels
+    `pixel_<row>_<column>_<channel>`.
+    """
     places = product(range(image.height or 0), range(image.width or 0))
     names = [f"pixel_{row}_{column}" for row, column in places]
     if image.channels != 1:
@@ -165,29 +186,31 @@ def pixels(image: Feature) -> tuple[Feature, ...]:
 
 
 def example(signature: Signature) -> list[Scalar | None]:
-    """A row that the model accepts."""
+    """Return a row that the model accepts, for its documentation."""
     return [_example(feature) for feature in signature.features]
 
 
 def breaking_changes(old: Signature, new: Signature) -> list[str]:
-    """What a caller of the old signature would stumble over, in words; empty if all it sends is still taken.
+    """List what no longer works for a client of the old signature, a phrase each.
 
-    A range that shrinks is none: values outside are answered, with a warning.
+    The list is empty if the new signature accepts all that the old one did. A range that shrinks is no
+    breaking change: values outside of it are answered, with a warning.
     """
     known = {feature.name: feature for feature in new.features}
-    found = [change for feature in old.features for change in _narrowing(feature, known.get(feature.name))]
+    changes = [change for feature in old.features for change in _narrowing(feature, known.get(feature.name))]
     names = {feature.name for feature in old.features}
-    found += [f"{name} is new, and needed" for name in new.names if name not in names | _nullable(new)]
-    if not found and new.names != old.names:
-        found.append("rows as lists have another length or order")
+    changes += [f"{name} is new, and needed" for name in new.names if name not in names | _nullable(new)]
+    if not changes and new.names != old.names:
+        changes.append("rows as lists have another length or order")
     if old.target.kind != new.target.kind:
-        found.append(f"the answer is of kind {new.target.kind} instead of {old.target.kind}")
+        changes.append(f"the answer is of kind {new.target.kind} instead of {old.target.kind}")
     if old.image and new.image and _is_renumbered(old.target, new.target):
-        found.append("the class numbers of /classify stand for others")
-    return found
+        changes.append("the class numbers of /classify stand for others")
+    return changes
 
 
 def to_json(signature: Signature) -> dict[str, Any]:
+    """Return the signature as the manifest and the answers to clients have it; `from_json` reads it."""
     return {
         "features": [_fields(feature) for feature in signature.features],
         "target": _fields(signature.target),
@@ -196,7 +219,7 @@ def to_json(signature: Signature) -> dict[str, Any]:
 
 
 def from_json(document: Mapping[str, Any]) -> Signature:
-    """Read what `to_json` wrote; fields that a newer writer added are passed over.
+    """Read what `to_json` wrote; fields that a later release added are ignored.
 
     Raises:
         KeyError, TypeError, ValueError: The document is not a signature.
@@ -209,31 +232,34 @@ def from_json(document: Mapping[str, Any]) -> Signature:
 
 
 _WIDER: frozenset[tuple[Kind, Kind]] = frozenset({("integer", "number")})
-"""Kinds that may become others without refusing what they took."""
+"""Changes of kind that still accept every value of the old one: (old, new)."""
 
 
 def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
+    """Yield what the new feature no longer accepts, a phrase each."""
     if new is None:
         yield f"{old.name} is gone"
         return
     if new.kind != old.kind and (old.kind, new.kind) not in _WIDER:
         yield f"{old.name} is of kind {new.kind} instead of {old.kind}"
-    if old.kind == IMAGE and _drawn(old) != _drawn(new):
+    if old.kind == IMAGE and _pixel_format(old) != _pixel_format(new):
         yield f"{old.name}, where its pixels are sent as numbers, has others"
     if old.nullable and not new.nullable:
         yield f"{old.name} may not be blank any more"
-    lost = [str(word) for word in old.categories or () if word not in (new.categories or (word,))]
+    lost = [
+        str(category) for category in old.categories or () if category not in (new.categories or (category,))
+    ]
     if lost:
         yield f"{old.name} no longer knows {', '.join(lost[:3])}"
 
 
-def _drawn(image: Feature) -> tuple[float | None, ...]:
-    """What it takes to send a picture as numbers."""
+def _pixel_format(image: Feature) -> tuple[float | None, ...]:
+    """Return what a client has to know of a feature to send an image as numbers."""
     return image.height, image.width, image.channels, image.minimum, image.maximum
 
 
 def _is_renumbered(old: Target, new: Target) -> bool:
-    """Whether a place among the classes, or its name, is another; further ones at the end do no harm."""
+    """Return whether a class number stands for another class or name; classes added at the end do no harm."""
     pairs = ((old.classes or (), new.classes or ()), (old.class_names or (), new.class_names or ()))
     return any(after[: len(before)] != before for before, after in pairs)
 
@@ -252,7 +278,8 @@ def _example(feature: Feature) -> Scalar | None:
 
 
 def _fields(entry: Feature | Target) -> dict[str, Any]:
-    """What clients are promised is always there, null where it does not apply."""
+    """Return the fields as JSON: those that clients may count on are always there, null where they do not
+    apply."""
     values = {name: getattr(entry, name) for name in entry.__slots__}
     return {
         name: list(value) if isinstance(value, tuple) else value

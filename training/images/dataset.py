@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.images.decoding import Pixels, png, read
-from mlapi.data.images.formats import WORDS
+from mlapi.data.images.formats import READABLE
 from mlapi.data.signature import IMAGE, Feature
 from mlapi.errors import DatasetError, MlapiError
 from mlapi.training.images import cifar
@@ -222,7 +222,7 @@ def _check_classes(found: Mapping[str, tuple[str, str]], read: set[str]) -> None
     lost = sorted({name for _, name in found.values()} - read)
     if lost:
         raise DatasetError(
-            f"no file of {listed(map(quoted, lost))} could be read as a picture: {WORDS} can; "
+            f"no file of {listed(map(quoted, lost))} could be read as a picture: {READABLE} can; "
             f"convert the files, or take the folder away"
         )
 

@@ -1,1 +1,1 @@
-"""Bytes of pictures -> pixels, for training and serving alike."""
+"""Image files and images in requests -> arrays of pixels, in training and in serving."""

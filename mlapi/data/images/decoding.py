@@ -1,8 +1,9 @@
-"""Bytes of a picture -> the pixels that a model takes. Training and serving read pictures with this alone.
+"""Decode image files: the bytes of a file -> an array of pixels in the size that a model takes.
 
-The one place that imports Pillow, and only once a picture is there. What comes in is hostile: its size is
-looked at before it is decoded, and whatever Pillow raises on it is an error of ours. Knows nothing of HTTP,
-of rows, or of files.
+Training and serving both read images with this module alone, so a model gets the same pixels in both. It is
+the only module that imports Pillow, and imports it when the first image comes. The bytes may be hostile: the
+size is checked before anything is decoded, and every exception of Pillow's becomes an error of ours. Knows
+nothing of HTTP, of rows, or of paths.
 """
 
 import re
@@ -28,25 +29,30 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Pixels: TypeAlias = NDArray[np.uint8]
-"""(height, width, channels), from 0, black, to 255, white."""
+"""One image, `(height, width, channels)`, uint8: 0 is black, 255 is white. With one channel it is grey, with
+three red, green and blue; a fourth is alpha, where 0 is transparent."""
+
+Images: TypeAlias = NDArray[np.uint8]
+"""Images of one size, `(images, height, width, channels)`, uint8, each as `Pixels`."""
 
 Size: TypeAlias = tuple[int, int]
-"""Width and height."""
+"""Width and height in pixels, in Pillow's order. Shapes of arrays have the height first."""
 
 _COPIES: Mapping[str, int] = {"WEBP": 4}
-"""How often a decoder holds the picture: libwebp's for animations twice, Pillow twice more (measured)."""
+"""How many copies of an image are in memory while a format is decoded, where it is not one: libwebp's decoder
+for animations holds two, and Pillow two more (measured)."""
 
 _SMALL = 2_000_000
-"""Pixels; larger ones are decoded one at a time, so that threads do not add up their memory."""
+"""Images with more pixels are decoded one at a time, so that the memory of threads does not add up."""
 
 _STRIP = 500_000
-"""Pixels whose colors are converted at once."""
+"""How many pixels are converted to other colors at once."""
 
 _BLOCK = 64 * 1024 * 1024
-"""Bytes that Pillow asks for at once. What is larger than 32 MB goes back to the system (mallopt(3)), and
-of Pillow's own 16 MB nothing does: four threads held 1,000 MB after pictures of 200 MB each."""
+"""How many bytes Pillow allocates at once. Blocks above 32 MB go back to the system when they are freed
+(mallopt(3)), Pillow's default of 16 MB does not: four threads held 1,000 MB after images of 200 MB each."""
 
-_TURNS: Mapping[int, str] = {
+_TRANSPOSE: Mapping[int, str] = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -55,75 +61,87 @@ _TURNS: Mapping[int, str] = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
-"""What makes a picture upright, by EXIF's orientation; from 5 on its sides change places."""
+"""Pillow's transposition that makes an image upright, by EXIF's orientation. From 5 on, width and height
+change places."""
 
 _ORIENTATION = 0x0112
+"""The EXIF tag that says how the camera was held."""
 
 _MODES: Mapping[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Pillow's name for so many channels."""
+"""Pillow's color mode, by the number of channels."""
 
-_alone = Lock()
-
-
-def read(content: bytes, image: Feature, most_pixels: int = DEFAULT_PIXELS) -> Pixels:
-    """A picture in the size and the channels of a feature of kind image.
-
-    It is turned as EXIF says, scaled to cover the size, and its middle is cut out; one that has the size is
-    left as it is. A GIF or another animation gives its first picture; what is transparent becomes white
-    where the model has no channel for it.
-
-    Raises:
-        MalformedBody: It is no picture, or is damaged or cut off.
-        TooLarge: It has too many pixels.
-        UnsupportedFormat: It is of a format that is not read.
-    """
-    return pixels(open_image(content, most_pixels), image)
+_large_images = Lock()
+"""Held while an image of more than `_SMALL` pixels is decoded."""
 
 
-def open_image(content: bytes, most_pixels: int = DEFAULT_PIXELS) -> "Image":
-    """A picture of which no more than the size and such is read yet.
+def read(content: bytes, feature: Feature, max_pixels: int = DEFAULT_PIXELS) -> Pixels:
+    """Decode an image file, in the size and with the channels of a feature of kind "image".
+
+    The image is turned as EXIF says, scaled until it covers the feature's size, and cropped to its middle. An
+    image that has the size already keeps its pixels. Of an animation the first frame is taken. Where the
+    feature has no alpha channel, the image is put on white.
+
+    Args:
+        content: The bytes of a PNG, JPEG, WebP, GIF or BMP file.
+        feature: Says the shape of the result, `(height, width, channels)`.
+        max_pixels: The most pixels that the file itself may have, before it is scaled.
 
     Raises:
-        MalformedBody, TooLarge, UnsupportedFormat: As `read`.
+        MalformedBody: It is no image, or is damaged or cut off.
+        TooLarge: It has more pixels than `max_pixels`.
+        UnsupportedFormat: It is an image of a format that is not read.
     """
-    form = format_of(content)
-    structure.check(form, content)
+    return decode(open_image(content, max_pixels), feature)
+
+
+def open_image(content: bytes, max_pixels: int = DEFAULT_PIXELS) -> "Image":
+    """Open an image file with Pillow: its size and mode are known, its pixels are not decoded yet.
+
+    Raises:
+        MalformedBody, TooLarge, UnsupportedFormat: As for `read`.
+    """
+    image_format = format_of(content)
+    structure.check(image_format, content)
     pillow = _pillow()
-    _hush()
+    _ignore_warnings()
     try:
-        picture: Image = pillow.open(BytesIO(content), formats=(form,))
+        image: Image = pillow.open(BytesIO(content), formats=(image_format,))
     except pillow.DecompressionBombError as error:  # Pillow's own limit, which max_pixels cannot exceed
-        raise TooLarge(f"the {form} has more than the {most_pixels:,} pixels that are read") from error
+        raise TooLarge(f"the {image_format} has more than the {max_pixels:,} pixels that are read") from error
     except Exception as error:  # hostile bytes in many decoders, each with exceptions of its own
-        raise _damaged(form, error) from error
-    _check_size(picture.size, form, most_pixels // _COPIES.get(form, 1))
-    return picture
+        raise _damaged(image_format, error) from error
+    _check_size(image.size, image_format, max_pixels // _COPIES.get(image_format, 1))
+    return image
 
 
-def pixels(picture: "Image", image: Feature) -> Pixels:
-    """What `open_image` gave, decoded.
+def decode(image: "Image", feature: Feature) -> Pixels:
+    """Decode what `open_image` returned; the result is that of `read`.
 
     Raises:
         MalformedBody: It is damaged or cut off.
+        TooLarge: There is not enough memory.
     """
-    if picture.width * picture.height <= _SMALL:
-        return _decoded(picture, image)
-    with _alone, closing(picture):  # or the next one is decoded while this one's memory is still held
-        return _decoded(picture, image)
+    if image.width * image.height <= _SMALL:
+        return _decoded(image, feature)
+    with _large_images, closing(image):  # or the next is decoded while this one's memory is still held
+        return _decoded(image, feature)
 
 
 def png(pixels: Pixels) -> bytes:
-    """(height, width, 1, 3 or 4) pixels as a file, which `read` gives back as they are."""
-    picture = _pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    """Encode an image as a PNG file, from which `read` decodes the same pixels."""
+    image = _pillow().fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     content = BytesIO()
-    picture.save(content, "PNG", optimize=True)
+    image.save(content, "PNG", optimize=True)
     return content.getvalue()
 
 
-def to_matrix(pictures: Sequence[Pixels], image: Feature) -> Matrix:
-    """A row a picture, from `image.minimum` (black) to `image.maximum` (white)."""
-    low, high = image.minimum or 0.0, image.maximum or 0.0
-    rows = np.array(pictures, dtype=np.float64).reshape(len(pictures), image.size)
+def to_matrix(images: Sequence[Pixels], feature: Feature) -> Matrix:
+    """Put images into a matrix `(images, columns)`, one row each: pixel after pixel, channels last.
+
+    The values are scaled from 0 to 255 to the feature's `minimum` (black) to `maximum` (white).
+    """
+    low, high = feature.minimum or 0.0, feature.maximum or 0.0
+    rows = np.array(images, dtype=np.float64).reshape(len(images), feature.size)
     return rows if (low, high) == (0, 255) else rows * ((high - low) / 255) + low
 
 
@@ -142,107 +160,114 @@ def _pillow() -> Any:
     return Image
 
 
-def _damaged(form: str, error: Exception) -> MlapiError:
+def _damaged(image_format: str, error: Exception) -> MlapiError:
     if isinstance(error, MemoryError):
-        return TooLarge(f"the {form} takes more memory than there is")
-    return MalformedBody(f"the {form} is damaged or cut off")
+        return TooLarge(f"the {image_format} takes more memory than there is")
+    return MalformedBody(f"the {image_format} is damaged or cut off")
 
 
-def _check_size(size: Size, form: str, most: int) -> None:
+def _check_size(size: Size, image_format: str, max_pixels: int) -> None:
     width, height = size
-    if width * height > most:
+    if width * height > max_pixels:
         raise TooLarge(
-            f"the {form} has {width:,} × {height:,} pixels; at most {most:,} are read: scale it down"
+            f"the {image_format} has {width:,} × {height:,} pixels; at most {max_pixels:,} are read: "
+            f"scale it down"
         )
     if width < 1 or height < 1:
-        raise MalformedBody(f"the {form} has no pixels")
+        raise MalformedBody(f"the {image_format} has no pixels")
 
 
-def _decoded(picture: "Image", image: Feature) -> Pixels:
-    size = image.width or 0, image.height or 0
+def _decoded(image: "Image", feature: Feature) -> Pixels:
+    size = feature.width or 0, feature.height or 0
     try:
-        if picture.format == "PNG":
-            picture.load()  # its EXIF may stand behind the pixels
-        turn = _TURNS.get(_orientation(picture))
-        turned = size[::-1] if turn in ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90") else size
-        if picture.size != turned:
-            picture.draft(None, (2 * turned[0], 2 * turned[1]))
-        picture.load()
-        found = _fitted(picture, turned, _MODES[image.channels])
-        if turn is not None:
-            found = found.transpose(_pillow().Transpose[turn])
+        if image.format == "PNG":
+            image.load()  # its EXIF may stand behind the pixels
+        transposition = _TRANSPOSE.get(_orientation(image))
+        swaps_sides = transposition in ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
+        stored_size = size[::-1] if swaps_sides else size
+        if image.size != stored_size:
+            image.draft(None, (2 * stored_size[0], 2 * stored_size[1]))  # a JPEG decodes in a smaller size
+        image.load()
+        scaled = _cropped_to(image, stored_size, _MODES[feature.channels])
+        if transposition is not None:
+            scaled = scaled.transpose(_pillow().Transpose[transposition])
     except Exception as error:  # as in `open_image`
-        raise _damaged(picture.format or "picture", error) from error
-    return np.frombuffer(found.tobytes(), dtype=np.uint8).reshape(size[1], size[0], image.channels or 0)
+        raise _damaged(image.format or "picture", error) from error
+    return np.frombuffer(scaled.tobytes(), dtype=np.uint8).reshape(size[1], size[0], feature.channels or 0)
 
 
-def _orientation(picture: "Image") -> int:
-    """As EXIF says; a block that cannot be read says nothing."""
-    if not any(
-        name in picture.info for name in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-    ):
+def _orientation(image: "Image") -> int:
+    """Return EXIF's orientation, from 1 to 8; 1, which is upright, where EXIF is missing or unreadable."""
+    if not any(name in image.info for name in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
         return 1
     try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # as in `open_image`
         return 1
 
 
-def _fitted(picture: "Image", size: Size, mode: str) -> "Image":
-    """The middle of a picture in this size."""
-    if picture.size == size:
-        return _painted(picture, mode)
-    scale = min(picture.width / size[0], picture.height / size[1])
-    # Rounded, either side may be a hair longer than the picture, and what is beyond its edge is black.
-    width, height = min(size[0] * scale, picture.width), min(size[1] * scale, picture.height)
-    left, top = (picture.width - width) / 2, (picture.height - height) / 2
-    right, bottom = min(ceil(left + width), picture.width), min(ceil(top + height), picture.height)
+def _cropped_to(image: "Image", size: Size, mode: str) -> "Image":
+    """Scale an image until it covers the size, and crop it to its middle."""
+    if image.size == size:
+        return _converted(image, mode)
+    scale = min(image.width / size[0], image.height / size[1])
+    # Rounding may make either side a hair longer than the image, and what is beyond its edge is black.
+    width, height = min(size[0] * scale, image.width), min(size[1] * scale, image.height)
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    right, bottom = min(ceil(left + width), image.width), min(ceil(top + height), image.height)
     outer = floor(left), floor(top), right, bottom
-    # The filter gets two pixels and more for each that it makes, and a strip stays small.
+    # The filter is left two pixels and more for each that it makes, and a strip stays small.
     factor = max(1, min(int(scale / 2), _STRIP // (outer[2] - outer[0])))
-    small = _reduced(picture, outer, factor, mode)
+    small = _reduced(image, outer, factor, mode)
     left, top = (left - outer[0]) / factor, (top - outer[1]) / factor
     inner = left, top, min(left + width / factor, small.width), min(top + height / factor, small.height)
     return small.resize(size, _pillow().Resampling.BICUBIC, inner)
 
 
-def _reduced(picture: "Image", box: tuple[int, int, int, int], factor: int, mode: str) -> "Image":
-    """A part of a picture in these colors, each side `factor` times shorter; in strips, for the memory."""
+def _reduced(image: "Image", box: tuple[int, int, int, int], factor: int, mode: str) -> "Image":
+    """Crop a box (left, top, right, bottom), convert its colors, and shrink each side by a whole factor.
+
+    It is done in strips of at most `_STRIP` pixels, which bounds the memory.
+    """
     left, top, right, bottom = box
     width, height = ceil((right - left) / factor), ceil((bottom - top) / factor)
     small: Image = _pillow().new(mode, (width, height))
     step = max(1, _STRIP // ((right - left) * factor))
     for row in range(0, height, step):
         upper = top + row * factor
-        strip = picture.crop((left, upper, right, min(upper + step * factor, bottom)))
-        small.paste(_painted(strip, mode).reduce(factor), (0, row))
+        strip = image.crop((left, upper, right, min(upper + step * factor, bottom)))
+        small.paste(_converted(strip, mode).reduce(factor), (0, row))
     return small
 
 
-def _painted(picture: "Image", mode: str) -> "Image":
-    """A picture in other colors, as a person expects them: what is transparent, on white paper."""
-    if picture.mode.startswith("I"):
-        picture = _of_eight_bits(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+def _converted(image: "Image", mode: str) -> "Image":
+    """Convert an image to another color mode, put on white where that has no alpha."""
+    if image.mode.startswith("I"):
+        image = _to_eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
         if mode != "RGBA":
-            paper = _pillow().new("RGBA", picture.size, "white")
-            paper.alpha_composite(picture)
-            picture = paper.convert("RGB")
-    return picture if picture.mode == mode else picture.convert(mode)
+            background = _pillow().new("RGBA", image.size, "white")
+            background.alpha_composite(image)
+            image = background.convert("RGB")
+    return image if image.mode == mode else image.convert(mode)
 
 
-def _of_eight_bits(picture: "Image") -> "Image":
-    """The upper half of sixteen, as Pillow itself does with colors; its `convert` cuts off at 255."""
-    values = np.asarray(picture).clip(0, 65_535) >> 8
-    found: Image = _pillow().fromarray(values.astype(np.uint8))
-    return found
+def _to_eight_bits(image: "Image") -> "Image":
+    """Keep the upper eight of sixteen bits, as Pillow does with colors; `convert` would cut off at 255."""
+    values = np.asarray(image).clip(0, 65_535) >> 8
+    converted: Image = _pillow().fromarray(values.astype(np.uint8))
+    return converted
 
 
-_QUIET = ("ignore", None, Warning, re.compile("PIL"), 0)
+_NO_WARNINGS = ("ignore", None, Warning, re.compile("PIL"), 0)
+"""The entry of `warnings.filters` that ignores every warning of Pillow's."""
 
 
-def _hush() -> None:
-    """What Pillow warns of concerns the client; a filter for each call would not be safe in threads."""
-    if _QUIET not in warnings.filters:
+def _ignore_warnings() -> None:
+    """Ignore Pillow's warnings, which are about the client's file, from now on.
+
+    The filter stays: one that is set and removed for each call would not be safe in threads.
+    """
+    if _NO_WARNINGS not in warnings.filters:
         warnings.filterwarnings("ignore", module="PIL")

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: a picture that is read, one that is not, or something else."""
+"""Recognize a file's format by its first bytes: an image that can be read, one that cannot, or no image."""
 
 import re
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ FORMATS: Mapping[str, str] = {
     "GIF": "image/gif",
     "BMP": "image/bmp",
 }
-"""The media type of each format that is read, by Pillow's name."""
+"""The media type of each format that is read, by Pillow's name of the format."""
 
-WORDS = "PNG, JPEG, WebP, GIF and BMP"
+READABLE = "PNG, JPEG, WebP, GIF and BMP"
+"""The formats that are read, as a message lists them."""
 
-_SIGNS: Mapping[str, re.Pattern[bytes]] = {
+_MAGIC_BYTES: Mapping[str, re.Pattern[bytes]] = {
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
@@ -34,25 +35,30 @@ _SIGNS: Mapping[str, re.Pattern[bytes]] = {
     "icon": re.compile(rb"\0\0[\1\2]\0[^\0]"),
     "video": re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL),
 }
-"""How files begin: those that are read, and those that people send for pictures."""
+"""How files begin, by format: those that are read, and others that people send as images. The first match
+counts."""
 
 
 def kind_of(content: bytes) -> str | None:
-    """What a file is by its first bytes, if it is one that is read, or one that is taken for a picture."""
-    return next((kind for kind, sign in _SIGNS.items() if sign.match(content)), None)
+    """Return the format of a file, by its first bytes: "PNG", "PDF", …; None if it is none of the known ones.
+
+    Formats that are not read are among them, so that a message can name them.
+    """
+    return next((kind for kind, pattern in _MAGIC_BYTES.items() if pattern.match(content)), None)
 
 
 def format_of(content: bytes) -> str:
-    """The format of a picture that can be read, by Pillow's name.
+    """Return the format of an image file that can be read, by Pillow's name: a key of `FORMATS`.
 
     Raises:
-        MalformedBody: It is nothing that is known.
-        UnsupportedFormat: It is known, and not read.
+        MalformedBody: It is of no known format, or empty.
+        UnsupportedFormat: It is of a known format that is not read; the answer's Accept header lists those
+            that are.
     """
     kind = kind_of(content)
     if kind in FORMATS:
         return str(kind)
     if kind is not None:
-        detail = f"cannot read a file of the kind {kind} as a picture; can read {WORDS}"
+        detail = f"cannot read a file of the kind {kind} as a picture; can read {READABLE}"
         raise UnsupportedFormat(detail, headers={"Accept": ", ".join(FORMATS.values())})
-    raise MalformedBody(f"not a picture; can read {WORDS}" if content else "the picture is empty")
+    raise MalformedBody(f"not a picture; can read {READABLE}" if content else "the picture is empty")

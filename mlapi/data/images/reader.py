@@ -1,7 +1,8 @@
-"""Pictures as clients send them -> a batch that a model takes; and which reader a signature has.
+"""Read images as clients send them into a batch that a model takes; and choose the reader of a signature.
 
-A picture is a file, an object that holds one in base64, or the flat list of its pixels, which is a row of
-numbers like any other. Knows signatures; knows nothing of media types, marshmallow or HTTP.
+A client sends an image as a file, as an object that holds a file in base64, or as the flat list of its
+pixels, which is read like any other row of numbers. Knows signatures; knows nothing of media types,
+marshmallow or HTTP.
 """
 
 import binascii
@@ -19,75 +20,85 @@ from mlapi.errors import Finding, MalformedBody, Place, TooLarge, UnsupportedFor
 from mlapi.wording import bounded
 
 BASE64 = "b64"
-"""The member of an object that holds a picture."""
+"""The member of an object that holds an image file in base64: `{"b64": "…"}`."""
 
 PlacedFile: TypeAlias = tuple[Place, bytes | str]
-"""Where a picture stands, and its file; or what is wrong with it, in words."""
+"""The place of an image in the request, and the bytes of its file; or in place of them, as text, why there is
+no file."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.IGNORECASE)
-"""RFC 2397."""
+"""The head of a data: URL, up to its content (RFC 2397)."""
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+"""Turns the URL-safe alphabet of base64 into the standard one (RFC 4648)."""
 
 _MOST_NUMBERS = 8 * 1024 * 1024
-"""What the pictures of one request may become, 64 MiB: of a large model each is hundreds of thousands."""
+"""The most cells in the matrix of one request, which takes 64 MiB: for a large model each image has hundreds
+of thousands."""
 
 _MOST_COLUMNS = 65_536
-"""Of a picture that is sent as numbers: each is a feature, made when they are first asked for."""
+"""The most pixel values of an image that may be sent as numbers: each becomes a `Feature` of its own when the
+first such row comes."""
 
-_AT_ONCE = 2
-"""The pictures of a request may have so many times the pixels of one: eight of a phone's 12 million each."""
+_REQUEST_PIXELS = 2
+"""All images of a request together may have so many times the pixels that one file may have. With the usual
+limit that is eight images from a phone, 12 million pixels each."""
 
 
 class ImageReader:
-    """`mlapi.data.rows.reader.Reader` where the one feature is a picture. Threads may share it."""
+    """Read the rows of a model whose only feature is an image; the counterpart of
+    `mlapi.data.rows.reader.Reader`, with the same methods.
 
-    def __init__(self, signature: Signature, image: Feature, limits: ImageLimits) -> None:
+    Every method returns a batch as a `Matrix` of `(rows, columns)`, an image in each row. Places in errors
+    start at the rows: `(3, "b64")`. Threads may share a reader.
+    """
+
+    def __init__(self, signature: Signature, feature: Feature, limits: ImageLimits) -> None:
         self._signature = signature
-        self._image = image
+        self._feature = feature
         self._limits = limits
         self._known = signature.known | {BASE64}
         self._numbers: Reader | None = None
 
     def knows(self, names: Iterable[str]) -> bool:
-        """Whether every name is one of a picture's, or ignored."""
+        """Return whether a record may have all of these names: the feature's, `b64`, ignored columns."""
         return self._known.issuperset(names)
 
     def read(self, rows: Sequence[Any]) -> Instances:
-        """Rows, all of them pictures or all of them lists of pixels, as a batch.
+        """Read rows, either all objects with an image file or all lists of pixel values.
 
         Raises:
-            InvalidRows: There is no row, or one is neither, or its picture cannot be read.
-            TooLarge: A picture has too many pixels, or all have, or there are too many of them.
+            InvalidRows: There is no row, or some are neither, or some images cannot be read.
+            TooLarge: One image has too many pixels, or all have together, or there are too many images.
         """
         if not rows:
             raise violations(rows, self._signature)
         if all(type(row) is list for row in rows) and (numbers := self._of_numbers()):
             return numbers.read(rows)
-        self._check_number(len(rows))
-        return self._read(given for number, row in enumerate(rows) for given in self._of_row(row, (number,)))
+        self._check_count(len(rows))
+        return self._read(file for number, row in enumerate(rows) for file in self._of_row(row, (number,)))
 
     def read_one(self, row: Any) -> Instances:
-        """`read` of one row; no path has the row's number."""
+        """Read one row, as `read` does; the places in an error are without the row's number."""
         if type(row) is list and (numbers := self._of_numbers()):
             return numbers.read_one(row)
         return self._read(self._of_row(row, ()))
 
     def read_files(self, files: Sequence[bytes]) -> Instances:
-        """Pictures as they are; a path is the number of one.
+        """Read image files; the place of a file in an error is its number.
 
         Raises:
-            MalformedBody, UnsupportedFormat: There is one, and it cannot be read.
-            InvalidRows: There are several, and some cannot be read.
-            TooLarge: As `read`.
+            MalformedBody, UnsupportedFormat: There is one file, and it cannot be read.
+            InvalidRows: There are several files, and some cannot be read.
+            TooLarge: As for `read`.
         """
         if len(files) == 1:
-            return self._batch([decoding.read(files[0], self._image, self._limits.pixels)])
-        self._check_number(len(files))
+            return self._batch([decoding.read(files[0], self._feature, self._limits.pixels)])
+        self._check_count(len(files))
         return self._read(((number,), file) for number, file in enumerate(files))
 
     def accept(self, rows: Sequence[Any]) -> Instances | None:
-        """What `read` gives; None where it raises `InvalidRows`."""
+        """Read rows as `read` does; return None where it raises `InvalidRows`."""
         if type(rows[0]) is list and (numbers := self._of_numbers()):
             return numbers.accept(rows)
         try:
@@ -96,7 +107,7 @@ class ImageReader:
             return None
 
     def accept_one(self, row: Any) -> Instances | None:
-        """What `read_one` gives; None where it raises `InvalidRows`."""
+        """Read a row as `read_one` does; return None where it raises `InvalidRows`."""
         if type(row) is list and (numbers := self._of_numbers()):
             return numbers.accept_one(row)
         try:
@@ -105,93 +116,101 @@ class ImageReader:
             return None
 
     def accept_row(self, row: Any) -> Instances | None:
-        """As `mlapi.data.rows.reader.Reader` does, of pixels."""
+        """Read a list of pixel values as `mlapi.data.rows.reader.Reader.accept_row` does; None for any other
+        row."""
         numbers = self._of_numbers() if type(row) is list else None
         return None if numbers is None else numbers.accept_row(row)
 
     def accept_matrix(self, matrix: Matrix) -> Instances | None:
-        """Rows of pixels; None if they do not fit the signature."""
+        """Read a matrix of pixel values `(rows, columns)`; return None if it does not fit the signature."""
         numbers = self._of_numbers()
         return None if numbers is None else numbers.accept_matrix(matrix)
 
     def _of_numbers(self) -> Reader | None:
-        """For pixels; None where there are too many columns. Two threads may make it: the last one stays."""
-        if self._numbers is None and self._image.size <= _MOST_COLUMNS:
+        """Return the reader of rows of pixel values, made when first asked for; None above `_MOST_COLUMNS`.
+
+        Two threads may both make one, which does no harm: the last one stays.
+        """
+        if self._numbers is None and self._feature.size <= _MOST_COLUMNS:
             self._numbers = Reader(Signature(self._signature.flat, self._signature.target))
         return self._numbers
 
-    def _check_number(self, number: int) -> None:
-        if self._limits.pictures is None:
+    def _check_count(self, count: int) -> None:
+        if self._limits.images is None:
             return
-        most = min(self._limits.pictures, _MOST_NUMBERS // self._image.size)
-        if number > most:
-            raise TooLarge(f"{number:,} pictures; this model takes at most {most:,} in one request")
+        max_count = min(self._limits.images, _MOST_NUMBERS // self._feature.size)
+        if count > max_count:
+            raise TooLarge(f"{count:,} pictures; this model takes at most {max_count:,} in one request")
 
-    def _batch(self, drawn: Sequence[decoding.Pixels]) -> Instances:
-        return Instances(decoding.to_matrix(drawn, self._image))
+    def _batch(self, images: Sequence[decoding.Pixels]) -> Instances:
+        return Instances(decoding.to_matrix(images, self._feature))
 
-    def _read(self, given: Iterable[PlacedFile]) -> Instances:
-        most, total = self._limits.pixels * _AT_ONCE, 0
-        drawn, findings = [], []
-        for place, file in given:
+    def _read(self, files: Iterable[PlacedFile]) -> Instances:
+        max_pixels, total = self._limits.pixels * _REQUEST_PIXELS, 0
+        images, findings = [], []
+        for place, file in files:
             try:
-                picture = decoding.open_image(_file(file), self._limits.pixels)
-                total += picture.width * picture.height
-                if total <= most:
-                    drawn.append(decoding.pixels(picture, self._image))
+                image = decoding.open_image(_content(file), self._limits.pixels)
+                total += image.width * image.height
+                if total <= max_pixels:
+                    images.append(decoding.decode(image, self._feature))
             except (MalformedBody, UnsupportedFormat) as error:
                 findings.append(Finding(place, str(error)))
-        if total > most:
-            raise TooLarge(f"{total:,} pixels in all pictures; at most {most:,} in one request")
+        if total > max_pixels:
+            raise TooLarge(f"{total:,} pixels in all pictures; at most {max_pixels:,} in one request")
         if findings:
             raise InvalidRows(*bounded(findings))
-        return self._batch(drawn)
+        return self._batch(images)
 
-    def _of_row(self, row: Any, path: Place) -> Iterator[PlacedFile]:
+    def _of_row(self, row: Any, place: Place) -> Iterator[PlacedFile]:
         if not isinstance(row, dict):
-            yield path, f"{self._expected}, got {shown(row)}"
+            yield place, f"{self._expected}, got {shown(row)}"
             return
         unknown = [name for name in row if name not in self._known]
-        yield from (((*path, name), f"unknown name; {self._expected}") for name in unknown)
-        name = self._image.name
+        yield from (((*place, name), f"unknown name; {self._expected}") for name in unknown)
+        name = self._feature.name
         if unknown:
             return
         if (BASE64 in row) == (name in row) and name != BASE64:
-            yield path, self._expected
+            yield place, self._expected
         elif BASE64 in row:
-            yield self._of_text(row[BASE64], (*path, BASE64))
+            yield self._of_text(row[BASE64], (*place, BASE64))
         elif isinstance(row[name], dict) and set(row[name]) == {BASE64}:
-            yield self._of_text(row[name][BASE64], (*path, name, BASE64))
+            yield self._of_text(row[name][BASE64], (*place, name, BASE64))
         else:
-            yield (*path, name), f'expected {{"{BASE64}": "…"}}, got {shown(row[name])}'
+            yield (*place, name), f'expected {{"{BASE64}": "…"}}, got {shown(row[name])}'
 
     @property
     def _expected(self) -> str:
-        size = self._image.size
+        size = self._feature.size
         numbers = f", or a list of {size:,} numbers" if size <= _MOST_COLUMNS else ""
         return f'expected a picture, {{"{BASE64}": "…"}}{numbers}'
 
-    def _of_text(self, text: Any, path: Place) -> PlacedFile:
+    def _of_text(self, text: Any, place: Place) -> PlacedFile:
         if not isinstance(text, str):
-            return path, f"expected a file in base64, got {shown(text)}"
-        return path, _decoded(text)
+            return place, f"expected a file in base64, got {shown(text)}"
+        return place, _decoded(text)
 
 
 def reader_of(signature: Signature, limits: ImageLimits | None = None) -> Reader | ImageReader:
-    """Who reads rows for a signature; without limits, as many pictures as there are."""
+    """Return the reader of rows for a signature; without limits it takes any number of images."""
     if signature.image is None:
         return Reader(signature)
     return ImageReader(signature, signature.image, limits or ImageLimits())
 
 
-def _file(given: bytes | str) -> bytes:
-    if isinstance(given, str):
-        raise MalformedBody(given)
-    return given
+def _content(file: bytes | str) -> bytes:
+    """Return the bytes of a `PlacedFile`; raise what stands in place of them."""
+    if isinstance(file, str):
+        raise MalformedBody(file)
+    return file
 
 
 def _decoded(text: str) -> bytes | str:
-    """Base64 of either alphabet (RFC 4648), padded or not, alone or in a data: URL; or what is wrong."""
+    """Decode base64 of either alphabet (RFC 4648), padded or not, alone or in a data: URL.
+
+    Returns the bytes; or a text that says why there are none.
+    """
     if text[:5].lower() == "data:":
         head = _DATA_URL.match(text)
         if head is None or head[1] is None:

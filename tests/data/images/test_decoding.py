@@ -177,7 +177,7 @@ def test_white_stays_white_in_every_size() -> None:
         squares = random.integers(1, 400, (4, 1)).repeat(2, axis=1)
         for width, height in (*squares.tolist(), *random.integers(1, 400, (4, 2)).tolist()):
             white = Image.new("L", (width, height), 255)
-            assert (decoding.pixels(white, image) == 255).all(), (side, width, height)
+            assert (decoding.decode(white, image) == 255).all(), (side, width, height)
 
 
 def test_an_animation_is_its_first_picture() -> None:
@@ -269,7 +269,7 @@ def test_a_webp_counts_four_times() -> None:
     file = file_of(Image.new("RGB", (100, 26)), "WEBP", lossless=True)
 
     with pytest.raises(TooLarge, match="100 × 26 pixels; at most 2,500"):
-        decoding.read(file, COLORS, most_pixels=10_000)
+        decoding.read(file, COLORS, max_pixels=10_000)
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:

@@ -17,7 +17,7 @@ LARGE = Signature(
     Target("y", "integer", (0, 1)),
 )
 
-LIMITS = ImageLimits(pictures=64)
+LIMITS = ImageLimits(images=64)
 
 FILE = file_of(Image.new("L", (8, 8), 77))
 
