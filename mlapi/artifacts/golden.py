@@ -81,7 +81,7 @@ def check(model: AnsweringModel, signature: Signature, golden: Golden, tolerance
         BrokenArtifact: They are refused, or an answer differs; the message says how far.
     """
     try:
-        answers = model.answers(reader_of(signature).read(golden.rows).batch, list(golden.outputs))
+        answers = model.answers(reader_of(signature).read_rows(golden.rows).batch, list(golden.outputs))
     except (MlapiError, InvalidRows) as error:
         raise BrokenArtifact(f"its golden rows cannot be answered: {error}") from error
     for name, expected in golden.outputs.items():
@@ -98,10 +98,10 @@ def check_alone(model: AnsweringModel, signature: Signature, golden: Golden, tol
     expected = golden.outputs[PREDICTION]
     size = SMALL * _largest(expected)
     for row in range(min(len(golden.rows), _ALONE)):
-        found = reader.accept_row(golden.rows[row])
-        if found is not None:
+        usual = reader.try_usual_row(golden.rows[row])
+        if usual is not None:
             try:
-                answer = model.answers(found.batch, [PREDICTION])[PREDICTION]
+                answer = model.answers(usual, [PREDICTION])[PREDICTION]
             except MlapiError as error:
                 raise BrokenArtifact(f"its golden row {row} cannot be answered alone: {error}") from error
             off, _ = distance(answer, [expected[row]], least=size)
@@ -127,7 +127,9 @@ def tolerance(model: AnsweringModel, signature: Signature, golden: Golden) -> fl
     sizes = {name: _largest(expected) for name, expected in golden.outputs.items()}
     for row in sorted({len(golden.rows) * place // _ALONE for place in range(_ALONE)}):
         with suppress(MlapiError):  # one that takes no row alone tells nothing
-            answers = model.answers(reader_of(signature).read([golden.rows[row]]).batch, list(golden.outputs))
+            answers = model.answers(
+                reader_of(signature).read_rows([golden.rows[row]]).batch, list(golden.outputs)
+            )
             for name, expected in golden.outputs.items():
                 off, _ = distance(answers[name], [expected[row]], least=SMALL * sizes[name])
                 far = max(far, _MARGIN * off) if np.isfinite(off) else far

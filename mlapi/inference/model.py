@@ -125,7 +125,7 @@ class Model:
             values = None if include else self._answer_row(batch)
             if values is not None:
                 return Prediction(values, _NOTHING)
-            batch = batch.batch()
+            batch = batch.to_batch()
         if not include:
             return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
         found = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))

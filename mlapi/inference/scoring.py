@@ -56,7 +56,7 @@ def predict_csv(
     )
     for lines, rows in _chunks(file, told, features):
         try:
-            found = reader.read(rows)
+            found = reader.read_rows(rows)
         except InvalidRows as error:
             raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
         for warning in found.warnings:

@@ -39,7 +39,7 @@ class Classify(Resource):  # type: ignore[misc]
             )
         batch = resource_for(model, self.settings).read(request.environ).batch
         if isinstance(batch, Row):
-            batch = batch.batch()
+            batch = batch.to_batch()
         if len(batch) != 1:
             detail = f"expected one picture, got {len(batch)}; /predict/{model.name} takes many"
             raise InvalidInput([Finding((), detail)], 1)

@@ -107,7 +107,7 @@ class FitRequest(Schema):
             findings.append(Finding((key,), "expected rows of numbers: lists, or objects by column"))
             return None
         try:
-            return cast("Matrix", _reader(names).read(rows).batch)
+            return cast("Matrix", _reader(names).read_rows(rows).batch)
         except InvalidRows as error:
             findings += [finding.below(key) for finding in error.findings]
             return None

@@ -45,7 +45,7 @@ class RowsField(fields.Field[Instances]):
         if len(value) > schema.max_rows:
             raise TooLarge(f"{len(value):,} rows; at most {schema.max_rows:,} in one request")
         try:
-            return _below(attr, schema.reader.read(value))
+            return _below(attr, schema.reader.read_rows(value))
         except InvalidRows as error:
             raise ValidationError([error]) from error
 
@@ -59,7 +59,7 @@ class OneRowField(fields.Field[Instances]):
         if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
             raise ValidationError("expected one row, got a list of rows; for many use `instances`")
         try:
-            return _below(attr, _predict_request(self).reader.read_one(value))
+            return _below(attr, _predict_request(self).reader.read_row(value))
         except InvalidRows as error:
             raise ValidationError([error]) from error
 
@@ -133,21 +133,24 @@ class PredictRequest(Schema):
         """Rows that are right, without the walk through marshmallow that tells what is wrong."""
         if form not in self._forms:
             return None
-        found = None
         if form == ONE_ROW:
-            found = self.reader.accept_row(rows) or self.reader.accept_one(rows)
+            usual = self.reader.try_usual_row(rows)
+            instances = self.reader.try_row(rows) if usual is None else Instances(usual)
         elif type(rows) is list and len(rows) == 1:
-            found = self.reader.accept_row(rows[0]) or self.reader.accept(rows)
+            usual = self.reader.try_usual_row(rows[0])
+            instances = self.reader.try_rows(rows) if usual is None else Instances(usual)
         elif type(rows) in (list, np.ndarray) and 0 < len(rows) <= self.max_rows:
-            found = self.reader.accept(rows) if type(rows) is list else self.reader.accept_matrix(rows)
-        return None if found is None else _below(form, found)
+            instances = self.reader.try_rows(rows) if type(rows) is list else self.reader.try_matrix(rows)
+        else:
+            return None
+        return None if instances is None else _below(form, instances)
 
     def _read_record(self, body: Mapping[str, Any]) -> Instances:
-        found = self.reader.accept_row(body)
-        if found is not None:
-            return found
+        usual = self.reader.try_usual_row(body)
+        if usual is not None:
+            return Instances(usual)
         try:
-            return self.reader.read_one(body)
+            return self.reader.read_row(body)
         except InvalidRows as error:
             raise invalid(error.findings, error.count - len(error.findings)) from error
 

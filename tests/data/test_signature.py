@@ -48,7 +48,7 @@ def test_equal_values_of_other_types_are_another_signature() -> None:
 
 
 def test_the_example_is_a_row_that_the_signature_accepts() -> None:
-    found = Reader(SIGNATURE).read_one(signatures.example(SIGNATURE))
+    found = Reader(SIGNATURE).read_row(signatures.example(SIGNATURE))
 
     assert found.warning_count == 0
 

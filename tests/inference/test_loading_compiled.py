@@ -48,7 +48,7 @@ def test_a_compiled_path_that_is_off_loses_to_scikit_learn_and_the_log_says_so(
 
     assert (right.served_by, off.served_by) == ("compiled", "scikit-learn")
     assert "compiled path not used" in caplog.text
-    batch = Reader(right.signature).read([["Rome", 14.4]]).batch
+    batch = Reader(right.signature).read_rows([["Rome", 14.4]]).batch
     assert off.predict(batch, ["decision"]).outputs["decision"] == pytest.approx(
         right.predict(batch, ["decision"]).outputs["decision"], rel=1e-9
     )
@@ -58,7 +58,7 @@ def test_words_and_numbers_are_answered_without_a_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = published(tmp_path)
-    batch = Reader(model.signature).read([["Rome", 3], ["Paris", 30]]).batch
+    batch = Reader(model.signature).read_rows([["Rome", 3], ["Paris", 30]]).batch
     monkeypatch.setattr(pd, "DataFrame", lambda *_, **__: pytest.fail("a frame"))
 
     found = model.predict(batch, ["probabilities"])

@@ -91,14 +91,14 @@ def test_a_row_alone_gets_scikit_learns_answer(name: str, data: st.DataObject) -
     signature, estimator = FITTED[name]
     row = data.draw(lists if signature is NUMBERS else records)
     reader = Reader(signature)
-    found = reader.accept_row(row)
-    assert found is not None
+    usual = reader.try_usual_row(row)
+    assert usual is not None
     answering = compiled(estimator, signature.names)
     assert answering is not None
 
-    answer = Predictor(answering, lambda *_: pytest.fail("asked")).answer_row(found.batch.cells)
+    answer = Predictor(answering, lambda *_: pytest.fail("asked")).answer_row(usual.cells)
 
-    batch = reader.read([row]).batch
+    batch = reader.read_rows([row]).batch
     expected = estimator.predict(batch if isinstance(batch, np.ndarray) else pd.DataFrame(batch))
     if answer is not None:  # else it hangs on rounding, and the general path answers
         assert (answer.shape, answer.dtype) == (expected.shape, expected.dtype)
@@ -129,10 +129,10 @@ def test_a_blank_flag_among_numbers_is_left_to_the_general_path() -> None:
     frame = pd.DataFrame({"new": [True, False, np.nan] * 5, "size": np.arange(15.0)})
     estimator = make_pipeline(SimpleImputer(), Ridge()).fit(frame, np.arange(15.0))
     predictor = Predictor(compiled(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
-    found = Reader(signature).accept_row([None, 3.0])
-    assert found is not None
+    usual = Reader(signature).try_usual_row([None, 3.0])
+    assert usual is not None
 
-    assert predictor.answer_row(found.batch.cells) is None
+    assert predictor.answer_row(usual.cells) is None
 
 
 cells = st.none() | st.booleans() | numbers | st.floats(1e3, 1e9) | st.just([]) | st.just({})
@@ -145,13 +145,13 @@ any_row = any_row | st.lists(cells, max_size=6) | records | lists | cells  # typ
 def test_a_row_is_read_alone_only_if_nothing_is_to_be_said_of_it(signature: Signature, row: Any) -> None:
     reader = Reader(signature)
 
-    found = reader.accept_row(row)
+    usual = reader.try_usual_row(row)
 
-    if found is not None:
-        assert isinstance(found.batch, Row)
-        same = reader.read([row])
+    if usual is not None:
+        assert isinstance(usual, Row)
+        same = reader.read_rows([row])
         assert same.warnings == ()
-        batch = found.batch.batch()
+        batch = usual.to_batch()
         if isinstance(batch, np.ndarray):
             np.testing.assert_array_equal(batch, same.batch)
         else:
@@ -166,5 +166,5 @@ def test_a_row_is_read_alone_only_if_nothing_is_to_be_said_of_it(signature: Sign
     [(NUMBERS, [1, 2.5, -3, 0]), (MIXED, ["Oslo", 1, 2, 3.0, True]), (MIXED, [None, 1.5, 2.0, 3, False])],
 )
 def test_usual_rows_are_read_alone(signature: Signature, row: list[Any]) -> None:
-    assert Reader(signature).accept_row(row) is not None
-    assert Reader(signature).accept_row(dict(zip(signature.names, row, strict=True))) is not None
+    assert Reader(signature).try_usual_row(row) is not None
+    assert Reader(signature).try_usual_row(dict(zip(signature.names, row, strict=True))) is not None

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from mlapi.data.images import decoding
 from mlapi.data.limits import ImageLimits
-from mlapi.data.rows.reader import Instances, Reader
+from mlapi.data.rows.reader import Instances, Reader, Row
 from mlapi.data.rows.values import shown
 from mlapi.data.rows.violations import InvalidRows, violations
 from mlapi.data.signature import Feature, Matrix, Signature
@@ -64,7 +64,7 @@ class ImageReader:
         """Return whether a record may have all of these names: the feature's, `b64`, ignored columns."""
         return self._known.issuperset(names)
 
-    def read(self, rows: Sequence[Any]) -> Instances:
+    def read_rows(self, rows: Sequence[Any]) -> Instances:
         """Read rows, either all objects with an image file or all lists of pixel values.
 
         Raises:
@@ -74,14 +74,14 @@ class ImageReader:
         if not rows:
             raise violations(rows, self._signature)
         if all(type(row) is list for row in rows) and (numbers := self._of_numbers()):
-            return numbers.read(rows)
+            return numbers.read_rows(rows)
         self._check_count(len(rows))
         return self._read(file for number, row in enumerate(rows) for file in self._of_row(row, (number,)))
 
-    def read_one(self, row: Any) -> Instances:
-        """Read one row, as `read` does; the places in an error are without the row's number."""
+    def read_row(self, row: Any) -> Instances:
+        """Read one row, as `read_rows` does; the places in an error are without the row's number."""
         if type(row) is list and (numbers := self._of_numbers()):
-            return numbers.read_one(row)
+            return numbers.read_row(row)
         return self._read(self._of_row(row, ()))
 
     def read_files(self, files: Sequence[bytes]) -> Instances:
@@ -90,41 +90,41 @@ class ImageReader:
         Raises:
             MalformedBody, UnsupportedFormat: There is one file, and it cannot be read.
             InvalidRows: There are several files, and some cannot be read.
-            TooLarge: As for `read`.
+            TooLarge: As for `read_rows`.
         """
         if len(files) == 1:
             return self._batch([decoding.read(files[0], self._feature, self._limits.pixels)])
         self._check_count(len(files))
         return self._read(((number,), file) for number, file in enumerate(files))
 
-    def accept(self, rows: Sequence[Any]) -> Instances | None:
-        """Read rows as `read` does; return None where it raises `InvalidRows`."""
+    def try_rows(self, rows: Sequence[Any]) -> Instances | None:
+        """Read rows as `read_rows` does; return None where it raises `InvalidRows`."""
         if type(rows[0]) is list and (numbers := self._of_numbers()):
-            return numbers.accept(rows)
+            return numbers.try_rows(rows)
         try:
-            return self.read(rows)
+            return self.read_rows(rows)
         except InvalidRows:
             return None
 
-    def accept_one(self, row: Any) -> Instances | None:
-        """Read a row as `read_one` does; return None where it raises `InvalidRows`."""
+    def try_row(self, row: Any) -> Instances | None:
+        """Read a row as `read_row` does; return None where it raises `InvalidRows`."""
         if type(row) is list and (numbers := self._of_numbers()):
-            return numbers.accept_one(row)
+            return numbers.try_row(row)
         try:
-            return self.read_one(row)
+            return self.read_row(row)
         except InvalidRows:
             return None
 
-    def accept_row(self, row: Any) -> Instances | None:
-        """Read a list of pixel values as `mlapi.data.rows.reader.Reader.accept_row` does; None for any other
-        row."""
+    def try_usual_row(self, row: Any) -> Row | None:
+        """Read a list of pixel values as `mlapi.data.rows.reader.Reader.try_usual_row` does; None for
+        any other row."""
         numbers = self._of_numbers() if type(row) is list else None
-        return None if numbers is None else numbers.accept_row(row)
+        return None if numbers is None else numbers.try_usual_row(row)
 
-    def accept_matrix(self, matrix: Matrix) -> Instances | None:
+    def try_matrix(self, matrix: Matrix) -> Instances | None:
         """Read a matrix of pixel values `(rows, columns)`; return None if it does not fit the signature."""
         numbers = self._of_numbers()
-        return None if numbers is None else numbers.accept_matrix(matrix)
+        return None if numbers is None else numbers.try_matrix(matrix)
 
     def _of_numbers(self) -> Reader | None:
         """Return the reader of rows of pixel values, made when first asked for; None above `_MOST_COLUMNS`.

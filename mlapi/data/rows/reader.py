@@ -1,14 +1,15 @@
 """Rows as a client sends them -> a batch that a model takes. Fast accept, slow explain.
 
 `Reader` accepts with the few checks of `mlapi.data.rows.validation`; only when one of them fails does
-`mlapi.data.rows.violations` walk over the cells and name every wrong one. Knows signatures; knows nothing of
-bytes, marshmallow or HTTP.
+`mlapi.data.rows.violations` walk over the cells and name every wrong one. The methods that begin with `read_`
+explain, by raising `InvalidRows`; those that begin with `try_` answer None at once. Knows signatures; knows
+nothing of bytes, marshmallow or HTTP.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,23 +23,32 @@ from mlapi.wording import SHOWN
 
 
 class Row(NamedTuple):
-    """One accepted row, in signature order, its numbers known and usual; `batch` makes arrays of it."""
+    """One accepted row without arrays: no number is missing, and training saw every value.
+
+    For models that answer a single row from its cells, which takes a fraction of making arrays of them.
+    """
 
     cells: Sequence[Any]
-    batch: Callable[[], Batch]
+    """In signature order, as they were sent."""
+    to_batch: Callable[[], Batch]
+    """Makes a batch of this one row."""
 
 
 class Instances(NamedTuple):
-    """Accepted rows, with what is unusual about them: at most 20 warnings, and their number."""
+    """Accepted rows, and what is unusual about them: the first 20 warnings, and the number of all."""
 
-    batch: Any
-    """A `Batch`, or from `accept_row` a `Row`."""
+    batch: Batch | Row
+    """From a reader a `Batch`; a schema puts a `Row` here where `Reader.try_usual_row` took the only one."""
     warnings: tuple[Finding, ...] = ()
     warning_count: int = 0
 
 
 class Reader:
-    """Reads rows for one signature. Immutable, so threads may share it."""
+    """Reads rows for one signature. Immutable, so threads may share it.
+
+    A row is a list of cells in signature order, or a record with a member for each feature; a feature that
+    may be missing may be left out, and columns that the model ignores may be there.
+    """
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
@@ -53,30 +63,35 @@ class Reader:
         ]
 
     def knows(self, names: Iterable[str]) -> bool:
-        """Whether every name is a column: a feature, or one that is ignored."""
+        """Return whether every name is a column: a feature, or one that the model ignores."""
         return self._signature.known.issuperset(names)
 
-    def read(self, rows: Sequence[Any]) -> Instances:
-        """Rows, all of them lists in signature order or all of them records, as a batch.
+    def read_rows(self, rows: Sequence[Any]) -> Instances:
+        """Check rows, all of them lists or all of them records, and make a batch of them.
 
         Raises:
-            InvalidRows: There is no row, or a cell does not fit its feature.
+            InvalidRows: There is no row, or a cell does not fit its feature. Finding every wrong cell takes
+                some hundred times as long as accepting the rows.
         """
-        found = self.accept(rows)
-        if found is None:
+        instances = self.try_rows(rows)
+        if instances is None:
             raise violations(rows, self._signature)
-        return found
+        return instances
 
-    def read_one(self, row: Any) -> Instances:
-        """`read` of one row; no path has the row's number."""
-        found = self.accept_one(row)
-        if found is None:
+    def read_row(self, row: Any) -> Instances:
+        """Check one row and make a batch of it: `read_rows` of it alone, but no place begins with its number.
+
+        Raises:
+            InvalidRows: A cell does not fit its feature.
+        """
+        instances = self.try_row(row)
+        if instances is None:
             error = violations([row], self._signature)
             raise InvalidRows(_without_number(error.findings), error.count)
-        return found
+        return instances
 
-    def accept(self, rows: Sequence[Any]) -> Instances | None:
-        """What `read` gives; None where it raises."""
+    def try_rows(self, rows: Sequence[Any]) -> Instances | None:
+        """Return what `read_rows` returns; None where it raises."""
         cells = self._cells(rows)
         if cells is None:
             return None
@@ -86,15 +101,19 @@ class Reader:
             return None if matrix is None else self._with_warnings(matrix, by_name=by_name)
         return self._accept_columns(list(zip(*cells, strict=True)), by_name=by_name)
 
-    def accept_one(self, row: Any) -> Instances | None:
-        """What `read_one` gives; None where it raises."""
-        found = self.accept([row])
-        if found is None or not found.warnings:
-            return found
-        return found._replace(warnings=_without_number(found.warnings))
+    def try_row(self, row: Any) -> Instances | None:
+        """Return what `read_row` returns; None where it raises."""
+        instances = self.try_rows([row])
+        if instances is None or not instances.warnings:
+            return instances
+        return instances._replace(warnings=_without_number(instances.warnings))
 
-    def accept_row(self, row: Any) -> Instances | None:
-        """One row, without arrays; None if it is wrong, or has blank numbers or values new to training."""
+    def try_usual_row(self, row: Any) -> Row | None:
+        """Check one row without making arrays.
+
+        Return None if it is wrong, and also if there is more to it than a `Row` may have: a number that is
+        missing, or a value that training did not see. `try_row` then tells these apart.
+        """
         if type(row) is list:
             cells = row if len(row) == len(self._names) else None
         elif type(row) is dict and self._signature.known.issuperset(row):
@@ -105,22 +124,24 @@ class Reader:
             return None
         if not all(column.is_usual_value(cells[column.place]) for column in self._columns):
             return None
-        return Instances(Row(cells, partial(self._batch_of, cells)))
+        return Row(cells, partial(self._batch_of, cells))
 
     def _batch_of(self, cells: Sequence[Any]) -> Batch:
         if self._is_numeric:
             return np.array((cells,), dtype=np.float64)
-        found: Batch = self.read([list(cells)]).batch
-        return found
+        return cast("Batch", self.read_rows([list(cells)]).batch)
 
-    def accept_matrix(self, matrix: Matrix) -> Instances | None:
-        """Rows that came as numbers without a blank; None if they do not fit the signature."""
+    def try_matrix(self, matrix: Matrix) -> Instances | None:
+        """Check a matrix (rows, features) without a missing number; return None if it does not fit.
+
+        The batch is the matrix itself.
+        """
         if not self._is_numeric or not self._numbers.fit(matrix):
             return None
         return self._with_warnings(matrix, by_name=False)
 
     def _cells(self, rows: Sequence[Any]) -> Cells | None:
-        """The cells in signature order, blank ones None; None if a row has the wrong form."""
+        """The cells by row, in signature order, missing ones None; None if a row has the wrong form."""
         forms = set(map(type, rows))
         if forms == {list}:
             return rows if set(map(len, rows)) == {len(self._names)} else None
@@ -136,18 +157,18 @@ class Reader:
         return [[row.get(name) for name in self._names] for row in rows]
 
     def _accept_columns(self, cells: Cells, *, by_name: bool) -> Instances | None:
-        """`cells` by column."""
-        found: dict[int, NDArray[Any]] = {}
+        """As `try_rows`, of cells by column: `cells[2]` are those of the third feature."""
+        arrays: dict[int, NDArray[Any]] = {}
         for column in self._columns:
             values = column.accept(cells[column.place])
             if values is None:
                 return None
-            found[column.place] = values
+            arrays[column.place] = values
         numbers = self._numbers.columns(cells)
         if numbers is None:
             return None
-        found.update(zip(self._numbers.places, numbers, strict=True))
-        batch = {name: found[place] for place, name in enumerate(self._names)}
+        arrays.update(zip(self._numbers.places, numbers, strict=True))
+        batch = {name: arrays[place] for place, name in enumerate(self._names)}
         if self._numbers.are_usual(numbers.T) and all(each.is_usual(cells) for each in self._columns):
             return Instances(batch)
         return Instances(batch, *in_words(self._strange_cells(cells, by_name=by_name)))

@@ -26,8 +26,8 @@ class InvalidRows(Exception):
     def __init__(self, findings: tuple[Finding, ...], count: int) -> None:
         self.findings = findings
         self.count = count
-        first = findings[0]
-        super().__init__(f"{self.count} problems, the first {((first.place, first.detail),)}")
+        first = tuple((finding.place, finding.detail) for finding in findings[:1])
+        super().__init__(f"{self.count} problems, the first {first}")
 
 
 def violations(rows: Sequence[Any], signature: Signature) -> InvalidRows:

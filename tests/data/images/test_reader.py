@@ -37,15 +37,15 @@ def test_a_large_picture_is_not_sent_as_numbers() -> None:
     reader = reader_of(LARGE, LIMITS)
 
     with pytest.raises(InvalidRows) as caught:
-        reader.read([[0] * LARGE.features[0].size])
+        reader.read_rows([[0] * LARGE.features[0].size])
 
     assert caught.value.findings == (Finding((0,), 'expected a picture, {"b64": "…"}, got a list'),)
-    assert reader.accept([[0]]) is None
-    assert reader.accept_one([0]) is None
-    assert reader.accept_row([0]) is None
-    assert reader.accept_matrix(np.zeros((1, LARGE.features[0].size))) is None
+    assert reader.try_rows([[0]]) is None
+    assert reader.try_row([0]) is None
+    assert reader.try_usual_row([0]) is None
+    assert reader.try_matrix(np.zeros((1, LARGE.features[0].size))) is None
     with pytest.raises(InvalidRows):
-        reader.read_one([0])
+        reader.read_row([0])
 
 
 def test_a_picture_of_many_columns_may_be_sent_as_numbers() -> None:
@@ -54,7 +54,7 @@ def test_a_picture_of_many_columns_may_be_sent_as_numbers() -> None:
         LARGE.target,
     )
 
-    found = reader_of(small, LIMITS).read([[300] + [7] * 65_535])
+    found = reader_of(small, LIMITS).read_rows([[300] + [7] * 65_535])
 
     assert found.batch.shape == (1, 65_536)
     assert [warning.place for warning in found.warnings] == [(0, 0)]

@@ -37,14 +37,14 @@ ROW: dict[str, Any] = {
 
 def refusals(signature: Signature, rows: list[Any]) -> dict[str, str]:
     with pytest.raises(InvalidRows) as caught:
-        Reader(signature).read(rows)
+        Reader(signature).read_rows(rows)
     return {"/".join(map(str, finding.place)): finding.detail for finding in caught.value.findings}
 
 
 def test_lists_and_records_give_the_same_matrix() -> None:
     reader = Reader(NUMBERS)
-    lists = reader.read([[1.5, 2], [3, None]]).batch
-    records = reader.read([{"b": 2, "a": 1.5}, {"a": 3}]).batch
+    lists = reader.read_rows([[1.5, 2], [3, None]]).batch
+    records = reader.read_rows([{"b": 2, "a": 1.5}, {"a": 3}]).batch
 
     np.testing.assert_array_equal(lists, [[1.5, 2.0], [3.0, np.nan]])
     np.testing.assert_array_equal(records, lists)
@@ -53,7 +53,7 @@ def test_lists_and_records_give_the_same_matrix() -> None:
 
 
 def test_columns_have_the_types_that_reading_a_table_gives() -> None:
-    batch = Reader(MIXED).read([ROW, {**ROW, "age": None, "city": None, "since": None}]).batch
+    batch = Reader(MIXED).read_rows([ROW, {**ROW, "age": None, "city": None, "since": None}]).batch
 
     assert isinstance(batch, dict)
     np.testing.assert_array_equal(batch["age"], [40.0, np.nan])
@@ -81,7 +81,7 @@ def test_columns_have_the_types_that_reading_a_table_gives() -> None:
     ],
 )
 def test_what_a_cell_may_be(name: str, value: Any) -> None:
-    assert name in Reader(MIXED).read([{**ROW, name: value}]).batch
+    assert name in Reader(MIXED).read_rows([{**ROW, name: value}]).batch
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_time_without_a_form_of_its_own_is_iso_8601_alone(value: str) -> None:
 
 
 def test_an_offset_is_the_same_moment_in_utc() -> None:
-    batch = Reader(MIXED).read([{**ROW, "since": "2020-05-17T10:00:00+02:00"}]).batch
+    batch = Reader(MIXED).read_rows([{**ROW, "since": "2020-05-17T10:00:00+02:00"}]).batch
 
     assert batch["since"][0] == np.datetime64("2020-05-17T08:00:00")  # type: ignore[index]
 
@@ -146,13 +146,13 @@ def test_ignored_columns_count_for_nothing() -> None:
     reader = Reader(NUMBERS)
 
     np.testing.assert_array_equal(
-        reader.read([{"a": 1, "b": 2, "y": "anything"}]).batch, reader.read([[1, 2]]).batch
+        reader.read_rows([{"a": 1, "b": 2, "y": "anything"}]).batch, reader.read_rows([[1, 2]]).batch
     )
 
 
 def test_many_problems_are_counted_and_twenty_kept() -> None:
     with pytest.raises(InvalidRows) as caught:
-        Reader(NUMBERS).read([["x", 1]] * 1000)
+        Reader(NUMBERS).read_rows([["x", 1]] * 1000)
 
     assert (len(caught.value.findings), caught.value.count) == (20, 1000)
 
@@ -162,8 +162,8 @@ def test_no_rows_are_refused() -> None:
 
 
 def test_values_that_training_did_not_see_are_warned_of() -> None:
-    numbers = Reader(NUMBERS).read([[5, 1], [10.5, 1], [-1, 1]])
-    mixed = Reader(MIXED).read([{**ROW, "age": 17, "city": "Paris"}])
+    numbers = Reader(NUMBERS).read_rows([[5, 1], [10.5, 1], [-1, 1]])
+    mixed = Reader(MIXED).read_rows([{**ROW, "age": 17, "city": "Paris"}])
 
     assert [warning.place for warning in numbers.warnings] == [(1, 0), (2, 0)]
     assert {warning.place: warning.detail for warning in mixed.warnings} == {
@@ -178,14 +178,14 @@ def test_only_what_is_shown_is_put_into_words(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mlapi.wording.get_close_matches", lambda name, *_, **__: asked.append(name) or [])
 
     with pytest.raises(InvalidRows) as caught:
-        Reader(NUMBERS).read([{f"x{i}": 1 for i in range(1000)}])
+        Reader(NUMBERS).read_rows([{f"x{i}": 1 for i in range(1000)}])
 
     assert caught.value.count == 1001
     assert len(asked) == 20
 
 
 def test_warnings_are_bounded_and_counted() -> None:
-    found = Reader(NUMBERS).read([[99, 1]] * 500)
+    found = Reader(NUMBERS).read_rows([[99, 1]] * 500)
 
     assert (len(found.warnings), found.warning_count) == (20, 500)
 
@@ -193,10 +193,10 @@ def test_warnings_are_bounded_and_counted() -> None:
 def test_one_row_has_no_row_number_in_its_paths() -> None:
     reader = Reader(NUMBERS)
     with pytest.raises(InvalidRows) as caught:
-        reader.read_one(["x", 1])
+        reader.read_row(["x", 1])
 
     assert caught.value.findings[0].place == (0,)
-    assert reader.read_one([99, 1]).warnings[0].place == (0,)
+    assert reader.read_row([99, 1]).warnings[0].place == (0,)
 
 
 cells = st.none() | st.booleans() | st.integers(-5, 200) | st.floats(allow_nan=False, allow_infinity=False)
@@ -214,9 +214,9 @@ def test_the_fast_check_refuses_exactly_what_the_slow_walk_explains(
 
     if is_wrong:
         with pytest.raises(InvalidRows):
-            reader.read(rows)
+            reader.read_rows(rows)
     else:
-        reader.read(rows)
+        reader.read_rows(rows)
 
 
 @given(st.sampled_from([NUMBERS, MIXED]), rows.filter(bool))
@@ -234,7 +234,7 @@ def test_one_strange_value_among_many_rows_is_found(rows: int, place: int, value
     table = [[5.0, 1.0] for _ in range(rows + 1)]
     table[place % len(table)][0] = value  # type: ignore[call-overload]
 
-    found = Reader(signature).read(table)
+    found = Reader(signature).read_rows(table)
 
     strange = [] if value in (None, 5.0) else [(place % len(table), 0)]
     assert [warning.place for warning in found.warnings] == strange

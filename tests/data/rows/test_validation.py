@@ -90,7 +90,7 @@ def test_rows_are_accepted_as_one_cell_after_the_other(
     new = sum(is_new(kind, row[place]) for row in rows for place, kind in enumerate(kinds))
 
     for form in (rows, records):
-        found = Reader(signature).read(form)
+        found = Reader(signature).read_rows(form)
 
         columns = found.batch.T if signature.is_numeric else found.batch.values()
         assert list(map(plainly, columns)) == expected
@@ -102,7 +102,7 @@ def test_rows_are_accepted_as_one_cell_after_the_other(
 def test_no_row_is_refused_and_rows_of_nothing_too(kinds: tuple[str, ...]) -> None:
     for rows in ([], [[]], [[]] * 50):
         with pytest.raises(InvalidRows):
-            Reader(signature_of(kinds)).read(rows)
+            Reader(signature_of(kinds)).read_rows(rows)
 
 
 @pytest.mark.parametrize("count", SIZES)
@@ -111,7 +111,7 @@ def test_a_matrix_is_accepted_as_its_rows_are(count: int) -> None:
     rows = [[number % 12, number % 7] for number in range(count)]
 
     for matrix in (np.array(rows, dtype=np.float64), np.asfortranarray(np.array(rows, dtype=np.float64))):
-        found, wanted = reader.accept_matrix(matrix), reader.read(rows)
+        found, wanted = reader.try_matrix(matrix), reader.read_rows(rows)
 
         assert found is not None
         np.testing.assert_array_equal(found.batch, wanted.batch)
