@@ -4,10 +4,9 @@ They are pickled with every version, so their names and attributes are part of t
 server makes of a request (see `mlapi.data.rows.reader`) and what training makes of a table: the same columns.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -15,6 +14,11 @@ from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from mlapi.estimators.calendar import Datetimes, independent, newest, parts_of, varying
+
+if (
+    TYPE_CHECKING
+):  # who loads an estimator needs the names of these classes, and not pandas, which takes 60 MB
+    import pandas as pd
 
 OTHER = "_other_"
 """What `Frequent` makes of words that are not frequent."""
@@ -32,7 +36,7 @@ class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
     def transform(self, X: Any) -> NDArray[np.float64]:
         return np.asarray(X, dtype=object).astype(np.float64)
 
-    def _remember(self, X: pd.DataFrame) -> None:
+    def _remember(self, X: "pd.DataFrame") -> None:
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
 
@@ -47,14 +51,14 @@ class Frequent(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: 
     def __init__(self, most: int = 100) -> None:
         self.most = most
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> "Frequent":
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "Frequent":
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         counts = (X[name].value_counts() for name in X.columns)
         self.words_ = [np.array(found.index[: self.most], dtype=object) for found in counts]
         return self
 
-    def transform(self, X: pd.DataFrame) -> NDArray[Any]:
+    def transform(self, X: "pd.DataFrame") -> NDArray[Any]:
         check_is_fitted(self)
         columns = (X.iloc[:, place].astype(object) for place in range(self.n_features_in_))
         kept = [
@@ -88,7 +92,7 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     of another column, add up to; blanks are NaN throughout.
     """
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> "CalendarParts":
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "CalendarParts":
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
@@ -97,7 +101,7 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.parts_ = independent([(moments, last, varying(moments, last)) for moments, last in found])
         return self
 
-    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
+    def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
         check_is_fitted(self)
         found = enumerate(zip(self.newest_us_, self.parts_, strict=True))
         columns = [
@@ -125,6 +129,24 @@ class Splines(SplineTransformer):  # type: ignore[misc]
         super().__setstate__({**state, **(splines if "bsplines_" in state else {})})
 
 
+PICKLED = frozenset(
+    {
+        *(f"{__name__}.{kind.__name__}" for kind in (CalendarParts, Flags, Frequent, Splines, Texts)),
+        "sklearn.compose._column_transformer.ColumnTransformer",
+        "sklearn.feature_extraction.text.TfidfTransformer",
+        "sklearn.feature_extraction.text.TfidfVectorizer",
+        "sklearn.impute._base.MissingIndicator",
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.StandardScaler",
+        "sklearn.preprocessing._encoders.OneHotEncoder",
+        "sklearn.preprocessing._polynomial.PolynomialFeatures",
+    }
+)
+"""The classes that a pipeline of this project's training may name before its final estimator, whose own are
+declared by its algorithm. tests/inference/test_form.py has the attributes of ours."""
+
+
 def _spline(knots: Any, coefficients: Any, degree: Any, extrapolate: Any) -> BSpline:
     """From the parts of a pickle.
 
@@ -136,5 +158,5 @@ def _spline(knots: Any, coefficients: Any, degree: Any, extrapolate: Any) -> BSp
     return BSpline(knots, coefficients, degree, extrapolate)
 
 
-def _moments(column: pd.Series) -> Datetimes:
+def _moments(column: "pd.Series") -> Datetimes:
     return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]

@@ -21,14 +21,11 @@ from mlapi.artifacts.networks import loads_network
 from mlapi.artifacts.pickles.pickling import dump_predictor, load_predictor
 from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact
+from mlapi.inference.compiled.form import FORM, PICKLED
 from mlapi.inference.compiled.predictor import CompiledPipeline
 from mlapi.inference.model import Model, ModelOutputs, model_of
 
 logger = logging.getLogger(__name__)
-
-_FORM = 1
-"""Of what is stored. With another one the estimator is compiled anew: raise it when the classes of
-`mlapi.inference.compiled` change what they keep."""
 
 
 def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
@@ -55,7 +52,7 @@ def stored(model: Model) -> bytes | None:
     if model.predictor is None:
         return None
     skills = {"outputs": model.skills.outputs, "classes": model.skills.classes}
-    return dump_predictor({"form": _FORM, "answering": model.predictor.answering, **skills})
+    return dump_predictor({"form": FORM, "answering": model.predictor.answering, **skills}, PICKLED)
 
 
 def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
@@ -99,9 +96,9 @@ def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> 
     """Return the model that answers by the stored predictor; None, with a line in the log, if it cannot."""
     content = read_file(folder, manifest, PREDICTOR)
     try:
-        predictor = load_predictor(content)
-        if predictor["form"] != _FORM:
-            raise BrokenArtifact(f"it has the form {predictor['form']!r:.40}; this mlapi reads {_FORM}")
+        predictor = load_predictor(content, PICKLED)
+        if predictor["form"] != FORM:
+            raise BrokenArtifact(f"it has the form {predictor['form']!r:.40}; this mlapi reads {FORM}")
         pipeline = predictor["answering"]
         if not isinstance(pipeline, CompiledPipeline):
             raise BrokenArtifact(f"a {type(pipeline).__name__} answers no rows")

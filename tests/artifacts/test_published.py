@@ -13,6 +13,7 @@ from mlapi.artifacts.keys import parse_public_key
 from mlapi.artifacts.manifest import PREDICTOR
 from mlapi.artifacts.pickles.pickling import load_predictor
 from mlapi.artifacts.trust import Trust
+from mlapi.inference.compiled.form import PICKLED
 from mlapi.inference.loading import load_model
 
 PUBLISHED = Path(__file__).with_name("published")
@@ -28,4 +29,4 @@ def test_a_version_published_before_the_move_gives_its_golden_answers(home: Path
 
     assert model.fitted() is not None
     if PREDICTOR in manifest.files:  # else the estimator would be compiled anew, and nobody would see it
-        assert load_predictor(read_file(home / "1", manifest, PREDICTOR))["form"] == 1
+        assert load_predictor(read_file(home / "1", manifest, PREDICTOR), PICKLED)["form"] == 1

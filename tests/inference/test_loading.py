@@ -1,9 +1,6 @@
 """How a version is loaded: from its stored predictor, without scikit-learn, or the long way."""
 
-import importlib
-import inspect
 import os
-import pkgutil
 import subprocess
 import sys
 import time
@@ -11,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import joblib
 import numpy as np
@@ -26,7 +23,7 @@ from mlapi.data.signature import Batch
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import IMAGE_CLASSIFICATION
-from mlapi.inference import compiled
+from mlapi.inference.compiled.form import PICKLED
 from mlapi.inference.loading import load_model
 from mlapi.inference.model import Model
 from mlapi.training.preparation import features
@@ -173,7 +170,7 @@ def dumped(predictor: Any) -> bytes:
 
 
 def with_changes(**changes: Any) -> Callable[[bytes], bytes]:
-    return lambda content: dumped({**pickling.load_predictor(content), **changes})
+    return lambda content: dumped({**pickling.load_predictor(content, PICKLED), **changes})
 
 
 STRANGE: Mapping[str, Callable[[bytes], bytes]] = {
@@ -226,30 +223,6 @@ def test_damage_before_the_signature_costs_no_more_than_the_predictor(tmp_path: 
     for position in range(0, len(whole), 3):
         replace_file(folder, PREDICTOR, flipped(whole, position))
         assert loaded(folder).predict(FRAME.to_numpy()).values == pytest.approx([0, 2, 4], rel=1e-9)
-
-
-def test_all_that_a_predictor_can_be_made_of_is_listed_and_there() -> None:
-    modules = [
-        importlib.import_module(found.name)
-        for found in pkgutil.iter_modules(compiled.__path__, "mlapi.inference.compiled.")
-    ]
-    parts = {
-        f"{module.__name__}.{name}"
-        for module in modules
-        for name, kind in vars(module).items()
-        if inspect.isclass(kind) and kind.__module__ == module.__name__ and not name.startswith("_")
-        if not issubclass(kind, Exception) and Protocol not in kind.__bases__
-    }
-    listed = {name for name in pickling.COMPILED if name.startswith("mlapi.")}
-    never_stored = {
-        "mlapi.inference.compiled.final_estimator.Answer",
-        "mlapi.inference.compiled.predictor.Predictor",
-    }
-
-    assert parts - never_stored <= listed
-    for name in listed:
-        module, _, part = name.rpartition(".")
-        assert callable(getattr(importlib.import_module(module), part)), name
 
 
 def test_threads_that_ask_for_the_estimator_at_once_load_it_once(

@@ -27,86 +27,30 @@ from mlapi.artifacts.pickles.unpickling import Limited
 from mlapi.errors import BrokenArtifact
 from mlapi.wording import reason
 
-BASE = frozenset(
+ARRAYS = frozenset(
     {
-        "builtins.bytearray",
-        "builtins.complex",
-        "builtins.frozenset",
-        "builtins.object",
-        "builtins.range",
-        "builtins.set",
         "builtins.slice",
-        "collections.OrderedDict",
-        "copyreg._reconstructor",
         "joblib.numpy_pickle.NumpyArrayWrapper",
-        "mlapi.estimators.preprocessing.CalendarParts",
-        "mlapi.estimators.preprocessing.Frequent",
-        "mlapi.estimators.preprocessing.Flags",
-        "mlapi.estimators.preprocessing.Splines",
-        "mlapi.estimators.preprocessing.Texts",
         "numpy._core.multiarray._reconstruct",
         "numpy._core.multiarray.scalar",
         "numpy.dtype",
-        "numpy.float64",
         "numpy.ndarray",
-        "sklearn.compose._column_transformer.ColumnTransformer",
-        "sklearn.feature_extraction.text.TfidfTransformer",
-        "sklearn.feature_extraction.text.TfidfVectorizer",
-        "sklearn.impute._base.MissingIndicator",
-        "sklearn.impute._base.SimpleImputer",
-        "sklearn.pipeline.Pipeline",
-        "sklearn.preprocessing._data.StandardScaler",
-        "sklearn.preprocessing._encoders.OneHotEncoder",
-        "sklearn.preprocessing._polynomial.PolynomialFeatures",
     }
 )
-"""What every pipeline of this project's training needs; each algorithm declares its own beside these."""
+"""What numpy's arrays and numbers are pickled as; each compiled predictor may name these."""
 
-COMPILED = frozenset(
-    {
-        "builtins.slice",
-        "joblib.numpy_pickle.NumpyArrayWrapper",
-        "mlapi.inference.compiled.columns.Moments",
-        "mlapi.inference.compiled.columns.NumberBlock",
-        "mlapi.inference.compiled.columns.Numbers",
-        "mlapi.inference.compiled.columns.Preparation",
-        "mlapi.inference.compiled.columns.WordBlock",
-        "mlapi.inference.compiled.kernels.Polynomial",
-        "mlapi.inference.compiled.kernels.Product",
-        "mlapi.inference.compiled.kernels.Radial",
-        "mlapi.inference.compiled.kernels.Sigmoid",
-        "mlapi.inference.compiled.linear.Linear",
-        "mlapi.inference.compiled.linear.ManyClasses",
-        "mlapi.inference.compiled.linear.TwoClasses",
-        "mlapi.inference.compiled.linear.Values",
-        "mlapi.inference.compiled.linear.shares",
-        "mlapi.inference.compiled.linear.softmax",
-        "mlapi.inference.compiled.network.Network",
-        "mlapi.inference.compiled.one_row.OneRow",
-        "mlapi.inference.compiled.predictor.Additive",
-        "mlapi.inference.compiled.predictor.Dense",
-        "mlapi.inference.compiled.predictor.Terms",
-        "mlapi.inference.compiled.predictor.Unscaled",
-        "mlapi.inference.compiled.steps.Clip",
-        "mlapi.inference.compiled.steps.Fill",
-        "mlapi.inference.compiled.steps.Products",
-        "mlapi.inference.compiled.steps.Scale",
-        "mlapi.inference.compiled.svm.Calibrated",
-        "mlapi.inference.compiled.svm.Classifier",
-        "mlapi.inference.compiled.svm.Decisions",
-        "mlapi.inference.compiled.svm.Regressor",
-        "mlapi.inference.compiled.votes.OneVsOne",
-        "mlapi.inference.compiled.votes.highest",
-        "mlapi.inference.compiled.votes.of_two",
-        "mlapi.inference.compiled.words.Codes",
-        "mlapi.inference.compiled.words.Table",
-        "numpy._core.multiarray._reconstruct",
-        "numpy._core.multiarray.scalar",
-        "numpy.dtype",
-        "numpy.ndarray",
-    }
-)
-"""What a compiled predictor is made of: no class of another package but numpy's arrays."""
+BASE = ARRAYS | {
+    "builtins.bytearray",
+    "builtins.complex",
+    "builtins.frozenset",
+    "builtins.object",
+    "builtins.range",
+    "builtins.set",
+    "collections.OrderedDict",
+    "copyreg._reconstructor",
+    "numpy.float64",
+}
+"""What each pickled estimator may name, whatever its class: Python's own values, and numpy's."""
 
 _LARGE, _TIMES = 1 << 30, 100
 """Bytes that any compressed file may become, and how many times its own: a few become any number of zeros."""
@@ -164,24 +108,33 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
     return estimator
 
 
-def dump_predictor(predictor: Any) -> bytes | None:
-    """A compiled predictor and plain values; None if there is more in it than `load_predictor` takes."""
+def dump_predictor(predictor: Any, allowed: Collection[str]) -> bytes | None:
+    """Return the pickle of a compiled predictor; None if `load_predictor` would refuse it.
+
+    It is loaded once to find that out, which takes as long as loading it.
+
+    Args:
+        allowed: As for `load_predictor`.
+    """
     file = BytesIO()
     try:
         joblib.dump(predictor, file)
-        _load(file.getvalue(), COMPILED)
+        load_predictor(file.getvalue(), allowed)
     except (BrokenArtifact, PicklingError, TypeError, AttributeError):  # it holds an estimator's own parts
         return None
     return file.getvalue()
 
 
-def load_predictor(content: bytes) -> Any:
-    """What `dump_predictor` wrote, from bytes that were verified.
+def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
+    """Read what `dump_predictor` wrote, from bytes that were verified.
+
+    Args:
+        allowed: The classes and functions that may be imported beyond `ARRAYS`, as `module.name`.
 
     Raises:
-        BrokenArtifact: The bytes name anything but compiled parts, or nothing can be made of them here.
+        BrokenArtifact: The bytes name anything else, or nothing can be made of them here.
     """
-    return _load(content, COMPILED)
+    return _load(content, ARRAYS | frozenset(allowed))
 
 
 def decompress(content: bytes) -> bytes:

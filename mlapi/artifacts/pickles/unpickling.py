@@ -33,7 +33,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 from mlapi.artifacts.pickles.calls import CALLS, Allowance, Keys
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
 from mlapi.artifacts.pickles.parts.arrays import ARRAY, copied, fields_of, give_state
-from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of, of_today
+from mlapi.artifacts.pickles.parts.names import OURS, Name, NotAllowed, name_of, of_today
 from mlapi.artifacts.pickles.parts.neighbor_trees import NEIGHBOR_TREES, check_neighbor_tree
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
@@ -128,7 +128,7 @@ class _Restricted:
             self.stack[-1] = CALLS[function.full](*arguments)
             return
         self._check_allowed(function)
-        if name_of(function).startswith(_COMPILED):
+        if getattr(function, "__module__", None) in OURS:  # called, a class of ours could take any memory
             raise NotAllowed(f"it calls {name_of(function)} itself")
         self.stack[-1] = function(*arguments)
 
@@ -274,9 +274,6 @@ HANDED_ON = frozenset(
     }
 )
 """Arguments of what is called. Called themselves, one takes any memory for objects, others may never end."""
-
-_COMPILED = "mlapi.inference.compiled."
-"""Classes of compiled predictors, which are made empty as estimators are: called, one takes any memory."""
 
 _UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc)
 

@@ -12,6 +12,7 @@ from mlapi.estimators.algorithms import (
     svm,
 )
 from mlapi.estimators.algorithms.declaration import Algorithm
+from mlapi.estimators.preprocessing import PICKLED
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     algorithm.name: algorithm
@@ -26,5 +27,5 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     )
 }
 
-CLASSES = frozenset(name for algorithm in ALGORITHMS.values() for name in algorithm.classes)
-"""What the pickles of all of them name together."""
+CLASSES = PICKLED.union(*(algorithm.classes for algorithm in ALGORITHMS.values()))
+"""The classes that a pipeline of any of them may name in its pickle, as `module.name`."""

@@ -33,6 +33,7 @@ from mlapi.artifacts.pickles.scanner import names_in
 from mlapi.errors import BrokenArtifact
 from mlapi.estimators.algorithms import ALGORITHMS, CLASSES
 from mlapi.estimators.algorithms.svm import CalibratedSVC
+from mlapi.inference.compiled.form import PICKLED
 
 X = np.random.default_rng(0).normal(size=(3000, 60))
 LABELS = (X[:, 0] > 0).astype(int)
@@ -384,7 +385,7 @@ def test_the_parts_of_a_predictor_are_made_empty() -> None:
     content = b"\x80\x04cmlapi.compiled.votes\nOneVsOne\n" + value((9, False, False)) + b"R."
 
     with pytest.raises(BrokenArtifact, match=r"it calls mlapi\.inference\.compiled\.votes\.OneVsOne itself"):
-        pickling.load_predictor(content)
+        pickling.load_predictor(content, PICKLED)
 
 
 def test_an_array_whose_entries_are_arrays_is_refused() -> None:

@@ -1,0 +1,40 @@
+"""What of this room is stored in predictor.joblib, and in which form.
+
+A stored predictor is a pickle of objects of these classes. So their names, their attributes and the modules
+that they lie in are a file format. tests/inference/test_form.py has the attributes of each class.
+"""
+
+from mlapi.inference.compiled import (
+    columns,
+    kernels,
+    linear,
+    network,
+    one_row,
+    predictor,
+    steps,
+    svm,
+    votes,
+    words,
+)
+
+FORM = 1
+"""The number of the form, which each stored predictor holds. One of another form is passed over, and the
+estimator is compiled anew. Raise it when a stored class gets, loses or renames an attribute, or gives one
+another meaning."""
+
+_STORED = (
+    *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation, columns.WordBlock),
+    *(kernels.Polynomial, kernels.Product, kernels.Radial, kernels.Sigmoid),
+    *(linear.Linear, linear.ManyClasses, linear.TwoClasses, linear.Values, linear.shares, linear.softmax),
+    network.Network,
+    one_row.OneRow,
+    *(predictor.Additive, predictor.Dense, predictor.Terms, predictor.Unscaled),
+    *(steps.Clip, steps.Fill, steps.Products, steps.Scale),
+    *(svm.Calibrated, svm.Classifier, svm.Decisions, svm.Regressor),
+    *(votes.OneVsOne, votes.highest, votes.of_two),
+    *(words.Codes, words.Table),
+)
+
+PICKLED = frozenset(f"{part.__module__}.{part.__qualname__}" for part in _STORED)
+"""The classes and functions that a stored predictor may name, as `module.name`. No other package's are among
+them: numpy's arrays are allowed by `mlapi.artifacts.pickles.pickling` itself."""
