@@ -1,7 +1,9 @@
-"""What the routes that change something share: how long they wait, and what a failing disk is to a client.
+"""Access to what requests share and change: who may change it, how long a change waits, and what a client is
+told where the disk fails.
 
 A change waits for whoever changes the same: another request, `mlapi promote`, a process that is suspended.
-Meanwhile it keeps a thread of the worker, so that few of them wait for seconds, and the others for a moment.
+Meanwhile it occupies a thread of the worker, so that few of them wait for seconds, and the others for a
+moment.
 """
 
 import threading
@@ -10,28 +12,37 @@ from contextlib import contextmanager
 
 from flask import request
 
-from mlapi.errors import (
-    NotWritable,
-    WritesNotAllowed,
-)
+from mlapi.errors import NotWritable, WritesNotAllowed
 from mlapi.settings import Settings
 from mlapi.wording import quoted
 
-LONG_S, MOMENT_S = 3.0, 0.2
-"""How long a change waits at most: one of the first, and another one."""
+LONG_S = 3.0
+"""The longest that a patient change waits for others, in seconds."""
+
+MOMENT_S = 0.2
+"""The longest that any other change waits, in seconds."""
 
 PATIENT = 2
-"""So many changes of a process may wait long. The least that a worker has are four threads."""
+"""How many changes of one process may be patient at a time. A worker has four threads at least."""
+
+MODELS_AND_LOG = "the models, or the log of changes,"
+"""What a change of a model touches, in the message of a 503."""
+
+JOBS = "the jobs"
+"""What a request for jobs touches, in the message of a 503."""
 
 _places = threading.BoundedSemaphore(PATIENT)
 
 
 @contextmanager
-def writing(what: str = "the models, or the log of changes,") -> Iterator[float]:
-    """How many seconds the change may wait for others.
+def shared_access(what: str) -> Iterator[float]:
+    """Read or change what others change too; gives the seconds that it may wait for them.
+
+    Args:
+        what: The words for it in the message to the client: `MODELS_AND_LOG` or `JOBS`.
 
     Raises:
-        NotWritable: It has waited so long, or the disk does not let it.
+        NotWritable: Somebody else held it for so long, or the disk refused (any `OSError` inside).
     """
     is_patient = _places.acquire(blocking=False)
     try:
@@ -44,9 +55,11 @@ def writing(what: str = "the models, or the log of changes,") -> Iterator[float]
 
 
 def check_writes(settings: Settings) -> None:
-    """
+    """Refuse a request that changes something where that is not allowed.
+
     Raises:
-        WritesNotAllowed: The settings do not allow them, or a page of another site asks for them.
+        WritesNotAllowed: The setting `allow_writes` is off, or a page of another site asks, as its `Origin`
+            header says.
     """
     if not settings.allow_writes:
         raise WritesNotAllowed("models can be changed here once the setting allow_writes is on")

@@ -18,29 +18,33 @@ from mlapi.http.streams import Stream
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_Known: TypeAlias = dict[tuple[str, str], Any]
-"""Rules and their arguments by path and method."""
+_Matches: TypeAlias = dict[tuple[str, str], Any]
+"""What Werkzeug matched, a rule and its arguments, by path and method."""
 
-_MOST_KNOWN = 1000
-"""Paths hold what clients make up."""
+_MOST_MATCHES = 1000
+"""How many of them are remembered: clients may make up any number of paths that match."""
 
 
 class Application(Flask):
+    """Flask without sessions, coroutines and redirects, which remembers the routes of paths."""
+
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)
         self.session_interface = _NoSessions()
         self.url_map.merge_slashes = False  # a path is right or a problem, never a redirect
-        self._known: _Known = {}
+        self._matches: _Matches = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the view itself: none of ours is a coroutine, and Flask would look at each request."""
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return what matches the path of a request; hosts and subdomains count for nothing."""
         if request is None:
             return super().create_url_adapter(None)
         environ = request.environ
         return _Routes(
-            self._known,
+            self._matches,
             map=self.url_map,
             server_name="",  # for links to other hosts, of which there are none
             script_name=environ.get("SCRIPT_NAME", ""),
@@ -53,9 +57,9 @@ class Application(Flask):
 
 
 class Bytes(Response):
-    """A response of some bytes, complete as it stands: for the answers that have to be quick.
+    """A response for the answers that have to be quick: a body of bytes, and all headers that it needs.
 
-    Its headers go out as they are; Werkzeug looks through them for what it could complete.
+    They are sent as they are. Werkzeug's own response looks through its headers for what it could complete.
     """
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[Any]:
@@ -64,7 +68,7 @@ class Bytes(Response):
 
 
 class Streaming(Bytes):
-    """A response whose body is a `Stream`, which the worker has to get as it is."""
+    """A response whose body is a `Stream`. The worker gets the stream itself, to ask it for news."""
 
     def __init__(self, stream: Stream, headers: Mapping[str, str]) -> None:
         super().__init__(headers=Headers(headers))
@@ -75,27 +79,33 @@ class _NoSessions(SessionInterface):
     _none = NullSession()
 
     def open_session(self, app: Flask, request: Request) -> NullSession:
+        """Return one and the same empty session, for every request."""
         return self._none
 
 
 class _Routes(MapAdapter):
-    """Remembers the routes that it found."""
+    """Looks a path up once, and remembers what it matched."""
 
-    def __init__(self, known: _Known, **given: Any) -> None:
-        super().__init__(**given)
-        self._known = known
+    def __init__(self, matches: _Matches, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._matches = matches
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the rule for the path and its arguments, as Werkzeug does.
+
+        Raises:
+            NotFound: No rule matches, or the path begins otherwise than with one slash.
+        """
         if args or kwargs != {"return_rule": True}:
             return super().match(*args, **kwargs)
         key = self.path_info, self.default_method
-        found = self._known.get(key)
-        if found is None:
+        match = self._matches.get(key)
+        if match is None:
             if self.path_info[:1] != "/" or self.path_info[:2] == "//":
                 raise NotFound  # Werkzeug would look for what is behind all slashes, past a proxy's rules
-            found = super().match(return_rule=True)
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()  # else made-up names would keep the real ones out
-            self._known[key] = found
-        rule, values = found
+            match = super().match(return_rule=True)
+            if len(self._matches) >= _MOST_MATCHES:
+                self._matches.clear()  # else made-up names would keep the real ones out
+            self._matches[key] = match
+        rule, values = match
         return rule, dict(values)

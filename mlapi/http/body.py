@@ -6,22 +6,23 @@ from typing import Any, TypeAlias
 from mlapi.errors import MalformedBody, TooLarge
 
 Environ: TypeAlias = Mapping[str, Any]
-"""Of a request, as WSGI has it (PEP 3333)."""
+"""The environment of a request, as WSGI defines it (PEP 3333)."""
 
 RELEASE = "mlapi.release"
-"""In the environment of a request, by a worker of ours: what lets another large one begin."""
+"""The key in the environment under which our worker puts a function: it lets another large request begin."""
 
 _STEP = 1024 * 1024
+"""How many bytes are thrown away at a time."""
 
 _DIGITS = 20
-"""No body is longer than that in bytes."""
+"""A Content-Length of more digits counts as one of 10^20 bytes: far beyond every limit."""
 
 
 def read_body(environ: Environ, limit: int) -> bytes:
-    """The body, of at most `limit` bytes.
+    """Read the body of a request, of at most `limit` bytes; b"" where the server cannot know its end.
 
     Raises:
-        TooLarge: It is larger.
+        TooLarge: The body is larger.
         MalformedBody: It ended before its declared length, or its framing is broken.
     """
     declared = _declared(environ)
@@ -36,16 +37,17 @@ def read_body(environ: Environ, limit: int) -> bytes:
 
 
 def hand_over(environ: Environ) -> None:
-    """Another process answers the request that was read: it takes no more time or memory of this one."""
+    """Let another large request begin: this one was read, and now another process works on it."""
     release = environ.get(RELEASE)
     if release is not None:
         release()
 
 
 def discard_body(environ: Environ, limit: int) -> None:
-    """Read what is left of the body, at most `limit` bytes, and throw it away.
+    """Read what is left of the body, at most `limit` bytes, and throw it away; raises nothing.
 
-    Before a refusal, because a client that is still sending does not read it; what is larger is cut off.
+    To be called before a refusal: a client that is still sending does not read the answer. One that sends
+    more than `limit` is cut off.
     """
     if _ends(environ, _declared(environ)):
         try:
@@ -56,7 +58,7 @@ def discard_body(environ: Environ, limit: int) -> None:
 
 
 def _declared(environ: Environ) -> int | None:
-    """How long the client says that the body is; None where chunks tell, or nothing does."""
+    """The declared length in bytes; None for a body in chunks, and where the client declares none."""
     if environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH", "")
@@ -66,7 +68,7 @@ def _declared(environ: Environ) -> int | None:
 
 
 def _ends(environ: Environ, declared: int | None) -> bool:
-    """Whether the server knows where the body ends: else reading would wait for ever."""
+    """Whether the server knows where the body ends. Else reading would wait for ever."""
     return declared is not None or bool(environ.get("wsgi.input_terminated"))
 
 

@@ -1,6 +1,6 @@
 """Exception -> application/problem+json (RFC 9457), in one place and for every path.
 
-A 4xx says what to do; a 5xx of ours says the request's id and nothing else, and the log has the rest.
+A 4xx says what to do. A 500 says the request's id and nothing else; the log has the rest.
 """
 
 import logging
@@ -16,17 +16,19 @@ from mlapi.formats.negotiation import PROBLEM
 from mlapi.formats.strict_json import encode_json
 from mlapi.http import telemetry
 from mlapi.http.body import discard_body
+from mlapi.http.problem_document import DEFECT, problem_document, slug_of
 from mlapi.wording import reason
 
 logger = logging.getLogger(__name__)
 
 _REPLACED = {"content-type", "content-length"}
+"""Headers of Werkzeug's own page for an error, which a problem document does not take over."""
 
 _DETAILS = {
     404: "there is nothing at this path; GET / lists what there is",
     405: "this path does not answer {method}",
 }
-"""Our words for the errors that Werkzeug raises itself."""
+"""The details of errors that Werkzeug raises itself, by status; for the others its own words."""
 
 
 class Api(RestfulApi):  # type: ignore[misc]
@@ -37,6 +39,11 @@ class Api(RestfulApi):  # type: ignore[misc]
 
 
 def install(app: Flask, max_body_bytes: int) -> None:
+    """Answer every exception in the application with a problem document.
+
+    Before that, the rest of the request's body is read and thrown away, at most `max_body_bytes` of it.
+    """
+
     def respond(error: Exception) -> Response:
         discard_body(request.environ, max_body_bytes)
         return _respond(error)
@@ -48,25 +55,23 @@ def _respond(error: Exception) -> Response:
     if isinstance(error, MlapiError) and error.status != 500:
         return _problem(error.status, error.slug, error.title, str(error), error)
     if isinstance(error, HTTPException) and error.code and error.code < 500:
-        slug = error.name.lower().replace(" ", "-")
-        return _problem(error.code, slug, error.name, _detail(error), error)
+        return _problem(error.code, slug_of(error.name), error.name, _detail(error), error)
     if passes(error):
         logger.error("request failed for now", exc_info=error, extra={"request_id": telemetry.request_id()})
         return _respond(Overloaded(f"the server lacks for now what this takes: {reason(error)}"))
     logger.error("request failed", exc_info=error, extra={"request_id": telemetry.request_id()})
-    detail = "a defect of the server; its log has the reason under this request id"
-    return _problem(500, MlapiError.slug, MlapiError.title, detail, error)
+    return _problem(500, MlapiError.slug, MlapiError.title, DEFECT, error)
 
 
 def _problem(status: int, slug: str, title: str, detail: str, error: Exception) -> Response:
-    document: dict[str, Any] = {
-        "type": f"/problems/{slug}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": request.root_path + request.path,
-        "request_id": telemetry.request_id(),
-    }
+    document = problem_document(
+        slug=slug,
+        title=title,
+        status=status,
+        detail=detail,
+        instance=request.root_path + request.path,
+        request_id=telemetry.request_id(),
+    )
     if isinstance(error, InvalidInput):
         document["errors"] = [finding.to_json() for finding in error.findings]
         document["error_count"] = error.count
@@ -78,12 +83,12 @@ def _problem(status: int, slug: str, title: str, detail: str, error: Exception) 
 
 
 def _headers(error: Exception) -> list[tuple[str, str]]:
-    """What tells the client what would do: Allow, Accept, Retry-After."""
+    """The headers that tell the client what would help: Allow, Accept, Retry-After."""
     if isinstance(error, MlapiError):
         return list(error.headers.items())
     if isinstance(error, HTTPException):
-        given = error.get_response(request.environ).headers
-        return [(name, value) for name, value in given if name.lower() not in _REPLACED]
+        own = error.get_response(request.environ).headers
+        return [(name, value) for name, value in own if name.lower() not in _REPLACED]
     return []
 
 

@@ -1,27 +1,27 @@
-"""Answers that go on for as long as something happens, and that no thread waits for meanwhile."""
+"""Answers that go on while something happens, such as the progress of a job, without a thread for each."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 LOOK_S = 1.0
-"""How often a stream is asked for news."""
+"""Seconds between two times that a stream is asked for news."""
 
 
 class Stream(ABC):
-    """The body of such an answer. `mlapi.server.worker.worker` asks it for news now and then; under another
-    server it is an iterable like any other, and takes a thread."""
+    """The body of such an answer. `mlapi.server.worker.worker` asks it for news every `LOOK_S` seconds. Under
+    another server it is an iterable like any other, and takes a thread."""
 
     @abstractmethod
     def news(self) -> bytes | None:
-        """What there is to say since the last time, b"" for nothing; None at the end.
+        """Return the bytes to send since the last call, b"" for nothing; None at the end.
 
         Must wait for nothing, no disk and no lock: no other client of the worker is read meanwhile.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Nobody listens any more (PEP 3333); may be called twice."""
+        """End the stream: the client has gone, or all is said (PEP 3333). May be called twice."""
 
     def __iter__(self) -> Iterator[bytes]:
         while (news := self.news()) is not None:

@@ -17,26 +17,32 @@ logger = logging.getLogger(__name__)
 
 HEADER = "X-Request-ID"
 
-_ID, _NOTES, _STARTED = "mlapi.request_id", "mlapi.notes", "mlapi.started"
-"""In the environment of a request; `g` costs several times as much."""
+# Keys in the environment of a request. Flask's `g` costs several times as much.
+_ID = "mlapi.request_id"
+_NOTES = "mlapi.notes"
+_STARTED = "mlapi.started"
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+"""What a client's own request id may be."""
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+"""The attributes that every log record has; all others are fields of an event."""
 
 
 def install(app: Flask) -> None:
+    """Give every response of the application a request id, and the log a line for it."""
     app.before_request(_begin)
     app.after_request(_end)
 
 
 def request_id() -> str:
-    """The client's own id if it is a sane one, else a fresh one; the same for the whole request."""
+    """Return the id of the current request: the client's own if it is a sane one, else a fresh one."""
     environ = request.environ
-    found = environ.get(_ID)
-    if found is None:
-        given = environ.get("HTTP_X_REQUEST_ID")
-        found = environ[_ID] = given if given and _SANE.fullmatch(given) else _fresh_id()
-    return str(found)
+    name = environ.get(_ID)
+    if name is None:
+        sent = environ.get("HTTP_X_REQUEST_ID")
+        name = environ[_ID] = sent if sent and _SANE.fullmatch(sent) else _fresh_id()
+    return str(name)
 
 
 def note(environ: dict[str, Any], **fields: object) -> None:
@@ -45,7 +51,7 @@ def note(environ: dict[str, Any], **fields: object) -> None:
 
 
 def _fresh_id() -> str:
-    """Unlike any other, which is all that it has to be: `uuid4` waits 15 us for secure random numbers.
+    """128 random bits in hexadecimal digits. They need not be secure, and `uuid4` waits 15 us for such.
 
     Python seeds the generator anew in each forked process.
     """
@@ -75,14 +81,15 @@ def _end(response: Response) -> Response:
 
 
 class LineFormatter(logging.Formatter):
-    """`time level event key=value …`, one line whatever a value holds; a traceback follows it."""
+    """Writes `time level event key=value …`, one line whatever a value holds; a traceback follows it."""
 
     default_msec_format = "%s.%03d"
 
     def format(self, record: logging.LogRecord) -> str:
-        given = {key: value for key, value in record.__dict__.items() if key not in _USUAL}
+        """Return the line for a record: its event, and the fields that it came with (`extra`)."""
+        fields = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
         words = [self.formatTime(record), record.levelname.lower(), printable(record.getMessage())]
-        words += [f"{key}={_word(value)}" for key, value in given.items()]
+        words += [f"{key}={_word(value)}" for key, value in fields.items()]
         line = " ".join(words)
         return f"{line}\n{printable(self.formatException(record.exc_info))}" if record.exc_info else line
 

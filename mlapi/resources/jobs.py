@@ -8,7 +8,7 @@ from mlapi.artifacts.names import is_model_name
 from mlapi.errors import Finding, InvalidInput, NotOffered
 from mlapi.formats.negotiation import check_encoding
 from mlapi.formats.strict_json import encode_json
-from mlapi.http.access import check_writes, writing
+from mlapi.http.access import JOBS, check_writes, shared_access
 from mlapi.http.application import Bytes, Streaming
 from mlapi.http.body import hand_over, read_body
 from mlapi.jobs.jobs import Job, Jobs, Submission
@@ -42,7 +42,7 @@ class Versions(Resource):  # type: ignore[misc]
         body = read_body(request.environ, settings.max_body_bytes)
         hand_over(request.environ)
         order = self._order(name, body)
-        with writing("the jobs") as patience_s:
+        with shared_access(JOBS) as patience_s:
             job = Jobs(settings.state_dir, patience_s).submit(
                 order, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
             )
@@ -65,7 +65,7 @@ class AllJobs(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def get(self) -> Response:
-        with writing("the jobs") as patience_s:
+        with shared_access(JOBS) as patience_s:
             newest = Jobs(self.settings.state_dir, patience_s).newest(_NEWEST)
         return respond({"jobs": [_ENTRY.dump(job) for job in newest]})
 
@@ -77,12 +77,12 @@ class OneJob(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def get(self, job: str) -> Response:
-        with writing("the jobs") as patience_s:
+        with shared_access(JOBS) as patience_s:
             return _shown(Jobs(self.settings.state_dir, patience_s).status(job))
 
     def delete(self, job: str) -> Response:
         check_writes(self.settings)
-        with writing("the jobs") as patience_s:
+        with shared_access(JOBS) as patience_s:
             found = Jobs(self.settings.state_dir, patience_s).cancel(job)
         response = _shown(found)
         response.status_code = 200 if found.is_over else 202
@@ -97,7 +97,7 @@ class JobEvents(Resource):  # type: ignore[misc]
         self.subscriptions = subscriptions
 
     def get(self, job: str) -> Response:
-        with writing("the jobs") as patience_s:
+        with shared_access(JOBS) as patience_s:
             found = Jobs(self.settings.state_dir, patience_s).status(job)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         if request.method == "HEAD":  # follows nothing, and takes no stream's place

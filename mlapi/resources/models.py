@@ -19,7 +19,7 @@ from mlapi.errors import (
     VersionNotFound,
 )
 from mlapi.formats import negotiation, strict_json
-from mlapi.http.access import check_writes, writing
+from mlapi.http.access import MODELS_AND_LOG, check_writes, shared_access
 from mlapi.http.body import read_body
 from mlapi.inference.model import Model
 from mlapi.registry.changes import Changes, changes_of
@@ -80,7 +80,7 @@ class Version(Resource):  # type: ignore[misc]
         if number is None:
             known = listed(self.registry.snapshot.record(name).numbers)
             raise VersionNotFound(f"{quoted(ref)} is no version's number; versions: {known}")
-        with writing() as patience_s:
+        with shared_access(MODELS_AND_LOG) as patience_s:
             changes = _changes(self.registry, self.settings, patience_s)
             changes.delete_version(name, number, _unchanged(changes, name))
         return Response(status=204)
@@ -119,7 +119,7 @@ class Alias(Resource):  # type: ignore[misc]
         negotiation.check_encoding(request.headers.get("Content-Encoding"))
         body = read_body(request.environ, self.settings.max_body_bytes)
         version = _ALIAS.read(negotiation.decode(request.headers.get("Content-Type"), body))
-        with writing() as patience_s:
+        with shared_access(MODELS_AND_LOG) as patience_s:
             changes = _changes(self.registry, self.settings, patience_s)
             changes.promote(name, version, alias, _unchanged(changes, name))
         record = self.registry.snapshot.record(name)
@@ -127,7 +127,7 @@ class Alias(Resource):  # type: ignore[misc]
 
     def delete(self, name: str, alias: str) -> Response:
         check_writes(self.settings)
-        with writing() as patience_s:
+        with shared_access(MODELS_AND_LOG) as patience_s:
             changes = _changes(self.registry, self.settings, patience_s)
             changes.remove_alias(name, alias, _unchanged(changes, name))
         return Response(status=204)

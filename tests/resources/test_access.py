@@ -332,10 +332,13 @@ def test_a_change_waits_no_longer_for_a_look_that_takes_long(folder: Path) -> No
 
 def test_few_changes_wait_long_and_the_others_for_a_moment() -> None:
     with ExitStack() as stack:
-        waits = [stack.enter_context(access.writing()) for _ in range(access.PATIENT + 2)]
+        waits = [
+            stack.enter_context(access.shared_access(access.MODELS_AND_LOG))
+            for _ in range(access.PATIENT + 2)
+        ]
 
     assert waits == [access.LONG_S] * access.PATIENT + [access.MOMENT_S] * 2
-    with access.writing() as patience_s:
+    with access.shared_access(access.MODELS_AND_LOG) as patience_s:
         assert patience_s == access.LONG_S
 
 

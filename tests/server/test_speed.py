@@ -99,7 +99,7 @@ def test_a_route_is_looked_up_once_whatever_names_others_make_up(
     make_app: AppFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = make_app(tmp_path).test_client()
-    monkeypatch.setattr(application, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(application, "_MOST_MATCHES", 3)
     for number in range(10):
         client.get(f"/models/made-up-{number}")
     client.get("/health/live")
