@@ -216,7 +216,7 @@ def _read_words(look: ColumnView) -> ColumnDecision:
     times = cells.parse_datetimes(look.words.tolist())
     if times is not None:
         values = look.spread(times.values, np.datetime64("NaT", "us"))
-        return _moments(look.name, values, times.form, _in_brackets(times.assumed, times.markers))
+        return _moments(look.name, values, times.format, _in_brackets(times.assumed, times.markers))
     return _words(look)
 
 
@@ -279,7 +279,7 @@ def _told_datetime(look: ColumnView) -> ColumnDecision:
         odd = quoted(a_stranger(words, cells.parse_datetimes))
         raise DatasetError(f"column {look.name!r} is told to be a date, but holds {odd}; leave that out")
     values = look.spread(times.values, np.datetime64("NaT", "us"))
-    return _moments(look.name, values, times.form, ", as told")
+    return _moments(look.name, values, times.format, ", as told")
 
 
 def _told_categorical(look: ColumnView) -> ColumnDecision:

@@ -1,1 +1,1 @@
-"""CSV files, and what the words in them mean."""
+"""CSV files, and what the texts in their cells mean: numbers, dates and times, missing values."""

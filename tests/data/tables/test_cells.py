@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlapi.data.rows.values import parse_time
 from mlapi.data.signature import Feature
-from mlapi.data.tables.cells import _FORMS, MARKERS, parse_datetimes, parse_numbers
+from mlapi.data.tables.cells import _FORMATS, MARKERS, parse_datetimes, parse_numbers
 
 NAN = float("nan")
 
@@ -140,7 +140,7 @@ def test_times_of_one_form_are_read(words: list[str], moment: str, form: str | N
     found = parse_datetimes(words)
 
     assert found is not None
-    assert (found.values[0], found.form, found.assumed) == (np.datetime64(moment, "us"), form, "")
+    assert (found.values[0], found.format, found.assumed) == (np.datetime64(moment, "us"), form, "")
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_what_is_no_column_of_times_is_none(words: list[str]) -> None:
     assert parse_datetimes(words) is None
 
 
-PRINTED = st.tuples(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMS)).map(
-    lambda drawn: drawn[0].strftime(drawn[1])
-)
+PRINTED = st.tuples(
+    st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMATS)
+).map(lambda drawn: drawn[0].strftime(drawn[1]))
 ISO = st.builds(
     datetime.isoformat,
     st.datetimes(timezones=st.none() | st.timezones()),
@@ -199,12 +199,12 @@ def test_a_server_reads_the_same_times_from_the_same_words(words: list[str]) -> 
     found = parse_datetimes(words)
 
     if found is not None:
-        feature = Feature("when", "datetime", nullable=True, format=found.form)
+        feature = Feature("when", "datetime", nullable=True, format=found.format)
         later = [parse_time(feature, word) for word in words]
         np.testing.assert_array_equal(found.values, np.array(later, dtype="datetime64[us]"))
 
 
-@given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMS))
+@given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMATS))
 def test_every_form_is_recognised(moment: datetime, form: str) -> None:
     word = moment.strftime(form)
 
