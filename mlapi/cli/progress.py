@@ -126,7 +126,7 @@ def print_comparison(version: str, comparison: "Comparison") -> None:
 def _row(trained: "Trained") -> tuple[str, ...]:
     manifest = trained.manifest
     figures = [f"{name} {entry['value']:.4g}" for name, entry in manifest.metrics.items()]
-    rows = f"{manifest.data['training_rows']:,} + {manifest.data['test_rows']:,}"
+    rows = f"{manifest.provenance.training_rows:,} + {manifest.provenance.test_rows:,}"
     return manifest.name, str(manifest.version), rows, ", ".join(figures), f"{trained.seconds:.2f}"
 
 
@@ -144,13 +144,13 @@ def _figures(manifest: "Manifest") -> Table:
 def _account(trained: "Trained", card: str | None) -> Iterator[str]:
     """What was made of a table, in sentences."""
     manifest = trained.manifest
-    data, which = manifest.data, f"{manifest.name} version {manifest.version}"
+    data, which = manifest.provenance, f"{manifest.name} version {manifest.version}"
     unit = "pictures" if "images" in manifest.recipe else "rows"
     yield (
-        f"{which}: {manifest.algorithm}, learnt from {data['training_rows']:,} {unit} and judged by "
-        f"{data['test_rows']:,}, in {trained.seconds:.0f} s."
+        f"{which}: {manifest.algorithm}, learnt from {data.training_rows:,} {unit} and judged by "
+        f"{data.test_rows:,}, in {trained.seconds:.0f} s."
     )
-    for said in (data["search"], *data["notes"]):
+    for said in (data.search, *data.notes):
         if said:
             yield f"{which}: {said.rstrip('.')}."
     if card:

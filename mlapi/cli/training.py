@@ -1,7 +1,8 @@
-"""The commands that train: the one place that imports training/."""
+"""The commands that train: `mlapi train`, `card` and `register`."""
 
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from mlapi.training.recipes import Recipe
 
 _COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
+"""How an option is declared that names a column, and may be repeated."""
+
+_OWN_DATA = frozenset({"data", "images"})
+"""The options that bring data of one's own; without them recipes of config/models.toml are trained."""
 
 
 @click.command()
@@ -62,7 +67,12 @@ _COLUMNS: Any = {"multiple": True, "metavar": "COLUMN"}
 @click.option("--decimal", help="The decimal sign; else found.")
 @click.option("--thousands", help="What sets thousands apart; else found.")
 def train(
-    names: tuple[str, ...], missing: bool, breaking: bool, again: str | None, engine: str | None, **given: Any
+    names: tuple[str, ...],
+    missing: bool,
+    breaking: bool,
+    again: str | None,
+    engine: str | None,
+    **recipe_options: Any,
 ) -> None:
     """Train the recipes of config/models.toml, all or the named ones; or a table or pictures of your own.
 
@@ -72,15 +82,9 @@ def train(
     A new version becomes `production` if it is not worse there than the one before: see docs/training.md.
     """
     settings = load_settings()
-    leftover = given.pop("leftover") or "refuse"
-    options = {key: value for key, value in given.items() if value not in (None, ())}
-    if again and (names or missing or options):
-        raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
-    own = options.keys() & {"data", "images"}
-    if options and not names and not ({"data", "target"} <= options.keys() or "images" in options):
-        raise click.UsageError("Expected --data and --target, or --images, or the names of recipes.")
-    if names and own:
-        raise click.UsageError(f"--{min(own)} is data of your own: leave the recipes' names out.")
+    leftover = recipe_options.pop("leftover") or "refuse"
+    overrides = {key: value for key, value in recipe_options.items() if value not in (None, ())}
+    _check_usage(names, overrides, missing=missing, again=again)
     from mlapi.training.execution.engine import engine as engine_at
 
     with engine_at(engine) as running:
@@ -88,43 +92,66 @@ def train(
             _train_again(again, registry_of(settings, eager=False), running)
             return
         changes = changes_of(settings, eager=missing)
-        recipes = [_own_recipe(options)] if own else _recipes(names, options)
+        recipes = _recipes(names, overrides)
         if missing:
-            recipes = [
-                recipe for recipe in recipes if not _has_version(changes.registry.snapshot, recipe.name)
-            ]
+            snapshot = changes.registry.snapshot
+            recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
         _train(recipes, changes, running, settings, allow_breaking=breaking, leftover=leftover)
-        _tell_unpromoted(changes.registry.snapshot)
+        _print_unpromoted(changes.registry.snapshot)
 
 
-def _own_recipe(options: Mapping[str, Any]) -> "Recipe":
+def _check_usage(
+    names: tuple[str, ...], overrides: Mapping[str, Any], *, missing: bool, again: str | None
+) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        UsageError: The message says what to leave out, or to add.
+    """
+    if again and (names or missing or overrides):
+        raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
+    if overrides and not names and not ({"data", "target"} <= overrides.keys() or "images" in overrides):
+        raise click.UsageError("Expected --data and --target, or --images, or the names of recipes.")
+    own = overrides.keys() & _OWN_DATA
+    if names and own:
+        raise click.UsageError(f"--{min(own)} is data of your own: leave the recipes' names out.")
+
+
+def _recipes(names: tuple[str, ...], overrides: Mapping[str, Any]) -> "list[Recipe]":
+    """Return the recipe that the options make of data of one's own, or those of config/models.toml."""
+    values = _with_parameters(overrides)
+    return [_own_recipe(values)] if overrides.keys() & _OWN_DATA else _declared_recipes(names, values)
+
+
+def _own_recipe(values: Mapping[str, Any]) -> "Recipe":
+    """A name that is not among the options is made of the target's, or of the folder's."""
     from mlapi.training.recipes import make_recipe
 
-    given = _with_parameters(options)
-    words = given["target"] if "target" in given else Path(given["images"]).resolve().name.partition(".")[0]
-    name = given.pop("name", None) or as_model_name(words)
-    return make_recipe(name, given)
+    words = (
+        values["target"] if "target" in values else Path(values["images"]).resolve().name.partition(".")[0]
+    )
+    name = values.get("name") or as_model_name(words)
+    return make_recipe(name, {key: value for key, value in values.items() if key != "name"})
 
 
-def _recipes(names: tuple[str, ...], options: Mapping[str, Any]) -> "list[Recipe]":
-    """The recipes of config/models.toml, each with what is said otherwise now."""
+def _declared_recipes(names: tuple[str, ...], values: Mapping[str, Any]) -> "list[Recipe]":
+    """The recipes of config/models.toml of these names, or all; options take the place of their entries."""
     from mlapi.training.recipes import load_recipes, make_recipe, select, to_json
 
-    if "name" in options:
+    if "name" in values:
         raise click.UsageError("--name goes with --data or --images; a recipe has a name.")
-    given = _with_parameters(options)
     recipes = select(load_recipes(), names)
-    return (
-        [make_recipe(recipe.name, {**to_json(recipe), **given}) for recipe in recipes] if given else recipes
-    )
+    if not values:
+        return recipes
+    return [make_recipe(recipe.name, {**to_json(recipe), **values}) for recipe in recipes]
 
 
-def _with_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+def _with_parameters(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`--parameter C=10` as recipes have it."""
-    given = {key: value for key, value in options.items() if key != "parameters"}
-    if "parameters" in options:
-        given["parameters"] = dict(map(_parameter, options["parameters"]))
-    return given
+    values = {key: value for key, value in overrides.items() if key != "parameters"}
+    if "parameters" in overrides:
+        values["parameters"] = dict(map(_parameter, overrides["parameters"]))
+    return values
 
 
 def _parameter(text: str) -> tuple[str, Any]:
@@ -140,16 +167,23 @@ def _has_version(snapshot: "Snapshot", name: str) -> bool:
 
 
 def _train(
-    recipes: "list[Recipe]", changes: "Changes", engine: "Engine", settings: Settings, **how: Any
+    recipes: "list[Recipe]",
+    changes: "Changes",
+    engine: "Engine",
+    settings: Settings,
+    **options: Any,
 ) -> None:
+    """Train one recipe after the other, `options` being fields of `TrainingOptions`."""
     from mlapi.artifacts.manifest import REPORT
-    from mlapi.training.workflows.train import train
+    from mlapi.training.workflows.train import TrainingOptions, train
+    from mlapi.training.workflows.version import version_of_table
 
+    how = TrainingOptions(make=partial(version_of_table, engine=engine), **options)
     with Display() as display:
         for recipe in recipes:
-            trained = train(recipe, changes, display, engine=engine, **how)
-            made = trained.manifest
-            display.trained(trained, f"{settings.models_dir}/{made.name}/{made.version}/{REPORT}")
+            trained = train(recipe, changes, display, options=how)
+            manifest = trained.manifest
+            display.trained(trained, f"{settings.models_dir}/{manifest.name}/{manifest.version}/{REPORT}")
 
 
 def _train_again(which: str, registry: "Registry", engine: "Engine") -> None:
@@ -164,8 +198,8 @@ def _train_again(which: str, registry: "Registry", engine: "Engine") -> None:
         raise click.ClickException("not the same")
 
 
-def _tell_unpromoted(snapshot: "Snapshot") -> None:
-    """Where a request without a version gets no answer, though a version could give one."""
+def _print_unpromoted(snapshot: "Snapshot") -> None:
+    """Print which models answer no request without a version, though one of their versions could."""
     for record in snapshot.models.values():
         production = record.aliases.get(PRODUCTION)
         if production and record.answering(PRODUCTION) is None and record.latest is not None:

@@ -14,7 +14,7 @@ from mlapi.training.workflows.fitting import TableFit
 def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, Any]) -> bytes:
     """The content of report.html; the example is a row as a client sends it."""
     table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
-    target = prepared.signature.target
+    target, provenance = prepared.signature.target, draft.provenance
     return report(
         Account(
             name=draft.name,
@@ -23,7 +23,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             target=prepared.target,
             trained_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             source=table.source,
-            sha256=draft.data["sha256"],
+            sha256=provenance.sha256,
             rows=len(table.target),
             training_rows=len(prepared.train.y),
             test_rows=len(prepared.test.y),
@@ -36,7 +36,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             columns=[_column(entry) for entry in prepared.columns],
             left_out=list(map(sentence, prepared.left_out)),
             warnings=list(map(sentence, prepared.warnings)),
-            notes=list(map(sentence, draft.data["notes"])),
+            notes=list(map(sentence, provenance.notes)),
             parameters=draft.parameters,
             search=choice.search and sentence(choice.search),
             candidates=choice.candidates,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mlapi.data.limits import TableLimits
 from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
-from mlapi.jobs.jobs import JOB, ROWS, held
+from mlapi.jobs.jobs import ROWS, held
 from mlapi.jobs.pool.child import Tell
 from mlapi.jobs.pool.messages import Message
 from mlapi.registry.opening import open_changes
@@ -22,7 +22,8 @@ from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.training.tables import files
 from mlapi.training.versions.result import Result
 from mlapi.training.workflows.sources import SourcedRows, TableSource
-from mlapi.training.workflows.train import Trained, train, version_of_table
+from mlapi.training.workflows.train import Trained, TrainingOptions, train
+from mlapi.training.workflows.version import version_of_table
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +62,9 @@ def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
             open_changes(settings, f"http {job['caller']}"),
             _Reporter(tell),
             frame=_given(folder / job["source"], job["caller"], settings.job_limits),
-            origin={JOB: job["id"], "sent_by": job["caller"]},
-            make=partial(_make, settings, tell),
+            options=TrainingOptions(
+                make=partial(_make, settings, tell), job=job["id"], sent_by=job["caller"]
+            ),
         )
 
 

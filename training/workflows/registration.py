@@ -23,6 +23,7 @@ from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.networks import carries_network
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.pickles.scanner import names_in
+from mlapi.artifacts.provenance import Provenance
 from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
 from mlapi.data.signature import Signature, Target
 from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable
@@ -34,7 +35,7 @@ from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
 from mlapi.training.versions.golden import SINGLE, golden, golden_rows
-from mlapi.training.workflows.train import reference
+from mlapi.training.workflows.version import reference
 from mlapi.wording import listed, reason
 
 
@@ -70,7 +71,7 @@ def register(name: str, estimator_file: Path, sample_file: Path, changes: Change
         signature=signature,
         parameters=_parameters(estimator),
         metrics={},
-        data={"source": "registered", "sample_rows": len(frame)},
+        data=Provenance(source="registered", sample_rows=len(frame)).to_json(),
     )
     files = {REFERENCE: reference(signature, frame)}
     return changes.publish(draft, estimator, _golden(estimator, frame, signature), files)

@@ -82,9 +82,9 @@ def _parameters(manifest: Manifest) -> dict[str, Any]:
 
 
 def _findings(model: Model, result: TableFit) -> Iterator[str]:
-    manifest = model.manifest
-    if result.table.digest != manifest.data["sha256"]:
-        yield f"the data is another: {len(result.table.target):,} rows, and then {manifest.data['rows']:,}"
+    manifest, trained_on = model.manifest, model.manifest.provenance
+    if result.table.digest != trained_on.sha256:
+        yield f"the data is another: {len(result.table.target):,} rows, and then {trained_on.rows:,}"
     if result.prepared.signature != manifest.signature:
         yield "the columns are taken for something else, or have other ranges or categories"
     yield from differences(manifest)

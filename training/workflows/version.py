@@ -1,0 +1,130 @@
+"""A recipe for a table -> a version that is ready to be published, its files with it."""
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from mlapi.artifacts.golden import Golden
+from mlapi.artifacts.manifest import REFERENCE, REPORT, Draft
+from mlapi.artifacts.provenance import ColumnRecord, Provenance
+from mlapi.data.limits import TableLimits
+from mlapi.data.profile import statistics
+from mlapi.data.signature import Signature
+from mlapi.errors import RecipeError, Unanswerable
+from mlapi.estimators.algorithms import ALGORITHMS
+from mlapi.training.execution.engine import Engine
+from mlapi.training.execution.engine import engine as this_machine
+from mlapi.training.execution.progress import Progress
+from mlapi.training.preparation import features
+from mlapi.training.recipes import Recipe, to_json
+from mlapi.training.tables.files import shown
+from mlapi.training.versions.golden import golden, golden_rows
+from mlapi.training.versions.promotion import EvaluationRows
+from mlapi.training.versions.result import Result
+from mlapi.training.workflows.card import card
+from mlapi.training.workflows.fitting import TableFit, fit
+from mlapi.training.workflows.sources import TableSource
+
+TableTrainer: TypeAlias = Callable[[Recipe, Progress, TableSource], Result]
+"""Makes of a recipe for a table what is to be published, as `version_of_table` does."""
+
+
+def version_of_table(
+    recipe: Recipe,
+    progress: Progress,
+    frame: TableSource,
+    *,
+    engine: Engine | None = None,
+    limits: TableLimits | None = None,
+) -> Result:
+    """Train a recipe for a table; evaluating the result against the one in production is left to the caller.
+
+    Args:
+        frame: The table `(rows, columns)`, where the recipe names none.
+        engine: Where fits run; None: on the cores of this machine.
+        limits: What the table may be; None: anything.
+
+    Raises:
+        RecipeError, DatasetError: The recipe does not suit its data.
+        TooLarge: The target has more classes than the limits allow.
+        OSError: The data cannot be reached.
+    """
+    with this_machine(None) if engine is None else nullcontext(engine) as running:
+        fitted = fit(recipe, running, progress, frame, limits)
+    progress.step_began("publishing")
+    draft, answers = _draft(recipe, fitted), _golden(recipe, fitted)
+    signature = draft.signature
+    example = {} if signature.image else dict(zip(signature.names, answers.rows[0], strict=True))
+    files = {
+        REFERENCE: reference(signature, fitted.prepared.train.frame),
+        REPORT: card(recipe, draft, fitted, example),
+    }
+    return Result(draft, fitted.pipeline, answers, files, _evaluation_rows(fitted))
+
+
+def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
+    """Return the content of reference.json: statistics of the training rows, a frame `(rows, features)`."""
+    columns = {name: frame[name].to_numpy() for name in signature.columns}
+    return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _evaluation_rows(fitted: TableFit) -> EvaluationRows:
+    test, metric = fitted.prepared.test, fitted.metric
+    score = fitted.assessment.figures[metric]["value"]
+    return EvaluationRows(partial(features.batch, test.frame), test.y, fitted.prepared.task, metric, score)
+
+
+def _golden(recipe: Recipe, fitted: TableFit) -> Golden:
+    prepared = fitted.prepared
+    chosen = prepared.train.take(golden_rows(prepared.train.frame, prepared.signature))
+    try:
+        return golden(fitted.pipeline, prepared.given(chosen), chosen.frame, prepared.signature)
+    except Unanswerable as error:
+        raise RecipeError(f"the fitted estimator fails on its own rows: {error}") from error
+
+
+def _draft(recipe: Recipe, fitted: TableFit) -> Draft:
+    choice = fitted.choice
+    return Draft(
+        name=recipe.name,
+        algorithm=choice.algorithm,
+        task=fitted.prepared.task,
+        signature=fitted.prepared.signature,
+        parameters=ALGORITHMS[choice.algorithm].taken(fitted.prepared.task, choice.parameters),
+        metrics=fitted.assessment.figures,
+        data=_provenance(recipe, fitted).to_json(),
+        recipe=_published_recipe(recipe),
+    )
+
+
+def _published_recipe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe without what a URL tells of users and passwords: many may read a manifest."""
+    data = {"data": shown(recipe.data)} if recipe.data else {}
+    return to_json(recipe) | data
+
+
+def _provenance(recipe: Recipe, fitted: TableFit) -> Provenance:
+    table, prepared, choice = fitted.table, fitted.prepared, fitted.choice
+    return Provenance(
+        source=table.source,
+        sha256=table.digest,
+        rows=len(table.target),
+        training_rows=len(prepared.train.y),
+        test_rows=len(prepared.test.y),
+        test_size=recipe.test_size,
+        seed=recipe.seed,
+        split=prepared.train.rows.explanation,
+        left_out=prepared.left_out,
+        columns=tuple(
+            ColumnRecord(column.name, column.kind, column.explanation, column.done)
+            for column in prepared.columns
+        ),
+        warnings=prepared.warnings,
+        notes=(*table.notes, *choice.notes),
+        search=choice.search,
+        intervals=fitted.assessment.intervals,
+    )
