@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlapi.artifacts import mapped_copies
-from mlapi.artifacts.folder import check_files, read_manifest
+from mlapi.artifacts.folder import check_files, read_file, read_manifest
 from mlapi.artifacts.manifest import Manifest
 from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.trust import Trust
@@ -151,6 +151,21 @@ class Registry:
             self.store.fetch(name, number, *files)
         except OSError as error:
             raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
+
+    def read(self, name: str, number: int, file: str) -> bytes | None:
+        """Read one file of a version that the snapshot lists, fetched if need be, its digest checked.
+
+        Return None where its manifest names no such file, or is broken.
+
+        Raises:
+            ModelUnavailable: The manifest cannot be read now.
+            BrokenArtifact: The file cannot be fetched or read, or was altered.
+        """
+        manifest = self.version(name, number).manifest
+        if manifest is None or file not in manifest.files:
+            return None
+        self.fetch(name, number, file)
+        return read_file(self.folder(name, number), manifest, file)
 
     def refresh(self, *, patience_s: float = USUAL_S) -> None:
         """Bring the snapshot up to date with the disk. What fails is in it.

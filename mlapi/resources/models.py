@@ -7,7 +7,6 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
-from mlapi.artifacts.folder import read_file
 from mlapi.artifacts.manifest import MODEL, REPORT, Manifest, differences
 from mlapi.artifacts.names import parse_version
 from mlapi.data import signature as signatures
@@ -93,15 +92,13 @@ class Report(Resource):  # type: ignore[misc]
         self.registry = registry
 
     def get(self, name: str, ref: str) -> Response:
-        record = self.registry.snapshot.record(name)
-        manifest = self.registry.version(name, record.resolve(ref)).manifest
-        if manifest is None or REPORT not in manifest.files:
-            raise ReportNotFound(f"version {ref[:64]!r} of model {name!r} has no model card")
+        number = self.registry.snapshot.record(name).resolve(ref)
         try:
-            self.registry.fetch(name, manifest.version, REPORT)
-            content = read_file(self.registry.folder(name, manifest.version), manifest, REPORT)
+            content = self.registry.read(name, number, REPORT)
         except BrokenArtifact as error:
             raise ModelUnavailable(f"the model card cannot be shown: {error}") from error
+        if content is None:
+            raise ReportNotFound(f"version {ref[:64]!r} of model {name!r} has no model card")
         headers = {"Content-Security-Policy": REPORT_POLICY}
         return Response(content, content_type="text/html; charset=utf-8", headers=headers)
 
