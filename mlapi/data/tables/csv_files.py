@@ -1,7 +1,8 @@
-"""CSV files: how one is written, and its rows, read strictly.
+"""Read CSV files: detect how a file is written, then read its rows strictly.
 
-The dialect (encoding, delimiter, decimal sign) is found by looking, or told. Every row has a cell for every
-named column, and no name stands twice. What the cells mean is the business of `mlapi.data.tables.cells`.
+The dialect (encoding, delimiter, decimal sign) is detected, or is given as options. A row has to have a cell
+for every column that has a name, and no name may stand twice. What the cells mean is for
+`mlapi.data.tables.cells` to say.
 """
 
 import bz2
@@ -24,37 +25,64 @@ from mlapi.errors import DatasetError
 from mlapi.wording import quoted
 
 SAMPLE = 256 * 1024
-"""Characters at the start of a file that the delimiter and the decimal sign are found in."""
+"""How many characters at the start of a file the delimiter and the decimal sign are detected in."""
 
 DELIMITERS = (";", "\t", "|", ",")
-"""The comma last, because it stands in numbers and sentences too: where all fits as well, it is not it."""
+"""The delimiters that are detected. The comma is the last, because it stands in numbers and sentences too:
+where another fits as well, the other is taken."""
 
-_PIECE = 1024 * 1024
-_MARK = "\ufeff"
+_CHUNK_BYTES = 1024 * 1024
+"""How many bytes are decoded at once while the encoding is detected."""
+
+_BYTE_ORDER_MARK = "\ufeff"
+"""The character that may stand before everything else, and is no part of the text."""
+
 _LONGEST_CELL = 16 * 1024 * 1024
-_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_COMPRESSED: Mapping[bytes, Callable[[Any], Any]] = {
+"""The most characters of one cell."""
+
+_ENCODINGS_BY_MARK = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""The encoding of a file, by the byte order mark that it begins with."""
+
+_OPENERS: Mapping[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-"""What a file begins with that is read through which opener, whatever its name ends in."""
+"""What opens a compressed file, by its first bytes; what the file's name ends in does not matter."""
 
 _WITH_POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})+)\.\d+")
+"""A number with a decimal point: 1.5, .5, 1,234.5."""
+
 _WITH_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})+),\d+")
-_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+")
-_TWICE_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
+"""A number with a decimal comma: 1,5, ,5, 1.234,5."""
+
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+")
+"""A number whose commas or points may separate thousands: 1,234, 1.234."""
+
+_MILLIONS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
+"""A number whose commas can only separate thousands: 1,234,567."""
 
 
 @dataclass(frozen=True, slots=True)
 class CsvOptions:
-    """What somebody says about a file; None is to be found out. `thousands` is for
-    `mlapi.data.tables.cells`."""
+    """What a user says about how a file is written; what is None is detected.
+
+    Raises:
+        DatasetError: An option is none that a CSV file can have, or two exclude each other.
+    """
 
     delimiter: str | None = None
+    """The one character between two cells."""
     encoding: str | None = None
+    """A name that Python knows, as "cp1252"."""
     decimal: str | None = None
+    """The decimal sign, "." or ","."""
     thousands: str | None = None
+    """The thousands separator, "" for none; for `mlapi.data.tables.cells`."""
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'):
@@ -73,23 +101,26 @@ class CsvOptions:
 
 
 NO_OPTIONS = CsvOptions()
+"""The options of a user who says nothing: everything is detected."""
 
-_BESIDE = {".": ",", ",": "."}
-"""The decimal sign beside a sign between thousands: where 1.234 is above a thousand, no point is decimal."""
+_DECIMAL_BY_THOUSANDS = {".": ",", ",": "."}
+"""The decimal sign that goes with a thousands separator: where 1.234 is above a thousand, no point is a
+decimal sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV file is written. `padded`: a space after every delimiter, which belongs to no cell."""
+    """How a CSV file is written."""
 
     encoding: str = "utf-8-sig"
     delimiter: str = ","
     decimal: str = "."
     padded: bool = False
+    """Whether a space follows every delimiter; it belongs to no cell."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed and may be wrong."""
+        """What was detected and may be wrong, a phrase each."""
         notes = []
         if self.encoding == "cp1252":
             notes.append("it is not UTF-8, so it was read as cp1252 (Windows, Western Europe)")
@@ -100,42 +131,46 @@ class Dialect:
 
 @contextmanager
 def open_csv(
-    file: Path, told: CsvOptions = NO_OPTIONS
+    file: Path, options: CsvOptions = NO_OPTIONS
 ) -> Iterator[tuple[Dialect, Iterator[tuple[int, list[str]]]]]:
-    """How a file is written, and its rows as `rows_of` gives them, decompressed and decoded.
+    """Open a file, compressed or not: a context with its dialect and an iterator over the rows of `rows_of`.
+
+    The rows are read as they are asked for; to detect the encoding the whole file is read once before.
 
     Raises:
-        DatasetError: It is no text, or the rows are not as `rows_of` wants them.
+        DatasetError: It is no text, or `rows_of` refuses a row; within the context too.
         OSError: It cannot be read.
     """
     name = str(file)
     with file.open("rb") as raw, readable(name):
         content = decompressed(raw if raw.seekable() else io.BytesIO(raw.read()))
-        encoding = told.encoding or encoding_of(name, iter(lambda: content.read(_PIECE), b""))
+        encoding = options.encoding or encoding_of(name, iter(lambda: content.read(_CHUNK_BYTES), b""))
         content.seek(0)
         with io.TextIOWrapper(content, encoding, newline="") as text:
-            start = text.tell() if text.read(1) == _MARK else 0  # a mark, where the encoding is told
+            # An encoding from the options does not take the mark away, as "utf-8-sig" and "utf-16" do.
+            start = text.tell() if text.read(1) == _BYTE_ORDER_MARK else 0
             text.seek(start)
-            dialect = dialect_in(text.read(SAMPLE), encoding, told)
+            dialect = dialect_in(text.read(SAMPLE), encoding, options)
             text.seek(start)
             yield dialect, rows_of(name, text, dialect)
 
 
 def decompressed(content: BinaryIO) -> BinaryIO:
-    """The stream, or what gzip, bzip2 or xz packed in it, whatever the file's name ends in."""
-    start = content.read(max(map(len, _COMPRESSED)))
+    """Return the stream, or one that decompresses it if it begins as gzip, bzip2 or xz does."""
+    start = content.read(max(map(len, _OPENERS)))
     content.seek(0)
-    opener = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
+    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
     return opener(content) if opener else content
 
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Errors of decompressing and decoding as one that names the file.
+    """Turn the errors of decompressing and decoding into one that names the file.
 
     Raises:
-        DatasetError: What is inside could not be read.
-        OSError: The system's own, which have a number: bzip2 and gzip raise such without.
+        DatasetError: The content could not be decompressed or decoded.
+        OSError: The system could not read the file. Such errors have a number; those of bzip2 and gzip about
+            the content have none.
     """
     try:
         yield
@@ -148,13 +183,15 @@ def readable(name: str) -> Iterator[None]:
 
 
 def encoding_of(name: str, pieces: Iterable[bytes]) -> str:
-    """The encoding of all pieces together: by their byte order mark, else UTF-8, else cp1252.
+    """Detect the encoding of a file from all of its bytes, in pieces of any size.
+
+    It is that of the byte order mark if there is one, else UTF-8, else cp1252.
 
     Raises:
-        DatasetError: They are neither, or UTF-8 only at first: then some bytes are damaged.
+        DatasetError: It is neither, or it is UTF-8 up to some byte that is damaged.
     """
     first = next(rest := iter(pieces), b"")
-    marked = next((encoding for mark, encoding in _BOMS.items() if first.startswith(mark)), None)
+    marked = next((encoding for mark, encoding in _ENCODINGS_BY_MARK.items() if first.startswith(mark)), None)
     if marked:
         return marked
     utf_8, cp1252 = codecs.getincrementaldecoder("utf-8")(), codecs.getincrementaldecoder("cp1252")()
@@ -178,40 +215,43 @@ def encoding_of(name: str, pieces: Iterable[bytes]) -> str:
     return "utf-8" if is_utf_8 else "cp1252"
 
 
-def dialect_in(sample: str, encoding: str, told: CsvOptions = NO_OPTIONS) -> Dialect:
-    """The dialect of a file that begins so."""
-    delimiter = told.delimiter or _delimiter(sample)
+def dialect_in(sample: str, encoding: str, options: CsvOptions = NO_OPTIONS) -> Dialect:
+    """Detect from its first `SAMPLE` characters what the options leave open about a file."""
+    delimiter = options.delimiter or _delimiter(sample)
     rows = _complete_rows(sample, delimiter)
     cells = [cell.strip() for row in rows[1:] for cell in row]
     return Dialect(
         encoding,
         delimiter,
-        told.decimal
-        or _BESIDE.get(told.thousands or "")
+        options.decimal
+        or _DECIMAL_BY_THOUSANDS.get(options.thousands or "")
         or ("." if delimiter == "," else _decimal(cells, delimiter)),
         _is_padded(rows),
     )
 
 
 def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """The columns' names, then every row that is not blank, each with the line in the file that it ends on.
+    """Yield the names of the columns, then every row that is not blank, each with the line that it ends on.
+
+    Every row has as many cells as there are names: empty ones are added to short rows, and a delimiter at the
+    end of rows is ignored.
 
     Raises:
         DatasetError: It is not CSV, or a row does not match the header; the message has the line.
     """
     rows = _reader(_without_nul(name, text), dialect)
-    line, width, names, needed = 0, 0, list[str](), 0
+    line, width, names, fewest = 0, 0, list[str](), 0
     try:
         for cells in rows:
             line = rows.line_num
             if _is_blank(cells, dialect):
                 continue
             if not names:
-                names, needed = column_names(name, cells), cells_needed(cells)
+                names, fewest = column_names(name, cells), cells_needed(cells)
                 yield line, names
                 continue
             width = width or max(len(cells), len(names))  # a delimiter at the end of all rows
-            if not needed <= len(cells) <= width or any(cells[len(names) :]):
+            if not fewest <= len(cells) <= width or any(cells[len(names) :]):
                 raise DatasetError(
                     f"{name}: line {line} has {len(cells)} cells where the header has {len(names)}, "
                     f"between {dialect.delimiter!r}"
@@ -222,7 +262,7 @@ def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, l
 
 
 def header_of(name: str, text: IO[str], dialect: Dialect) -> list[str]:
-    """The first row that is not blank, as it stands there.
+    """Return the cells of the first row that is not blank, unchanged.
 
     Raises:
         DatasetError: There is none.
@@ -239,19 +279,19 @@ def header_of(name: str, text: IO[str], dialect: Dialect) -> list[str]:
 
 
 def column_names(name: str, header: list[str]) -> list[str]:
-    """What a header calls the columns: no space around a name, and a nameless one has its number.
+    """Return the names of the columns: without spaces around them, and "unnamed_3" for an empty one.
 
     Raises:
-        DatasetError: One name stands twice, or these are no names.
+        DatasetError: One name stands twice, or the row is Excel's "sep=;".
     """
     names = [cell.strip() or f"unnamed_{position}" for position, cell in enumerate(header, start=1)]
     if names[0].lower().startswith("sep="):
         raise DatasetError(
             f"{name}: the first line is Excel's {names[0]!r}; remove it, so that the names are first"
         )
-    twice = next((column for column, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise DatasetError(f"{name}: two columns are called {twice!r}; rename one")
+    repeated = next((column for column, count in Counter(names).items() if count > 1), None)
+    if repeated is not None:
+        raise DatasetError(f"{name}: two columns are called {repeated!r}; rename one")
     return names
 
 
@@ -261,13 +301,15 @@ def _reader(lines: Iterable[str], dialect: Dialect) -> Any:
 
 
 def cells_needed(header: list[str]) -> int:
-    """How many cells a row needs: up to the last column that has a name."""
+    """Return how many cells a row has to have: those up to the last column that has a name."""
     return max((position for position, cell in enumerate(header, start=1) if cell.strip()), default=0)
 
 
 def _is_blank(cells: list[str], dialect: Dialect) -> bool:
-    """Of spaces and tabs, as for pandas: a space of another kind is a cell. The reader takes those away that
-    follow a delimiter, and where there is one, a row has more than one cell."""
+    """Return whether a row is blank, as pandas decides it: nothing but spaces and tabs; other spaces count.
+
+    The reader removes the spaces after a delimiter; but a row with a delimiter has more than one cell.
+    """
     if len(cells) != 1:
         return not cells
     return not cells[0].strip(" \t") and (cells[0] != "" or dialect.padded)
@@ -281,39 +323,39 @@ def _without_nul(name: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def nul_message(name: str, line: int) -> str:
-    """The refusal of a file that has a NUL."""
+    """Return what to say about a file with a NUL in this line."""
     return f"{name} is no text file: line {line} has a NUL; if it is UTF-16, tell its encoding"
 
 
 def _broken(name: str, error: csv.Error, line: int) -> str:
-    """The refusal of a file whose quotes are wrong in the row that begins on this line."""
-    told = str(error)
-    if "unexpected end" in told or "field larger" in told:
+    """Return what to say about a file whose quotes are wrong in the row that begins on this line."""
+    problem = str(error)
+    if "unexpected end" in problem or "field larger" in problem:
         return f"{name} is not a CSV file: a quote is never closed, in the row that begins on line {line}"
-    if "expected after" in told:
+    if "expected after" in problem:
         return (
             f"{name}: line {line} has a quote inside a quoted cell that is not doubled; write two quotes for "
             f"one inside of a cell, and nothing between the one that closes it and the delimiter"
         )
-    return f"{name} is not a CSV file: {told}, in the row that begins on line {line}"
+    return f"{name} is not a CSV file: {problem}, in the row that begins on line {line}"
 
 
 def _complete_rows(sample: str, delimiter: str) -> list[list[str]]:
-    """The sample's rows, without the last one where the sample may have cut it."""
+    """Return the rows of a sample, without the last one where the sample may have cut it."""
     csv.field_size_limit(_LONGEST_CELL)
     rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if row]
     return rows[:-1] if len(sample) >= SAMPLE else rows
 
 
 def _delimiter(sample: str) -> str:
-    """The one by which most rows have as many cells as the header; of equals, the one with more cells."""
-    found = [(_regularity(_complete_rows(sample, delimiter)), delimiter) for delimiter in DELIMITERS]
-    (share, _), delimiter = max(found, key=lambda entry: entry[0])
+    """Return the delimiter by which most rows have as many cells as the header; of equals, that with more."""
+    candidates = [(_regularity(_complete_rows(sample, delimiter)), delimiter) for delimiter in DELIMITERS]
+    (share, _), delimiter = max(candidates, key=lambda entry: entry[0])
     return delimiter if share else ","
 
 
 def _regularity(rows: list[list[str]]) -> tuple[float, int]:
-    """The share of rows with the header's number of cells, or a blank more, and that number."""
+    """Return the share of rows with as many cells as the header, or an empty one more; and the header's."""
     width = len(rows[0]) if rows else 0
     if width < 2:
         return 0.0, width
@@ -322,15 +364,15 @@ def _regularity(rows: list[list[str]]) -> tuple[float, int]:
 
 
 def _decimal(cells: list[str], delimiter: str) -> str:
-    """A comma, where numbers have commas and none has a point.
+    """Return a comma where numbers have decimal commas and none has a decimal point, else a point.
 
-    `1,234` can be a fraction or more than a thousand. A semicolon is chosen where the comma is taken, so
-    there it is a fraction.
+    `1,234` can be above one or above a thousand. People delimit cells with semicolons where the comma is the
+    decimal sign, so in such a file it is above one.
     """
     commas = [cell for cell in cells if _WITH_COMMA.fullmatch(cell)]
-    if delimiter != ";" or any(map(_TWICE_GROUPED.fullmatch, cells)):
-        commas = [cell for cell in commas if not _GROUPED.fullmatch(cell)]
-    has_point = any(_WITH_POINT.fullmatch(cell) and not _GROUPED.fullmatch(cell) for cell in cells)
+    if delimiter != ";" or any(map(_MILLIONS.fullmatch, cells)):
+        commas = [cell for cell in commas if not _THOUSANDS.fullmatch(cell)]
+    has_point = any(_WITH_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in cells)
     return "," if commas and not has_point else "."
 
 
