@@ -5,8 +5,9 @@
      +- InvalidInput, UnknownOutput, Unanswerable, Unfittable
      +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
      +- ModelNotFound, VersionNotFound, ReportNotFound, JobNotFound
-      +- ModelUnavailable, NotReady, NotWritable, FitsBusy, Overloaded, NoPool
-      +- TooManyJobs, TooManyStreams
+     +- ModelUnavailable, NotReady, NotWritable, FitsBusy, Overloaded, NoPool
+     +- TooManyJobs, TooManyStreams
+     +- PoolError: TaskTimedOut, TaskOutOfMemory, TaskProcessEnded, QueueFull, PoolUnavailable
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
@@ -18,7 +19,7 @@ status of their own concern the operator, and reach a client only as "500".
 import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 from mlapi.wording import encodable, pointer, quoted
 
@@ -97,6 +98,19 @@ class MlapiError(Exception):
         """HTTP headers that tell the client what would do."""
         return {}
 
+    def members(self) -> dict[str, Any]:
+        """Return, as JSON, what `restored` needs beside message and headers to make this error again."""
+        return {}
+
+    @classmethod
+    def restored(cls, document: Mapping[str, Any]) -> Self:
+        """Make the error again that another process has sent as JSON (`mlapi.jobs.pool.errors`).
+
+        Args:
+            document: Its `detail` and `headers`, and what `members` returned.
+        """
+        return cls(document["detail"])
+
 
 class MalformedBody(MlapiError):
     status = 400
@@ -117,6 +131,10 @@ class UnsupportedFormat(MlapiError):
     def headers(self) -> Mapping[str, str]:
         return self._headers
 
+    @classmethod
+    def restored(cls, document: Mapping[str, Any]) -> Self:
+        return cls(document["detail"], headers=document["headers"])
+
 
 class NotAcceptable(MlapiError):
     status = 406
@@ -124,12 +142,19 @@ class NotAcceptable(MlapiError):
     title = "No acceptable format"
 
     def __init__(self, accept: str, media_types: Iterable[str]) -> None:
-        self._media_types = ", ".join(media_types)
-        super().__init__(f"cannot answer as {quoted(accept)}; can answer as {self._media_types}")
+        self._accept, self._media_types = accept, tuple(media_types)
+        super().__init__(f"cannot answer as {quoted(accept)}; can answer as {', '.join(self._media_types)}")
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {"Accept": self._media_types}
+        return {"Accept": ", ".join(self._media_types)}
+
+    def members(self) -> dict[str, Any]:
+        return {"accept": self._accept, "media_types": list(self._media_types)}
+
+    @classmethod
+    def restored(cls, document: Mapping[str, Any]) -> Self:
+        return cls(document["accept"], document["media_types"])
 
 
 class TooLarge(MlapiError):
@@ -155,6 +180,15 @@ class InvalidInput(MlapiError):
         where = f"at {first.pointer}: " if first.pointer else ""
         more = f" (and {self.count - 1} more)" if self.count > 1 else ""
         super().__init__(f"{where}{first.detail}{more}")
+
+    def members(self) -> dict[str, Any]:
+        findings = [[list(finding.place), finding.detail] for finding in self.findings]
+        return {"findings": findings, "count": self.count}
+
+    @classmethod
+    def restored(cls, document: Mapping[str, Any]) -> Self:
+        findings = [Finding(tuple(place), detail) for place, detail in document["findings"]]
+        return cls(findings, document["count"])
 
 
 class UnknownOutput(MlapiError):
@@ -238,6 +272,13 @@ class ModelUnavailable(MlapiError):
     def headers(self) -> Mapping[str, str]:
         return {"Retry-After": "10"}
 
+    def members(self) -> dict[str, Any]:
+        return {"passes": self.passes}
+
+    @classmethod
+    def restored(cls, document: Mapping[str, Any]) -> Self:
+        return cls(document["detail"], passes=document["passes"])
+
 
 class NotWritable(ModelUnavailable):
     slug = "not-writable"
@@ -297,6 +338,40 @@ class TooManyStreams(TooManyJobs):
     title = "Too many event streams"
 
 
+class PoolError(MlapiError):
+    """What kept the pool from doing a task, or a job from being queued; no client gets it as it is.
+
+    Whoever asked knows what was asked for, and says to the client what that means
+    (`mlapi.jobs.client_errors`). Slugs are those of messages between processes.
+    """
+
+
+class TaskTimedOut(PoolError):
+    slug = "task-timed-out"
+
+
+class TaskOutOfMemory(PoolError):
+    slug = "task-out-of-memory"
+
+
+class TaskProcessEnded(PoolError):
+    """The process of a task ended before the task did: it crashed, or somebody killed it."""
+
+    slug = "task-process-ended"
+
+
+class QueueFull(PoolError):
+    """No more may wait, or the turn did not come in time."""
+
+    slug = "queue-full"
+
+
+class PoolUnavailable(PoolError):
+    """Nobody answers at the pool's socket, or the answer broke off."""
+
+    slug = "pool-unavailable"
+
+
 class BrokenArtifact(MlapiError):
     """A version on disk that must not be served; the message is its reason."""
 
@@ -333,6 +408,16 @@ class DatasetError(MlapiError):
 
 class RegistrationError(MlapiError):
     """An estimator or a sample that cannot be registered."""
+
+
+def class_of(slug: str) -> type[MlapiError]:
+    """Return the class that has this slug of its own; `MlapiError` if none has, as for "internal-error"."""
+    classes = [MlapiError]
+    for each in classes:  # which grows meanwhile, by all that are below
+        if vars(each).get("slug") == slug:
+            return each
+        classes += each.__subclasses__()
+    return MlapiError
 
 
 def passes(error: BaseException | None) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs
+from mlapi.errors import Conflict, JobNotFound, QueueFull, TooManyJobs
 from mlapi.jobs.database import FILE, PATIENCE_S, Database, unusable
 from mlapi.storage import disk
 from mlapi.storage.locks import locked
@@ -48,7 +48,7 @@ _ABANDONED_S = 3600
 @dataclass(frozen=True, slots=True)
 class Job:
     """`recipe` is what `mlapi.training.recipes.make_recipe` takes, `source` the name of the file in its
-    folder; times are seconds since 1970; `problem` is what `mlapi.jobs.pool.errors.document` says."""
+    folder; times are seconds since 1970; `problem` is what `mlapi.jobs.pool.errors.document_of` says."""
 
     id: str
     state: State
@@ -133,7 +133,7 @@ class Jobs:
         Raises:
             Conflict: The key has named something else.
             TooManyJobs: This caller has too many that wait or run.
-            FitsBusy: So many of all callers do.
+            QueueFull: So many of all callers do.
         """
         known = self._known(order)
         if known is not None:
@@ -299,7 +299,7 @@ def _check_room(database: sqlite3.Connection, caller: str, most: int, most_of_ca
     if database.execute(waiting + " and caller = ?", (caller,)).fetchone()[0] >= most_of_caller:
         raise TooManyJobs(f"{most_of_caller} jobs of yours wait or run, and no more may")
     if database.execute(waiting).fetchone()[0] >= most:
-        raise FitsBusy(f"{most} jobs wait or run, and no more may")
+        raise QueueFull(f"{most} jobs wait or run, and no more may")
 
 
 def _insert(database: sqlite3.Connection, job: str, order: Submission) -> None:

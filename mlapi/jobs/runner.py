@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from mlapi.errors import MlapiError
+from mlapi.jobs.client_errors import client_error
 from mlapi.jobs.jobs import Job, Jobs, held
 from mlapi.jobs.pool.child import Child, Outcome, Task
-from mlapi.jobs.pool.errors import document
+from mlapi.jobs.pool.errors import document_of, error_of
 from mlapi.jobs.pool.messages import Message
 from mlapi.jobs.pool.server import Bounds
 
@@ -140,7 +141,8 @@ class Runner:
         elif job.attempts < {"lost": ATTEMPTS, "killed": KILLED}.get(ended, 0):
             jobs.queue_again(job.id)
         else:
-            problem = said or document(MlapiError(f"the server ended {job.attempts} times while it ran"))
+            lost = MlapiError(f"the server ended {job.attempts} times while it ran")
+            problem = document_of(client_error(error_of(said)) if said else lost)
             jobs.end(job.id, "failed", problem["detail"], problem=problem)
 
 

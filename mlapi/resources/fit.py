@@ -9,6 +9,7 @@ from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
 from mlapi.http.body import hand_over, read_body
+from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message
 from mlapi.resources.responses import respond
@@ -54,4 +55,5 @@ class Fit(Resource):  # type: ignore[misc]
         hand_over(request.environ)
         settings = self.settings
         patience = _START_S + settings.fit_seconds * (2 + settings.fits_waiting / settings.fit_workers)
-        return ask(settings.state_dir, task, message, seconds=patience)
+        with raised_for_clients():
+            return ask(settings.state_dir, task, message, seconds=patience)

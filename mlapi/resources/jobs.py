@@ -11,6 +11,7 @@ from mlapi.formats.strict_json import encode_json
 from mlapi.http.access import JOBS, check_writes, shared_access
 from mlapi.http.application import Bytes, Streaming
 from mlapi.http.body import hand_over, read_body
+from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.jobs import Job, Jobs, Submission
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message
@@ -42,7 +43,7 @@ class Versions(Resource):  # type: ignore[misc]
         body = read_body(request.environ, settings.max_body_bytes)
         hand_over(request.environ)
         order = self._order(name, body)
-        with shared_access(JOBS) as patience_s:
+        with shared_access(JOBS) as patience_s, raised_for_clients():
             job = Jobs(settings.state_dir, patience_s).submit(
                 order, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
             )
@@ -53,7 +54,8 @@ class Versions(Resource):  # type: ignore[misc]
 
     def _order(self, name: str, body: bytes) -> Submission:
         message = Message({"content_type": request.headers.get("Content-Type")}, body)
-        read = ask(self.settings.state_dir, "order", message, seconds=self.settings.fit_seconds)
+        with raised_for_clients():
+            read = ask(self.settings.state_dir, "order", message, seconds=self.settings.fit_seconds)
         caller, key = str(request.remote_addr), request.headers.get("Idempotency-Key")
         return Submission(name, read.head["recipe"], read.head["source"], read.body, caller, key)
 

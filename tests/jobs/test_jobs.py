@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlapi.errors import Conflict, FitsBusy, JobNotFound, TooManyJobs
+from mlapi.errors import Conflict, JobNotFound, QueueFull, TooManyJobs
 from mlapi.jobs import runner as pool_jobs
 from mlapi.jobs.database import FILE
 from mlapi.jobs.jobs import KEPT_S, Job, Jobs, Submission
@@ -66,7 +66,7 @@ def test_a_caller_has_so_many_jobs_and_all_of_them_so_many(jobs: Jobs) -> None:
     with pytest.raises(TooManyJobs, match="3 jobs of yours"):
         submit(jobs)
     submit(jobs, caller="10.0.0.2")
-    with pytest.raises(FitsBusy, match="4 jobs wait or run"):
+    with pytest.raises(QueueFull, match="4 jobs wait or run"):
         submit(jobs, caller="10.0.0.3")
 
     jobs.cancel(first.id)

@@ -19,9 +19,9 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from mlapi.errors import MlapiError, NotWritable, Unfittable
+from mlapi.errors import MlapiError, NotWritable, TaskOutOfMemory, TaskProcessEnded, TaskTimedOut
 from mlapi.jobs.pool.confinement import confine, held
-from mlapi.jobs.pool.errors import document
+from mlapi.jobs.pool.errors import document_of
 from mlapi.jobs.pool.messages import Message
 from mlapi.wording import reason
 
@@ -59,7 +59,7 @@ _LOOK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task ended; `message` is its answer, or has in its head a `mlapi.jobs.pool.errors.document`."""
+    """How a task ended; `message` is its answer, or has an error in its head (`mlapi.jobs.pool.errors`)."""
 
     ended: Ended
     message: Message = field(default_factory=lambda: Message({}))
@@ -138,7 +138,7 @@ class Child:
             if set(ready) - {self._ours} or (now >= look and not is_wanted()):
                 return Outcome("unwanted")
             look = now + _LOOK_S if now >= look else look
-        return refused(Unfittable(f"it takes longer than the {seconds:g} s that it may"))
+        return refused(TaskTimedOut(f"it takes longer than the {seconds:g} s that it may"))
 
     def _heard(self, tell: Tell) -> Outcome | None:
         """What it says next, if that is its last word."""
@@ -162,12 +162,12 @@ class Child:
         why = (
             f", most likely for want of more than {self._megabytes:,} MB of memory" if code in _FAULTS else ""
         )
-        problem = document(Unfittable(f"its process was ended {how} before it was done{why}"))
+        problem = document_of(TaskProcessEnded(f"its process was ended {how} before it was done{why}"))
         return Outcome("killed" if code in (-signal.SIGKILL, _LOST) else "refused", Message(problem))
 
 
 def refused(error: MlapiError) -> Outcome:
-    return Outcome("refused", Message(document(error)))
+    return Outcome("refused", Message(document_of(error)))
 
 
 def _run(pipe: Connection, task: Task, megabytes: int, nice: int, warm_up: Callable[[], None] | None) -> None:
@@ -198,7 +198,9 @@ def _done(task: Task, message: Message, megabytes: int, tell: Tell) -> tuple[byt
     try:
         return _DONE, task(message, tell)
     except MemoryError:
-        error: MlapiError = Unfittable(f"it needs more than the {megabytes:,} MB of memory that it may have")
+        error: MlapiError = TaskOutOfMemory(
+            f"it needs more than the {megabytes:,} MB of memory that it may have"
+        )
     except MlapiError as refusal:
         error = refusal
     except OSError as refusal:
@@ -207,4 +209,4 @@ def _done(task: Task, message: Message, megabytes: int, tell: Tell) -> tuple[byt
     except Exception:  # the edge of what a task calls: whoever asked is told, and the log says why
         logger.exception("a task failed")
         error = MlapiError("a defect of the server; its log has the reason")
-    return _REFUSED, Message(document(error))
+    return _REFUSED, Message(document_of(error))

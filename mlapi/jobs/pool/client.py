@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from socket import socket
 
-from mlapi.errors import FitsBusy, NoPool
+from mlapi.errors import PoolUnavailable, QueueFull
 from mlapi.jobs.pool.errors import error_of
 from mlapi.jobs.pool.messages import Gone, Message, connect, receive, send
 
@@ -15,15 +15,17 @@ _LOOK_S = 0.05
 
 
 def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message:
-    """The answer of a task that the pool of this folder has done.
+    """Have the pool of a state folder do a task; wait for the answer and return it.
 
     Args:
-        seconds: How long to wait for it, its turn included.
+        task: The name of the pool's queue.
+        seconds: How long to wait, in the queue and for the task.
 
     Raises:
-        NoPool: Nobody keeps one, also not a moment later, or it ended meanwhile.
-        FitsBusy: Too many wait already.
-        MlapiError: Whatever the task raises, or Unfittable: it was too much, or ended its process.
+        PoolUnavailable: There is no pool, also not `RESTART_S` later, or it ended meanwhile.
+        QueueFull: Too many tasks wait already, or the answer did not come in time.
+        TaskTimedOut, TaskOutOfMemory, TaskProcessEnded: It went beyond a bound, or its process ended.
+        MlapiError: What the task has raised.
     """
     try:
         with _connected(folder) as sock:
@@ -31,9 +33,9 @@ def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message
             send(sock, Message({**message.head, "do": task}, message.body))
             reply = receive(sock)
     except TimeoutError as error:
-        raise FitsBusy(f"its turn has not come within {seconds:g} s") from error
+        raise QueueFull(f"its turn has not come within {seconds:g} s") from error
     except OSError as error:
-        raise NoPool("the process that fits is not there, or ended; it is started again at once") from error
+        raise PoolUnavailable("no pool answers, or it ended before it had answered") from error
     if reply.head["ended"] == "done":
         return Message(reply.head["head"], reply.body)
     raise error_of(reply.head["head"])

@@ -1,49 +1,30 @@
-"""Errors of ours as JSON, on their way from a child to whoever asked, where they are raised again."""
+"""Errors of ours as JSON, on their way from a child to whoever asked, where they are raised again.
 
+The class is found again by its slug; `mlapi.errors.MlapiError.members` says what else it needs.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
-from mlapi.errors import (
-    AlgorithmNotFound,
-    Finding,
-    FitsBusy,
-    InvalidInput,
-    MalformedBody,
-    MlapiError,
-    NotWritable,
-    TooLarge,
-    Unfittable,
-    UnsupportedFormat,
-)
+from mlapi.errors import MlapiError, class_of
 from mlapi.wording import shortened
-
-_PLAIN = (AlgorithmNotFound, FitsBusy, MalformedBody, NotWritable, TooLarge, Unfittable)
-"""Made of their message alone."""
-
 
 LONGEST_DETAIL = 1000
 """Characters: a message may repeat a client's own names, which may have any length."""
 
 
-def document(error: MlapiError) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def document_of(error: MlapiError) -> dict[str, Any]:
+    """Return an error as JSON; its message is shortened to `LONGEST_DETAIL`."""
+    return {
         "slug": error.slug,
         "title": error.title,
         "status": error.status,
         "detail": shortened(str(error), LONGEST_DETAIL),
         "headers": dict(error.headers),
+        **error.members(),
     }
-    if isinstance(error, InvalidInput):
-        found["findings"] = [[finding.place, finding.detail] for finding in error.findings]
-        found["count"] = error.count
-    return found
 
 
-def error_of(document: dict[str, Any]) -> MlapiError:
-    slug, detail = document["slug"], document["detail"]
-    if slug == InvalidInput.slug:
-        findings = [Finding(tuple(place), detail) for place, detail in document["findings"]]
-        return InvalidInput(findings, document["count"])
-    if slug == UnsupportedFormat.slug:
-        return UnsupportedFormat(detail, headers=document["headers"])
-    kind = next((kind for kind in _PLAIN if kind.slug == slug), MlapiError)
-    return kind(detail)
+def error_of(document: Mapping[str, Any]) -> MlapiError:
+    """Make the error again that `document_of` was asked for: of the same class, with the same message."""
+    return class_of(document["slug"]).restored(document)

@@ -16,7 +16,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from mlapi.errors import FitsBusy
+from mlapi.errors import QueueFull
 from mlapi.jobs.pool.child import Child, Outcome, Task, refused
 from mlapi.jobs.pool.messages import SOCKET, Message, address, receive, send
 from mlapi.storage import disk
@@ -67,7 +67,7 @@ class Queue:
         """Do the task once its turn has come, and reply."""
         if not self._places.acquire(blocking=False):
             most = self._bounds.running + self._bounds.waiting
-            reply(refused(FitsBusy(f"{most} of them run or wait already, and no more may")))
+            reply(refused(QueueFull(f"{most} of them run or wait already, and no more may")))
             return
         try:
             if self._comes_to_turn(asker):

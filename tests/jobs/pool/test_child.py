@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlapi.errors import FitsBusy, MlapiError, NoPool, NotWritable, Unfittable
+from mlapi.errors import (
+    MlapiError,
+    NotWritable,
+    PoolUnavailable,
+    QueueFull,
+    TaskOutOfMemory,
+    TaskProcessEnded,
+    TaskTimedOut,
+    Unfittable,
+)
 from mlapi.jobs.pool import client
 from mlapi.jobs.pool.child import Child, Outcome, Task, Tell, prepare
 from mlapi.jobs.pool.client import ask
@@ -133,9 +142,13 @@ def test_a_task_is_done_in_a_process_of_its_own_that_takes_the_next_one(folder: 
 @pytest.mark.parametrize(
     ("task", "error", "told"),
     [
-        ("loop", Unfittable, "longer than the 1 s that it may"),
-        ("crash", Unfittable, "by signal 11 before it was done, most likely for want of more than 64 MB"),
-        ("leave", Unfittable, "with status 3"),
+        ("loop", TaskTimedOut, "longer than the 1 s that it may"),
+        (
+            "crash",
+            TaskProcessEnded,
+            "by signal 11 before it was done, most likely for want of more than 64 MB",
+        ),
+        ("leave", TaskProcessEnded, "with status 3"),
         ("refuse", Unfittable, "not so"),
         ("fail", MlapiError, "a defect of the server; its log has the reason"),
         ("meet_a_full_disk", NotWritable, "No space left on device"),
@@ -154,7 +167,7 @@ def test_however_a_task_ends_its_asker_is_told_and_the_next_one_is_done(
 
 
 def test_a_task_that_takes_8_gib_is_ended_at_its_limit(folder: Path) -> None:
-    with pytest.raises(Unfittable, match="more than the 64 MB of memory that it may have"):
+    with pytest.raises(TaskOutOfMemory, match="more than the 64 MB of memory that it may have"):
         asked(folder, "hoard", gigabytes=8)
 
 
@@ -168,7 +181,7 @@ def test_what_waits_beyond_the_bound_is_turned_away(folder: Path, tmp_path: Path
     def ask_and_note() -> None:
         try:
             ended.append(asked(folder, "wait_for", file=str(tmp_path / "go")))
-        except FitsBusy as error:
+        except QueueFull as error:
             refused.append(str(error))
 
     threads = [threading.Thread(target=ask_and_note) for _ in range(5)]
@@ -193,18 +206,18 @@ def test_who_goes_away_keeps_neither_a_turn_nor_a_place(folder: Path, tmp_path: 
 def is_free(folder: Path) -> bool:
     try:
         asked(folder, "wait_for", file="/")
-    except FitsBusy:
+    except QueueFull:
         return False
     return True
 
 
 def test_nobody_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RESTART_S", 0.1)
-    with pytest.raises(NoPool):
+    with pytest.raises(PoolUnavailable):
         asked(tmp_path, "echo")
     with closing(socket.socket(socket.AF_UNIX)) as sock:
         sock.bind(str(tmp_path / "pool.sock"))
-        with pytest.raises(NoPool):
+        with pytest.raises(PoolUnavailable):
             asked(tmp_path, "echo")
 
 
