@@ -11,16 +11,16 @@ from itertools import count
 from typing import Any
 
 from mlapi.http.streams import Stream
-from mlapi.server.worker import connection, listeners, loop
+from mlapi.server.worker import connection, listeners, loop, timing
 
 PATIENT = "PATIENT" in os.environ
 """Whether a slow client is waited for for ever, and a worker with fewer connections long enough to come."""
 
-connection.HEAD_S = 1e6 if PATIENT else 0.6
-connection.PATIENCE_S = 1e6 if PATIENT else 1.5
+timing.HEAD_TIMEOUT_S = 1e6 if PATIENT else 0.6
+timing.TRANSFER_GRACE_S = 1e6 if PATIENT else 1.5
 listeners.YIELD_S = 0.5 if PATIENT else listeners.YIELD_S
 loop.STALLED_S = float(os.environ.get("STALLED_S", "1e6"))
-loop.LINGER_S = 1.0
+connection.LINGER_S = 1.0
 loop.STOP_KEEPALIVE_LINGER = 0.3
 if "WITHOUT_EPOLL" in os.environ:
     del select.epoll
@@ -32,7 +32,7 @@ NUMBERS = count(1)
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     path, argument = environ["PATH_INFO"].lstrip("/").rpartition("/")[::2]
-    return ANSWERS.get(path, _tell)(environ, start_response, argument)
+    return ANSWERS.get(path, _describe)(environ, start_response, argument)
 
 
 def _send(start_response: Callable[..., Any], document: object) -> list[bytes]:
@@ -41,12 +41,12 @@ def _send(start_response: Callable[..., Any], document: object) -> list[bytes]:
     return [body]
 
 
-def _tell(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
+def _describe(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:
     body = environ["wsgi.input"].read()
     digest = hashlib.sha256(body).hexdigest()
-    told: dict[str, Any] = {"pid": os.getpid(), "path": argument, "bytes": len(body), "sha256": digest}
-    told |= {"scheme": environ["wsgi.url_scheme"], "number": next(NUMBERS)}
-    return _send(start_response, told)
+    document: dict[str, Any] = {"pid": os.getpid(), "path": argument, "bytes": len(body), "sha256": digest}
+    document |= {"scheme": environ["wsgi.url_scheme"], "number": next(NUMBERS)}
+    return _send(start_response, document)
 
 
 def _sleep(environ: dict[str, Any], start_response: Callable[..., Any], argument: str) -> Iterable[bytes]:

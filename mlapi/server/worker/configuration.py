@@ -1,4 +1,5 @@
-"""gunicorn's configuration as a worker's requests read it, and whose word it takes for the scheme.
+"""gunicorn's configuration as a worker's requests read it, and which clients may say that a proxy was reached
+by https.
 
 Looked up once a process, and for a client once a connection.
 """
@@ -6,17 +7,17 @@ Looked up once a process, and for a client once a connection.
 import ipaddress
 from typing import Any
 
-_UNASKED = {"SCRIPT_NAME", "PATH_INFO"}
-"""gunicorn's default for `forwarder_headers`."""
+_DEFAULT_FORWARDER_HEADERS = {"SCRIPT_NAME", "PATH_INFO"}
+"""Those of gunicorn: nobody has asked for them."""
 
 
 def take_no_names_from_headers(cfg: Any, log: Any) -> None:
     """Let no header of a request become one of the WSGI environment's own names, whatever started gunicorn.
 
-    By its defaults (27.0.1) a client on this machine, or of a proxy here that passes headers on, says with
-    `SCRIPT_NAME` which part of its path counts.
+    Changes `cfg`, and warns of what was asked for and is not done. By its defaults (27.0.1) a client on this
+    machine, or of a proxy here that passes headers on, says with `SCRIPT_NAME` which part of its path counts.
     """
-    asked = sorted(set(cfg.forwarder_headers) - _UNASKED)
+    asked = sorted(set(cfg.forwarder_headers) - _DEFAULT_FORWARDER_HEADERS)
     if asked:
         log.warning("forwarder_headers counts for nothing here, and %s is not taken", ", ".join(asked))
     cfg.set("forwarder_headers", "")
@@ -25,9 +26,12 @@ def take_no_names_from_headers(cfg: Any, log: Any) -> None:
         cfg.set("header_map", "drop")
 
 
-class Frozen:
-    """Plain attributes in place of gunicorn's table, for clients of one kind: whether what they say of
-    the scheme is believed (`forwarded_allow_ips`) is found once a connection and not once a request."""
+class FrozenConfig:
+    """Plain attributes in place of gunicorn's table, for clients of one kind.
+
+    Whether their word for the scheme is taken (`forwarded_allow_ips`) is looked up once a connection, and not
+    once a request.
+    """
 
     def __init__(self, cfg: Any, *, trusted: bool) -> None:
         self._cfg = cfg
@@ -43,16 +47,16 @@ class Frozen:
 
 
 class Configuration:
-    """The two kinds: `own` also says what the worker itself does."""
+    """gunicorn's configuration for trusted clients, and for others; `own` is the first, and the worker's."""
 
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
-        self.own = Frozen(cfg, trusted=True)
-        self._for_strangers = Frozen(cfg, trusted=False)
+        self.own = FrozenConfig(cfg, trusted=True)
+        self._for_untrusted = FrozenConfig(cfg, trusted=False)
 
-    def of(self, client: Any) -> Frozen:
-        """What holds for a client, by its address; one without (of a Unix socket) is a proxy here."""
-        return self.own if self._trusts(client) else self._for_strangers
+    def of(self, client: Any) -> FrozenConfig:
+        """Return what holds for a client, by its address; one without (of a Unix socket) is a proxy here."""
+        return self.own if self._trusts(client) else self._for_untrusted
 
     def _trusts(self, client: Any) -> bool:
         if not isinstance(client, tuple) or "*" in self._cfg.forwarded_allow_ips:

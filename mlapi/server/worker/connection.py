@@ -1,90 +1,105 @@
-"""One client's connection: what arrives on it, how long that may take, and how its answer leaves.
+"""One client's connection: the state that it is in, what arrives on it, how long that may take, and how its
+answer leaves.
 
 To gunicorn's parser and responses a connection is the socket: it gives them what was gathered while no thread
 waited, and waits itself only for what was not.
 """
 
 import contextlib
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from gunicorn.http import get_parser
-from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 
 from mlapi.http.streams import Stream
 from mlapi.server.worker.framing import Incoming
+from mlapi.server.worker.states import State
 from mlapi.server.worker.threads import Call
+from mlapi.server.worker.timing import RequestClock, transfer_time
 
-HEAD_S = 5.0
-"""A request's head is there so long after its first byte."""
+LINGER_S = 2.0
+"""For the client's own close, after an answer that ends the connection."""
 
-PATIENCE_S = 10.0
-SLOWEST = 64 * 1024
-"""Bytes a second that a body, or an answer, moves at least; the first `PATIENCE_S` are free."""
-
-SLOW_S = 1.0
-"""A request that is not whole by then makes room for others if it comes at less than that."""
-
-LARGEST = 17 * 1024 * 1024
+MAX_GATHERED = 17 * 1024 * 1024
 """Bytes of a request that are gathered without a thread: a body at the usual limit, and its head."""
 
-_STEP = 64 * 1024
+_READ_SIZE = 64 * 1024
 
 
-def _nothing() -> None:
+_READING, _QUEUED, _ANSWERING = State.READING, State.QUEUED, State.ANSWERING
+# An enum's member costs more than a global, and each request compares several.
+
+
+def _nothing(*_: object) -> None:
     return
 
 
 class Connection:
-    """Read and written by one thread at a time: the leader's, or while `away`, its request's."""
+    """Read and written by one thread at a time: the lead thread, or the request's own while `ANSWERING`.
 
-    largest = LARGEST
+    The lead thread alone changes `state`, by the methods that `State` lists. After `settle`, `send_rest` and
+    `send_news` it closes a connection that `is_finished`.
+    """
 
-    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+    max_gathered = MAX_GATHERED
+
+    def __init__(
+        self,
+        cfg: Any,
+        sock: socket.socket,
+        client: Any,
+        server: Any,
+        hand_over: Callable[["Connection"], None] = _nothing,
+    ) -> None:
+        """Take over a socket that was just accepted.
+
+        Args:
+            cfg: gunicorn's configuration, as it holds for this client.
+            client: The client's address.
+            server: The address that it connected to.
+            hand_over: Called from its request's thread when others do the work of its answer.
+        """
         sock.setblocking(False)
+        self.state = State.READING
         self.incoming = Incoming()
         self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
-        self.watched = True
-        """Whether the poller has it."""
-        self.away = False
-        self.queued = False
-        """Whether it waits for its turn to be answered."""
-        self.keep = True
-        """Whether another request may follow."""
+        """When it is cut, unless its request is in hand; by the monotonic clock, as all times here."""
         self.unsent: bytes | memoryview = b""
         self.broken = False
         """Whether reading or writing has failed, or was too slow: an error that follows is the client's."""
-        self.closing = False
-        self.closed = False
         self.stream: Stream | None = None
         """What its answer goes on with, until that ends or the client goes away."""
-        self.large = False
+        self.is_oversized = False
         """Whether its request is more than is gathered: a thread will wait for the rest."""
-        self.release: Callable[[], None] = _nothing
-        """To be called, from its request's thread, if its answer is the work of others."""
+        self.hand_over: Callable[[], None] = partial(hand_over, self)
         self.call = Call()
         """The last request, as `mlapi.server.worker.threads` knows it."""
         self.has_asked = False
         """Whether a request of it has been answered."""
-        self.is_heavy = False
-        """Whether its request is one of the large ones that are answered now."""
-        self.told_to_send = False
+        self.was_told_to_send = False
         """Whether the client was told to send its body (RFC 9110, section 10.1.1)."""
-        self._abandoned = False
+        self._may_follow = True
+        """Whether another request may follow the last answer."""
         self._answer_head: bytes | None = None
-        self._ended = False
+        """The first piece of an answer, held back; b"" once it has left, None before there is an answer."""
+        self._has_ended = False
+        """Whether the client has closed its side."""
         self._forget_request()
 
     def _forget_request(self) -> None:
-        self._began = time.monotonic()
-        self._received = 0
-        self.told_to_send = False
+        self.clock = RequestClock()
+        self.is_oversized = False
+        self.was_told_to_send = False
         self.incoming.forget_request()
+
+    # What the lead thread asks before it decides.
 
     @property
     def has_begun(self) -> bool:
@@ -92,108 +107,210 @@ class Connection:
         return self.incoming.has_begun
 
     @property
-    def spoolable(self) -> int:
-        """Bytes of an unfinished request that may go to a file."""
-        is_free = not self.away and not self.queued and not self.closing
-        return self.incoming.spoolable if is_free else 0
+    def is_in_hand(self) -> bool:
+        """Whether it has asked, and is to be answered: it is no client's fault if that takes long."""
+        return self.state is _ANSWERING or self.state is _QUEUED
 
     @property
-    def held(self) -> int:
+    def is_gone(self) -> bool:
+        return self.state is State.CLOSED or self.state is State.ABANDONED
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the parser can have the request: it is whole, or oversized, or will never be whole."""
+        return self.is_oversized or self.incoming.is_whole or self._has_ended
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the client has closed its side, and all that it sent is read."""
+        return self._has_ended and not self.has_begun
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last answer has left, and no request may follow it."""
+        return not (self._may_follow or self.unsent or self.stream)
+
+    @property
+    def spoolable(self) -> int:
+        """Bytes of an unfinished request that may go to a file."""
+        return self.incoming.spoolable if self.state is _READING else 0
+
+    @property
+    def unsent_memory(self) -> int:
         """Bytes of memory that an unsent answer takes; its part that has left counts as well."""
         return memoryview(self.unsent.obj).nbytes if isinstance(self.unsent, memoryview) else 0
 
     @property
-    def read_at(self) -> float:
+    def last_read_at(self) -> float:
         """When the client last read of an unsent answer; time in which nobody has listened does not count."""
-        return self.deadline - PATIENCE_S
-
-    @property
-    def over(self) -> bool:
-        """Whether the client has closed its side and everything it sent is used up."""
-        return self._ended and not self.has_begun
+        return self.deadline - transfer_time(0)
 
     def is_idle(self, now: float) -> bool:
-        """Whether it may be cut for others: it has asked nothing, or is slow to say what."""
-        if self.away or self.queued or self.unsent or self.stream or self.closing:
-            return False
-        age = now - self._began
-        return not self.has_begun or (age > SLOW_S and self._received < age * SLOWEST)
+        """Return whether it may be cut for others: it has asked nothing, or is slow to say what."""
+        return self.state is _READING and (not self.has_begun or self.clock.is_slow(now))
 
-    def rank(self) -> tuple[bool, bool, float]:
-        """Of those that are idle the lowest is cut first: who has never sent anything, and so the longest."""
-        return self.has_begun, self.has_asked, self._began
+    def idle_rank(self) -> tuple[bool, bool, float]:
+        """Return a key for the order in which idle connections are cut: first who never sent anything."""
+        return self.has_begun, self.has_asked, self.clock.began
 
-    def pace(self) -> float:
-        """Bytes a second of its request."""
-        return self._received / max(0.001, time.monotonic() - self._began)
+    # Reading.
 
     def gather(self) -> None:
-        """Take what has arrived.
+        """Take what has arrived, without waiting.
 
         Raises:
             OSError: The connection is broken.
         """
         try:
-            data = self.sock.recv(_STEP)
+            data = self.sock.recv(_READ_SIZE)
         except BlockingIOError:
             return
         if not self.has_begun:
-            self._began = time.monotonic()
-        self._ended = not data
+            self.clock.restart()
+        self._has_ended = not data
         self.incoming.add(data)
-        self._received += len(data)
+        self.clock.received += len(data)
 
-    def is_ready(self) -> bool:
-        """Whether the parser can have the request: it is whole, or `large`, or will never be whole."""
-        is_whole = self.incoming.is_whole()
-        self.large = not is_whole and self.incoming.is_larger_than(self.largest)
-        if is_whole or self.large:
-            return True
-        if self.incoming.waits_to_be_told and not self.told_to_send:
-            self.told_to_send = True
-            with contextlib.suppress(OSError):  # it is broken, as will be seen
-                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self._ended
+    def advance(self) -> None:
+        """Look for the request's end in what was gathered; `is_ready` is what came of it.
 
-    def restart_clock(self) -> None:
-        """Count a request's time from now: it has waited for a thread."""
-        self._began = time.monotonic()
+        A client that waits to be told to send its body is told so (RFC 9110, section 10.1.1).
+        """
+        incoming = self.incoming
+        incoming.advance()
+        is_whole = incoming.is_whole
+        self.is_oversized = not is_whole and incoming.is_larger_than(self.max_gathered)
+        if is_whole or self.is_oversized or not incoming.waits_to_be_told or self.was_told_to_send:
+            return
+        self.was_told_to_send = True
+        with contextlib.suppress(OSError):  # it is broken, as reading will show
+            self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def discard(self) -> None:
+        """Throw away what the client still sends."""
+        self.incoming.clear()
+
+    # Time.
+
+    def renew_deadline(self, keepalive: float) -> None:
+        """Say until when the next bytes of a request have to be there.
+
+        Args:
+            keepalive: Seconds in which a new request has to begin.
+        """
+        if self.has_begun:
+            self.deadline = self.clock.deadline(has_head=self.incoming.has_head)
+        else:
+            self.deadline = time.monotonic() + keepalive
+
+    def leave_by(self, latest: float) -> None:
+        """Bring the deadline forward, if nothing was asked and nothing is left to send."""
+        if not self.has_begun and not self.unsent:
+            self.deadline = min(self.deadline, latest)
 
     def postpone(self, seconds: float) -> None:
         """Do not count so much of the past: nobody has listened."""
-        self._began += seconds
+        self.clock.began += seconds
         self.deadline += seconds
 
-    def limit(self, keepalive: float) -> float:
-        """Until when the next bytes must be there."""
+    # From state to state.
+
+    def queue(self) -> None:
+        """Wait for a turn: the request is ready to be answered."""
+        self.state = _QUEUED
+
+    def wait_for_thread(self) -> None:
+        """Wait for a thread that reads the rest of the request; the lead thread reads no more of it."""
+        self.state = _ANSWERING
+
+    def begin(self, call: Call) -> None:
+        """Give the connection to the thread of this call."""
+        self.state = _ANSWERING
+        self.call = call
+
+    def settle(self, may_follow: bool) -> None:
+        """Take the connection back from a thread.
+
+        Args:
+            may_follow: Whether another request may follow its answer.
+        """
+        self._may_follow = may_follow
+        self._go_on()
+
+    def send_rest(self) -> None:
+        """Send what the kernel takes of an unsent answer; the client has time again for what is left.
+
+        Raises:
+            OSError: The client has gone.
+        """
+        self.send(b"")
+        self._go_on()
+
+    def send_news(self) -> None:
+        """Send what a stream has to say, if all that it said before has left; there may be nothing.
+
+        Raises:
+            OSError: The client has gone.
+            Exception: Whatever the stream raises.
+        """
+        self._write_news()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """With what is left of an answer, or the next request."""
         if self.unsent:
-            return time.monotonic() + PATIENCE_S
-        if not self.has_begun:
-            return time.monotonic() + keepalive
-        return self._began + (_patience(self._received) if self.incoming.has_head else HEAD_S)
+            self.state = State.SENDING
+            self.deadline = time.monotonic() + transfer_time(0)
+        elif self.stream:
+            self.state = State.STREAMING
+            self.deadline = math.inf
+        else:
+            self.state = _READING
 
-    # What gunicorn's parser and responses ask of a socket.
+    def linger(self) -> None:
+        """Say that nothing more comes, so that the answer is read before the kernel resets the connection
+        for what the client is still sending (RFC 9112, section 9.6).
 
-    def shorten_way_of(self, body: Any) -> None:
-        """Let a body of known length skip gunicorn's read-ahead, which copies it four times more."""
-        if type(body.reader) is LengthReader and body.reader.length > _STEP:
-            body.reader = _Straight(body.reader, self)
+        Raises:
+            OSError: The client has gone.
+        """
+        self.state = State.LINGERING
+        self.deadline = time.monotonic() + LINGER_S
+        self._answer_head = None
+        self.discard()
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def abandon(self) -> bool:
+        """Let the request's own thread send nothing more; return whether it has not begun to."""
+        self.state = State.ABANDONED
+        return self._answer_head is None
+
+    def close(self) -> None:
+        """Close the socket, and the stream if there is one; may be called twice."""
+        self.state = State.CLOSED
+        self._end_stream()
+        self.incoming.close()
+        self.sock.close()
+        self.parser = None  # they know each other
+        self.hand_over = _nothing
+
+    # What gunicorn's parser and responses ask of a socket, in the request's thread.
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes of the request; b"" at its end.
+        """Return up to `size` bytes of the request; b"" at its end. Waits for the client.
 
         Raises:
             TimeoutError: They came too slowly.
         """
         data = self.incoming.take(size)
-        return data if data or self._ended else self._wait_for_more(size)
+        return data if data or self._has_ended else self._wait_for_more(size)
 
     def _wait_for_more(self, size: int) -> bytes:
         """Straight from the socket: a body of megabytes is copied often enough on its way."""
-        with self._waiting(max(0.001, self._began + _patience(self._received) - time.monotonic())):
+        with self._waiting(self.clock.time_left()):
             data = self.sock.recv(size)
-        self._ended = not data
-        self._received += len(data)
+        self._has_ended = not data
+        self.clock.received += len(data)
         return data
 
     def sendall(self, data: bytes) -> None:
@@ -215,13 +332,15 @@ class Connection:
         """Send what the kernel takes now, and keep the rest; what was kept before has to leave first.
 
         Raises:
+            BrokenPipeError: The request was given up.
             TimeoutError: The client does not read.
+            OSError: The client has gone.
         """
-        if self._abandoned:
+        if self.state is State.ABANDONED:
             self.broken = True
             raise BrokenPipeError("the answer came too late")
         if data and self.unsent:
-            self._send_rest()
+            self._wait_until_sent()
         rest = memoryview(data or self.unsent)
         try:
             rest = rest[self.sock.send(rest) :]
@@ -232,9 +351,9 @@ class Connection:
             raise
         self.unsent = rest or b""  # an empty view would keep the answer's memory
 
-    def _send_rest(self) -> None:
+    def _wait_until_sent(self) -> None:
         rest, self.unsent = self.unsent, b""  # how much of it a failure has sent is not known: no second try
-        with self._waiting(_patience(len(rest))):
+        with self._waiting(transfer_time(len(rest))):
             self.sock.sendall(rest)
 
     @contextlib.contextmanager
@@ -258,14 +377,9 @@ class Connection:
         """Begin an answer that goes on: nothing else will be answered here."""
         self.stream, self._response = stream, response
         response.force_close()
-        self.tell_news()
+        self._write_news()
 
-    def tell_news(self) -> None:
-        """Send what the stream has to say; at its end there is none any more.
-
-        Raises:
-            OSError: The client has gone.
-        """
+    def _write_news(self) -> None:
         if self.stream is None or self.unsent:
             return
         news = self.stream.news()
@@ -283,9 +397,9 @@ class Connection:
             self.stream = None
 
     def next_request(self) -> bool:
-        """Forget the request that was answered; whether the next one can follow on this connection."""
+        """Forget the request that was answered; return whether the next one can follow on this connection."""
         try:
-            if not self.parser.finish_body(max_bytes=_STEP):
+            if not self.parser.finish_body(max_bytes=_READ_SIZE):
                 return False
         except (ParseException, OSError):  # in what nobody has read: the answer stands
             return False
@@ -293,55 +407,3 @@ class Connection:
         self.incoming.put_back(self.parser.unreader.take_buffered())  # the parser reads ahead
         self._forget_request()
         return True
-
-    def close_gently(self) -> None:
-        """Say that nothing more comes, so that the answer is read before the kernel resets the connection
-        for what the client is still sending (RFC 9112, section 9.6)."""
-        self.closing = True
-        self._answer_head = None
-        self.clear()
-        self.sock.shutdown(socket.SHUT_WR)
-
-    def clear(self) -> None:
-        """Forget what the client still sends."""
-        self.incoming.clear()
-
-    def abandon(self) -> bool:
-        """Let the request's own thread send nothing more; whether it has not begun to."""
-        self._abandoned = True
-        return self._answer_head is None
-
-    def close(self) -> None:
-        self.closed = True
-        self._end_stream()
-        self.incoming.close()
-        self.sock.close()
-        self.parser = None  # they know each other
-        self.release = _nothing
-
-
-class _Straight:
-    """In place of gunicorn's `LengthReader`: what was read ahead, then what the connection has."""
-
-    def __init__(self, reader: Any, connection: Connection) -> None:
-        self.unreader, self.length = reader.unreader, reader.length
-        self._connection = connection
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes; b"" at the end of the body, or of what the client sent."""
-        size = min(size, self.length)
-        if not size:
-            return b""
-        data: bytes = self.unreader.take_buffered()
-        if not data:
-            data = self._connection.recv(size)
-        elif len(data) > size:
-            self.unreader.unread(data[size:])
-            data = data[:size]
-        self.length -= len(data)
-        return data
-
-
-def _patience(size: int) -> float:
-    """Seconds that so many bytes may take."""
-    return PATIENCE_S + size / SLOWEST

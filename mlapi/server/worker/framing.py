@@ -9,39 +9,49 @@ from tempfile import TemporaryFile
 from typing import IO
 
 LARGEST_HEAD = 64 * 1024
+"""Bytes of a request's first line and headers."""
+
 LONGEST_LINE = 8 * 1024
-"""Of a chunk's own line, or of all trailers: they are searched for their end whenever something arrives."""
+"""Bytes of a chunk's own line, or of all trailers: each arrival has them searched for their end."""
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Incoming:
-    """The bytes from the beginning of a request on. `is_ready` looks at them, `take` takes them away: no more
-    is known of the request then. Places are counted from the request's beginning."""
+    """The bytes from the beginning of a request on, whatever follows included.
+
+    `advance` looks for the request's end, and the properties say what it has come upon. `take` takes the
+    bytes away: no more is known of the request then. Places are counted from the request's beginning.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._spool: IO[bytes] | None = None
-        """What does not fit into memory of a body; the buffer goes on where it ends."""
+        """The first part of a body, where memory is short; the buffer goes on where it ends."""
         self.forget_request()
 
     def forget_request(self) -> None:
-        """What follows in memory is another one."""
+        """Take what follows in memory for another request."""
         self._searched = 0
+        """Up to where the buffer has no end of a head."""
         self._head = 0
-        """Where the head ends; 0 while it has not."""
+        """Where the head ends; 0 while that is not here."""
+        self._has_bare_lf = False
+        """Whether a line of the head ends without a CR, which the parser refuses."""
         self._end = 0
-        """Where the request ends, if its head tells that."""
+        """Where the request ends, if its head says so."""
         self._chunk = 0
-        """Where the body's next chunk begins, while its last one is not there."""
+        """Where the body's next chunk begins, while its last one is not here; else 0."""
         self.waits_to_be_told = False
         """Whether the client sends its body when it is told to (RFC 9110, section 10.1.1)."""
-        self._is_strange = False
+        self._is_for_parser = False
+        """Whether only the parser knows what the head's expectation means."""
         self._spooled = 0
         self._is_rewound = False
         self.close()
 
     def close(self) -> None:
+        """Close the file, if there is one; what is in it is lost."""
         if self._spool is not None:
             self._spool.close()
             self._spool = None
@@ -57,19 +67,22 @@ class Incoming:
 
     @property
     def has_head(self) -> bool:
+        """Whether `advance` has come upon the end of the head."""
         return self._head > 0
 
     @property
     def size(self) -> int:
-        """Bytes of a whole request."""
+        """Bytes of a whole request, head and body."""
         return self._end
 
     @property
     def in_memory(self) -> int:
+        """Bytes that are gathered in memory."""
         return len(self._buffer)
 
     @property
     def spooled(self) -> int:
+        """Bytes that are gathered in a file."""
         return self._spooled
 
     @property
@@ -80,42 +93,48 @@ class Incoming:
         self._buffer += data
 
     def put_back(self, data: bytes) -> None:
-        """What was taken of the next request."""
+        """Give back what was taken of the next request."""
         self._buffer[:0] = data
 
     # Where it ends.
 
-    def is_whole(self) -> bool:
-        """Whether all of the request is here, or something that the parser refuses."""
+    def advance(self) -> None:
+        """Look for the request's end in what was added since the last call, and in nothing else."""
         searched = self._searched
         if not self._head and not self._find_head():
-            # A bare LF the parser refuses at once; the end that it must not wait for would never come.
-            return bool(_BARE_LF.search(self._buffer, searched))
-        if self._chunk:
+            # The parser refuses it at once; the end of such a head would never come.
+            self._has_bare_lf = _BARE_LF.search(self._buffer, searched) is not None
+        elif self._chunk:
             self._skip_chunks()
-        return not self._chunk and self._total >= self._end
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the request is here, or something that the parser refuses."""
+        if not self._head:
+            return self._has_bare_lf
+        return not self._chunk and self._spooled + len(self._buffer) >= self._end
 
     def is_larger_than(self, size: int) -> bool:
-        """Whether a request that is not whole has more than so many bytes, or a head or a line that is longer
-        than any may be."""
+        """Return whether a request that is not whole has more than so many bytes, or a head or a line that is
+        longer than any may be."""
         if not self._head:
             return len(self._buffer) > LARGEST_HEAD
         is_endless = self._chunk > 0 and self._total - self._chunk > LONGEST_LINE
-        return self._is_strange or is_endless or max(self._end, self._total) > size
+        return self._is_for_parser or is_endless or max(self._end, self._total) > size
 
     def _find_head(self) -> bool:
-        found = self._buffer.find(b"\r\n\r\n", self._searched)
-        if found < 0:
+        blank_line = self._buffer.find(b"\r\n\r\n", self._searched)
+        if blank_line < 0:
             self._searched = max(0, len(self._buffer) - 3)
             return False
-        head = bytes(self._buffer[: found + 2]).lower()
+        head = bytes(self._buffer[: blank_line + 2]).lower()
         length, coding = _field(head, b"content-length"), _field(head, b"transfer-encoding")
-        self._head = self._end = found + 4
+        self._head = self._end = blank_line + 4
         if b"\r\nexpect:" in head:
             is_new = head.partition(b"\r\n")[0].endswith(b" http/1.1")
             has_host = head.count(b"\r\nhost:") == 1
             self.waits_to_be_told = is_new and has_host and _field(head, b"expect") == b"100-continue"
-            self._is_strange = not self.waits_to_be_told  # the parser knows what to make of it
+            self._is_for_parser = not self.waits_to_be_told
         if length.isdigit() and not coding:
             self._end += int(length.lstrip(b"0")[:20] or b"0")  # Python refuses thousands of digits
         elif coding.endswith(b"chunked") and not length:
@@ -123,7 +142,7 @@ class Incoming:
         return True  # any other framing the parser refuses
 
     def _skip_chunks(self) -> None:
-        """Walk to the end of the body, as far as it is there (RFC 9112, section 7.1)."""
+        """Go from chunk to chunk to the body's end, as far as it is here (RFC 9112, section 7.1)."""
         buffer, begin = self._buffer, self._chunk - self._spooled
         while (line := buffer.find(b"\r\n", begin)) >= 0:
             try:
@@ -145,8 +164,10 @@ class Incoming:
 
     @property
     def spoolable(self) -> int:
-        """Bytes in memory that may go to a file: those of a body of which more will come. A part of a chunk's
-        line stays: it has to be searched."""
+        """Bytes in memory that may go to a file: those of a body of which more will come.
+
+        A part of a chunk's line stays in memory: it has to be searched.
+        """
         if not self._head:
             return 0
         if self._chunk:
@@ -154,7 +175,10 @@ class Incoming:
         return len(self._buffer) if self._total < self._end else 0
 
     def spool(self) -> bool:
-        """Move what may go there to a file without a name; whether there was room for it."""
+        """Move what may go there to a file without a name; return whether there was room for it.
+
+        It may wait for the disk.
+        """
         size = self.spoolable
         try:
             if self._spool is None:
@@ -170,7 +194,7 @@ class Incoming:
     # Taking it away.
 
     def take(self, size: int) -> bytes:
-        """Up to `size` bytes; b"" where there are no more."""
+        """Take up to `size` bytes away, and return them; b"" where there are no more."""
         if self._spool is not None:
             if not self._is_rewound:
                 self._is_rewound = True
@@ -189,7 +213,7 @@ class Incoming:
 
 
 def _field(head: bytes, name: bytes) -> bytes:
-    """The value of a field in a head of lower case, the last of several; b"" where there is none."""
+    """Return the value of a field in a head of lower case, the last of several; b"" where there is none."""
     at = head.rfind(b"\r\n" + name + b":")
     if at < 0:
         return b""

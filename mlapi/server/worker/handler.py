@@ -2,6 +2,7 @@
 the WSGI application, and what becomes of an error. Knows nothing of the other connections.
 """
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -10,27 +11,33 @@ from gunicorn.http.errors import NoMoreData
 
 from mlapi.http.body import RELEASE
 from mlapi.http.streams import Stream
-from mlapi.server.worker.configuration import Frozen
+from mlapi.server.worker.configuration import FrozenConfig
 from mlapi.server.worker.connection import Connection
-from mlapi.server.worker.heads import settle
+from mlapi.server.worker.direct_reader import read_directly
+from mlapi.server.worker.heads import normalize
 from mlapi.settings import path_prefix
 
 
 class RequestHandler:
-    def __init__(self, worker: Any, cfg: Frozen) -> None:
+    """Answers requests, in several threads at once."""
+
+    def __init__(self, worker: Any, cfg: FrozenConfig) -> None:
         self._worker, self._cfg, self._log = worker, cfg, worker.log
         self._application = worker.wsgi
         self._prefix = path_prefix()
-        self._logs_access = self._log.access_log_enabled and self._log.access_log.isEnabledFor(20)
+        self._logs_access = self._log.access_log_enabled and self._log.access_log.isEnabledFor(logging.INFO)
 
     def respond(self, connection: Connection) -> bool:
-        """Answer the request that the connection has; whether another can follow."""
+        """Answer the request that the connection has; return whether another can follow.
+
+        May wait for the client, and for whatever the application waits for. Raises nothing.
+        """
         request = None
         try:
             request = next(connection.parser)
-            settle(request, self._prefix)
-            connection.shorten_way_of(request.body)
-            if connection.told_to_send:
+            normalize(request, self._prefix)
+            read_directly(request.body, connection.recv)
+            if connection.was_told_to_send:
                 request._expected_100_continue = False  # else gunicorn tells it again
             return self._call(request, connection) and connection.next_request()
         except (NoMoreData, StopIteration) as error:
@@ -52,7 +59,7 @@ class RequestHandler:
                 request, connection, connection.client, connection.server, connection.cfg
             )
             environ["wsgi.multithread"] = True
-            environ[RELEASE] = connection.release
+            environ[RELEASE] = connection.hand_over
             self._count(response)
             answer = self._application(environ, response.start_response)
             if request.body.failed:  # where the next request begins is not known

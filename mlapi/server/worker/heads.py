@@ -18,35 +18,45 @@ _ABSOLUTE = re.compile(rf"https?://((?![:/?]|\Z){_HOST}(?::[0-9]*)?)(?:[/?].*)?"
 
 _SLASH = re.compile("%2f", re.IGNORECASE)
 
-_NEWEST, _OLDEST = (1, 1), (1, 0)
-_READ = frozenset({"HOST", "TRANSFER-ENCODING", "CONNECTION"})
+_NEWEST = (1, 1)
+"""The version of HTTP that a request of a later one is taken for."""
+
+_OLDEST = (1, 0)
+"""The version of HTTP that a request of an earlier one is taken for."""
+
+_CHECKED = frozenset({"HOST", "TRANSFER-ENCODING", "CONNECTION"})
+"""The headers whose values are looked at."""
 
 
-class WrongHead(InvalidRequestLine):  # type: ignore[misc]
-    """400, by the worker's own page: one of those errors that gunicorn takes for a client's mistake."""
+class InvalidHead(InvalidRequestLine):  # type: ignore[misc]
+    """400: a head that can be read in two ways, or in none. gunicorn takes it for a client's mistake."""
 
     def __str__(self) -> str:
         return str(self.req)
 
 
-class OutsideOfPrefix(WrongHead):
-    """404."""
+class OutsideOfPrefix(InvalidHead):
+    """404: a path that is not below the server's prefix."""
 
 
-def settle(request: Any, prefix: str) -> None:
-    """Refuse a request that is none, and let its path, version and `Host` be what they mean.
+def normalize(request: Any, prefix: str) -> None:
+    """Check a request's head, and write into the request what its path, version and `Host` mean.
+
+    Args:
+        request: gunicorn's, as either of its parsers made it.
+        prefix: What all paths of this server begin with; "" for nothing.
 
     Raises:
-        WrongHead: It could be read in two ways.
+        InvalidHead: It could be read in two ways.
         OutsideOfPrefix: Nothing of this server is at its path.
     """
-    host = _settle_headers(request)
+    host = _check_headers(request)
     if host is None and request.version > _OLDEST:
-        raise WrongHead("a request of HTTP/1.1 names the server in a Host header; this one has none")
+        raise InvalidHead("a request of HTTP/1.1 names the server in a Host header; this one has none")
     if not request.uri.startswith("/") or request.method == "CONNECT":
-        _settle_target(request)
+        _normalize_target(request)
     if "#" in request.uri:
-        raise WrongHead("a request's target has no fragment: leave out what begins with #")
+        raise InvalidHead("a request's target has no fragment: leave out what begins with #")
     if "%" in request.path:
         # A slash that is part of a name: decoded, it would lead to paths that a proxy has not seen.
         request.path = _SLASH.sub("%252F", request.path)
@@ -56,33 +66,33 @@ def settle(request: Any, prefix: str) -> None:
         request.version = min(max(request.version, _OLDEST), _NEWEST)
 
 
-def _settle_headers(request: Any) -> str | None:
-    """The `Host` of a request, of which the parser lets pass one at most."""
+def _check_headers(request: Any) -> str | None:
+    """Return the `Host` of a request, of which the parser lets pass one at most."""
     host = None
     for name, value in request.headers:
-        if name not in _READ:
+        if name not in _CHECKED:
             continue
         if name == "HOST":
             if not _AUTHORITY.fullmatch(value):
-                raise WrongHead("the Host header is no host, or one with a port")
+                raise InvalidHead("the Host header is no host, or one with a port")
             host = value
         elif name == "TRANSFER-ENCODING" and value.lower() != "chunked":
-            raise WrongHead("a body comes with its length or in chunks, without another coding around them")
+            raise InvalidHead("a body comes with its length or in chunks, without another coding around them")
         elif name == "CONNECTION" and "close" in value.lower():  # also in a list, or the second of two
             request.force_close()
     return host
 
 
-def _settle_target(request: Any) -> None:
-    """A target that is no path (RFC 9112, section 3.2)."""
+def _normalize_target(request: Any) -> None:
+    """Take apart a target that is no path (RFC 9112, section 3.2)."""
     if request.method == "CONNECT":
         if not _TUNNEL.fullmatch(request.uri):
-            raise WrongHead("the target of CONNECT is a host and a port")
+            raise InvalidHead("the target of CONNECT is a host and a port")
         request.path, request.query = "/", ""  # which answers 405: this is no proxy
     elif request.uri != "*":
         absolute = _ABSOLUTE.fullmatch(request.uri)
         if absolute is None:
-            raise WrongHead("a target is a path, or a URL of http or https without user information")
+            raise InvalidHead("a target is a path, or a URL of http or https without user information")
         request.path = request.path or "/"
         # Section 3.2.2: the Host header counts for nothing beside it.
         others = [header for header in request.headers if header[0] != "HOST"]

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from mlapi.server.worker.connection import Connection
 
 AT_ONCE = 2
-"""So many heavy requests are answered at once; so many that are larger than any may be are read by threads,
-to be refused."""
+"""So many heavy requests are answered at once; so many oversized ones are read by threads, to be refused."""
 
 HEAVY = 128 * 1024
+"""Bytes of a request from which on it is a heavy one: what it becomes takes up to a hundred times as much."""
+
 TOGETHER = 2 * 1024 * 1024
-"""Bytes of a request from which on it is a heavy one, and of those that are answered at once if they are more
-than two: what they become takes up to a hundred times as much."""
+"""Bytes of the heavy requests that are answered at once, where they are more than `AT_ONCE`."""
 
 GATHERED = 64 * 1024 * 1024
 """Bytes of requests in memory before they are answered: over it, the largest go on in a file."""
@@ -31,82 +31,89 @@ _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others 
 
 
 class LargeRequests:
-    """The leader's; `connections` are all that the worker holds."""
+    """Used by the lead thread alone, but for `has_begun`; `connections` are all that the worker holds."""
 
     def __init__(self, connections: Mapping[int, Connection]) -> None:
         self._connections = connections
         self._heavy: deque[Connection] = deque()
         """Those with a heavy request, whole, that wait for others to be answered."""
-        self._weights: dict[Connection, int] = {}
-        """Bytes of those that are answered now."""
-        self._unread: deque[Connection] = deque()
-        """Those whose request is larger than any may be: a thread will read it."""
-        self._in_reading = 0
+        self._answered: dict[Connection, int] = {}
+        """The heavy requests that are answered now, with their bytes."""
+        self._oversized: deque[Connection] = deque()
+        """Those whose request is larger than any may be, and waits for a thread that reads it."""
+        self._read: set[Connection] = set()
+        """Those of them that a thread reads now."""
         self._last = 0.0
         """When one of them was at work; 0 if what it took has gone back to the system."""
 
     def take(self, connection: Connection) -> bool:
-        """Let a request wait here for its turn, if it is one of many bytes."""
-        if connection.large:
-            connection.away = True
-            self._unread.append(connection)
-        elif connection.incoming.size > HEAVY:
-            connection.queued = True
+        """Let a request wait here for its turn, if it is one of many bytes; return whether it is."""
+        if connection.is_oversized:
+            connection.wait_for_thread()
+            self._oversized.append(connection)
+            return True
+        if connection.incoming.size > HEAVY:
+            connection.queue()
             self._heavy.append(connection)
-        return connection.large or connection.queued
+            return True
+        return False
 
     def next(self) -> Connection | None:
-        """Whose request may be answered now, for the others leave room for it."""
+        """Return whose request may be answered now, since the others leave room for it; None for nobody's."""
         while self._heavy and self._has_room(self._heavy[0].incoming.size):
             connection = self._heavy.popleft()
-            connection.queued = False
-            if not connection.closed:
-                connection.is_heavy = True
-                self._weights[connection] = connection.incoming.size
+            if not connection.is_gone:
+                self._answered[connection] = connection.incoming.size
                 return connection
-        if self._unread and self._in_reading < AT_ONCE:
-            connection = self._unread.popleft()
-            connection.restart_clock()
-            self._in_reading += 1
+        if self._oversized and len(self._read) < AT_ONCE:
+            connection = self._oversized.popleft()
+            connection.clock.restart()  # it has waited for a thread
+            self._read.add(connection)
             return connection
         return None
 
     def _has_room(self, size: int) -> bool:
-        return len(self._weights) < AT_ONCE or sum(self._weights.values()) + size <= TOGETHER
+        return len(self._answered) < AT_ONCE or sum(self._answered.values()) + size <= TOGETHER
+
+    def has_begun(self, connection: Connection) -> bool:
+        """Return whether its request is one of those at work now; from any thread."""
+        return connection in self._answered or connection in self._read
 
     def end(self, connection: Connection) -> None:
-        """Its request is answered, or others will answer it; may be called twice, and for any request."""
-        if connection.is_heavy or connection.large:
+        """Let others begin: its request is answered, or others will answer it.
+
+        May be called twice, and for any request.
+        """
+        if self.has_begun(connection):
             self._last = time.monotonic()
-        self._weights.pop(connection, None)
-        connection.is_heavy = False
-        if connection.large:
-            self._in_reading -= 1
-            connection.large = False
+            self._answered.pop(connection, None)
+            self._read.discard(connection)
 
     # Memory.
 
     def fill_memory(self) -> bool:
-        """Whether what has come is too much to be kept there."""
+        """Return whether what has come is too much to stay there."""
         return sum(each.incoming.in_memory for each in self._connections.values()) >= GATHERED
 
     def fill_files(self) -> bool:
+        """Return whether what has come is too much for files as well."""
         return sum(each.incoming.spooled for each in self._connections.values()) >= SPOOLED
 
     def largest(self) -> Connection | None:
-        """Which of those that are not whole takes the most memory."""
+        """Return which of those that are not whole takes the most memory."""
         return max(self._unfinished(), key=lambda each: each.spoolable, default=None)
 
     def slowest(self) -> Connection | None:
-        return min(self._unfinished(), key=Connection.pace, default=None)
+        """Return which of those that are not whole comes at the fewest bytes a second."""
+        return min(self._unfinished(), key=lambda each: each.clock.rate(), default=None)
 
     def _unfinished(self) -> Iterable[Connection]:
         return [each for each in self._connections.values() if each.spoolable]
 
     def give_memory_back(self, now: float) -> None:
-        """To the system, when none has come for a while: glibc keeps what lies between blocks in use, however
-        much that is."""
-        if self._last and now > self._last + QUIET_S and not self._weights and not self._in_reading:
+        """Give it to the system, when none has come for a while: glibc keeps what lies between blocks in use,
+        however much that is."""
+        if self._last and now > self._last + QUIET_S and not self._answered and not self._read:
             self._last = 0.0
             if _trim is not None:
                 _trim(0)

@@ -1,10 +1,12 @@
 """The listening sockets of a worker: when it accepts, and when it leaves a connection to the others."""
 
 import contextlib
+import math
 import select
 import socket
 import time
 from collections.abc import Callable, Sized
+from enum import Enum, auto
 from typing import Any
 
 from mlapi.server.worker.balance import ConnectionCounts
@@ -12,15 +14,29 @@ from mlapi.server.worker.balance import ConnectionCounts
 YIELD_S = 0.002
 """How long a connection waits for a worker with fewer of them."""
 
+FULL_PAUSE_S = 0.1
+"""Before a worker that has no room looks again whether it has."""
+
+ERROR_PAUSE_S = 1.0
+"""Before a worker that could not accept, for it has no file descriptor left for example, tries again."""
+
 AT_ONCE = 64
-"""The most that are accepted before those who are here are looked after."""
+"""The most that are accepted before the clients that are here are looked after."""
+
+
+class _State(Enum):
+    OPEN = auto()
+    """The poller watches the listeners."""
+    PAUSED = auto()
+    """It will again, at a known time."""
+    CLOSED = auto()
+    """It will not: the worker stops."""
 
 
 class Listeners:
-    """The leader's. `admit` takes each new socket, with the addresses of its client and of the server;
-    `connections` are those that the worker holds, `make_room` cuts some if it can."""
+    """The lead thread's. They are paused at first: the first `resume_if_due` opens them."""
 
-    def __init__(  # noqa: PLR0913 - all that a door is between
+    def __init__(  # noqa: PLR0913 - all that lies between clients and a worker
         self,
         worker: Any,
         poller: Any,
@@ -30,67 +46,89 @@ class Listeners:
         admit: Callable[..., None],
         make_room: Callable[[], None],
     ) -> None:
+        """Take over gunicorn's listening sockets.
+
+        Args:
+            connection_counts: How many connections each worker holds.
+            connections: Those that this one holds.
+            admit: Takes each new socket, with the addresses of its client and of the server.
+            make_room: Cuts some connections, if it can.
+        """
         self._worker, self._poller, self._connection_counts = worker, poller, connection_counts
         self._connections, self._admit, self._make_room = connections, admit, make_room
-        self.are_open = False
-        self.again_at = 0.0
-        """When to open them again."""
+        self._state = _State.PAUSED
+        self._pause_ends = 0.0
+        self._ours_until = 0.0
+        """Until when the next connection is accepted even if others have fewer: they have had their time."""
         for listener in worker.sockets:
             listener.setblocking(False)
 
-    def open(self) -> None:
-        for listener in self._worker.sockets:
-            self._poller.register(listener, select.POLLIN)
-        self.are_open = True
+    @property
+    def resumes_at(self) -> float:
+        """When the pause ends; infinity if there is none."""
+        return self._pause_ends if self._state is _State.PAUSED else math.inf
 
-    def close(self, for_s: float) -> None:
-        if self.are_open:
+    def resume_if_due(self, now: float) -> None:
+        """Let the poller watch the listeners, if they are paused and the pause is over."""
+        if self._state is _State.PAUSED and now >= self._pause_ends:
+            for listener in self._worker.sockets:
+                self._poller.register(listener, select.POLLIN)
+            self._state = _State.OPEN
+            self._ours_until = self._pause_ends + YIELD_S
+
+    def close(self) -> None:
+        """Accept no connection any more."""
+        self._connection_counts.leave(self._worker.age)
+        self._stop_watching()
+        self._state = _State.CLOSED
+
+    def _pause(self, for_s: float) -> None:
+        self._stop_watching()
+        self._state = _State.PAUSED
+        self._pause_ends = time.monotonic() + for_s
+
+    def _stop_watching(self) -> None:
+        if self._state is _State.OPEN:
             for listener in self._worker.sockets:
                 self._poller.unregister(listener)
-        self.are_open = False
-        self.again_at = time.monotonic() + for_s
 
-    def close_for_good(self) -> None:
-        self._connection_counts.leave(self._worker.age)
-        self.close(for_s=float("inf"))
-
-    def tell(self) -> None:
-        """Let the other workers know how many connections are here."""
-        if self.again_at != float("inf"):
-            self._connection_counts.tell(self._worker.age, len(self._connections))
+    def report(self) -> None:
+        """Let the other workers know how many connections are here, unless the listeners are closed."""
+        if self._state is not _State.CLOSED:
+            self._connection_counts.report(self._worker.age, len(self._connections))
 
     def accept_from(self, listener: Any) -> None:
-        """Those that wait, as far as no other worker should have them."""
+        """Accept the connections that wait at a listener, as far as no other worker should have them."""
         for _ in range(AT_ONCE):
-            if not self.are_open or not self._accept_one(listener):
+            if self._state is not _State.OPEN or not self._accept_one(listener):
                 return
 
     def _accept_one(self, listener: Any) -> bool:
-        """Whether there was one, and it is ours."""
+        """Return whether there was one, and it is ours."""
         now, are_full = time.monotonic(), self._are_full()
-        has_waited = now <= self.again_at + YIELD_S and not are_full
+        has_waited = now <= self._ours_until and not are_full
         if not has_waited and self._connection_counts.another_has_fewer(self._worker.age):
-            self.close(for_s=YIELD_S)
+            self._pause(YIELD_S)
             return False
         if are_full:
             self._make_room()
             if self._are_full():
-                self.close(for_s=0.1)
+                self._pause(FULL_PAUSE_S)
                 return False
-        self.again_at = 0.0  # the next one is offered to the others again
+        self._ours_until = 0.0  # the next one is offered to the others again
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False
-        except OSError as error:  # no file descriptor left, for example
+        except OSError as error:
             self._worker.log.warning("Cannot accept: %s", error)
-            self.close(for_s=1.0)
+            self._pause(ERROR_PAUSE_S)
             return False
         if sock.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):  # macOS: the client has gone already
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._admit(sock, client, listener.getsockname())
-        self.tell()
+        self.report()
         return True
 
     def _are_full(self) -> bool:

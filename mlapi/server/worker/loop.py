@@ -1,5 +1,5 @@
-"""The loop over all clients: who is read, answered, waited for, and cut. Runs in the thread that leads, and
-only that thread touches the poller and the table of connections.
+"""The loop over all clients: who is read, answered, waited for, and cut. Runs in the lead thread, and only
+that thread touches the poller and the table of connections.
 """
 
 import contextlib
@@ -23,57 +23,52 @@ from mlapi.server.worker.framing import LARGEST_HEAD
 from mlapi.server.worker.handler import RequestHandler
 from mlapi.server.worker.large_requests import LargeRequests
 from mlapi.server.worker.listeners import Listeners
+from mlapi.server.worker.polling import make_poller
+from mlapi.server.worker.states import State
 from mlapi.server.worker.threads import LeadThread, Superseded
 
-LINGER_S = 2.0
-"""For the client's own close, after an answer that ends the connection."""
-
 ABSENT_S = 1.0
-"""Who leads should have looked around so long ago: all threads were in calls, and no client is to blame."""
+"""If the loop is late by more than that, all threads were in calls, and no client is to blame."""
 
-UNREAD = 64 * 1024 * 1024
+MUCH_UNSENT = 64 * 1024 * 1024
 """Bytes of answers that wait for clients, beside the largest: over it, those are cut that have stalled."""
 
 STALLED_S = 2.0
 """A client that has read nothing for so long does not read: a lost packet costs less."""
 
-MOST_UNREAD = 256 * 1024 * 1024
+MOST_UNSENT = 256 * 1024 * 1024
 """Bytes of the same: over it, whoever has not read for longest is cut."""
 
-TURN = 16
-"""So many requests are answered before the leader looks again who has come and what has arrived."""
-
-
-class Poll:
-    """select.poll with epoll's unit of time, where there is no epoll."""
-
-    def __init__(self) -> None:
-        poll = select.poll()
-        self.register, self.modify, self.unregister = poll.register, poll.modify, poll.unregister
-        self._poll = poll.poll
-
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
-        return self._poll(timeout * 1000)
+BATCH = 16
+"""So many requests are answered before the loop looks again who has come and what has arrived."""
 
 
 class Loop:
+    """The clients of one worker. `lead_thread.watch()` runs it, until the worker has stopped."""
+
     def __init__(self, worker: Any, connection_counts: ConnectionCounts) -> None:
         self._worker = worker
         self._configuration = Configuration(worker.cfg)
         self._keepalive = self._configuration.own.keepalive
         self._respond = RequestHandler(worker, self._configuration.own).respond
-        self._poller = select.epoll() if hasattr(select, "epoll") else Poll()
+        self._poller = make_poller()
         self._connections: dict[int, Connection] = {}
+        """All that the worker holds, by file descriptor."""
+        self._unwatched: set[Connection] = set()
+        """Those that the poller does not watch: something arrived while a thread had them."""
         self._returned: deque[tuple[Connection, bool]] = deque()
-        self._ready: deque[Connection] = deque()
+        """From threads that lead no more: a connection, and whether another request may follow on it."""
+        self._queue: deque[Connection] = deque()
         """Those with a request to be answered, each once: who has more goes to the end."""
-        self._unread: dict[Connection, None] = {}
+        self._sending: dict[Connection, None] = {}
+        """Those whose clients have yet to read; who has read last is the last."""
         self._streaming: dict[Connection, None] = {}
-        self._to_tell: deque[Connection] = deque()
+        """Those with an answer that goes on."""
+        self._news_due: deque[Connection] = deque()
         """Those of them that are asked for news in this second."""
         self._large = LargeRequests(self._connections)
         self._stopping = False
-        self._due = time.monotonic()
+        self._housekeeping_at = time.monotonic()
         self._listeners = Listeners(
             worker,
             self._poller,
@@ -87,9 +82,11 @@ class Loop:
 
     def _other_sources(self) -> dict[int, Callable[[], None]]:
         """What the poller watches beside connections."""
-        bell = self._worker.method_queue  # gunicorn's: it also rings at SIGTERM
-        self._poller.register(bell.fileno(), select.POLLIN)
-        sources: dict[int, Callable[[], None]] = {bell.fileno(): partial(bell.run_callbacks, None)}
+        method_queue = self._worker.method_queue  # gunicorn's: SIGTERM wakes it up, too
+        self._poller.register(method_queue.fileno(), select.POLLIN)
+        sources: dict[int, Callable[[], None]] = {
+            method_queue.fileno(): partial(method_queue.run_callbacks, None)
+        }
         for listener in self._worker.sockets:
             sources[listener.fileno()] = partial(self._listeners.accept_from, listener)
         return sources
@@ -102,58 +99,58 @@ class Loop:
             for fd, _ in self._poller.poll(self._longest_wait()):
                 connection = self._connections.get(fd)
                 if connection is not None:
-                    self._listen_to(connection)
+                    self._handle_event(connection)
                 elif fd in self._sources:  # else it was cut just now
                     self._sources[fd]()
             if not worker.alive and not self._stopping:
                 self._begin_to_stop()
             now = time.monotonic()
-            if not listeners.are_open and now >= listeners.again_at:
-                listeners.open()
-            if now >= self._due:  # before a turn: each of its requests may be one that never ends
-                self._look_around(now)
-            self._take_turn()
-        self._tell_the_rest()
+            listeners.resume_if_due(now)
+            if (
+                now >= self._housekeeping_at
+            ):  # before a batch: each of its requests may be one that never ends
+                self._do_housekeeping(now)
+            self._answer_batch()
+        self._refuse_the_rest()
 
-    def _take_turn(self) -> None:
-        for _ in range(min(TURN, len(self._ready))):
+    def _answer_batch(self) -> None:
+        for _ in range(min(BATCH, len(self._queue))):
             self._answer_next()
         while (connection := self._large.next()) is not None:
             self._answer(connection)
             self._consider(connection)
-        for _ in range(min(TURN, len(self._to_tell))):
-            self._tell_news(self._to_tell.popleft())
+        for _ in range(min(BATCH, len(self._news_due))):
+            self._send_news(self._news_due.popleft())
 
     def _longest_wait(self) -> float:
-        if self._ready or self._to_tell:
+        if self._queue or self._news_due:
             return 0.0
-        until = self._due if self._listeners.are_open else min(self._due, self._listeners.again_at)
-        return max(0.0, until - time.monotonic())
+        return max(0.0, min(self._housekeeping_at, self._listeners.resumes_at) - time.monotonic())
 
-    def _look_around(self, now: float) -> None:
-        """Once a second: tell the master and the other workers, and cut who let us wait."""
-        late, self._due = now - self._due, now + (0.1 if self._stopping else 1.0)
+    def _do_housekeeping(self, now: float) -> None:
+        """Once a second: report to the master and the other workers, and cut who let us wait."""
+        late, self._housekeeping_at = now - self._housekeeping_at, now + (0.1 if self._stopping else 1.0)
         self._worker.notify()
         if not self._worker.is_parent_alive():
             self._worker.alive = False
-        self._listeners.tell()
+        self._listeners.report()
         self._large.give_memory_back(now)
         for connection in list(self._connections.values()) if self.lead_thread.endless else ():
-            if connection.away and connection.call in self.lead_thread.endless:
+            if connection.state is State.ANSWERING and connection.call in self.lead_thread.endless:
                 self._give_up(connection)
-        if not self._to_tell:
-            self._to_tell.extend(self._streaming)
+        if not self._news_due:
+            self._news_due.extend(self._streaming)
         for connection in list(self._connections.values()):
-            if late > ABSENT_S and not connection.away:
+            if late > ABSENT_S and connection.state is not State.ANSWERING:
                 connection.postpone(late)
-            elif connection.deadline < now and not connection.away and not connection.queued:
+            elif connection.deadline < now and not connection.is_in_hand:
                 self._cut(connection)
-        self._bound_unread(UNREAD, now - STALLED_S)  # after time in which nobody listened was taken off
+        self._bound_unsent(MUCH_UNSENT, now - STALLED_S)  # after time in which nobody listened was taken off
 
     def _cut(self, connection: Connection) -> None:
-        if connection.has_begun and not connection.closing and not connection.unsent:
+        if connection.has_begun and connection.state is State.READING:
             refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
-            self._close_gently(connection)
+            self._linger(connection)
         else:
             self._drop(connection)
 
@@ -164,36 +161,35 @@ class Loop:
             "A call lasts longer than request_seconds: its worker ends, and another takes its place",
             extra={"method": request.method, "path": request.path},
         )
-        self._part_from(connection, "the answer took longer than a request may")
+        self._abandon(connection, "the answer took longer than a request may")
 
-    def _part_from(self, connection: Connection, reason: str) -> None:
+    def _abandon(self, connection: Connection, reason: str) -> None:
         if connection.abandon():
             refuse(connection, 503, "Overloaded", reason)
         with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_WR)
         self._forget(connection)
 
-    def _tell_the_rest(self) -> None:
+    def _refuse_the_rest(self) -> None:
         """Who has asked and is not answered, when the worker has no time left."""
         for connection in list(self._connections.values()):
-            if connection.away or connection.queued:
-                self._part_from(connection, "the server had no time left for this request")
+            if connection.is_in_hand:
+                self._abandon(connection, "the server had no time left for this request")
 
     def _begin_to_stop(self) -> None:
         self._stopping = True
-        self._listeners.close_for_good()
+        self._listeners.close()
         self._keepalive = STOP_KEEPALIVE_LINGER
         latest = time.monotonic() + self._keepalive
         for connection in self._connections.values():
-            if not connection.has_begun and not connection.unsent:
-                connection.deadline = min(connection.deadline, latest)
+            connection.leave_by(latest)
 
     # Reading.
 
     def _admit(self, sock: socket.socket, client: Any, server: Any) -> None:
-        connection = Connection(self._configuration.of(client), sock, client, server)
-        connection.deadline = time.monotonic() + self._keepalive
-        connection.release = partial(self._leave_to_others, connection)
+        cfg = self._configuration.of(client)
+        connection = Connection(cfg, sock, client, server, hand_over=self._hand_over)
+        connection.renew_deadline(self._keepalive)
         self._connections[sock.fileno()] = connection
         self._poller.register(sock, select.POLLIN)
 
@@ -201,25 +197,26 @@ class Loop:
         """Cut who has been idle for longest, for those who come; never who has a request in hand."""
         now = time.monotonic()
         idle = (connection for connection in self._connections.values() if connection.is_idle(now))
-        for connection in nsmallest(max(1, len(self._connections) // 64), idle, key=Connection.rank):
+        for connection in nsmallest(max(1, len(self._connections) // 64), idle, key=Connection.idle_rank):
             is_silent = not connection.has_begun
-            self._listen_to(connection)  # what it has sent may not have been read
-            if connection.closed or connection.queued or (is_silent and connection.has_begun):
+            self._handle_event(connection)  # what it has sent may not have been read
+            if connection.is_gone or connection.is_in_hand or (is_silent and connection.has_begun):
                 continue
             if connection.has_begun:
                 refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
             self._drop(connection)
 
-    def _listen_to(self, connection: Connection) -> None:
-        if connection.away:
+    def _handle_event(self, connection: Connection) -> None:
+        """Read on, or send on: the poller says that one of them is possible."""
+        if connection.state is State.ANSWERING:
             self._poller.unregister(connection.sock)
-            connection.watched = False
+            self._unwatched.add(connection)
             return
-        if connection.queued:  # not read on: its memory would grow faster than it is answered
+        if connection.state is State.QUEUED:  # its memory would grow faster than it is answered
             return
         try:
-            if connection.unsent:
-                self._send_on(connection)
+            if connection.state is State.SENDING:
+                self._send_rest(connection)
             else:
                 connection.gather()
         except OSError:
@@ -229,39 +226,45 @@ class Loop:
 
     def _consider(self, connection: Connection) -> None:
         """Let a connection wait for its turn if it has gathered a request."""
-        if connection.closed or connection.unsent:
+        state = connection.state
+        if state is State.SENDING or connection.is_gone:
             return
-        if connection.over:
+        if connection.is_used_up:
             self._drop(connection)
             return
-        if connection.closing or connection.stream:
-            connection.clear()
+        if state is not State.READING:  # nothing more will be answered here
+            connection.discard()
             return
-        if not connection.has_begun or not connection.is_ready():
-            connection.deadline = connection.limit(self._keepalive)
-            if connection.incoming.in_memory >= LARGEST_HEAD:
-                self._bound_memory()
-        elif not self._large.take(connection):
-            connection.queued = True
-            self._ready.append(connection)
+        if connection.has_begun:
+            connection.advance()
+            if connection.is_ready:
+                self._enqueue(connection)
+                return
+        connection.renew_deadline(self._keepalive)
+        if connection.incoming.in_memory >= LARGEST_HEAD:
+            self._bound_memory()
+
+    def _enqueue(self, connection: Connection) -> None:
+        if not self._large.take(connection):
+            connection.queue()
+            self._queue.append(connection)
 
     def _answer_next(self) -> None:
-        connection = self._ready.popleft()
-        connection.queued = False
-        if not connection.closed:
+        connection = self._queue.popleft()
+        if not connection.is_gone:
             self._answer(connection)
             self._consider(connection)
 
     def _bound_memory(self) -> None:
-        """Move the largest of the unfinished requests to a file, if all of them are too much to keep."""
+        """Move the largest of the unfinished requests to a file, if all of them are too much for memory."""
         if not self._large.fill_memory():
             return
         if self._large.fill_files():
-            self._put_off(self._large.slowest())
+            self._refuse_slowest()
             return
         largest = self._large.largest()
         if largest is not None:
-            self._away_for(largest, self._spool)
+            self._run(self._spool, largest)
 
     def _spool(self, connection: Connection) -> bool:
         if connection.incoming.spool():
@@ -270,15 +273,16 @@ class Loop:
         refuse(connection, 503, "Overloaded", "there is no room for this request now")
         return False
 
-    def _put_off(self, connection: Connection | None) -> None:
+    def _refuse_slowest(self) -> None:
+        connection = self._large.slowest()
         if connection is not None:
             refuse(connection, 503, "Overloaded", "too many large requests come at once, and this one slowly")
-            self._close_gently(connection)
+            self._linger(connection)
 
-    def _leave_to_others(self, connection: Connection) -> None:
+    def _hand_over(self, connection: Connection) -> None:
         """From the request's own thread: others answer it, and have their own limit of time."""
         connection.call.excused = True
-        if connection.large or connection.is_heavy:
+        if self._large.has_begun(connection):
             self._worker.method_queue.defer(self._large.end, connection)
 
     # Answering.
@@ -289,110 +293,110 @@ class Loop:
         Raises:
             Superseded: It took so long that another thread leads.
         """
-        self._away_for(connection, self._respond)
+        self._run(self._respond, connection)
 
-    def _away_for(self, connection: Connection, work: Callable[[Connection], bool]) -> None:
-        """Whatever may take long: another thread leads meanwhile."""
-        connection.away = True
-        connection.call = call = self.lead_thread.begin()
-        keep = work(connection)
+    def _run(self, work: Callable[[Connection], bool], connection: Connection) -> None:
+        """Do what may take long: another thread leads meanwhile.
+
+        Args:
+            work: Returns whether another request may follow on the connection.
+
+        Raises:
+            Superseded: As `_answer`.
+        """
+        call = self.lead_thread.begin()
+        connection.begin(call)
+        may_follow = work(connection)
         if not self.lead_thread.end(call):
-            self._returned.append((connection, keep))
+            self._returned.append((connection, may_follow))
             self._worker.method_queue.defer(self._take_back)
             raise Superseded
-        self._settle(connection, keep)
+        self._settle(connection, may_follow)
 
     def _take_back(self) -> None:
         """Connections whose requests other threads have answered."""
         while self._returned:
-            connection, keep = self._returned.popleft()
-            self._settle(connection, keep)
+            connection, may_follow = self._returned.popleft()
+            self._settle(connection, may_follow)
             self._consider(connection)
 
-    def _settle(self, connection: Connection, keep: bool) -> None:
-        connection.away = False
+    def _settle(self, connection: Connection, may_follow: bool) -> None:
         self._large.end(connection)
-        if connection.closed:  # given up meanwhile
+        if connection.is_gone:  # given up meanwhile
             connection.close()
             return
-        if not connection.watched:
+        if connection in self._unwatched:
+            self._unwatched.remove(connection)
             self._poller.register(connection.sock, select.POLLIN)
-            connection.watched = True
-        connection.keep = keep
+        connection.settle(may_follow)
         if connection.stream:
             self._streaming[connection] = None
-            connection.deadline = math.inf
-        if connection.unsent:
+        if connection.state is State.SENDING:
             self._wait_for_reader(connection)
-        elif not keep and not connection.stream:
-            self._close_gently(connection)
+        elif connection.is_finished:
+            self._linger(connection)
 
-    def _tell_news(self, connection: Connection) -> None:
+    def _send_news(self, connection: Connection) -> None:
         """Of an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
         if connection not in self._streaming or connection.unsent:  # cut meanwhile, or it has yet to read
             return
         try:
-            connection.tell_news()
+            connection.send_news()
         except Exception:  # whatever it is made of: other clients must not be left alone
             if not connection.broken:
                 self._worker.log.exception("A stream broke")
             self._drop(connection)
             return
-        if connection.unsent:
+        if connection.state is State.SENDING:
             self._wait_for_reader(connection)
-        elif not connection.stream or self._stopping:
-            del self._streaming[connection]
-            self._close_gently(connection)
+        elif connection.is_finished or self._stopping:
+            self._linger(connection)
 
     def _wait_for_reader(self, connection: Connection) -> None:
         self._poller.modify(connection.sock, select.POLLOUT)
-        connection.deadline = connection.limit(self._keepalive)
-        self._unread[connection] = None
-        self._bound_unread(MOST_UNREAD)
+        self._sending[connection] = None
+        self._bound_unsent(MOST_UNSENT)
 
-    def _bound_unread(self, most: int, latest: float = math.inf) -> None:
+    def _bound_unsent(self, most: int, latest: float = math.inf) -> None:
         """Cut who has not read for longest, and not since `latest`, while more than this waits.
 
         The largest does not count: no answer is cut for its own size. So the newest is not cut for others.
         """
-        for connection in list(self._unread):
-            sizes = [other.held for other in self._unread]
-            if sum(sizes) - max(sizes) <= most or connection.read_at > latest:
+        for connection in list(self._sending):
+            sizes = [other.unsent_memory for other in self._sending]
+            if sum(sizes) - max(sizes) <= most or connection.last_read_at > latest:
                 return
             self._drop(connection)
 
-    def _send_on(self, connection: Connection) -> None:
-        connection.send(b"")
-        connection.deadline = connection.limit(self._keepalive)
-        del self._unread[connection]
-        if connection.unsent:
-            self._unread[connection] = None  # it has read: the last to be cut
-        else:
-            self._poller.modify(connection.sock, select.POLLIN)
-            if connection.stream:
-                connection.deadline = math.inf
-            elif not connection.keep:
-                self._close_gently(connection)
+    def _send_rest(self, connection: Connection) -> None:
+        connection.send_rest()
+        del self._sending[connection]
+        if connection.state is State.SENDING:
+            self._sending[connection] = None  # it has read: the last to be cut
+            return
+        self._poller.modify(connection.sock, select.POLLIN)
+        if connection.is_finished:
+            self._linger(connection)
 
     # Closing.
 
-    def _close_gently(self, connection: Connection) -> None:
-        connection.deadline = time.monotonic() + LINGER_S
+    def _linger(self, connection: Connection) -> None:
+        self._streaming.pop(connection, None)
         try:
-            connection.close_gently()
+            connection.linger()
         except OSError:
             self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
         self._forget(connection)
         connection.close()
-        self._listeners.tell()
+        self._listeners.report()
 
     def _forget(self, connection: Connection) -> None:
-        if connection.watched:
+        if connection in self._unwatched:
+            self._unwatched.remove(connection)
+        else:
             self._poller.unregister(connection.sock)
-            connection.watched = False
         del self._connections[connection.sock.fileno()]
-        self._unread.pop(connection, None)
+        self._sending.pop(connection, None)
         self._streaming.pop(connection, None)
-        connection.closed = True

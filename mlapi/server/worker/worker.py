@@ -3,9 +3,9 @@
 One thread leads: it waits for all connections, reads each until a request is whole, and answers it there and
 then (mlapi.server.worker.loop), for handing a request to another thread costs more than an empty view. Should
 that take longer than a moment, the main thread, which only watches, gives the lead to a spare thread; the
-first one finishes its request, hands the connection back, and is a spare itself (mlapi.server.worker.threads;
-as Go's runtime does with system calls that take long). So a client that sends slowly, reads nothing, or stays
-silent has no thread at all.
+first one finishes its request, hands the connection back, and is a spare thread itself
+(mlapi.server.worker.threads; as Go's runtime does with system calls that take long). So a client that sends
+slowly, reads nothing, or stays silent has no thread at all.
 """
 
 from typing import Any
@@ -20,6 +20,8 @@ from mlapi.server.worker.loop import Loop
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's gthread worker, with another loop and the application's error documents."""
+
     connection_counts: ConnectionCounts | None = None
 
     request_seconds = 120.0
@@ -35,16 +37,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._connection_counts = Worker.connection_counts
 
     def run(self) -> None:
-        """Serve until told to stop; TLS and gunicorn's other protocols as gthread does it."""
+        """Serve until SIGTERM or SIGQUIT comes; TLS and gunicorn's other protocols as gthread does it."""
         take_no_names_from_headers(self.cfg, self.log)
         if self.cfg.is_ssl or self.cfg.protocol != "http" or "h2" in self.cfg.http_protocols:
             super().run()
             return
-        Connection.largest = self.max_body_bytes + 1024 * 1024  # and its head
+        Connection.max_gathered = self.max_body_bytes + 1024 * 1024  # and its head
         Loop(self, self._connection_counts).lead_thread.watch()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """As gunicorn does it, with a problem document in place of its page."""
+        """Log and answer an error as gunicorn does it, with a problem document in place of its page."""
         if isinstance(client, Connection):
             client = ErrorPage(client, exc, self.log)
         super().handle_error(req, client, addr, exc)

@@ -24,7 +24,7 @@ import pytest
 from gunicorn.config import Config
 
 from mlapi.server.worker import connection as connections
-from mlapi.server.worker import loop
+from mlapi.server.worker import loop, timing
 from tests.support.server import GUNICORN, ROOT, Server, ask, halted, running
 from tests.support.waiting import HANG_S, until
 
@@ -322,7 +322,8 @@ def trickle_s(sent: bytes) -> float:
         for _ in range(1000):
             theirs.sendall(b"x")
             connection.gather()
-            if connection.is_ready():  # a thread of those for large requests waits for the rest
+            connection.advance()
+            if connection.is_ready:  # a thread of those for large requests waits for the rest
                 break
         return time.process_time() - began
 
@@ -364,7 +365,7 @@ def test_clients_that_do_not_read_their_answers_hold_no_thread_and_are_cut(eithe
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_answer_larger_than_all_that_may_wait_is_whole_for_who_reads(tmp_path: Path, count: int) -> None:
-    size = loop.UNREAD + 3_000_000
+    size = loop.MUCH_UNSENT + 3_000_000
     with echo(tmp_path, PATIENT="1") as server, open_sockets(server, count, b"") as socks:
         for sock in socks:
             sock.sendall(GET % b"large/%d" % size)
@@ -408,7 +409,7 @@ def test_of_those_who_do_not_read_as_many_wait_as_there_is_room_for(tmp_path: Pa
         echo(tmp_path, PATIENT="1", STALLED_S="0.1") as server,
         open_sockets(server, 12, GET % b"large/9000000") as deaf,
     ):
-        room = loop.UNREAD // 9_000_000 + 1  # beside the largest
+        room = loop.MUCH_UNSENT // 9_000_000 + 1  # beside the largest
 
         until(lambda: sum(map(is_held, deaf)) == room)
         server.get("/health/live")
@@ -468,8 +469,8 @@ def test_answers_that_have_left_take_no_memory(server: Server) -> None:
 
 
 def test_an_answer_that_a_client_was_too_slow_for_is_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_S", 0.01)
-    monkeypatch.setattr(connections, "SLOWEST", 1e12)
+    monkeypatch.setattr(timing, "TRANSFER_GRACE_S", 0.01)
+    monkeypatch.setattr(timing, "SLOWEST_RATE", 1e12)
     ours, theirs = socket.socketpair()
     connection = connections.Connection(Config(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
     whole = bytes(range(256)) * 20_000
