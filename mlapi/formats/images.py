@@ -1,47 +1,49 @@
-"""Bodies for a model of pictures: files as forms and curl send them, or JSON as `mlapi.formats.strict_json`
-reads it.
+"""Bodies for a model of images: files as forms and curl send them, or a body in any other format.
 
-Bytes in, plain Python out. Knows media types; decodes no picture.
+Bytes in, plain Python out. Knows media types; decodes no image.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlapi.data.images.formats import FORMATS, kind_of
 from mlapi.errors import Finding, InvalidInput, MalformedBody, UnsupportedFormat
 from mlapi.formats import multipart, negotiation
+from mlapi.formats.decoded import Decoded
 from mlapi.formats.multipart import Part
 from mlapi.wording import bounded
 
 FIELD = "image"
-"""The field of a form that holds a picture; it may stand there many times."""
+"""The field of a form that holds an image; a form may have it many times."""
 
 MEDIA_TYPES = (*negotiation.FORMATS, multipart.MEDIA_TYPE, *FORMATS.values())
+"""What a body for such a model may be."""
 
 _CURL = f"curl -F {FIELD}=@picture.png"
 
 
 class Uploads(NamedTuple):
-    """Pictures as they came, not looked into yet; `field` is what held them in a form."""
+    """Files as they came; nobody has looked into them yet."""
 
     contents: Sequence[bytes]
     field: str | None = None
+    """The field of the form that held them; None for a body that is a file itself."""
 
 
-def decode(content_type: str | None, body: bytes, most: int) -> Any:
-    """The body as `Uploads`, or as `negotiation.decode` gives it.
+def decode(content_type: str | None, body: bytes, most: int) -> Decoded | Uploads:
+    """Decode a body of files as `Uploads`, and any other as `negotiation.decode` does.
 
-    A body that starts as a picture is one unless the header names another format: curl sends a form's or no
+    A body that starts as an image is one unless the header names another format: curl sends a form's or no
     media type with it.
 
     Args:
-        most: So many pictures may be in one request.
+        most: How many parts a form may have.
 
     Raises:
         MalformedBody: The body is empty or not of its format.
-        TooLarge: It has more pictures.
+        TooLarge: A form has more parts.
         UnsupportedFormat: The header names a format that is not read.
-        InvalidInput: A form without pictures or with something else; or as `negotiation.decode`.
+        InvalidInput: A form has no image, or something else; or as `negotiation.decode`.
     """
     media_type = negotiation.media_type_of(content_type)
     if media_type == multipart.MEDIA_TYPE:
@@ -62,14 +64,14 @@ def decode(content_type: str | None, body: bytes, most: int) -> Any:
 
 
 def _of_form(parts: Sequence[Part]) -> Uploads:
-    shown, count = bounded(_strays(parts))
+    shown, count = bounded(_violations(parts))
     if count:
         raise InvalidInput(shown, count)
     return Uploads([part.content for part in parts], FIELD)
 
 
-def _strays(parts: Sequence[Part]) -> Iterator[Finding]:
-    """Every part that is no picture."""
+def _violations(parts: Sequence[Part]) -> Iterator[Finding]:
+    """A finding for every part that is no image, and for a form without parts."""
     if not parts:
         yield Finding((FIELD,), f"no picture; send one with {_CURL}")
     number = 0

@@ -4,36 +4,38 @@ Knows nothing of Flask or of models.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
 
 from mlapi.errors import NotAcceptable, UnsupportedFormat
+from mlapi.formats.decoded import Decoded
 from mlapi.formats.strict_json import JSON, decode_json, encode_json
 
 PROBLEM = "application/problem+json"
 
+_WEIGHT = re.compile(r"(?:^|;)\s*q=(\d(?:\.\d*)?)\s*(?:;|$)", re.IGNORECASE)
+"""The weight among the parameters of a media range (RFC 9110, 12.4.2)."""
 
-_REFUSED = re.compile(r"(?:^|;)\s*q=0(?:\.0*)?\s*(?:;|$)")
-"""The weight of a media type that is not acceptable (RFC 9110, 12.4.2)."""
-
-
-Decoder: TypeAlias = Callable[[bytes], Any]
-
+Decoder: TypeAlias = Callable[[bytes], Decoded]
+"""Reads a body. Raises `MalformedBody` or `InvalidInput`."""
 
 Encoder: TypeAlias = Callable[[Any], bytes]
+"""Writes plain data, in which there may be arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
+    """How bodies of one media type are read and written."""
+
     decode: Decoder
     encode: Encoder
 
 
-def decode(content_type: str | None, body: bytes) -> Any:
-    """The body as plain data, or as a `Table`.
+def decode(content_type: str | None, body: bytes) -> Decoded:
+    """Decode a body by the format that its Content-Type names.
 
     A body that starts as JSON is JSON unless the header names another supported format: curl and most
     small clients send forms' or no media type with it.
@@ -44,19 +46,19 @@ def decode(content_type: str | None, body: bytes) -> Any:
         InvalidInput: JSON that can be read but that no model takes: a name twice, a number too large.
     """
     media_type = media_type_of(content_type)
-    found = FORMATS.get(media_type)
-    if found is None and (not media_type or media_type.endswith("+json") or _starts_as_json(body)):
-        found = FORMATS[JSON]
-    if found is None:
+    named = FORMATS.get(media_type)
+    if named is None and (not media_type or media_type.endswith("+json") or _starts_as_json(body)):
+        named = FORMATS[JSON]
+    if named is None:
         raise UnsupportedFormat(
             f"cannot read {media_type[:80]}; can read {', '.join(FORMATS)}",
             headers={"Accept": ", ".join(FORMATS)},
         )
-    return found.decode(body)
+    return named.decode(body)
 
 
 def media_type_of(content_type: str | None) -> str:
-    """What a Content-Type header names, without its parameters; empty for none."""
+    """Return the media type that a Content-Type header names, without its parameters; "" for none."""
     if content_type == JSON:
         return JSON
     return (content_type or "").partition(";")[0].strip().lower()
@@ -76,28 +78,57 @@ def check_encoding(content_encoding: str | None) -> None:
 
 
 def encoder(accept: str | None) -> tuple[str, Encoder]:
-    """The media type and the encoder that the Accept header asks for.
+    """Return the media type and the encoder that an Accept header asks for.
 
     Raises:
         NotAcceptable: It asks for none that there is.
     """
-    if accept in (None, "", "*/*", JSON):
+    if accept in (None, "", "*/*", JSON):  # nearly all requests: nothing to weigh
         return JSON, encode_json
-    for wanted in (accept or "").split(","):
-        media_type, _, parameters = wanted.partition(";")
-        if _REFUSED.search(parameters):
-            continue
-        for offered, found in FORMATS.items():
-            if media_type.strip().lower() in (offered, offered.split("/")[0] + "/*", "*/*"):
-                return offered, found.encode
-    raise NotAcceptable(accept or "", FORMATS)
+    media_type = preferred(accept or "", FORMATS)
+    return media_type, FORMATS[media_type].encode
+
+
+def preferred(accept: str, formats: Mapping[str, Format]) -> str:
+    """Return the media type that an Accept header prefers among those of a table (RFC 9110, 12.5.1).
+
+    Each has the weight of the most specific range that it matches. The highest weight wins; among equals
+    the type that is named more specifically, then the one that comes first in the table.
+
+    Raises:
+        NotAcceptable: No range matches one, or its weight is 0.
+    """
+    ranges = list(_media_ranges(accept))
+    ranks = {media_type: _rank(media_type, ranges) for media_type in formats}
+    best = max(ranks, key=ranks.__getitem__)
+    if ranks[best][0] == 0:
+        raise NotAcceptable(accept, formats)
+    return best
+
+
+def _media_ranges(accept: str) -> Iterator[tuple[str, float]]:
+    """The media ranges of an Accept header, as `text/*`, with their weights; no other parameter counts."""
+    for entry in accept.split(","):
+        media_range, _, parameters = entry.partition(";")
+        weight = _WEIGHT.search(parameters)
+        yield media_range.strip().lower(), 1.0 if weight is None else min(float(weight[1]), 1.0)
+
+
+def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+    """The weight of a media type, and how specific the range is that gives it; 0 where no range matches."""
+    family = media_type.partition("/")[0] + "/*"
+    for specificity, name in ((2, media_type), (1, family), (0, "*/*")):
+        weights = [weight for media_range, weight in ranges if media_range == name]
+        if weights:
+            return max(weights), specificity
+    return 0.0, 0
 
 
 _NO_NUMBERS = frozenset({b"NaN", b"Infinity", b"-Infinity"})
 """What some encoders write into JSON, to be refused as broken JSON."""
 
-
 FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
+"""The formats of bodies and answers, by media type; the first is preferred where a client does not mind."""
 
 
 def _starts_as_json(body: bytes) -> bool:

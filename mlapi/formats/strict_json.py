@@ -1,22 +1,22 @@
-"""Bytes <-> plain data, or a table of numbers. Knows media types; knows nothing of Flask or of models.
+"""JSON bytes <-> plain data, or a table of numbers. Knows nothing of Flask or of models.
 
-JSON is read strictly: no NaN, no bare Infinity, no name twice in one object (which the parser itself would
-pass over in silence).
+JSON is read strictly: no NaN, no Infinity, no number beyond float64, and no name twice in one object, of
+which the parser itself would drop one in silence.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from functools import partial
 from math import isinf
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import orjson
 
-from mlapi.data.signature import Matrix
 from mlapi.errors import Finding, InvalidInput, MalformedBody, Place
 from mlapi.formats import json_matrix
+from mlapi.formats.decoded import Decoded, NumberTable, PlainData
 from mlapi.wording import bounded
 
 JSON = "application/json"
@@ -27,31 +27,32 @@ _Linked: TypeAlias = tuple[Any, ...]
 token. So the places of neighbours share their beginning."""
 
 
-class NumberTable(NamedTuple):
-    """A body of rows of numbers and nothing else; `plain` gives the same body as plain data."""
-
-    form: str
-    rows: Matrix
-    plain: Callable[[], Any]
-
-
 def encode_json(data: Any) -> bytes:
-    """Arrays of numbers are written as they are, others as lists."""
+    """Write plain data as JSON. Arrays in it may have any shape: `(rows,)`, `(rows, classes)`.
+
+    Numbers, flags and the like are written straight from an array's memory; an array of objects becomes a
+    list first.
+    """
     return orjson.dumps(data, _as_list, orjson.OPT_SERIALIZE_NUMPY)
 
 
-def decode_json(body: bytes) -> Any:
-    """Strict JSON, or a `NumberTable`; the usual case costs one fast parse."""
+def decode_json(body: bytes) -> Decoded:
+    """Read strict JSON, of many rows of numbers as a `NumberTable`; the usual case costs one fast parse.
+
+    Raises:
+        MalformedBody: The body is empty, is no JSON, or is nested too deeply.
+        InvalidInput: A name stands twice in one object, or a number is beyond float64.
+    """
     table = json_matrix.read(body)
     return decode_plain_json(body) if table is None else NumberTable(*table, partial(decode_plain_json, body))
 
 
-def decode_plain_json(body: bytes) -> Any:
-    """Strict JSON as plain data."""
+def decode_plain_json(body: bytes) -> PlainData:
+    """Read strict JSON as plain data; raises as `decode_json` does."""
     if not body or body.isspace():
         raise MalformedBody("the body is empty; expected JSON")
     try:
-        data = orjson.loads(body)
+        data: PlainData = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         _explain(body, error)
     # Each member of an object has a colon. No more colons than members that survived the parse: none
@@ -69,7 +70,7 @@ def _as_list(array: Any) -> Any:
 
 
 def _members(data: Any) -> int:
-    """The members of the objects where a request has them: the body, its values, their rows."""
+    """How many members the objects have that a request usually has: the body, its values, their rows."""
     if type(data) is not dict:
         return 0
     count = len(data)
@@ -82,7 +83,7 @@ def _members(data: Any) -> int:
 
 
 def _colons(body: bytes) -> int:
-    """Those outside of strings, counted in memory of three times the body's size, and in milliseconds."""
+    """How many colons stand outside of strings. Takes three times the body's memory, and milliseconds."""
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # then each quote begins or ends a string
     signs = np.frombuffer(body, dtype=np.uint8)
@@ -91,8 +92,10 @@ def _colons(body: bytes) -> int:
 
 
 def _all_members(data: Any) -> int | None:
-    """The members of all objects, counted in the same JSON written anew: a tenth as slow as to walk through.
-    None where it is too deep to be written."""
+    """How many members all objects have; None where the data is too deep to be written.
+
+    They are the colons of the same data written anew: that takes a tenth of a walk through it.
+    """
     try:
         return _colons(orjson.dumps(data))
     except orjson.JSONEncodeError:
@@ -100,7 +103,7 @@ def _all_members(data: Any) -> int | None:
 
 
 class _Duplicate:
-    """Stands where an object named one member twice."""
+    """Takes the place of an object that has two members of one name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -159,8 +162,8 @@ def _no_constant(name: str) -> NoReturn:
 def _leaves(data: Any, kind: type) -> Iterator[tuple[_Linked, Any]]:
     """Every value of this type, which is neither object nor list, with its place.
 
-    A stack and not recursion, and a place that shares its beginning with its neighbours: the client
-    chooses the depth and the length of the names.
+    The client chooses the depth and the length of the names. Therefore a stack and no recursion, and places
+    that share their beginnings.
     """
     wanted = _PARENTS | {kind}
     stack: list[Iterator[tuple[_Linked, Any]]] = [iter([((), data)])]

@@ -12,7 +12,7 @@ from mlapi.data.rows.values import shown
 from mlapi.errors import Finding, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.formats import multipart, negotiation
-from mlapi.formats.strict_json import NumberTable
+from mlapi.formats.decoded import plain_data
 from mlapi.jobs.jobs import RESERVED, ROWS
 from mlapi.schemas import errors
 from mlapi.schemas import parameters as parameter_schemas
@@ -40,7 +40,7 @@ def read(content_type: str | None, body: bytes, limits: TableLimits) -> tuple[di
 
 
 def _of_rows(data: Any, limits: TableLimits) -> tuple[dict[str, Any], str, bytes]:
-    data = data.plain() if type(data) is NumberTable else data
+    data = plain_data(data)
     if not isinstance(data, dict):
         raise errors.invalid([Finding((), 'expected an object: {"algorithm": …, "X": rows, "y": values}')])
     X: Any = data.get("X")

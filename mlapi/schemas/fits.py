@@ -15,7 +15,7 @@ from mlapi.errors import Finding, InvalidInput, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm
 from mlapi.estimators.on_request import FitInput
-from mlapi.formats.strict_json import NumberTable
+from mlapi.formats.decoded import plain_data
 from mlapi.schemas import errors
 from mlapi.schemas import parameters as parameter_schemas
 from mlapi.wording import counted
@@ -69,7 +69,7 @@ class FitRequest(Schema):
             InvalidInput: Something of the body is wrong; all of it is told.
             TooLarge: It has more rows, columns or classes than the settings allow.
         """
-        body = body.plain() if type(body) is NumberTable else body
+        body = plain_data(body)
         if not isinstance(body, dict):
             raise InvalidInput([Finding((), 'expected an object: {"X": rows, "y": values}')], 1)
         findings: list[Finding] = []

@@ -24,8 +24,9 @@ from mlapi.data.rows.reader import Instances
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Signature
 from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
+from mlapi.formats.decoded import Decoded, NumberTable
 from mlapi.formats.images import Uploads
-from mlapi.formats.strict_json import JSON, NumberTable
+from mlapi.formats.strict_json import JSON
 from mlapi.schemas.errors import findings_of, invalid
 from mlapi.wording import bounded
 
@@ -80,9 +81,8 @@ class PredictRequest(Schema):
         self.max_rows = max_rows
         self._forms = frozenset(FORMS) - signature.known  # a body of known columns alone is a record
 
-    def read(self, body: Any) -> Instances:
-        """The rows of a request body, plain or a `NumberTable`; the paths of their warnings start at the
-        body.
+    def read(self, body: Decoded) -> Instances:
+        """Check the rows of a request body, and make a batch of them; places in warnings start at the body.
 
         Raises:
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.

@@ -137,7 +137,7 @@ def test_threads_do_not_share_a_parser() -> None:
 
 
 def test_a_parser_that_grew_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_matrix, "_KEPT_BYTES", 100)
+    monkeypatch.setattr(json_matrix, "_REUSED_BYTES", 100)
     monkeypatch.setattr(json_matrix, "_idle", [])
     json_matrix.read(b'{"X": [[1]]}')
     assert len(json_matrix._idle) == 1
