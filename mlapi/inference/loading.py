@@ -52,7 +52,7 @@ def stored(model: Model) -> bytes | None:
     if model.predictor is None:
         return None
     skills = {"outputs": model.skills.outputs, "classes": model.skills.classes}
-    return dump_predictor({"form": FORM, "answering": model.predictor.answering, **skills}, PICKLED)
+    return dump_predictor({"form": FORM, "answering": model.predictor.pipeline, **skills}, PICKLED)
 
 
 def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:

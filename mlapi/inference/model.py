@@ -83,7 +83,7 @@ class Model:
         """The name of what answers: `scikit-learn`, `compiled`, or the package that a network runs in."""
         if self.predictor is None:
             return "scikit-learn"
-        return self.predictor.answering.engine
+        return self.predictor.pipeline.engine
 
     @property
     def estimator(self) -> Any:

@@ -1,6 +1,6 @@
-"""A batch -> numbers: the blocks that a pipeline's preprocessing divides its columns into.
+"""A batch -> a matrix of numbers: the blocks that a pipeline's preprocessing divides its columns into.
 
-Numbers and moments are read as a matrix that steps follow; words are looked up in tables.
+Numbers and datetimes are read as a matrix that steps follow; categories are looked up in tables.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,30 +11,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Batch, Matrix
-from mlapi.estimators.calendar import parts_of
+from mlapi.estimators.calendar import Datetimes, parts_of
 from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiled.steps import Products, Step
 from mlapi.inference.compiled.words import Table
 
 Names: TypeAlias = tuple[str, ...]
+"""The names of a batch's columns, in order."""
 
 
 class Source(Protocol):
     """A matrix of some of a batch's columns."""
 
-    def read(self, batch: Batch) -> Matrix: ...
+    def read(self, batch: Batch) -> Matrix:
+        """Return it, `(rows, columns)`, in its own order of columns.
+
+        Raises:
+            Fallback: A cell is of another type than training's were.
+        """
+        ...
 
 
 class Numbers:
     """Columns of numbers, by name or, of a matrix, by position."""
 
     def __init__(self, names: Names, positions: Sequence[int]) -> None:
+        """
+        Args:
+            names: Of all columns of a batch.
+            positions: Of the columns to read, in the order of the result.
+        """
         self._names = tuple(names[position] for position in positions)
         self.positions = tuple(positions)
         self._positions = np.array(positions, dtype=np.intp)
         self._is_all = list(positions) == list(range(len(names)))
 
     def read(self, batch: Batch) -> Matrix:
+        """Return the columns of numbers, `(rows, columns)`; the batch itself if these are all of it.
+
+        Raises:
+            Fallback: A column holds other things than numbers and booleans.
+        """
         if isinstance(batch, np.ndarray):
             return batch if self._is_all else batch.take(self._positions, axis=1)
         columns = [batch[name] for name in self._names]
@@ -43,54 +60,73 @@ class Numbers:
 
 
 class Moments:
-    """Columns of moments as the parts of the calendar that training found to vary."""
+    """Columns of datetimes as those parts of the calendar that varied in training."""
 
     def __init__(self, columns: Sequence[tuple[str, int, Sequence[str]]]) -> None:
-        """The columns' names, with the newest moment (us) and the parts of each."""
+        """
+        Args:
+            columns: The name of each, its newest datetime in training (us since 1970), and the names of its
+                parts (`mlapi.estimators.calendar.PARTS`).
+        """
         self._columns = tuple(columns)
 
     def read(self, batch: Batch) -> Matrix:
+        """Return the parts, `(rows, parts of all columns)`; NaN where a datetime is missing.
+
+        Raises:
+            Fallback: The batch is a matrix, or a column has no datetimes.
+        """
         if isinstance(batch, np.ndarray):
             raise Fallback
         parts = [
             part
-            for name, newest_us, kept in self._columns
-            for part in parts_of(_moments(batch[name]), newest_us, kept)
+            for name, newest_us, names in self._columns
+            for part in parts_of(_datetimes(batch[name]), newest_us, names)
         ]
         return np.array(parts).T
 
 
 @dataclass(frozen=True, slots=True)
 class NumberBlock:
-    """Numbers, and what is done with them; the result goes to `places`."""
+    """Columns of numbers or datetimes, and the steps that follow."""
 
     source: Source
     steps: tuple[Step, ...]
     places: slice
+    """The columns that the result has in the matrix of all blocks."""
 
     @property
     def widest(self) -> int:
-        """How many numbers it makes of one row."""
+        """How many numbers it makes of one row, at most."""
         return max(int(self.places.stop - self.places.start), _widest(self.steps))
 
     def read(self, batch: Batch) -> Matrix:
+        """Return what becomes of a batch, `(rows, columns of the block)`.
+
+        Raises:
+            Fallback: A cell is not known exactly.
+        """
         return run(self.source.read(batch), self.steps)
 
 
 @dataclass(frozen=True, slots=True)
 class WordBlock:
-    """Columns of words and their tables."""
+    """Columns of categories and their tables."""
 
     names: Names
+    """Of all columns of a batch."""
     tables: tuple[Table, ...]
     places: slice
+    """The columns that the result has in the matrix of all blocks."""
 
     def words(self, batch: Batch) -> Iterator[tuple[Table, NDArray[Any]]]:
+        """Yield each table with the categories of its column, `(rows,)`."""
         for table in self.tables:
             yield table, column(batch, self.names[table.column], table.column)
 
 
 Block: TypeAlias = NumberBlock | WordBlock
+"""What one part of a column transformer is compiled to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +135,11 @@ class Preparation:
 
     blocks: tuple[Block, ...]
     side_by_side: int
+    """How many columns the blocks have together."""
     width: int
-    """Of the blocks together, and of the result."""
+    """How many columns the result has."""
     steps: tuple[Step, ...]
+    """What is done with the matrix of all blocks."""
 
     @property
     def widest(self) -> int:
@@ -110,7 +148,11 @@ class Preparation:
         return max(self.side_by_side, self.width, blocks, _widest(self.steps))
 
     def matrix(self, batch: Batch) -> Matrix:
-        """What the final estimator of the pipeline is given."""
+        """Return what the final estimator gets, `(rows, width)`, float64 and C-contiguous.
+
+        Raises:
+            Fallback: A cell is not known exactly.
+        """
         return np.ascontiguousarray(run(self._side_by_side(batch), self.steps))
 
     def _side_by_side(self, batch: Batch) -> Matrix:
@@ -122,12 +164,13 @@ class Preparation:
             if isinstance(block, NumberBlock):
                 part[...] = block.read(batch)
             else:
-                for table, words in block.words(batch):
-                    part[:, table.places] = table.rows.take(table.look_up(words), axis=0)
+                for table, categories in block.words(batch):
+                    part[:, table.places] = table.rows.take(table.look_up(categories), axis=0)
         return whole
 
 
 def run(matrix: Matrix, steps: Sequence[Step]) -> Matrix:
+    """Return what the steps make of a matrix, one after the other."""
     for step in steps:
         matrix = step.apply(matrix)
     return matrix
@@ -138,21 +181,27 @@ def _widest(steps: Sequence[Step]) -> int:
 
 
 def column(batch: Batch, name: str, position: int) -> NDArray[Any]:
+    """Return one column of a batch, `(rows,)`: by position from a matrix, else by name."""
     return batch[:, position] if isinstance(batch, np.ndarray) else batch[name]
 
 
 def rows_of(batch: Batch) -> int:
+    """Return how many rows a batch has."""
     return len(batch) if isinstance(batch, np.ndarray) else len(next(iter(batch.values())))
 
 
-def _moments(column: NDArray[Any]) -> NDArray[np.datetime64]:
+def _datetimes(column: NDArray[Any]) -> Datetimes:
     if column.dtype.kind != "M":
         raise Fallback
     return column.astype("datetime64[us]")
 
 
 def _as_numbers(matrix: NDArray[Any]) -> Matrix:
-    """Flags among numbers are 1 and 0; for anything else scikit-learn is asked."""
+    """Return numbers as float64, booleans among them as 1 and 0.
+
+    Raises:
+        Fallback: There is anything else: scikit-learn is asked.
+    """
     if matrix.dtype.kind not in "biu" and not set(map(type, matrix.ravel().tolist())) <= {bool, int, float}:
         raise Fallback
     return matrix.astype(np.float64)

@@ -1,17 +1,53 @@
-"""What a compiled final estimator is asked, and what it answers. Knows no pipelines."""
+"""What a compiled final estimator is asked, and what it answers. Knows no pipelines.
+
+scikit-learn's arrays are row by row, `(rows, classes)`. Scores of linear models are kept class by class,
+`(classes, rows)`, because numpy compares a few long rows much faster than many short ones. The types
+`RowScores` and `ClassScores` say which of the two is meant.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Matrix
 
+PREDICT = "predict"
+"""The method that gives the label or the value of each row."""
+
+PROBABILITIES = "predict_proba"
+"""The method that gives a probability for each class."""
+
+DECISION = "decision_function"
+"""The method that gives a score for each class, or for each pair of classes."""
+
+ClassScores: TypeAlias = NDArray[np.float64]
+"""`(classes, rows)`, float64: a row of scores for each class, or for each target of a regressor. Of a model
+with one score a row, as one of two classes has, `(rows,)`."""
+
+RowScores: TypeAlias = NDArray[np.float64]
+"""`(rows, classes)`, float64, as scikit-learn gives scores: a column for each class, or for each pair of
+classes. Of a model with one score a row `(rows,)`."""
+
+RowPredictions: TypeAlias = NDArray[Any]
+"""`(rows,)`: the label of each row, in the dtype of the training labels; of a regressor the value, float64,
+and where it has several targets `(rows, targets)`."""
+
+RowFlags: TypeAlias = NDArray[np.bool_]
+"""`(rows,)`, bool: one flag for each row of a batch."""
+
+Margins: TypeAlias = NDArray[np.float64]
+"""`(rows,)`, float64: by how much the label of each row won, never negative; or a bound for that."""
+
+MethodOutputs: TypeAlias = dict[str, NDArray[Any]]
+"""By the name of scikit-learn's method what it gives, in scikit-learn's own shape and dtype: `(rows,)`,
+`(rows, classes)` or `(rows, targets)`."""
+
 
 class Uncompilable(Exception):
-    """Something that is not understood exactly: the whole pipeline stays with scikit-learn."""
+    """Something is not understood exactly: scikit-learn answers for the whole pipeline."""
 
 
 class Fallback(Exception):
@@ -20,33 +56,41 @@ class Fallback(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Outputs by scikit-learn's method name, shaped and typed as scikit-learn gives them.
+    """The answer to a batch, as far as the compiled path is sure of it."""
 
-    `uncertain` marks rows whose label hangs on the last digits: scikit-learn is asked for those.
-    """
-
-    outputs: dict[str, NDArray[Any]]
-    uncertain: NDArray[np.bool_] | None
+    outputs: MethodOutputs
+    uncertain: RowFlags | None
+    """True for rows whose label depends on the last digits: scikit-learn is asked for those. None: no row."""
 
 
 class FinalEstimator(Protocol):
-    """A final estimator on a dense float64 matrix, what the preprocessing before it gives.
+    """A final estimator on a dense matrix: what the preprocessing before it gives.
 
-    It is asked with numpy's warnings off, and raises `Fallback` for what it is not sure of.
+    It is asked with numpy's warnings off.
     """
 
     methods: frozenset[str]
+    """The names of the methods that it has answers for."""
 
     @property
     def width(self) -> int:
-        """How many numbers it makes of one row of the matrix."""
+        """How many numbers it makes of one row of the matrix, at most."""
         ...
 
-    def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer: ...
+    def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
+        """Return the outputs of these methods; those that are not among its own are left out.
+
+        Raises:
+            Fallback: It is not sure of any row.
+        """
+        ...
 
 
-def logistic(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + exp(-x)), with numpy's warnings off; SciPy's `expit` is the same, and takes SciPy."""
-    found = np.exp(-values)
-    found += 1
-    return np.reciprocal(found, out=found)
+def logistic(values: ClassScores) -> ClassScores:
+    """Return 1 / (1 + exp(-x)) of each value, in a new array of any shape, `(classes, rows)` or `(rows,)`.
+
+    numpy's warnings have to be off. SciPy's `expit` gives the same, but importing SciPy takes memory.
+    """
+    results = np.exp(-values)
+    results += 1
+    return np.reciprocal(results, out=results)

@@ -1,4 +1,4 @@
-"""A network's answers to pictures: one pass gives labels and probabilities alike."""
+"""The compiled form of a network: one pass over an image gives its label and its probabilities."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,41 +8,57 @@ from numpy.typing import NDArray
 
 from mlapi.data.signature import Batch
 from mlapi.estimators.networks.runtime import Runtime
-from mlapi.inference.compiled.final_estimator import Answer, Fallback
-from mlapi.inference.compiled.linear import PREDICT, PROBABILITIES
+from mlapi.inference.compiled.final_estimator import PREDICT, PROBABILITIES, Answer, Fallback, MethodOutputs
 from mlapi.inference.compiled.one_row import OneRow
 
 
 class Network:
-    """Answers once it was given its network, which has a file of its own and is not pickled."""
+    """Answers once it has loaded its network, which lies in a file of its own and is not pickled."""
 
     methods = frozenset({PREDICT, PROBABILITIES})
     engine = "onnxruntime"
     one_row: OneRow | None = None
 
     def __init__(self, classes: NDArray[Any], shape: tuple[int, int, int]) -> None:
+        """
+        Args:
+            classes: (classes,), the labels.
+            shape: The height, width and channels of an image.
+        """
         self._classes = classes
         self._shape = shape
         self._runtime: Runtime | None = None
 
     @property
     def width(self) -> int:
-        """Pictures are bounded by themselves, and the runtime takes few at a time."""
+        """How many probabilities it makes of one row.
+
+        What it computes in between does not count: images are bounded already, and the runtime takes few at
+        a time.
+        """
         return len(self._classes)
 
     def load_network(self, network: bytes) -> None:
         """Answer with this ONNX file.
 
         Raises:
-            BrokenArtifact: It is no network that mlapi writes, for such pictures and these classes.
+            BrokenArtifact: It is no network that mlapi writes, for such images and these classes.
         """
         self._runtime = Runtime(network, self._shape, len(self._classes))
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+        """Return labels, `(rows,)`, and probabilities, `(rows, classes)`, as they are asked for.
+
+        Args:
+            batch: A matrix, whose rows are the numbers of one image each.
+
+        Raises:
+            Fallback: It has no network yet, or the batch is no matrix.
+        """
         if self._runtime is None or not isinstance(batch, np.ndarray):
             raise Fallback
         probabilities = self._runtime.probabilities(batch.reshape(len(batch), *self._shape))
-        outputs: dict[str, NDArray[Any]] = {}
+        outputs: MethodOutputs = {}
         if PREDICT in methods:
             outputs[PREDICT] = self._classes.take(probabilities.argmax(axis=1))
         if PROBABILITIES in methods:

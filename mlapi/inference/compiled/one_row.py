@@ -1,4 +1,4 @@
-"""What a linear model says of one row, in plain floats.
+"""What a linear model predicts for one row, in plain floats.
 
 For a row of 30 numbers numpy's own calls cost several times what they compute: in a server, where other
 processes take the caches between two requests, 60 us in place of 15.
@@ -7,24 +7,29 @@ processes take the caches between two requests, 60 us in place of 15.
 import math
 from collections.abc import Sequence
 from operator import add, mul
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.final_estimator import Fallback
+from mlapi.inference.compiled.final_estimator import Fallback, RowPredictions
 from mlapi.inference.compiled.linear import Linear
 from mlapi.inference.compiled.words import Codes
 
-Words = Sequence[tuple[int, Codes, Matrix]]
-"""For each column of words its place in a row, and the codes and the rows of scores of its words."""
+CategoryScores: TypeAlias = Sequence[tuple[int, Codes, Matrix]]
+"""For each column of categories its position in a row, the code of each category, and what each adds to the
+scores, `(codes, classes)`."""
 
 
 class OneRow:
-    """The scores of `model` for a row, whose numbers stand at `places`, in the order of its weights."""
+    """A linear model for single rows: `weights . numbers + bias`, and what the categories of the row add."""
 
-    def __init__(self, model: Linear, places: Sequence[int], words: Words) -> None:
+    def __init__(self, model: Linear, places: Sequence[int], words: CategoryScores) -> None:
+        """
+        Args:
+            places: The positions in a row of the numbers, in the order of the model's weights.
+            words: The columns of categories.
+        """
         self._places = tuple(places)
         self._is_plain = self._places == tuple(range(len(places))) and not words
         self._weights = model.weights[:, : len(places)].tolist()
@@ -34,11 +39,14 @@ class OneRow:
         self._words = [(place, codes, rows.tolist()) for place, codes, rows in words]
         self._reading = model.reading
 
-    def predict(self, cells: Sequence[Any]) -> NDArray[Any]:
-        """The prediction for a row in signature order, none of whose numbers is blank.
+    def predict(self, cells: Sequence[Any]) -> RowPredictions:
+        """Return the prediction for one row, `(1,)` or `(1, targets)`.
+
+        Args:
+            cells: In signature order; no number is missing.
 
         Raises:
-            Unanswered: It is not finite, or hangs on rounding, or a word is not taken.
+            Fallback: It is not finite, or rounding could turn it, or a category is not known.
         """
         numbers = cells if self._is_plain else [cells[place] for place in self._places]
         scores = [
@@ -48,8 +56,8 @@ class OneRow:
         for place, codes, rows in self._words:
             cell = cells[place]
             scores = list(map(add, scores, rows[codes[math.nan if cell is None else cell]]))
-        found, margin = self._reading.of_row(scores)
+        prediction, margin = self._reading.of_row(scores)
         sizes = sum(map(abs, map(mul, self._reach, numbers)))
         if not (math.isfinite(sum(scores)) and margin > sizes * self._roundings + self._least):
             raise Fallback
-        return found
+        return prediction

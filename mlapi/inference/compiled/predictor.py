@@ -1,7 +1,7 @@
-"""Preparation, a machine, and scikit-learn for the rest: what answers in a fitted pipeline's place.
+"""What answers in a fitted pipeline's place: preparation, a final estimator, and scikit-learn for the rest.
 
-scikit-learn itself is asked for the rows whose label hangs on the last digits, and for all rows where a
-number is not finite or a word is not taken: so refusals are its own as well.
+scikit-learn itself is asked for the rows whose label depends on the last digits, and for the whole batch
+where a number is not finite or a category is not known. So refusals are its own as well.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,17 +15,29 @@ from numpy.typing import NDArray
 from mlapi.artifacts.pickles.fitted.widths import AT_ONCE, joined
 from mlapi.data.signature import Batch, Matrix
 from mlapi.inference.compiled.columns import NumberBlock, Numbers, Preparation, column, rows_of
-from mlapi.inference.compiled.final_estimator import Answer, Fallback, FinalEstimator
-from mlapi.inference.compiled.linear import DECISION, PREDICT, Linear
+from mlapi.inference.compiled.final_estimator import (
+    DECISION,
+    PREDICT,
+    Answer,
+    ClassScores,
+    Fallback,
+    FinalEstimator,
+    MethodOutputs,
+    RowFlags,
+    RowPredictions,
+)
+from mlapi.inference.compiled.linear import Linear
 from mlapi.inference.compiled.one_row import OneRow
 from mlapi.inference.compiled.steps import Fill
 from mlapi.inference.compiled.words import Table
 
 Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
-"""scikit-learn's own answer: a method's name and rows -> what the method gives."""
+"""scikit-learn's own answer: the name of a method and a batch -> what the method gives, `(rows,)` or
+`(rows, classes)`."""
 
 
 COMPILED = "compiled"
+"""The engine of pipelines that are compiled to numpy."""
 
 
 @runtime_checkable
@@ -46,36 +58,45 @@ class CompiledPipeline(Protocol):
         """How many numbers it makes of one row, at most."""
         ...
 
-    def answer(self, batch: Batch, methods: Collection[str]) -> Answer: ...
+    def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+        """Return the outputs of these methods; those that are not among its own are left out.
+
+        numpy's warnings have to be off.
+
+        Raises:
+            Fallback, ValueError, TypeError: The batch has something that is scikit-learn's to answer.
+        """
+        ...
 
 
 class Predictor:
-    """Immutable, so threads may share it. `methods` are those that it does not leave to scikit-learn."""
+    """A compiled pipeline, and scikit-learn for what it does not answer. Immutable: threads may share it."""
 
-    def __init__(self, answering: CompiledPipeline, original: Original) -> None:
-        self.methods = answering.methods
-        self.answering = answering
+    def __init__(self, pipeline: CompiledPipeline, original: Original) -> None:
+        self.methods = pipeline.methods
+        self.pipeline = pipeline
         self._original = original
-        self._rows = max(1, AT_ONCE // max(1, answering.width))
+        self._rows_at_once = max(1, AT_ONCE // max(1, pipeline.width))
 
-    def answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
-        """What these methods of the estimator give, by name; of many wide rows some at a time.
+    def answer(self, batch: Batch, methods: Collection[str]) -> MethodOutputs:
+        """Return what these methods of the estimator give. A batch of wide rows is answered in parts.
 
         Raises:
             Exception: What the estimator raises, if it refuses these rows.
         """
         count = rows_of(batch)
-        if count <= self._rows:
+        if count <= self._rows_at_once:
             return self._answer(batch, methods)
-        parts = [slice(start, start + self._rows) for start in range(0, count, self._rows)]
+        starts = range(0, count, self._rows_at_once)
+        parts = [slice(start, start + self._rows_at_once) for start in starts]
         return joined(self._answer(_some(batch, part), methods) for part in parts)
 
-    def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
+    def _answer(self, batch: Batch, methods: Collection[str]) -> MethodOutputs:
         try:
-            # Overflows are scikit-learn's to speak of: it is asked where a result is not finite.
+            # No warnings of overflows: where a result is not finite scikit-learn is asked, and gives them.
             with np.errstate(all="ignore"):
-                answer = self.answering.answer(batch, methods)
-        except (Fallback, ValueError, TypeError):  # numpy's words for cells of another type
+                answer = self.pipeline.answer(batch, methods)
+        except (Fallback, ValueError, TypeError):  # numpy raises the last two for cells of another type
             return {method: self._original(method, batch) for method in methods}
         if answer.uncertain is not None:
             self._settle(answer.outputs, batch, answer.uncertain)
@@ -84,16 +105,20 @@ class Predictor:
                 answer.outputs[method] = self._original(method, batch)
         return answer.outputs
 
-    def answer_row(self, cells: Sequence[Any]) -> NDArray[Any] | None:
-        """The prediction for one row in signature order, none of whose numbers is blank; None if not sure."""
-        one_row = self.answering.one_row
+    def answer_row(self, cells: Sequence[Any]) -> RowPredictions | None:
+        """Return the prediction for one row, `(1,)` or `(1, targets)`; None if a batch of it has to be asked.
+
+        Args:
+            cells: In signature order; no number is missing.
+        """
+        one_row = self.pipeline.one_row
         try:
             return None if one_row is None else one_row.predict(cells)
-        except (Fallback, TypeError):  # a blank among flags or codes that are used as numbers
+        except (Fallback, TypeError):  # a missing value among booleans or codes that are used as numbers
             return None
 
-    def _settle(self, outputs: dict[str, NDArray[Any]], batch: Batch, rows: NDArray[np.bool_]) -> None:
-        """The label, and the votes that some decision values are, as scikit-learn says for these rows."""
+    def _settle(self, outputs: MethodOutputs, batch: Batch, rows: RowFlags) -> None:
+        """Replace, in these rows, the label and the decision by scikit-learn's: some decisions are votes."""
         chosen = _some(batch, rows)
         for method in (PREDICT, DECISION):
             if method in outputs:
@@ -102,7 +127,7 @@ class Predictor:
                 outputs[method] = settled
 
 
-def _some(batch: Batch, rows: slice | NDArray[np.bool_]) -> Batch:
+def _some(batch: Batch, rows: slice | RowFlags) -> Batch:
     if isinstance(batch, np.ndarray):
         return batch[rows]
     return {name: column[rows] for name, column in batch.items()}
@@ -114,21 +139,27 @@ class Dense:
     engine = COMPILED
     one_row: OneRow | None = None
 
-    def __init__(self, prepared: Preparation, machine: FinalEstimator) -> None:
-        self.methods = machine.methods
-        self._prepared = prepared
-        self._machine = machine
+    def __init__(self, preparation: Preparation, final: FinalEstimator) -> None:
+        self.methods = final.methods
+        self._prepared = preparation
+        self._machine = final
 
     @property
     def width(self) -> int:
+        """How many numbers it makes of one row, at most."""
         return max(self._prepared.widest, self._machine.width)
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+        """Return the final estimator's answer to the prepared batch."""
         return self._machine.answer(self._prepared.matrix(batch), methods)
 
 
 class Additive:
-    """A linear model, whose score is a sum: no matrix of all columns is made, words add theirs."""
+    """A linear model of numbers and categories.
+
+    A score is a sum, so no matrix of all columns is made: the numbers are multiplied by their weights, and
+    each category adds what its one-hot columns would have added.
+    """
 
     engine = COMPILED
     one_row: OneRow | None = None
@@ -142,9 +173,11 @@ class Additive:
 
     @property
     def width(self) -> int:
+        """How many numbers it makes of one row, at most."""
         return max(sum(block.widest for block in self._numbers), self._model.width)
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+        """Return the linear model's answer; see `mlapi.inference.compiled.linear.Linear.answer`."""
         beside = self._terms.scores(batch) if self._terms else None
         return self._model.answer(self._matrix(batch), methods, beside)
 
@@ -157,27 +190,34 @@ class Additive:
 
 
 def _one_row(model: Linear, numbers: Sequence[NumberBlock], terms: "Terms | None") -> OneRow | None:
-    """Where nothing is left to do with numbers but to fill blanks, of which a single row here has none."""
+    """Return the path for single rows, which have no missing numbers; None if there are other steps.
+
+    Filling is left out for such a row, and so are missing indicators, which are all 0.
+    """
     places: list[int] = []
-    kept: list[int] = []
+    columns: list[int] = []
     start = 0
     for block in numbers:
         fills = [step for step in block.steps if isinstance(step, Fill)]
         if not isinstance(block.source, Numbers) or len(fills) != len(block.steps):
             return None
-        read = block.source.positions
-        places += read
-        kept += range(start, start + len(read))
-        start += len(read) + sum(len(fill.marked) for fill in fills)
-    weights = model.weights.take(kept, axis=1)
+        positions = block.source.positions
+        places += positions
+        columns += range(start, start + len(positions))
+        start += len(positions) + sum(len(fill.marked) for fill in fills)
+    weights = model.weights.take(columns, axis=1)
     alone = Linear(weights, model.bias, model.reading, model.constant)
     return OneRow(alone, places, terms.tables if terms else ())
 
 
 class Terms:
-    """What columns of words add to the scores: the tables one below the other, so that one look-up does."""
+    """What columns of categories add to the scores: their tables one below the other, as one."""
 
     def __init__(self, tables: Sequence[tuple[str, Table]]) -> None:
+        """
+        Args:
+            tables: With the name of each column; the rows of each table are scores, `(codes, classes)`.
+        """
         starts = accumulate((len(table.rows) for _, table in tables), initial=0)
         self._columns = [
             (name, table.column, table.codes.moved(start))
@@ -187,8 +227,12 @@ class Terms:
         rows = np.concatenate([table.rows for _, table in tables])
         self._rows = rows[:, 0] if rows.shape[1] == 1 else rows
 
-    def scores(self, batch: Batch) -> Matrix:
-        """As a linear model has them: one row, or one for each class or target."""
+    def scores(self, batch: Batch) -> ClassScores:
+        """Return what the categories of each row add to its scores.
+
+        Raises:
+            Fallback: The pipeline refuses a category.
+        """
         parts = [
             self._rows.take(list(map(codes.__getitem__, column(batch, name, place).tolist())), axis=0)
             for name, place, codes in self._columns
@@ -203,6 +247,13 @@ class Unscaled:
     one_row: OneRow | None = None
 
     def __init__(self, inner: CompiledPipeline, mean: Any, spread: Any, *, is_flat: bool) -> None:
+        """
+        Args:
+            inner: Answers in standard deviations from the mean.
+            mean: `(targets,)`, or one number.
+            spread: The standard deviation of each target, `(targets,)`, or one number.
+            is_flat: Whether one target gives `(rows,)`; else it gives `(rows, 1)`.
+        """
         self.methods = inner.methods & {PREDICT}
         self._inner = inner
         self._mean, self._spread = mean, spread
@@ -210,9 +261,11 @@ class Unscaled:
 
     @property
     def width(self) -> int:
+        """How many numbers it makes of one row, at most."""
         return self._inner.width
 
     def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+        """Return the values, `(rows,)` or `(rows, targets)`."""
         answer = self._inner.answer(batch, methods)
         values = answer.outputs[PREDICT]
         values = values.reshape(len(values), -1) * self._spread + self._mean

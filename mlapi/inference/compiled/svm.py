@@ -1,7 +1,7 @@
 """Support vector machines as a few matrix products that give libsvm's own labels and values.
 
 Each decision comes with a bound on how far it and libsvm's can lie apart. A row whose label could turn within
-that bound is called doubtful. Knows no pipelines: what comes in is what the fitted machine would get.
+that bound is uncertain. Knows no pipelines: what comes in is what the fitted estimator would get.
 """
 
 from collections.abc import Collection, Iterator
@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 
 from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.final_estimator import Answer, Fallback, logistic
+from mlapi.inference.compiled.final_estimator import (
+    DECISION,
+    PREDICT,
+    PROBABILITIES,
+    Answer,
+    Fallback,
+    MethodOutputs,
+    RowScores,
+    logistic,
+)
 from mlapi.inference.compiled.kernels import Kernel
 from mlapi.inference.compiled.votes import Vote
-
-PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"
-
 
 UNDERFLOW = 1e-300
 """Below it, products lose digits that no relative bound counts."""
@@ -27,21 +33,31 @@ UNDERFLOW = 1e-300
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Rows -> a column for each pair of classes (or one), and a bound on the error of each column."""
+    """The decisions of a row: one of two classes or of a regressor, else one for each pair of classes, or of
+    a linear machine for each class."""
 
     kernel: Kernel
     coefficients: Matrix
+    """`(vectors, decisions)`; of a linear kernel `(features, decisions)`, the support vectors summed."""
     intercepts: Matrix
+    """`(decisions,)`."""
     sizes: Matrix
-    """Of each column: what its coefficients add up to, signs aside."""
+    """`(decisions,)`: an upper bound of the sum of each decision's |coefficients|; of a linear kernel of the
+    length of its vector. The kernel's error times this is the decision's."""
     rows: int
-    """How many at once."""
+    """How many rows are computed at once."""
 
     @property
     def width(self) -> int:
+        """How many decisions it makes of one row."""
         return len(self.sizes)
 
     def __call__(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
+        """Return the decisions `(rows, decisions)`, and an upper bound of the error of each `(decisions,)`.
+
+        Raises:
+            Fallback: A row is not finite.
+        """
         if len(matrix) <= self.rows:
             values, error = self.kernel(matrix)
             decisions = values.dot(self.coefficients)
@@ -53,6 +69,7 @@ class Decisions:
         return decisions, self.sizes * (error + UNDERFLOW)
 
     def _fill(self, decisions: Matrix, matrix: Matrix) -> Iterator[float]:
+        """Write the decisions, some rows after the other, and yield the error of each part."""
         for start in range(0, len(matrix), self.rows):
             part = slice(start, start + self.rows)
             values, error = self.kernel(matrix[part])
@@ -62,20 +79,27 @@ class Decisions:
 
 @dataclass(slots=True)
 class Classifier:
-    """Labels and decisions."""
+    """A support vector classifier: labels and decisions."""
 
     decisions: Decisions
     vote: Vote
     classes: NDArray[Any]
+    """`(classes,)`, the labels."""
     methods: frozenset[str] = frozenset({PREDICT, DECISION})
 
     @property
     def width(self) -> int:
+        """How many numbers it makes of one row, at most."""
         return max(self.decisions.width, float64s_per_label(self.classes))
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
+        """Return labels, `(rows,)`, and decisions, `(rows,)` or `(rows, classes)`, as they are asked for.
+
+        Raises:
+            Fallback: A row is not finite.
+        """
         winners, scores, uncertain = self.vote(*self.decisions(matrix))
-        outputs: dict[str, NDArray[Any]] = {}
+        outputs: MethodOutputs = {}
         if PREDICT in methods:
             outputs[PREDICT] = self.classes.take(winners)
         if DECISION in methods:
@@ -89,17 +113,22 @@ class Calibrated:
 
     classifier: Classifier
     slopes: Matrix
+    """`(classes,)`, or `(1,)` of two classes: what the sigmoid multiplies a decision by."""
     offsets: Matrix
+    """`(classes,)`, or `(1,)` of two classes: what it adds."""
     methods: frozenset[str] = frozenset({PREDICT, DECISION, PROBABILITIES})
 
     @property
     def width(self) -> int:
+        """How many numbers it makes of one row, at most."""
         return self.classifier.width
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
-        """
+        """Return labels, decisions and probabilities, `(rows, classes)`, as they are asked for.
+
         Raises:
-            Unanswered: Votes are doubtful, and probabilities are made of them.
+            Fallback: A row is not finite; or a label is uncertain, and so are the votes that probabilities
+                are made of.
         """
         if PROBABILITIES not in methods:
             return self.classifier.answer(matrix, methods)
@@ -113,19 +142,21 @@ class Calibrated:
 
 @dataclass(slots=True)
 class Regressor:
-    """Values."""
+    """A support vector regressor: one value a row."""
 
     decisions: Decisions
     methods: frozenset[str] = frozenset({PREDICT})
 
     @property
     def width(self) -> int:
+        """How many numbers it makes of one row."""
         return self.decisions.width
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
-        """
+        """Return the values, `(rows,)`.
+
         Raises:
-            Unanswered: A value is not finite, or not known well enough.
+            Fallback: A value, or the bound of its error, is not finite.
         """
         decisions, errors = self.decisions(matrix)
         values = decisions[:, 0]
@@ -134,12 +165,15 @@ class Regressor:
         return Answer({PREDICT: values}, None)
 
 
-def _probabilities(scores: Matrix, slopes: Matrix, offsets: Matrix) -> Matrix:
-    """As scikit-learn 1.9 does it (`sklearn.calibration._CalibratedClassifier.predict_proba`)."""
-    found: Matrix = logistic(-(slopes * scores.reshape(len(scores), -1) + offsets))
-    if found.shape[1] == 1:
-        return np.hstack([1 - found, found])
-    totals = found.sum(axis=1, keepdims=True)
-    uniform = np.full_like(found, 1 / found.shape[1])
-    shares: Matrix = np.divide(found, totals, out=uniform, where=totals != 0)
-    return np.minimum(shares, 1, out=shares)
+def _probabilities(scores: RowScores, slopes: Matrix, offsets: Matrix) -> RowScores:
+    """Return the probabilities, `(rows, classes)`; where all are 0 each class gets the same.
+
+    As scikit-learn 1.9 does it (`sklearn.calibration._CalibratedClassifier.predict_proba`).
+    """
+    sigmoids: RowScores = logistic(-(slopes * scores.reshape(len(scores), -1) + offsets))
+    if sigmoids.shape[1] == 1:
+        return np.hstack([1 - sigmoids, sigmoids])
+    totals = sigmoids.sum(axis=1, keepdims=True)
+    uniform = np.full_like(sigmoids, 1 / sigmoids.shape[1])
+    probabilities: RowScores = np.divide(sigmoids, totals, out=uniform, where=totals != 0)
+    return np.minimum(probabilities, 1, out=probabilities)

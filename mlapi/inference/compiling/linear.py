@@ -20,13 +20,13 @@ from sklearn.linear_model import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC, LinearSVR
 
+from mlapi.inference.compiled.final_estimator import ClassScores
 from mlapi.inference.compiled.linear import (
     LARGEST,
     SMALLEST,
     DecisionHead,
     Linear,
     ManyClasses,
-    Scores,
     TwoClasses,
     Values,
     shares,
@@ -107,7 +107,7 @@ def _one_vs_rest(model: Any) -> Linear | None:
     return _linear(weights, bias, reading)
 
 
-def _classes(classes: Any, normalize: Callable[[Scores], Scores] | None) -> DecisionHead | None:
+def _classes(classes: Any, normalize: Callable[[ClassScores], ClassScores] | None) -> DecisionHead | None:
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
         return None
     if len(classes) == 2:
