@@ -1,4 +1,7 @@
-"""What a reader of the metrics has to know before believing them: sentences, or none."""
+"""What a reader of the metrics has to know before believing them.
+
+Each check yields warnings, in words that are parts of sentences, or none.
+"""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -16,20 +19,25 @@ from mlapi.training.preparation.columns import Column
 from mlapi.wording import counted, listed, quoted
 
 LEAK = 0.97
-"""A column that alone explains so much of the target (1 is all of it) may be the target itself."""
+"""The score of a column alone (1 is perfect) from which on it may be the target in other words."""
 
 ALIKE = 0.8
-"""Neighbors in time that are so much alike (1 is the same) answer for each other."""
+"""How alike the targets of neighbors in time may be (1 is the same) before a random split is too easy."""
 
 RARE = 0.1
-"""A class with a smaller part of the rows of the largest one makes accuracy a bad judge."""
+"""A class is rare if it has a smaller share than this of the rows of the largest class."""
 
 FEW = 50
-"""Rows to judge by, below which metrics are hardly better than guesses."""
+"""Test rows below which metrics are rough."""
 
 _LEAK_ROWS = 4_000
+"""Rows at most that `leaks` fits and tests on: its cost does not grow with the table."""
+
 _LEAK_CELLS = 400_000
+"""Rows times columns at most that `leaks` looks at; of a wide table it takes fewer rows."""
+
 _LEAVES = 256
+"""Leaves of the tree that `leaks` fits to one column: as fine as half of the rows allow."""
 
 
 def leaks(  # noqa: PLR0913 - what a column is held against
@@ -41,9 +49,14 @@ def leaks(  # noqa: PLR0913 - what a column is held against
     target: str,
     seed: int,
 ) -> Iterator[str]:
-    """Columns that alone almost predict the target, each by a small tree on one half that is asked the other.
+    """Warn of columns that alone almost predict the target.
 
-    The cost is bounded: at most 4,000 rows, fewer of a wide table.
+    For each column a small tree is fitted to one half of the rows, and tested on the other half. Columns of
+    text are passed over. The cost is bounded: at most 4,000 rows, fewer of a wide table.
+
+    Args:
+        frame: The training rows `(rows, features)`.
+        y: Their target `(rows,)`.
     """
     most = min(_LEAK_ROWS, max(200, _LEAK_CELLS // max(1, len(columns))))
     chosen = np.random.default_rng(seed).permutation(len(y))[:most]
@@ -64,16 +77,20 @@ def leaks(  # noqa: PLR0913 - what a column is held against
 def times(
     columns: Sequence[Column], frame: pd.DataFrame, y: NDArray[Any], *, task: str, target: str
 ) -> Iterator[tuple[str, str]]:
-    """Columns of moments, each with a sentence, by whose order neighbors are alike.
+    """Yield each datetime column by whose order neighbors have alike targets, with a warning.
 
-    A row that is held out at random is then easy to guess from the rows before and after it.
+    A test row that is drawn at random is then easy to guess from the rows before and after it.
+
+    Args:
+        frame: The training rows `(rows, features)`.
+        y: Their target `(rows,)`.
     """
     codes = y.astype(np.float64) if task != CLASSIFICATION else np.unique(y, return_inverse=True)[1]
     for column in columns:
         if column.treatment != "calendar" or len(y) < FEW:
             continue
-        moments = frame[column.name].to_numpy()
-        order = np.argsort(moments, kind="stable")[: len(moments) - int(np.isnat(moments).sum())]
+        datetimes = frame[column.name].to_numpy()
+        order = np.argsort(datetimes, kind="stable")[: len(datetimes) - int(np.isnat(datetimes).sum())]
         alike = _likeness(codes[order], task)
         if alike >= ALIKE:
             option = shlex.quote(column.name)
@@ -86,29 +103,29 @@ def times(
 
 
 def imbalance(y: NDArray[Any]) -> Iterator[str]:
-    """Classes that are rare beside the largest."""
+    """Warn of classes that are rare beside the largest, in all targets `(rows,)`."""
     classes, counts = np.unique(y, return_counts=True)
     rare = counts < RARE * counts.max()
     if rare.any():
-        words = [
+        few = [
             f"{quoted(str(value))} {count:,}"
             for value, count in zip(classes[rare].tolist(), counts[rare].tolist(), strict=True)
         ]
         yield (
-            f"classes are out of balance ({len(y):,} rows, of these: {listed(words)}): accuracy says little "
+            f"classes are out of balance ({len(y):,} rows, of these: {listed(few)}): accuracy says little "
             f"about the rare ones, recall and balanced accuracy more"
         )
 
 
 def ungrouped(*groups: NDArray[np.intp] | None) -> Iterator[str]:
-    """Rows whose group is blank."""
+    """Warn of rows without a group: -1 in one of the arrays `(rows,)`; None where there are no groups."""
     count = sum(int((part < 0).sum()) for part in groups if part is not None)
     if count:
         yield f"{counted(count, 'row')} without a group: they are taken for one group"
 
 
 def duplicates(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[str]:
-    """Held-out rows that training saw as well."""
+    """Warn of test rows `(rows, features)` that equal a training row in all features."""
     count = int(_digests(test).isin(_digests(train)).sum())
     if count:
         yield (
@@ -118,7 +135,10 @@ def duplicates(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[str]:
 
 
 def same_pictures(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator[str]:
-    """Held-out pictures that are, pixel by pixel, among those that were learnt from."""
+    """Warn of test images that equal a training image pixel by pixel.
+
+    Both are `(images, height, width, channels)`. An image is known by a digest of 16 bytes.
+    """
     known = set(map(_digest, train))
     count = sum(_digest(picture) in known for picture in test)
     if count:
@@ -129,7 +149,7 @@ def same_pictures(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator
 
 
 def kept_pictures(algorithm: str) -> Iterator[str]:
-    """What a version passes on beside what it has learnt: also where the card shows no pictures."""
+    """Warn of an algorithm whose fitted estimator holds training images, also where the card shows none."""
     if algorithm == "svm":
         yield (
             "a support vector machine keeps pictures that it learnt from, pixel by pixel, and so does the "
@@ -138,7 +158,7 @@ def kept_pictures(algorithm: str) -> Iterator[str]:
 
 
 def sizes(features: int, train: int, test: int) -> Iterator[str]:
-    """Too few rows to trust a figure."""
+    """Warn of too few test rows to trust a figure, and of fewer training rows than features."""
     if test < FEW:
         yield f"only {test} rows to judge by: the metrics are rough"
     if features > train:
@@ -146,7 +166,11 @@ def sizes(features: int, train: int, test: int) -> Iterator[str]:
 
 
 def _likeness(y: NDArray[Any], task: str) -> float:
-    """Of neighbors: the correlation of values, or how much oftener than by chance classes are the same."""
+    """How alike the targets of neighbors are, in the order of the rows: 0 is chance, 1 is the same.
+
+    Of values the autocorrelation at lag 1; of classes how often neighbors have the same, corrected for
+    chance as Cohen's kappa is: (observed - expected) / (1 - expected).
+    """
     if len(y) < FEW or (y == y[0]).all():
         return 0.0
     if task != CLASSIFICATION:
@@ -158,7 +182,11 @@ def _likeness(y: NDArray[Any], task: str) -> float:
 
 
 def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, seed: int) -> float:
-    """How much of the target one column explains: 0 is guessing, 1 is all of it."""
+    """How much of the target one column explains: 0 is guessing, 1 is all of it.
+
+    Of values R²; of classes the balanced accuracy, corrected for chance as by
+    `sklearn.metrics.balanced_accuracy_score(adjusted=True)`.
+    """
     is_classes = task == CLASSIFICATION
     tree = (DecisionTreeClassifier if is_classes else DecisionTreeRegressor)(
         max_leaf_nodes=_LEAVES, random_state=seed
@@ -175,12 +203,12 @@ def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, s
 
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
-    """Numbers and moments as they are, words by their first appearance; NaN where blank."""
+    """Numbers and datetimes as they are, texts by the order of their appearance; NaN where missing."""
     if column.dtype.kind in "fb":
         return np.asarray(column, dtype=np.float64)
     if column.dtype.kind == "M":
-        moments = column.to_numpy()
-        return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64))
+        datetimes = column.to_numpy()
+        return np.where(np.isnat(datetimes), np.nan, datetimes.astype(np.int64).astype(np.float64))
     codes, _ = pd.factorize(column, sort=False)
     return np.where(codes < 0, np.nan, codes.astype(np.float64))
 

@@ -1,8 +1,8 @@
-"""What each column of a table is: decided by looking at its cells, unless told.
+"""What each column of a table is: inferred from its cells, unless the recipe overrides it.
 
-The result is the table as a server will see it (numbers as float64, words as words, moments without a zone),
-and a sentence on every decision. Looks at features only, never at the target: what is predicted must not
-decide what it is predicted from.
+The result is the table as a server will make it of requests (numbers as float64, texts as they are, datetimes
+without a zone), and an explanation of every decision. Looks at features only, never at the target: what is
+predicted must not decide what it is predicted from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlapi.data.signature import Kind
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.kinds import ColumnView, Treatment, infer_kind
+from mlapi.training.preparation.kinds import ColumnDecision, ColumnView, Treatment, infer_kind
 from mlapi.training.recipes import Overrides
 
 _DONE: Mapping[Treatment, tuple[str, str]] = {
@@ -28,12 +28,18 @@ _DONE: Mapping[Treatment, tuple[str, str]] = {
     ),
     "terms": ("a column for each word, weighed by how rare it is (TF-IDF)", "a blank is a word of its own"),
 }
-"""By treatment: what is done, and what with blanks (`mlapi.training.preparation.features` does it)."""
+"""By treatment: what is done with a column, and what with missing cells, in words that people read.
+
+`mlapi.training.preparation.features` does it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A feature of this kind, or left out: then `kind` is None. `explanation` says why."""
+    """A feature of this kind, or a column that is left out: then `kind` and `treatment` are None.
+
+    `explanation` says why; `missing` is how many cells are. `format` is how dates are written.
+    """
 
     name: str
     kind: Kind | None
@@ -44,6 +50,7 @@ class Column:
 
     @property
     def nullable(self) -> bool:
+        """Whether a cell is missing, in any row of the table."""
         return self.missing > 0
 
     @property
@@ -51,13 +58,16 @@ class Column:
         """What is done with it before the estimator sees it; empty if it is left out."""
         if self.treatment is None:
             return ""
-        plainly, with_blanks = _DONE[self.treatment]
-        return f"{plainly}; {with_blanks}" if self.nullable else plainly
+        with_cells, with_missing = _DONE[self.treatment]
+        return f"{with_cells}; {with_missing}" if self.nullable else with_cells
 
 
 @dataclass(frozen=True, slots=True)
 class InferredColumns:
-    """`frame` has the features alone, each as a server makes it of a request's cells."""
+    """What each column is: `frame` `(rows, features)` has the features alone, `columns` also those left out.
+
+    Each column of the frame is as a server makes it of a request's cells.
+    """
 
     frame: pd.DataFrame
     columns: tuple[Column, ...]
@@ -65,57 +75,68 @@ class InferredColumns:
 
     @property
     def features(self) -> tuple[Column, ...]:
+        """The columns that are not left out, in the frame's order."""
         return tuple(column for column in self.columns if column.kind is not None)
 
     def where_known(self, rows: NDArray[np.intp]) -> "InferredColumns":
-        """Without the features that are blank in all of these rows, from which nothing can be learnt.
+        """Return the same without the features that are missing in all of these rows.
+
+        Args:
+            rows: Positions `(train rows,)` in the frame: nothing could be fitted on such a feature.
 
         Raises:
-            DatasetError: None is left.
+            DatasetError: No feature is left.
         """
         nullable = [column.name for column in self.features if column.nullable]
-        blank = [name for name in nullable if self.frame[name].iloc[rows].isna().all()]
-        if not blank:
+        missing = [name for name in nullable if self.frame[name].iloc[rows].isna().all()]
+        if not missing:
             return self
         columns = tuple(
             Column(column.name, None, "left out: blank in all rows to learn from")
-            if column.name in blank
+            if column.name in missing
             else column
             for column in self.columns
         )
         _check_left(columns)
-        return replace(self, frame=self.frame.drop(columns=blank), columns=columns)
+        return replace(self, frame=self.frame.drop(columns=missing), columns=columns)
 
 
 def infer_columns(
-    frame: pd.DataFrame, told: Overrides, *, decimal: str | None = None, thousands: str | None = None
+    frame: pd.DataFrame, overrides: Overrides, *, decimal: str | None = None, thousands: str | None = None
 ) -> InferredColumns:
-    """Decide on every column.
+    """Decide what every column of a frame `(rows, columns)` without the target is taken for.
 
     Args:
-        decimal, thousands: How numbers are written that are words so far.
+        decimal: The decimal sign in numbers that are texts so far; None: the texts decide.
+        thousands: What separates thousands in them; None: the texts decide.
 
     Raises:
-        DatasetError: A name stands twice, a column is not what was told, or none is left to learn from.
+        DatasetError: A name stands twice, a column is not what the overrides say, or none is left.
     """
     names = [str(name) for name in frame.columns]
     check_names(names)
-    told.check(names)
+    overrides.check(names)
     columns, values, warnings = [], {}, []
     for place, name in enumerate(names):
-        found = infer_kind(ColumnView(name, frame.iloc[:, place], decimal, thousands), told.of(name))
-        warnings += [f"column {name!r} {found.warning}"] if found.warning else []
-        if found.values is not None:
-            values[name] = found.values
-        missing = 0 if found.values is None else int(pd.isna(found.values).sum())
-        explanation = f"{found.explanation}; {missing:,} blank" if missing else found.explanation
-        columns.append(Column(name, found.kind, explanation, found.treatment, missing, found.format))
+        view = ColumnView(name, frame.iloc[:, place], decimal, thousands)
+        decision = infer_kind(view, overrides.of(name))
+        warnings += [f"column {name!r} {decision.warning}"] if decision.warning else []
+        columns.append(_column(name, decision))
+        if decision.values is not None:
+            values[name] = decision.values
     _check_left(columns)
     return InferredColumns(pd.DataFrame(values, copy=False), tuple(columns), tuple(warnings))
 
 
+def _column(name: str, decision: ColumnDecision) -> Column:
+    missing = 0 if decision.values is None else int(pd.isna(decision.values).sum())
+    explanation = f"{decision.explanation}; {missing:,} blank" if missing else decision.explanation
+    return Column(name, decision.kind, explanation, decision.treatment, missing, decision.format)
+
+
 def check_names(names: list[str]) -> None:
-    """
+    """Check that no two columns have one name.
+
     Raises:
         DatasetError: A name stands twice.
     """

@@ -1,5 +1,8 @@
 """What training makes of a table's columns: their signature, and the transformers before the estimator.
 
+`describe` and `describe_features` make the signature, `PipelineFactory` the pipelines, `rows` and `batch`
+what these take.
+
 Every transformer is fitted with the estimator, on the rows that it is fitted on, and travels in the artifact.
 """
 
@@ -11,30 +14,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api import types
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
-from mlapi.data.signature import Batch, Feature, Kind, Scalar, Signature
+from mlapi.data.signature import Batch, Feature, Scalar, Signature
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Parameters
 from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.training.preparation.columns import Column, check_names
-from mlapi.training.preparation.kinds import Treatment
+from mlapi.training.preparation.kinds import Treatment, kind_of_sample
 from mlapi.training.recipes import Expansion
 
 MOST_CATEGORIES = 100
-"""One-hot columns that one column of words becomes at most; rarer words share one."""
+"""One-hot columns that one column of categories becomes at most; rarer categories share one."""
 
 MOST_TERMS = 20_000
-"""Words of a column of texts that count, the most frequent ones."""
+"""Words of a column of text that become features, the most frequent ones."""
 
 MOST_TERMS_DENSE = 200
-"""The same for an estimator that takes no sparse matrix."""
+"""The same, before an estimator that takes no sparse matrix."""
 
 MOST_EXPANDED = 5_000
 """Polynomial terms beyond which a table is too wide to fit."""
@@ -42,9 +44,10 @@ MOST_EXPANDED = 5_000
 
 @dataclass(frozen=True, slots=True)
 class PipelineFactory:
-    """What every pipeline for a table has in common; can be pickled.
+    """Makes pipelines for a table; what they have in common is here. Can be pickled.
 
-    `rows` is how many the published one is fitted on: where they are few, rarer categories are kept apart.
+    `rows` is how many rows the published pipeline is fitted on. The fewer they are, the rarer may a category
+    be that has a column of its own.
     """
 
     task: str
@@ -54,7 +57,11 @@ class PipelineFactory:
     expansion: Expansion = field(default_factory=Expansion)
 
     def pipeline(self, name: str, parameters: Parameters) -> Pipeline:
-        """Preprocessing and an algorithm's estimator, not fitted.
+        """Return preprocessing and an algorithm's estimator as one pipeline, not fitted.
+
+        Args:
+            name: One of `mlapi.estimators.algorithms.ALGORITHMS`.
+            parameters: The algorithm's own; what is left out has its default.
 
         Raises:
             RecipeError: The expansion gives more terms than can be fitted.
@@ -72,12 +79,19 @@ class PipelineFactory:
 
 
 def describe(columns: Sequence[Column], train: pd.DataFrame) -> tuple[Feature, ...]:
-    """The features as clients send them; ranges and categories are those of the rows that training saw."""
+    """Describe the features as clients send them.
+
+    Args:
+        train: The training rows `(rows, features)`: ranges and categories are theirs.
+    """
     return tuple(_feature(column, train[column.name]) for column in columns)
 
 
 def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
-    """A feature a column of a sample, whose words and ranges may be few of those that there are.
+    """Describe each column of a sample `(rows, features)` as a feature.
+
+    A sample shows what rows look like: its categories and ranges may be few of those that there are, and
+    kinds are inferred by `mlapi.training.preparation.kinds.kind_of_sample`.
 
     Raises:
         DatasetError: A column's name stands twice, or a column is blank or not finite.
@@ -87,13 +101,18 @@ def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
 
 
 def rows(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame | NDArray[np.float64]:
-    """What a pipeline of these columns is fitted on and asked: as `mlapi.inference.model.estimator_input`
-    makes it."""
+    """Return what a pipeline of these columns is fitted on and predicts, of a frame `(rows, features)`.
+
+    A `matrix` if all are numbers, else the frame: as `mlapi.inference.model.estimator_input` makes it.
+    """
     return matrix(frame) if _is_matrix(columns) else frame
 
 
 def batch(frame: pd.DataFrame, signature: Signature) -> Batch:
-    """The rows as a server makes them of the same cells, for a model of this signature.
+    """Return the rows `(rows, columns)` as a server makes them of the same cells, for this signature.
+
+    Args:
+        frame: Has a column for each feature, and may have others.
 
     Raises:
         KeyError: A feature is no column.
@@ -105,7 +124,7 @@ def batch(frame: pd.DataFrame, signature: Signature) -> Batch:
 
 
 def matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
-    """(rows, features), float64, C-contiguous."""
+    """Return a frame `(rows, features)` of numbers as float64, C-contiguous."""
     return np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
 
 
@@ -113,21 +132,22 @@ def _is_matrix(columns: Sequence[Column]) -> bool:
     return all(column.treatment == "number" for column in columns)
 
 
-def _blocks(blueprint: PipelineFactory, dense: bool) -> Iterator[tuple[str, Any, Any]]:
+def _blocks(factory: PipelineFactory, dense: bool) -> Iterator[tuple[str, Any, Any]]:
+    """Name, transformer and columns of each part of the table; the names are those of treatments."""
     makers: Mapping[Treatment, Callable[[list[Column]], Any]] = {
-        "number": lambda found: make_pipeline(*_numbers(found, blueprint.expansion)),
-        "flag": lambda found: make_pipeline(Flags(), *_imputer(found, "most_frequent")),
-        "one_hot": lambda _: _one_hot(blueprint.rows, dense),
-        "frequent": lambda _: make_pipeline(Frequent(MOST_CATEGORIES), _one_hot(blueprint.rows, dense)),
-        "calendar": lambda found: make_pipeline(
-            CalendarParts(), *_imputer(found, "median"), StandardScaler()
+        "number": lambda columns: make_pipeline(*_numbers(columns, factory.expansion)),
+        "flag": lambda columns: make_pipeline(Flags(), *_imputer(columns, "most_frequent")),
+        "one_hot": lambda _: _one_hot(factory.rows, dense),
+        "frequent": lambda _: make_pipeline(Frequent(MOST_CATEGORIES), _one_hot(factory.rows, dense)),
+        "calendar": lambda columns: make_pipeline(
+            CalendarParts(), *_imputer(columns, "median"), StandardScaler()
         ),
     }
     for treatment, make in makers.items():
-        found = [column for column in blueprint.columns if column.treatment == treatment]
-        if found:
-            yield treatment, make(found), [column.name for column in found]
-    texts = [column.name for column in blueprint.columns if column.treatment == "terms"]
+        columns = [column for column in factory.columns if column.treatment == treatment]
+        if columns:
+            yield treatment, make(columns), [column.name for column in columns]
+    texts = [column.name for column in factory.columns if column.treatment == "terms"]
     for place, name in enumerate(texts):
         yield f"terms_{place}", _terms(dense), name
 
@@ -135,7 +155,8 @@ def _blocks(blueprint: PipelineFactory, dense: bool) -> Iterator[tuple[str, Any,
 def _numbers(columns: Sequence[Column], expansion: Expansion) -> list[Any]:
     steps = [*_imputer(columns, "median")]
     if expansion.polynomial:
-        width = len(columns) + sum(column.nullable for column in columns)  # a mark for each that has blanks
+        # a column for each, and an indicator for each that has missing cells
+        width = len(columns) + sum(column.nullable for column in columns)
         steps.append(PolynomialFeatures(_checked_degree(expansion.polynomial, width), include_bias=False))
     if expansion.splines:
         steps.append(Splines(expansion.splines, extrapolation="linear", include_bias=False))
@@ -143,14 +164,14 @@ def _numbers(columns: Sequence[Column], expansion: Expansion) -> list[Any]:
 
 
 def _imputer(columns: Sequence[Column], strategy: str) -> list[Any]:
-    """Fills blanks and says where they were; nothing where no blank can come."""
+    """Fills missing cells and adds indicators of where they were; no step where no cell is missing."""
     if not any(column.nullable for column in columns):
         return []
     return [SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)]
 
 
 def _one_hot(rows: int, dense: bool) -> OneHotEncoder:
-    """Blank is a category of its own; words that are rare, or that training never saw, share one."""
+    """Missing is a category of its own; rare categories share one with those that training never had."""
     return OneHotEncoder(
         handle_unknown="infrequent_if_exist",
         min_frequency=max(1, min(10, rows // 100)),
@@ -198,7 +219,7 @@ def _describe(name: Any, column: pd.Series) -> Feature:
     present = column.dropna()
     if present.empty:
         raise DatasetError(f"column {name!r} is blank from top to bottom; leave it out")
-    kind = _kind(present)
+    kind = kind_of_sample(present, MOST_CATEGORIES)
     if kind == "number":
         if not np.isfinite(present.to_numpy(dtype=np.float64)).all():
             raise DatasetError(f"column {name!r} holds infinite values; replace or leave them out")
@@ -207,15 +228,3 @@ def _describe(name: Any, column: pd.Series) -> Feature:
     if kind == "category":
         return Feature(str(name), kind, nullable, categories=tuple(sorted(set(present))))
     return Feature(str(name), kind, nullable)
-
-
-def _kind(present: pd.Series) -> Kind:
-    """Whole numbers are numbers here: a few rows do not prove that no half will ever come."""
-    if types.is_bool_dtype(present) or set(map(type, present)) == {bool}:
-        return "boolean"
-    if types.is_numeric_dtype(present):
-        return "number"
-    if types.is_datetime64_any_dtype(present):
-        return "datetime"
-    distinct = present.nunique()
-    return "category" if distinct <= min(MOST_CATEGORIES, len(present) / 2) else "text"

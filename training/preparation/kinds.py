@@ -1,4 +1,8 @@
-"""What one column is, and how its cells are read: decided by looking at them, unless told."""
+"""What one column of a table is, and how its cells are read: inferred from the cells, unless overridden.
+
+`infer_kind` decides for a table that a model is trained on, `kind_of_sample` for a few rows that show what
+rows look like. Both look at one column alone.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,25 +18,32 @@ from pandas.api import types
 from mlapi.data.signature import Kind
 from mlapi.data.tables import cells
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.series import NoCells, plain, words_of
+from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
 from mlapi.wording import counted, listed, quoted
 
 Treatment: TypeAlias = Literal["number", "flag", "one_hot", "frequent", "calendar", "terms"]
+"""Which transformers a column gets (`mlapi.training.preparation.features`): a kind may have one of two."""
 
 MOST_LISTED = 1000
-"""A column of more categories takes any word: nobody would read a signature that lists them."""
+"""A column of more categories takes any text: nobody would read a signature that lists them."""
 
 _FEWEST = 20
-"""Rows without which nothing can be called an identifier."""
+"""Rows without which nothing is called an identifier."""
 
-_OWN = 0.95
-"""The share of different words from which on a column is taken for an identifier."""
+_IDENTIFIER = 0.95
+"""The share of distinct texts among the cells from which on a column is taken for an identifier."""
 
-_PHRASE, _SENTENCE = 2, 4
-"""Words in a cell, on average: so many are a text where cells hardly repeat, or repeat little."""
+_PHRASE = 2
+"""Words in a cell, on average, from which on cells are text if more than half of them are distinct."""
+
+_SENTENCE = 4
+"""Words in a cell, on average, from which on cells are text if more than a tenth of them are distinct."""
 
 _SAMPLE = 10_000
-_FLAG_WORDS = 6
+"""Distinct texts of a column that are looked at one by one."""
+
+_MOST_BOOLEANS = 6
+"""Distinct texts that a column of booleans may have: true and false, each as in "true", "True", "TRUE"."""
 
 _EXACT = 2**53
 """Whole numbers beyond it lose digits as float64."""
@@ -47,7 +58,12 @@ _LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--c
 
 @dataclass(frozen=True, slots=True)
 class ColumnDecision:
-    """What looking at one column gave; without values it is left out."""
+    """What a column is taken for, and its cells as training and a server read them.
+
+    `values` is `(rows,)`, of a dtype that the kind decides: float64, bool, datetime64[us] or object. Where it
+    is None the column is left out, and kind and treatment are None too. `explanation` and `warning` are parts
+    of sentences. `format` is how dates are written, as `strptime` has it.
+    """
 
     explanation: str
     kind: Kind | None = None
@@ -59,81 +75,116 @@ class ColumnDecision:
 
 @dataclass(frozen=True)
 class ColumnView:
-    """One column that is looked at; its cells are sorted by value only if somebody asks."""
+    """One column that is decided on. Its distinct values are computed when they are first asked for.
+
+    `raw` is the column `(rows,)` as the table has it; `decimal` and `thousands` are the signs in numbers that
+    are texts, None where the texts decide.
+    """
 
     name: str
-    given: pd.Series
+    raw: pd.Series
     decimal: str | None
     thousands: str | None
 
     @cached_property
     def column(self) -> pd.Series:
-        return plain(self.given)
+        """The column `(rows,)` in one of the dtypes of `mlapi.training.preparation.series.plain`.
+
+        Raises:
+            NoCells: It holds what is no cell of a table.
+        """
+        return plain(self.raw)
 
     @cached_property
-    def _sorted(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
-        return words_of(self.column)
+    def _codes_and_uniques(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        return codes_and_uniques(self.column)
 
     @property
-    def words(self) -> NDArray[Any]:
-        return self._sorted[1]
+    def uniques(self) -> NDArray[Any]:
+        """The distinct values `(values,)`, in order of appearance, without missing ones."""
+        return self._codes_and_uniques[1]
 
     @property
     def codes(self) -> NDArray[np.intp]:
-        return self._sorted[0]
+        """Each row's position `(rows,)` among the distinct values, -1 where the cell is missing."""
+        return self._codes_and_uniques[0]
 
     @property
-    def known(self) -> int:
-        """How many cells are not blank."""
+    def present_count(self) -> int:
+        """How many cells are not missing."""
         return int((self.codes >= 0).sum())
 
     @property
-    def cells(self) -> NDArray[Any] | pd.Series:
-        """Its words, NaN where blank; as they are where no word stands for a blank."""
-        if isinstance(self.column.dtype, pd.StringDtype) and self.known == self.column.count():
+    def texts(self) -> NDArray[Any] | pd.Series:
+        """The cells as texts `(rows,)`, NaN where missing; the column itself where it holds nothing else."""
+        if isinstance(self.column.dtype, pd.StringDtype) and self.present_count == self.column.count():
             return self.column.reset_index(drop=True)
-        return self.spread(np.array(list(map(str, self.words)), dtype=object), np.nan)
+        return self.spread(np.array(list(map(str, self.uniques)), dtype=object), np.nan)
 
-    def spread(self, values: NDArray[Any], blank: Any) -> NDArray[Any]:
-        """A value for each word -> a value for each row."""
-        return np.append(values, np.array([blank], dtype=values.dtype))[self.codes]
+    def spread(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
+        """Return a value for each row `(rows,)`, from one for each distinct value `(values,)`.
+
+        Args:
+            missing: The value of rows whose cell is missing.
+        """
+        return np.append(values, np.array([missing], dtype=values.dtype))[self.codes]
 
 
-def infer_kind(look: ColumnView, told: str | None = None) -> ColumnDecision:  # noqa: PLR0911 - a line for each sort
-    """What to take a column for.
+def infer_kind(view: ColumnView, override: str | None = None) -> ColumnDecision:  # noqa: PLR0911 - a line a dtype
+    """Decide what a column is taken for.
 
     Args:
-        told: One of `TOLD`, where the user has decided.
+        override: "drop", or one of `OVERRIDES`, where the user has decided.
 
     Raises:
-        DatasetError: It is not what was told.
+        DatasetError: The column is not what the user says, or holds dates that no request can send.
     """
-    if told == "drop":
+    if override == "drop":
         return ColumnDecision("left out, as told")
     try:
-        column = look.column
+        column = view.column
     except NoCells as error:
         return ColumnDecision(f"left out: it holds {error}")
     if column.isna().all():
         return ColumnDecision("left out: blank from top to bottom")
-    if told is not None:
-        return TOLD[told](look)
+    if override is not None:
+        return OVERRIDES[override](view)
     if types.is_datetime64_any_dtype(column.dtype):
-        return _moments(look.name, column.to_numpy(), None, "")
+        return _datetimes(view.name, column.to_numpy(), None, "")
     if types.is_bool_dtype(column.dtype):
-        return _flags(look)
+        return _booleans(view)
     if types.is_numeric_dtype(column.dtype):
         return _numbers(column.to_numpy(), is_plain=True)
-    return _read_words(look)
+    return _from_texts(view)
 
 
-def a_stranger(words: Sequence[str], read: Callable[[list[str]], object]) -> str:
-    """A word that cannot be read, if it is not far; where each can be, but all together cannot, the first."""
-    return next((word for word in words[:_SAMPLE] if read([word]) is None), words[0])
+def kind_of_sample(present: pd.Series, most_categories: int) -> Kind:
+    """Decide what a column is, of which a few rows `(rows,)` are known, none of them missing.
+
+    Apart from `infer_kind`, since a sample proves less. Whole numbers are numbers here: a few rows do not
+    prove that no half will ever come. Nothing is left out or read from texts: the rows are those that an
+    estimator was fitted on already, with cells as they are.
+    """
+    if types.is_bool_dtype(present) or set(map(type, present)) == {bool}:
+        return "boolean"
+    if types.is_numeric_dtype(present):
+        return "number"
+    if types.is_datetime64_any_dtype(present):
+        return "datetime"
+    return "category" if present.nunique() <= min(most_categories, len(present) / 2) else "text"
+
+
+def first_unreadable(texts: Sequence[str], read: Callable[[list[str]], object]) -> str:
+    """Return the first text that cannot be read by itself, for a message that says why all of them cannot.
+
+    Only so many texts are tried (`_SAMPLE`). If each of these can be read, though all together cannot (they
+    are written in different styles), it is the first text.
+    """
+    return next((text for text in texts[:_SAMPLE] if read([text]) is None), texts[0])
 
 
 def _numbers(
-    values: NDArray[Any], how: str = "", *, is_told: bool = False, is_plain: bool = False
+    values: NDArray[Any], how: str = "", *, is_override: bool = False, is_plain: bool = False
 ) -> ColumnDecision:
     """Numbers as they are, unless they only count the rows: which plain whole ones may."""
     is_written_whole = values.dtype.kind in "iu"
@@ -146,7 +197,7 @@ def _numbers(
     if not present.size:
         return ColumnDecision(f"left out: no number but infinite ones, or beyond {LARGEST:g}")
     low, high = float(present.min()), float(present.max())
-    if low == high and len(present) == len(numbers) and not is_told:
+    if low == high and len(present) == len(numbers) and not is_override:
         return ColumnDecision(f"left out: {low:g} in every row")
     is_whole = (is_written_whole or len(present) < len(numbers)) and bool(
         (present == np.floor(present)).all()
@@ -158,40 +209,40 @@ def _numbers(
         count = counted(int(infinite.sum()), "cell")
         warning = f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank"
     kind: Kind = "integer" if is_whole else "number"
-    words = "whole numbers" if is_whole else "numbers"
-    return ColumnDecision(f"{words}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
+    noun = "whole numbers" if is_whole else "numbers"
+    return ColumnDecision(f"{noun}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
 
 
 def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:
-    """All different within twice as many whole numbers: no draw of so many would be by chance."""
+    """Whether all are different, within a range of twice as many whole numbers: chance would repeat one."""
     if len(present) < _FEWEST or high - low >= 2 * len(present):
         return False
     return bool(pd.Series(present).is_unique)
 
 
-def _flags(look: ColumnView) -> ColumnDecision:
-    flags = np.array([str(word).lower() == "true" for word in look.words], dtype=object)
-    if len(flags) == 1 and look.known == len(look.codes):
-        return ColumnDecision(f"left out: {look.words[0]} in every row")
-    values = look.spread(flags, np.nan)
+def _booleans(view: ColumnView) -> ColumnDecision:
+    booleans = np.array([str(value).lower() == "true" for value in view.uniques], dtype=object)
+    if len(booleans) == 1 and view.present_count == len(view.codes):
+        return ColumnDecision(f"left out: {view.uniques[0]} in every row")
+    values = view.spread(booleans, np.nan)
     return ColumnDecision(
-        "true or false", "boolean", "flag", values if (look.codes < 0).any() else values.astype(bool)
+        "true or false", "boolean", "flag", values if (view.codes < 0).any() else values.astype(bool)
     )
 
 
-def _moments(name: str, values: NDArray[Any], form: str | None, how: str) -> ColumnDecision:
+def _datetimes(name: str, values: NDArray[Any], date_format: str | None, how: str) -> ColumnDecision:
     _check_years(name, values)
-    moments = values.astype("datetime64[us]")
-    known = moments[~np.isnat(moments)]
-    if len(known) == len(moments) and (known == known[0]).all():
-        return ColumnDecision(f"left out: {_day(known[0])} in every row")
-    explanation = f"dates and times{how}, {_day(known.min())} to {_day(known.max())}"
-    return ColumnDecision(explanation, "datetime", "calendar", moments, form)
+    datetimes = values.astype("datetime64[us]")
+    present = datetimes[~np.isnat(datetimes)]
+    if len(present) == len(datetimes) and (present == present[0]).all():
+        return ColumnDecision(f"left out: {_day(present[0])} in every row")
+    explanation = f"dates and times{how}, {_day(present.min())} to {_day(present.max())}"
+    return ColumnDecision(explanation, "datetime", "calendar", datetimes, date_format)
 
 
-def _check_years(name: str, moments: NDArray[Any]) -> None:
+def _check_years(name: str, datetimes: NDArray[Any]) -> None:
     """In whole years: a file may count seconds or milliseconds that microseconds have no room for."""
-    years = moments[~np.isnat(moments)].astype("datetime64[Y]").astype(np.int64) + 1970
+    years = datetimes[~np.isnat(datetimes)].astype("datetime64[Y]").astype(np.int64) + 1970
     if years.size and not 1 <= years.min() <= years.max() <= _LAST_YEAR:
         odd = years.min() if years.min() < 1 else years.max()
         raise DatasetError(
@@ -200,119 +251,124 @@ def _check_years(name: str, moments: NDArray[Any]) -> None:
         )
 
 
-def _day(moment: np.datetime64) -> str:
-    return str(moment.astype("datetime64[D]"))
+def _day(when: np.datetime64) -> str:
+    return str(when.astype("datetime64[D]"))
 
 
-def _read_words(look: ColumnView) -> ColumnDecision:
-    if not look.known:
+def _from_texts(view: ColumnView) -> ColumnDecision:
+    """Booleans, numbers or dates, if every text is one; else categories or text."""
+    if not view.present_count:
         return ColumnDecision("left out: blank from top to bottom")
-    if len(look.words) <= _FLAG_WORDS and {str(word).lower() for word in look.words} <= {"true", "false"}:
-        return _flags(look)
-    numbers = cells.parse_numbers(look.words.tolist(), decimal=look.decimal, thousands=look.thousands)
+    uniques = view.uniques
+    if len(uniques) <= _MOST_BOOLEANS and {str(value).lower() for value in uniques} <= {"true", "false"}:
+        return _booleans(view)
+    numbers = cells.parse_numbers(uniques.tolist(), decimal=view.decimal, thousands=view.thousands)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
-        return _numbers(look.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
-    times = cells.parse_datetimes(look.words.tolist())
-    if times is not None:
-        values = look.spread(times.values, np.datetime64("NaT", "us"))
-        return _moments(look.name, values, times.format, _in_brackets(times.assumed, times.markers))
-    return _words(look)
+        return _numbers(view.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
+    datetimes = cells.parse_datetimes(uniques.tolist())
+    if datetimes is not None:
+        values = view.spread(datetimes.values, np.datetime64("NaT", "us"))
+        return _datetimes(
+            view.name, values, datetimes.format, _in_brackets(datetimes.assumed, datetimes.markers)
+        )
+    return _categories_or_text(view)
 
 
-def _words(look: ColumnView) -> ColumnDecision:
-    """Words that repeat are categories; sentences are text; what is different in every row tells nothing."""
-    distinct, known = len(look.words), look.known
-    if distinct == 1 and known == len(look.codes):
-        return ColumnDecision(f"left out: {quoted(str(look.words[0]))} in every row")
-    length = float(np.mean([len(word.split()) for word in look.words[:_SAMPLE]]))
-    if (distinct > known / 2 and length >= _PHRASE) or (distinct > known / 10 and length >= _SENTENCE):
-        return _texts(look)
-    if known >= _FEWEST and distinct >= _OWN * known:
+def _categories_or_text(view: ColumnView) -> ColumnDecision:
+    """Cells that repeat are categories; sentences are text; what differs in every row tells nothing."""
+    distinct, present = len(view.uniques), view.present_count
+    if distinct == 1 and present == len(view.codes):
+        return ColumnDecision(f"left out: {quoted(str(view.uniques[0]))} in every row")
+    length = float(np.mean([len(text.split()) for text in view.uniques[:_SAMPLE]]))
+    if (distinct > present / 2 and length >= _PHRASE) or (distinct > present / 10 and length >= _SENTENCE):
+        return _text(view)
+    if present >= _FEWEST and distinct >= _IDENTIFIER * present:
         return ColumnDecision(
             "left out: nearly every row has a word of its own (--categorical or --text keeps it)"
         )
-    return _categories(look)
+    return _categories(view)
 
 
-def _texts(look: ColumnView) -> ColumnDecision:
-    if not any(map(re.compile(r"\w").search, map(str, look.words))):
+def _text(view: ColumnView) -> ColumnDecision:
+    if not any(map(re.compile(r"\w").search, map(str, view.uniques))):
         return ColumnDecision("left out: texts without a letter or a digit")
-    return ColumnDecision("text, by the words in it", "text", "terms", look.cells)
+    return ColumnDecision("text, by the words in it", "text", "terms", view.texts)
 
 
-def _categories(look: ColumnView) -> ColumnDecision:
-    count = len(look.words)
-    sorts = set(map(type, look.words))
-    if sorts <= {int, float} and all(float(word).is_integer() for word in look.words):
-        values = look.spread(look.words.astype(np.float64), np.nan)
+def _categories(view: ColumnView) -> ColumnDecision:
+    count = len(view.uniques)
+    cell_types = set(map(type, view.uniques))
+    if cell_types <= {int, float} and all(float(value).is_integer() for value in view.uniques):
+        values = view.spread(view.uniques.astype(np.float64), np.nan)
         kind: Kind = "category" if count <= MOST_LISTED else "integer"
         return ColumnDecision(f"{count:,} categories, whole numbers", kind, "one_hot", values)
-    if not sorts <= {str}:
+    if not cell_types <= {str}:
         raise DatasetError(
-            f"column {look.name!r} is told to be categorical, but holds {_some(look.words)}; leave that out"
+            f"column {view.name!r} is told to be categorical, but holds {_first(view)}; leave that out"
         )
     if count <= MOST_LISTED:
-        return ColumnDecision(f"{count:,} categories", "category", "one_hot", look.cells)
+        return ColumnDecision(f"{count:,} categories", "category", "one_hot", view.texts)
     explanation = f"{count:,} categories: too many to list, the frequent ones count"
-    return ColumnDecision(explanation, "text", "frequent", look.cells)
+    return ColumnDecision(explanation, "text", "frequent", view.texts)
 
 
-def _told_numeric(look: ColumnView) -> ColumnDecision:
-    if types.is_numeric_dtype(look.column.dtype):
-        return _numbers(look.column.to_numpy(), ", as told", is_told=True)
-    read = partial(cells.parse_numbers, decimal=look.decimal, thousands=look.thousands)
-    words = [str(word) for word in look.words]
-    numbers = read(words)
+def _as_numeric(view: ColumnView) -> ColumnDecision:
+    if types.is_numeric_dtype(view.column.dtype):
+        return _numbers(view.column.to_numpy(), ", as told", is_override=True)
+    read = partial(cells.parse_numbers, decimal=view.decimal, thousands=view.thousands)
+    texts = [str(value) for value in view.uniques]
+    numbers = read(texts)
     if numbers is None:
-        odd = quoted(a_stranger(words, read))
-        raise DatasetError(f"column {look.name!r} is told to be numeric, but holds {odd}; leave that out")
-    return _numbers(look.spread(numbers.values, np.nan), ", as told", is_told=True)
+        odd = quoted(first_unreadable(texts, read))
+        raise DatasetError(f"column {view.name!r} is told to be numeric, but holds {odd}; leave that out")
+    return _numbers(view.spread(numbers.values, np.nan), ", as told", is_override=True)
 
 
-def _told_datetime(look: ColumnView) -> ColumnDecision:
-    if types.is_datetime64_any_dtype(look.column.dtype):
-        return _moments(look.name, look.column.to_numpy(), None, ", as told")
-    words = [str(word) for word in look.words]
-    times = cells.parse_datetimes(words)
-    if times is None:
-        odd = quoted(a_stranger(words, cells.parse_datetimes))
-        raise DatasetError(f"column {look.name!r} is told to be a date, but holds {odd}; leave that out")
-    values = look.spread(times.values, np.datetime64("NaT", "us"))
-    return _moments(look.name, values, times.format, ", as told")
+def _as_datetime(view: ColumnView) -> ColumnDecision:
+    if types.is_datetime64_any_dtype(view.column.dtype):
+        return _datetimes(view.name, view.column.to_numpy(), None, ", as told")
+    texts = [str(value) for value in view.uniques]
+    datetimes = cells.parse_datetimes(texts)
+    if datetimes is None:
+        odd = quoted(first_unreadable(texts, cells.parse_datetimes))
+        raise DatasetError(f"column {view.name!r} is told to be a date, but holds {odd}; leave that out")
+    values = view.spread(datetimes.values, np.datetime64("NaT", "us"))
+    return _datetimes(view.name, values, datetimes.format, ", as told")
 
 
-def _told_categorical(look: ColumnView) -> ColumnDecision:
-    """Long whole numbers as words, which keep their digits; flags are categories as they are."""
-    if types.is_bool_dtype(look.column.dtype):
-        return _flags(look)
-    if types.is_integer_dtype(look.given.dtype) and look.given.abs().max() > _EXACT:
-        return _categories(replace(look, given=look.given.astype("string").astype(object)))
-    return _categories(look)
+def _as_categorical(view: ColumnView) -> ColumnDecision:
+    """Long whole numbers become texts, which keep their digits; booleans are categories as they are."""
+    if types.is_bool_dtype(view.column.dtype):
+        return _booleans(view)
+    if types.is_integer_dtype(view.raw.dtype) and view.raw.abs().max() > _EXACT:
+        return _categories(replace(view, raw=view.raw.astype("string").astype(object)))
+    return _categories(view)
 
 
-def _told_text(look: ColumnView) -> ColumnDecision:
-    if not set(map(type, look.words)) <= {str}:
+def _as_text(view: ColumnView) -> ColumnDecision:
+    if not set(map(type, view.uniques)) <= {str}:
         raise DatasetError(
-            f"column {look.name!r} is told to be text, but holds {_some(look.words)}; leave that out"
+            f"column {view.name!r} is told to be text, but holds {_first(view)}; leave that out"
         )
-    return _texts(look)
+    return _text(view)
 
 
-TOLD: Mapping[str, Callable[[ColumnView], ColumnDecision]] = {
-    "numeric": _told_numeric,
-    "categorical": _told_categorical,
-    "datetime": _told_datetime,
-    "text": _told_text,
+OVERRIDES: Mapping[str, Callable[[ColumnView], ColumnDecision]] = {
+    "numeric": _as_numeric,
+    "categorical": _as_categorical,
+    "datetime": _as_datetime,
+    "text": _as_text,
 }
+"""By what the user says that a column is (a field of `mlapi.training.recipes.Overrides`): the decision."""
 
 
 def _in_brackets(how: str, markers: tuple[str, ...]) -> str:
-    """How the words were read, if that has to be said."""
-    said = [how] if how else []
-    said += [f"{listed(map(quoted, markers))} taken for blank"] if markers else []
-    return f" ({'; '.join(said)})" if said else ""
+    """How texts were read, and which of them for missing, if that has to be said."""
+    parts = [how] if how else []
+    parts += [f"{listed(map(quoted, markers))} taken for blank"] if markers else []
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _some(words: NDArray[Any]) -> str:
-    return quoted(str(words[0]))
+def _first(view: ColumnView) -> str:
+    return quoted(str(view.uniques[0]))

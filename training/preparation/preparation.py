@@ -1,4 +1,4 @@
-"""A recipe and its table -> rows to learn from, rows to judge by, and all that was decided about them."""
+"""A recipe and its table -> train and test rows, and all that was decided about them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.training.preparation import checks, features
 from mlapi.training.preparation.columns import Column, InferredColumns, infer_columns
-from mlapi.training.preparation.kinds import a_stranger
-from mlapi.training.preparation.series import NoCells, plain, words_of
+from mlapi.training.preparation.kinds import first_unreadable
+from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
 from mlapi.training.preparation.splits import Positions, SplitKeys, hold_out
 from mlapi.training.preparation.target import TargetSummary, read_target
 from mlapi.training.recipes import Overrides, Recipe
@@ -27,24 +27,34 @@ from mlapi.wording import counted, quoted
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """Some rows: their features as a server sees them, and what decides how they may be split again."""
+    """Some rows of a table.
+
+    `frame` `(rows, features)` has the features as a server makes them of a request, `y` `(rows,)` the target:
+    float64, or labels in their own type. `keys` decides how the rows may be split once more.
+    """
 
     frame: pd.DataFrame
     y: NDArray[Any]
-    rows: SplitKeys
+    keys: SplitKeys
 
     def take(self, positions: Positions) -> "Subset":
-        return Subset(self.frame.iloc[positions], self.y[positions], self.rows.take(positions))
+        """Return some of the rows, in the order of their positions `(rows,)`."""
+        return Subset(self.frame.iloc[positions], self.y[positions], self.keys.take(positions))
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`columns` are all but the target: features, and what was left out. `left_out` are rows, in words."""
+    """A table that is ready to be fitted on.
+
+    `columns` are all but the target, `features` those of them that are not left out. `left_out` says in words
+    which rows are neither train nor test rows; it and `warnings` are parts of sentences.
+    """
 
     task: str
     target: str
+    """The name of the target's column."""
     explanation: str
-    """What the target was taken for."""
+    """What the target was taken for, in words."""
     signature: Signature
     columns: tuple[Column, ...]
     features: tuple[Column, ...]
@@ -53,9 +63,9 @@ class Prepared:
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def given(self, part: Subset) -> Any:
-        """The rows as a pipeline of these features takes them."""
-        return features.rows(part.frame, self.features)
+    def estimator_input(self, subset: Subset) -> Any:
+        """Return the rows `(rows, features)` as a pipeline takes them: as a frame or a matrix."""
+        return features.rows(subset.frame, self.features)
 
 
 def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -> Prepared:
@@ -75,12 +85,12 @@ def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -
         table.target, recipe.task or _only_task(recipe), decimal=table.decimal, thousands=recipe.thousands
     )
     _check_algorithm(recipe, target_summary)
-    kept, rows, left_out = _rows(recipe, table, target_summary)
-    inferred = _understand(recipe, table, kept)
-    parts = hold_out(rows, recipe.test_size)
-    inferred = inferred.where_known(parts[0])
-    y = target_summary.values[kept[target_summary.known]]
-    train, test = (Subset(inferred.frame, y, rows).take(positions) for positions in parts)
+    used, keys, left_out = _used_rows(recipe, table, target_summary)
+    inferred = _infer_columns(recipe, table, used)
+    split = hold_out(keys, recipe.test_size)
+    inferred = inferred.where_known(split[0])
+    y = target_summary.values[used[target_summary.known]]
+    train, test = (Subset(inferred.frame, y, keys).take(positions) for positions in split)
     target = str(table.target.name)
     columns = inferred.columns
     if recipe.group:
@@ -108,16 +118,17 @@ def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -
 
 
 def _check_mentions(recipe: Recipe, target: str) -> None:
-    told = recipe.overrides
-    mentioned = (*told.mentioned, *filter(None, (recipe.group, recipe.time_column)))
+    """The target and the group are no features: nothing else can be said of their columns."""
+    overrides = recipe.overrides
+    mentioned = (*overrides.mentioned, *filter(None, (recipe.group, recipe.time_column)))
     if target in mentioned:
         raise RecipeError(f"{target!r} is the target; it cannot be told to be anything else")
-    if recipe.group in told.mentioned and recipe.group not in told.drop:
+    if recipe.group in overrides.mentioned and recipe.group not in overrides.drop:
         raise RecipeError(f"{recipe.group!r} is the group, which is no feature; it cannot be told to be one")
 
 
 def _only_task(recipe: Recipe) -> str | None:
-    """The task that the algorithm decides, if it does but one, and that with tables."""
+    """The one task of the recipe's algorithm; None if it has several, or takes no tables."""
     tasks = ALGORITHMS[recipe.algorithm].builders if recipe.algorithm else ()
     only = next(iter(tasks)) if len(tasks) == 1 and not recipe.dataset else None
     return None if only == IMAGE_CLASSIFICATION else only
@@ -137,73 +148,75 @@ def _check_algorithm(recipe: Recipe, target_summary: TargetSummary) -> None:
         raise RecipeError("; ".join(problems))
 
 
-def _rows(
+def _used_rows(
     recipe: Recipe, table: Dataset, target_summary: TargetSummary
 ) -> tuple[NDArray[np.bool_], SplitKeys, tuple[str, ...]]:
-    """Which rows are used, what they may be split by, and what was left out."""
-    kept, left_out, times, groups = target_summary.known, target_summary.left_out, None, None
+    """Which rows of the table are used, by what they may be split, and in words which are left out."""
+    used, left_out, times, groups = target_summary.known, target_summary.left_out, None, None
     if recipe.time_column:
         order = _order(recipe.time_column, column(table.features, recipe.time_column, table.source))
-        undated = kept & (order < 0)
-        kept = kept & ~undated
+        undated = used & (order < 0)
+        used = used & ~undated
         if undated.any():
             count = counted(int(undated.sum()), "row")
             left_out = (*left_out, f"{count} whose {recipe.time_column} is blank")
-        times = order[kept]
+        times = order[used]
     if recipe.group:
-        groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[kept]
-    classes = None if target_summary.codes is None else target_summary.codes[kept[target_summary.known]]
-    return kept, SplitKeys(int(kept.sum()), recipe.seed, classes, groups, times), left_out
+        groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[used]
+    classes = None if target_summary.codes is None else target_summary.codes[used[target_summary.known]]
+    return used, SplitKeys(int(used.sum()), recipe.seed, classes, groups, times), left_out
 
 
-def _understand(recipe: Recipe, table: Dataset, kept: NDArray[np.bool_]) -> InferredColumns:
-    frame = table.features if kept.all() else table.features[kept]
-    told = recipe.overrides
+def _infer_columns(recipe: Recipe, table: Dataset, used: NDArray[np.bool_]) -> InferredColumns:
+    frame = table.features if used.all() else table.features[used]
+    overrides = recipe.overrides
     if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
-        told = Overrides(numeric=tuple(map(str, frame.columns)))
+        overrides = Overrides(numeric=tuple(map(str, frame.columns)))
     if recipe.group:
         frame = frame.drop(columns=recipe.group)
-        told = replace(told, drop=tuple(name for name in told.drop if name != recipe.group))
-    return infer_columns(frame, told, decimal=table.decimal, thousands=recipe.thousands)
+        overrides = replace(overrides, drop=tuple(name for name in overrides.drop if name != recipe.group))
+    return infer_columns(frame, overrides, decimal=table.decimal, thousands=recipe.thousands)
 
 
-def _groups(name: str, given: pd.Series) -> NDArray[np.intp]:
-    """Each row's group as a number, -1 where blank."""
+def _groups(name: str, column: pd.Series) -> NDArray[np.intp]:
+    """Each row's group as a number, -1 where missing."""
     try:
-        return words_of(plain(given))[0]
+        return codes_and_uniques(plain(column))[0]
     except NoCells as error:
         raise DatasetError(f"group {name!r} holds {error}, which cannot be compared") from error
 
 
-def _order(name: str, given: pd.Series) -> NDArray[np.int64]:
-    """Each row's place among the different times (or numbers: any that grow will do), -1 where blank."""
+def _order(name: str, column: pd.Series) -> NDArray[np.int64]:
+    """Each row's place among the distinct times, -1 where missing; numbers that grow with time do as well."""
     try:
-        found = plain(given)
+        times = plain(column)
     except NoCells as error:
         raise DatasetError(f"time column {name!r} holds {error}, which is no time") from error
-    if found.dtype.kind not in "iufM":
-        codes, words = words_of(found)
-        texts = [str(word) for word in words]
-        times = cells.parse_datetimes(texts)
-        if times is None:
-            odd = quoted(a_stranger(texts, cells.parse_datetimes))
-            raise DatasetError(
-                f"time column {name!r} holds {odd}, which is no date or time as the others are"
-            )
-        found = pd.Series(np.append(times.values, np.datetime64("NaT", "us"))[codes])
-    order, different = pd.factorize(found, sort=True)
-    if not len(different):
+    if times.dtype.kind not in "iufM":
+        times = _times_of_texts(name, times)
+    order, distinct = pd.factorize(times, sort=True)
+    if not len(distinct):
         raise DatasetError(f"time column {name!r} is blank from top to bottom")
     return np.asarray(order, dtype=np.int64)
+
+
+def _times_of_texts(name: str, column: pd.Series) -> pd.Series:
+    codes, uniques = codes_and_uniques(column)
+    texts = [str(value) for value in uniques]
+    datetimes = cells.parse_datetimes(texts)
+    if datetimes is None:
+        odd = quoted(first_unreadable(texts, cells.parse_datetimes))
+        raise DatasetError(f"time column {name!r} holds {odd}, which is no date or time as the others are")
+    return pd.Series(np.append(datetimes.values, np.datetime64("NaT", "us"))[codes])
 
 
 def _target(
     name: str, target_summary: TargetSummary, train: Subset, class_names: tuple[str, ...] | None
 ) -> Target:
-    """Its classes are those that can be answered: a split by time or group may leave one without a row."""
-    if train.rows.classes is None:
+    """Its classes are those of the train rows: a split by time or group may leave one without such a row."""
+    if train.keys.classes is None:
         return Target(name, "number")
-    classes = tuple(target_summary.classes[code] for code in np.unique(train.rows.classes))
+    classes = tuple(target_summary.classes[code] for code in np.unique(train.keys.classes))
     return Target(name, "category", classes, class_names)
 
 
@@ -216,14 +229,13 @@ def _check_classes(target: Target, limits: TableLimits) -> None:
 def _warnings(
     inferred: InferredColumns, task: str, target: str, train: Subset, test: Subset
 ) -> Iterator[str]:
-    given: dict[str, Any] = {"task": task, "target": target}
-    in_time = dict(checks.times(inferred.features, train.frame, train.y, **given))
-    if train.rows.times is None:
+    in_time = dict(checks.times(inferred.features, train.frame, train.y, task=task, target=target))
+    if train.keys.times is None:
         yield from in_time.values()
     rest = [column for column in inferred.features if column.name not in in_time]
-    yield from checks.leaks(rest, train.frame, train.y, **given, seed=train.rows.seed)
+    yield from checks.leaks(rest, train.frame, train.y, task=task, target=target, seed=train.keys.seed)
     if task == CLASSIFICATION:
         yield from checks.imbalance(np.concatenate([train.y, test.y]))
-    yield from checks.ungrouped(train.rows.groups, test.rows.groups)
+    yield from checks.ungrouped(train.keys.groups, test.keys.groups)
     yield from checks.duplicates(train.frame, test.frame)
     yield from checks.sizes(len(inferred.features), len(train.y), len(test.y))

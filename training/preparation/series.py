@@ -1,4 +1,4 @@
-"""A pandas column of any dtype -> one of few sorts, and its different values. Decides nothing."""
+"""A pandas column of any dtype -> a column of one of a few dtypes, and its distinct values."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,11 +13,16 @@ class NoCells(Exception):
     """A column holds what is no cell of a table; the message says what."""
 
 
-def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each sort
-    """A column of one of these sorts: float64, (u)int64, bool, datetime64 without a zone, words or objects.
+def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each type
+    """Return a column `(rows,)` with one of a few dtypes.
+
+    These are float64, int64, uint64, bool, datetime64 without a zone, pandas' str, and object. A datetime
+    with a zone becomes its time in UTC, a timedelta its seconds, a period its begin. An integer column with
+    missing cells becomes float64. Objects are strings, or bools and NaN; a column that mixes strings and
+    numbers becomes strings.
 
     Raises:
-        NoCells: It holds lists, bytes or the like.
+        NoCells: The column holds complex numbers, lists, bytes or the like.
     """
     dtype = column.dtype
     if isinstance(dtype, pd.StringDtype):
@@ -42,26 +47,33 @@ def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each so
     return _plain_objects(column.astype(object))
 
 
-def words_of(column: pd.Series) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Each row's position among the different values, -1 where blank, and these in order of appearance."""
-    codes, found = pd.factorize(column)
-    words = np.asarray(found, dtype=object)
-    blank = np.array([isinstance(word, str) and not word.strip() for word in words], dtype=bool)
-    if not blank.any():
-        return codes, words
-    position = np.append(np.where(blank, -1, np.cumsum(~blank) - 1), -1)
-    return position[codes], words[~blank]
+def codes_and_uniques(column: pd.Series) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Return each row's position among the distinct values, and these, in order of appearance.
+
+    As `pandas.factorize`, but a string of blanks counts as missing. Codes are `(rows,)`, -1 where a cell is
+    missing; the distinct values are `(values,)`, of dtype object.
+    """
+    codes, distinct = pd.factorize(column)
+    uniques = np.asarray(distinct, dtype=object)
+    is_blank = np.array([isinstance(value, str) and not value.strip() for value in uniques], dtype=bool)
+    if not is_blank.any():
+        return codes, uniques
+    position = np.append(np.where(is_blank, -1, np.cumsum(~is_blank) - 1), -1)
+    return position[codes], uniques[~is_blank]
 
 
 def _plain_objects(column: pd.Series) -> pd.Series:
-    sorts = set(column.dropna().map(type))
-    if sorts <= {str} or sorts <= {bool, np.bool_}:
+    """Strings or bools as they are, numbers as float64, any mixture as strings."""
+    cell_types = set(column.dropna().map(type))
+    if cell_types <= {str} or cell_types <= {bool, np.bool_}:
         return column
-    if all(issubclass(sort, int | float | Decimal | np.number) for sort in sorts):
+    if all(issubclass(each, int | float | Decimal | np.number) for each in cell_types):
         return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    strange = [
-        sort.__name__ for sort in sorts if issubclass(sort, list | dict | set | tuple | bytes | np.ndarray)
+    containers = [
+        each.__name__
+        for each in cell_types
+        if issubclass(each, list | dict | set | tuple | bytes | np.ndarray)
     ]
-    if strange:
-        raise NoCells(f"values of type {min(strange)}")
+    if containers:
+        raise NoCells(f"values of type {min(containers)}")
     return column.map(str, na_action="ignore")

@@ -1,4 +1,4 @@
-"""What is to be predicted: read off the target's cells, unless told."""
+"""What is to be predicted, values or classes: inferred from the target's cells, unless the recipe says it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,28 +13,33 @@ from mlapi.data.tables import cells
 from mlapi.errors import DatasetError
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.training.preparation.kinds import LARGEST
-from mlapi.training.preparation.series import NoCells, plain, words_of
+from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
 from mlapi.wording import counted, listed, quoted
 
 MOST_WHOLE_CLASSES = 20
 """So many different whole numbers are classes; more are values."""
 
 MOST_CLASSES = 1_000
+"""A target of more classes is refused: each would have too few rows, and its own share of the work."""
 
 _TOO_LARGE = 2.0**63
 """Beyond 64 bits: labels that differ would become one."""
 
 _SHOWN = 5
+"""Classes that the explanation names; the rest are counted."""
 
 FEWEST_OF_A_CLASS = 2
-"""One row to learn from and one to judge by."""
+"""Rows: one to train on, and one to test on. Classes with fewer are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
-    """`values` has one entry for each row where `known`: float64, or labels in their own type.
+    """The task, and the target of each row that can be used.
 
-    `classes` are the different labels, and `codes` each row's position among them; empty of a regression.
+    `known` `(rows,)` says which rows of the table these are. The other arrays have one entry for each of
+    them: `values` `(known rows,)` are float64, or labels in their own type; `codes` `(known rows,)` are each
+    row's position among `classes`, which are sorted. A regression has no codes and no classes. `left_out`
+    says in words which rows are not known, and why.
     """
 
     task: str
@@ -49,7 +54,13 @@ class TargetSummary:
 def read_target(
     column: pd.Series, task: str | None = None, *, decimal: str | None = None, thousands: str | None = None
 ) -> TargetSummary:
-    """Values or classes, and which rows have one.
+    """Decide whether a target `(rows,)` has values or classes, and which rows have one.
+
+    Args:
+        task: "regression" or "classification"; None: a few whole numbers that repeat, booleans and texts are
+            classes, other numbers are values.
+        decimal: The decimal sign in numbers that are texts; None: the texts decide.
+        thousands: What separates thousands in them; None: the texts decide.
 
     Raises:
         DatasetError: Nothing can be learnt of this target; the message says why, and the way out.
@@ -66,32 +77,30 @@ def read_target(
     if task == CLASSIFICATION:
         return _classes(name, column, numbers)
     if numbers is None:
-        raise DatasetError(f"target {name!r} holds {_some(column)}, and a regression needs numbers")
+        raise DatasetError(f"target {name!r} holds {_first(column)}, and a regression needs numbers")
     return _values(name, numbers)
 
 
 def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> NDArray[np.float64] | None:
-    """Its cells as numbers, NaN where blank; None if they are something else."""
+    """Its cells as numbers, NaN where missing; None if they are something else."""
     if types.is_bool_dtype(column.dtype):
         return None
     if types.is_numeric_dtype(column.dtype):
         return np.asarray(column, dtype=np.float64)
-    codes, words = words_of(column)
-    found = (
-        cells.parse_numbers(words.tolist(), decimal=decimal, thousands=thousands)
-        if set(map(type, words)) <= {str}
-        else None
-    )
-    return None if found is None else np.append(found.values, np.nan)[codes]
+    codes, uniques = codes_and_uniques(column)
+    if not set(map(type, uniques)) <= {str}:
+        return None
+    numbers = cells.parse_numbers(uniques.tolist(), decimal=decimal, thousands=thousands)
+    return None if numbers is None else np.append(numbers.values, np.nan)[codes]
 
 
 def _task(numbers: NDArray[np.float64] | None) -> str:
     """A few whole numbers that repeat are classes."""
     if numbers is None:
         return CLASSIFICATION
-    known = numbers[~np.isnan(numbers)]
-    distinct = np.unique(known)
-    is_few = len(distinct) <= min(MOST_WHOLE_CLASSES, max(2, len(known) / 3))
+    present = numbers[~np.isnan(numbers)]
+    distinct = np.unique(present)
+    is_few = len(distinct) <= min(MOST_WHOLE_CLASSES, max(2, len(present) / 3))
     return CLASSIFICATION if is_few and _are_whole(distinct) else REGRESSION
 
 
@@ -101,7 +110,7 @@ def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
     if not values.size or values.min() == values.max():
         what = f"{values[0]:g} in every row" if values.size else "no number"
         raise DatasetError(f"target {name!r} has {what}; there is nothing to learn")
-    left_out = [*_blank(name, int(np.isnan(numbers).sum()))]
+    left_out = [*_missing(name, int(np.isnan(numbers).sum()))]
     infinite = int((np.abs(numbers) > LARGEST).sum())
     if infinite:
         left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite or beyond {LARGEST:g}")
@@ -113,16 +122,16 @@ def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
 def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) -> TargetSummary:
     labels, known = _labels(name, column, numbers)
     classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    left_out = [*_blank(name, int((~known).sum()))]
+    left_out = [*_missing(name, int((~known).sum()))]
     rare = counts < FEWEST_OF_A_CLASS
     if len(classes) > max(2, len(labels) / 2) or (~rare).sum() > MOST_CLASSES:
         raise DatasetError(
             f"target {name!r} has {len(classes):,} different classes in {len(labels):,} rows, too many to "
-            f"learn ({_sort(classes)})"
+            f"learn ({_way_out(classes)})"
         )
     if rare.any():
-        words = listed(_shown(value) for value in classes[rare].tolist())
-        left_out.append(f"{counted(int(rare.sum()), 'row')} whose class has no other row ({words})")
+        names = listed(_shown(value) for value in classes[rare].tolist())
+        left_out.append(f"{counted(int(rare.sum()), 'row')} whose class has no other row ({names})")
         keep = ~rare[codes]
         known[np.flatnonzero(known)[~keep]] = False
         labels, classes, codes = labels[keep], classes[~rare], (np.cumsum(~rare) - 1)[codes[keep]]
@@ -159,20 +168,20 @@ def _labels(
             what = "numbers of too many digits" if is_large else "fractions"
             raise DatasetError(f"target {name!r} holds {what}, which are no classes; use --task regression")
         return numbers[known].astype(np.int64), known
-    codes, words = words_of(column)
+    codes, uniques = codes_and_uniques(column)
     known = codes >= 0
-    is_flags = set(map(type, words)) <= {bool, np.bool_}
-    labels = words.astype(bool) if is_flags else np.array([str(word) for word in words], dtype=np.str_)
+    is_boolean = set(map(type, uniques)) <= {bool, np.bool_}
+    labels = uniques.astype(bool) if is_boolean else np.array(list(map(str, uniques)), dtype=np.str_)
     return labels[codes[known]], known
 
 
-def _blank(name: str, count: int) -> Iterator[str]:
+def _missing(name: str, count: int) -> Iterator[str]:
     if count:
         yield f"{counted(count, 'row')} whose {name} is blank"
 
 
-def _sort(classes: NDArray[Any]) -> str:
-    """What so many different ones may be, and the way out."""
+def _way_out(classes: NDArray[Any]) -> str:
+    """What so many distinct labels may be, and what to do then."""
     if classes.dtype.kind != "U":
         return "if they are values: --task regression"
     if cells.parse_datetimes(classes.tolist()) is not None:
@@ -184,8 +193,8 @@ def _are_whole(numbers: NDArray[np.float64]) -> bool:
     return bool((numbers == np.floor(numbers)).all())
 
 
-def _some(column: pd.Series) -> str:
-    return _shown(words_of(column)[1][0])
+def _first(column: pd.Series) -> str:
+    return _shown(codes_and_uniques(column)[1][0])
 
 
 def _shown(value: Any) -> str:

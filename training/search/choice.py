@@ -16,18 +16,23 @@ from mlapi.training.search.search import Tuned
 from mlapi.training.search.trials import CrossValidation
 
 _COMPARING = 0.5
-"""The share of the budget that comparing may take at most."""
+"""The share of the budget that comparing algorithms may take at most; tuning the best one has the rest."""
 
-_STORIES = {
+_ENDS = {
     "done": "all of them",
     "budget": "until the time was over",
     "interrupt": "until it was stopped by hand",
 }
+"""By why a search ended: how many of its trials were done, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`parameters` are those that were given or found; `search` and `notes` are sentences."""
+    """An algorithm and its parameters: those of the recipe, or the best that a search has found.
+
+    `candidates` are the algorithms that were compared, the best first. `search` says in words how parameters
+    were searched, None if they were not; `notes` are parts of sentences.
+    """
 
     algorithm: str
     parameters: Parameters
@@ -39,14 +44,17 @@ class Choice:
 def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, progress: Progress) -> Choice:
     """Compare the algorithms if the recipe names none, and tune the best one, both within its budget.
 
-    Ctrl-C ends both, with the best so far.
+    Either uses a sample of the training rows where there are many. Ctrl-C ends both, with the best so far.
+
+    Args:
+        metric: What decides which is best.
 
     Raises:
         RecipeError: Nothing can be fitted.
     """
     budget_s, notes = recipe.budget_s, list[str]()
     if recipe.algorithm is None:
-        validation = _contest(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
+        validation = _cross_validation(recipe, prepared, metric, search.MOST_COMPARED_ROWS)
         compared = search.compare(
             validation, engine, budget_s=_COMPARING * budget_s, progress=progress.trial_ended
         )
@@ -59,7 +67,7 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
         choice = Choice(recipe.algorithm, recipe.parameters)
     algorithm = ALGORITHMS[choice.algorithm]
     if budget_s > 0 and algorithm.search:
-        validation = _contest(recipe, prepared, metric, search.MOST_SEARCHED_ROWS)
+        validation = _cross_validation(recipe, prepared, metric, search.MOST_SEARCHED_ROWS)
         tuned = search.tune(
             validation,
             engine,
@@ -70,26 +78,33 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
             progress=progress.trial_ended,
         )
         notes += _sampled(len(validation.y), prepared, "tuned")
-        choice = replace(choice, parameters=tuned.parameters, search=_story(tuned, metric))
+        choice = replace(choice, parameters=tuned.parameters, search=_explanation(tuned, metric))
     parameters, note = algorithm.at_scale(choice.parameters, len(prepared.train.y))
     return replace(choice, parameters=parameters, notes=(*notes, *([note] if note else [])))
 
 
 def pipeline_factory(recipe: Recipe, prepared: Prepared) -> PipelineFactory:
-    """What all pipelines for these rows have in common."""
+    """Return what makes pipelines for the training rows, of any algorithm."""
     return PipelineFactory(
         prepared.task, prepared.features, len(prepared.train.y), recipe.seed, recipe.expansion
     )
 
 
-def _contest(recipe: Recipe, prepared: Prepared, metric: str, most: int) -> CrossValidation:
-    seen = prepared.train
-    part = seen.take(sample(seen.rows, most)) if len(seen.y) > most else seen
-    parts = folds(part.rows)
-    if not parts:
+def _cross_validation(recipe: Recipe, prepared: Prepared, metric: str, most_rows: int) -> CrossValidation:
+    train = prepared.train
+    sampled = train.take(sample(train.keys, most_rows)) if len(train.y) > most_rows else train
+    splits = folds(sampled.keys)
+    if not splits:
         raise RecipeError("too few rows to compare or tune anything; name an algorithm and --budget 0")
-    build = pipeline_factory(recipe, prepared).pipeline
-    return CrossValidation(prepared.task, prepared.given(part), part.y, parts, metric, build, len(seen.y))
+    return CrossValidation(
+        task=prepared.task,
+        X=prepared.estimator_input(sampled),
+        y=sampled.y,
+        folds=splits,
+        metric=metric,
+        build=pipeline_factory(recipe, prepared).pipeline,
+        rows=len(train.y),
+    )
 
 
 def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:
@@ -98,10 +113,10 @@ def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:
     return [f"{what} on a sample of {rows:,} of the {len(prepared.train.y):,} training rows"]
 
 
-def _story(tuned: Tuned, metric: str) -> str:
+def _explanation(tuned: Tuned, metric: str) -> str:
     failed = f", {tuned.trials_failed} could not be fitted" if tuned.trials_failed else ""
     return (
         f"random search over {tuned.trials_done} of {tuned.trials_planned} choices of parameters in "
-        f"{tuned.seconds:.0f} s ({_STORIES[tuned.stopped]}{failed}); the best has a cross-validated {metric} "
+        f"{tuned.seconds:.0f} s ({_ENDS[tuned.stopped]}{failed}); the best has a cross-validated {metric} "
         f"of {tuned.mean:.4g}"
     )

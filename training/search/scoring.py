@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 NEED_PROBABILITIES = frozenset({"roc_auc", "log_loss"})
+"""The metrics of probabilities; the others are of predictions."""
 
 
 def score(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> float:
-    """The metric of the estimator's answers to these rows, as `mlapi.training.evaluation.metrics` defines it.
+    """Score a fitted estimator on rows, by a metric as `mlapi.training.evaluation.metrics` defines it.
 
-    But ROC AUC is the mean over the classes that have rows: a fold may lack a rare one.
+    Only ROC AUC differs: it is the mean over the classes that have rows, since a fold may lack a rare one.
+
+    Args:
+        X: The rows `(rows, features)`, a DataFrame or a matrix, as the estimator was fitted on.
+        y: Their target `(rows,)`.
 
     Raises:
         ValueError: It is not defined here: no probabilities, or rows of one class only.
@@ -28,7 +33,7 @@ def score(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> float:
     predicted = estimator.predict(X)
     if metric in _OF_A_CLASS:
         return float(_OF_A_CLASS[metric](y, predicted, zero_division=0.0, **_which_class(estimator)))
-    return float(_OF_ANSWERS[metric](y, predicted))
+    return float(_OF_PREDICTIONS[metric](y, predicted))
 
 
 def _of_probabilities(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> float:
@@ -49,7 +54,7 @@ def _which_class(estimator: Any) -> dict[str, Any]:
     return {"pos_label": classes[1]} if len(classes) == 2 else {"average": "macro"}
 
 
-_OF_ANSWERS: Mapping[str, Callable[..., float]] = {
+_OF_PREDICTIONS: Mapping[str, Callable[..., float]] = {
     "r2": metrics.r2_score,
     "rmse": metrics.root_mean_squared_error,
     "mae": metrics.mean_absolute_error,

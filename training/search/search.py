@@ -30,19 +30,24 @@ from mlapi.training.search.trials import (
 )
 
 MOST_COMPARED_ROWS = 10_000
+"""Training rows that algorithms are compared on; of more, the caller draws a sample before."""
+
 MOST_SEARCHED_ROWS = 100_000
-"""More rows than these are sampled before they come here."""
+"""Training rows that parameters are searched on; of more, the caller draws a sample before."""
 
 FEWEST_COMPARED_ROWS = 2_000
-"""Where time is short for so many algorithms, they are compared on fewer rows, but on these at least."""
+"""Rows that algorithms are compared on at least, where time is short for all of the rows."""
 
 TRIALS = 60
-"""With so many random draws, one lies among the best 5 % of the space with a probability of 95 %."""
+"""Random draws of which one lies among the best 5 % of the space with a probability of 95 %: 1 - 0.95**60."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The candidates, best first, of which the first has a score; `rows` is how many they had."""
+    """The algorithms, the best first, which has a score; `rows` is how many training rows they shared.
+
+    `stopped` says why it ended, `seconds` is what it took.
+    """
 
     candidates: tuple[Candidate, ...]
     rows: int
@@ -54,8 +59,9 @@ class Compared:
 class Tuned:
     """The best parameters of those trials that were done: the first `trials_done` of those planned.
 
-    `parameters` are those that were drawn or given, the rest being defaults; `note` says what the number of
-    rows changed about them, and `failure` why the first of `trials_failed` could not be fitted.
+    `parameters` are those that were drawn or fixed, the rest being defaults. `mean` and `std` are over the
+    folds. `note` says what the number of rows changed about the parameters, and `failure` why the first of
+    `trials_failed` could not be fitted.
     """
 
     parameters: Parameters
@@ -75,7 +81,7 @@ def compare(
     engine: Engine,
     *,
     budget_s: float | None = None,
-    progress: TrialObserver = lambda tried: None,
+    progress: TrialObserver = lambda _: None,
     algorithms: Mapping[str, Algorithm] = ALGORITHMS,
 ) -> Compared:
     """Score every algorithm that does the task, as it starts: the cheapest first, and one at any rate.
@@ -117,24 +123,29 @@ def tune(  # noqa: PLR0913 - each a choice of its own
     validation: CrossValidation,
     engine: Engine,
     algorithm: Algorithm,
-    given: Parameters,
+    fixed: Parameters,
     *,
     seed: int = 0,
     trials: int = TRIALS,
     budget_s: float | None = None,
-    progress: TrialObserver = lambda tried: None,
+    progress: TrialObserver = lambda _: None,
 ) -> Tuned:
-    """Search at random for better parameters than the defaults; those that are given stay as they are.
+    """Search at random for better parameters than those that the algorithm starts with.
 
     The result depends on the seed and on how many trials were done, not on the engine nor on the order in
     which they end. Trial 0 is what the algorithm starts with, and always done.
+
+    Args:
+        fixed: Parameters that stay as they are in every trial.
+        trials: How many choices of parameters are tried at most.
+        budget_s: Seconds after which no other trial begins; None: as long as it takes.
 
     Raises:
         RecipeError: No trial can be fitted.
         KeyboardInterrupt: Ctrl-C before trial 0 was done, or twice; else the best so far is kept.
     """
     started = time.monotonic()
-    leaderboard = Leaderboard(validation, _draw(validation, algorithm, given, seed=seed, count=trials))
+    leaderboard = Leaderboard(validation, _draw(validation, algorithm, fixed, seed=seed, count=trials))
     small = probe(validation, leaderboard.trials[0]) * len(leaderboard.trials) < SMALL_S
     stopped = run_trials(
         leaderboard, engine, deadline=_end(started, budget_s), small=small, progress=progress
@@ -163,23 +174,23 @@ def _end(started: float, budget_s: float | None) -> float:
 
 
 def _affordable(rows: int, seconds: float, deadline: float) -> float:
-    """The share of the rows with which work of so many seconds is done in time, not too small a one."""
+    """The share of the rows with which work of so many seconds is done in time, or the least that will do."""
     left_s = max(0.0, deadline - time.monotonic())
     return 1.0 if seconds <= left_s else max(left_s / seconds, min(1.0, FEWEST_COMPARED_ROWS / rows))
 
 
 def _draw(
-    validation: CrossValidation, algorithm: Algorithm, given: Parameters, *, seed: int, count: int
+    validation: CrossValidation, algorithm: Algorithm, fixed: Parameters, *, seed: int, count: int
 ) -> list[Trial]:
-    """What the algorithm starts with, its defaults if they are tried, random draws, none of them twice."""
-    found: dict[str, Trial] = {}
+    """What the algorithm starts with, its defaults if they are tried, then random draws; none twice."""
+    trials: dict[str, Trial] = {}
     known = [algorithm.start_for(validation.task), *([{}] if algorithm.tries_defaults else [])]
-    for drawn in chain(known, algorithm.candidates(validation.task, given, seed=seed)):
-        trial = validation.trial(algorithm, {**drawn, **given})
-        found.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
-        if len(found) == count:
+    for drawn in chain(known, algorithm.candidates(validation.task, fixed, seed=seed)):
+        trial = validation.trial(algorithm, {**drawn, **fixed})
+        trials.setdefault(repr(sorted(algorithm.complete(trial.parameters).items())), trial)
+        if len(trials) == count:
             break
-    return list(found.values())
+    return list(trials.values())
 
 
 def _candidates(leaderboard: Leaderboard, stopped: Stopped) -> Iterator[Candidate]:
@@ -188,9 +199,9 @@ def _candidates(leaderboard: Leaderboard, stopped: Stopped) -> Iterator[Candidat
         note = leaderboard.failure(number) or trial.note
         if not leaderboard.is_settled(number):
             why = "Ctrl-C came" if stopped == "interrupt" else "time was over"
-            what = "not compared: " if np.isnan(mean) else ""
+            prefix = "not compared: " if np.isnan(mean) else ""
             done, folds = len(leaderboard.fits[number]), len(leaderboard.validation.folds)
-            note = f"{what}{why} after {done} of {folds} folds"
+            note = f"{prefix}{why} after {done} of {folds} folds"
         yield Candidate(trial.algorithm.name, mean, std, leaderboard.seconds(number), note)
 
 

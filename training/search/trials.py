@@ -1,7 +1,7 @@
-"""Trials against each other: each is fitted on the same folds and scored by one metric, until time is over.
+"""Trials on the same folds, scored by one metric until all are done or time is over; and the best so far.
 
-Knows what one trial is and which is best so far. Which are tried, and what is made of the result, is the
-business of `mlapi.training.search.search`; nothing is printed here.
+`mlapi.training.search.search` decides which trials there are, and what is made of the result. Nothing is
+printed here.
 """
 
 import time
@@ -22,16 +22,22 @@ from mlapi.training.search.scoring import NEED_PROBABILITIES, score
 from mlapi.wording import reason
 
 PROBE_ROWS = 500
+"""Rows that `probe` fits on and scores on."""
 
 
 Build: TypeAlias = Callable[[str, Parameters], Any]
+"""Makes an unfitted pipeline of an algorithm's name and its parameters."""
+
 Fold: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Positions to fit on `(train rows,)` and to score on `(test rows,)`."""
+
 Stopped: TypeAlias = Literal["done", "budget", "interrupt"]
+"""Why trials ended: all are done, time is over, or Ctrl-C came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Parameters that are tried; `note` says what the number of rows changed about them."""
+    """One algorithm with one choice of parameters; `note` says what the number of rows changed about them."""
 
     algorithm: Algorithm
     parameters: Parameters
@@ -40,12 +46,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """What is fitted on what, and judged by which metric.
+    """What is fitted on what, and scored by which metric.
 
-    X is a DataFrame or a float64 matrix, `folds` are positions to fit on and to score on. `build` makes an
-    unfitted pipeline of an algorithm's name and parameters; other processes import it, so it is no lambda.
-    `rows` is how many the fit will have that is made of the result: only parameters that so many allow are
-    tried.
+    X is a DataFrame or a float64 matrix, `(rows, features)`; y is the target, `(rows,)`. Other processes
+    import `build`, so it is no lambda. `rows` is how many rows the fit of the result will have: only
+    parameters that so many rows allow are tried.
     """
 
     task: str
@@ -57,10 +62,11 @@ class CrossValidation:
     rows: int
 
     def trial(self, algorithm: Algorithm, parameters: Parameters) -> Trial:
+        """Return a trial, its parameters changed where so many rows do not allow them."""
         return Trial(algorithm, *algorithm.at_scale(parameters, self.rows))
 
     def sample(self, share: float) -> "CrossValidation":
-        """The same with a share of each fold's rows, drawn at random, in their order."""
+        """Return the same with a share of each fold's rows, drawn at random, in their order."""
         random = np.random.default_rng(0)
 
         def some(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -73,6 +79,7 @@ class CrossValidation:
 
 
 TrialObserver: TypeAlias = Callable[[TrialState], None]
+"""Is called before the first fit, and after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class FoldScore:
-    """What became of a job: NaN and a failure, or a score."""
+    """The score of one fold of one trial; NaN if the fit failed, and `failure` says why."""
 
     trial: int
     fold: int
@@ -98,10 +105,11 @@ class FoldScore:
 
 
 class Leaderboard:
-    """The fits as they come in, and the best of the trials that are done.
+    """The scores as they come in, and the best of the trials that are done.
 
-    The first `done` are settled, all folds scored or one failed, and only they count: the best then depends
-    on how many were done, and not on the order in which parallel fits end.
+    A trial is settled when all of its folds are scored, or one has failed. `done` is how many trials are
+    settled from the first on without a gap, and only they count for `best`, which is the number of a trial:
+    so the best depends on how many trials are done, not on the order in which parallel fits end.
     """
 
     def __init__(self, validation: CrossValidation, trials: Sequence[Trial]) -> None:
@@ -112,29 +120,33 @@ class Leaderboard:
         self.best: int | None = None
 
     def add(self, fit: FoldScore) -> None:
+        """Take in one score, in any order."""
         self.fits[fit.trial][fit.fold] = fit
         while self.done < len(self.trials) and self.is_settled(self.done):
-            self._judge(self.done)
+            self._compare(self.done)
             self.done += 1
 
     def is_settled(self, trial: int) -> bool:
+        """Whether no other fold of this trial needs to be fitted."""
         return len(self.fits[trial]) == len(self.validation.folds) or self.failure(trial) is not None
 
     def failure(self, trial: int) -> str | None:
-        """Why the trial lost, by the first of its folds that failed."""
+        """Return why the trial failed, by the first of its folds that did; None if none has."""
         return next((fit.failure for _, fit in sorted(self.fits[trial].items()) if fit.failure), None)
 
     def mean_and_std(self, trial: int) -> tuple[float, float]:
-        """Over the folds; NaN if one failed, or most were not done."""
+        """Return mean and standard deviation over the folds; NaN if one failed, or most are not done."""
         if self.failure(trial) or 2 * len(self.fits[trial]) <= len(self.validation.folds):
             return float("nan"), float("nan")
         scores = np.array([fit.score for _, fit in sorted(self.fits[trial].items())])
         return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
 
     def seconds(self, trial: int) -> float:
+        """Return what the trial's fits took, one after the other."""
         return sum(fit.seconds for fit in self.fits[trial].values())
 
     def state(self) -> TrialState:
+        """Return how far all of it is, for whoever shows progress."""
         planned = len(self.trials)
         if self.best is None:
             return TrialState(self.done, planned, None, None, None)
@@ -143,8 +155,8 @@ class Leaderboard:
             self.done, planned, self.mean_and_std(self.best)[0], best.algorithm.name, best.parameters
         )
 
-    def _judge(self, trial: int) -> None:
-        """Ties go to the earlier trial."""
+    def _compare(self, trial: int) -> None:
+        """Take the trial for the best if it is better; ties go to the earlier trial."""
         if self.failure(trial):
             return
         mean = self.mean_and_std(trial)[0]
@@ -155,9 +167,13 @@ class Leaderboard:
 def run_trials(
     leaderboard: Leaderboard, engine: Engine, *, deadline: float, small: bool, progress: TrialObserver
 ) -> Stopped:
-    """Have the trials fitted until all are done, time is over, or Ctrl-C comes.
+    """Fit the trials and fill the leaderboard, until all are done, time is over, or Ctrl-C comes.
 
-    The first one is finished whatever the time. Little work stays in this process.
+    The first trial is finished whatever the time.
+
+    Args:
+        deadline: On the clock `time.monotonic`; after it no fit begins.
+        small: Whether the work is too little to start other processes for.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came before any trial had a score, or twice.
@@ -197,7 +213,7 @@ def _jobs(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator
 
 
 def probe(validation: CrossValidation, trial: Trial) -> float:
-    """About how many seconds all folds of a trial take, by a few of their rows."""
+    """Estimate how many seconds all folds of a trial take, by fitting it twice on a few rows."""
     train, test = validation.folds[0]
     few = train[:: max(1, len(train) // PROBE_ROWS)][:PROBE_ROWS]
     small = replace(validation, folds=[(few, test[:PROBE_ROWS])])
@@ -222,12 +238,12 @@ def _fit(validation: CrossValidation, job: _Job) -> FoldScore | None:
         pipeline = validation.build(job.algorithm, job.parameters)
         with one_core():
             fitted = pipeline.fit(_rows(X, train), y[train])
-            found = score(validation.metric, fitted, _rows(X, test), y[test])
-        if not np.isfinite(found):
-            failure = f"its {validation.metric} is {found}"
+            value = score(validation.metric, fitted, _rows(X, test), y[test])
+        if not np.isfinite(value):
+            failure = f"its {validation.metric} is {value}"
     except Exception as error:  # whatever an estimator makes of these rows, the others go on
-        found, failure = float("nan"), reason(error)
-    return FoldScore(job.trial, job.fold, found, time.perf_counter() - started, failure)
+        value, failure = float("nan"), reason(error)
+    return FoldScore(job.trial, job.fold, value, time.perf_counter() - started, failure)
 
 
 def _rows(X: Any, positions: NDArray[np.int64]) -> Any:

@@ -1,4 +1,7 @@
-"""How good a fitted pipeline is, honestly: on rows it has not seen, beside guessing, and how sure that is."""
+"""How good a fitted pipeline is: its metrics on the test rows, beside those of guessing, with intervals.
+
+The test rows decide nothing before: neither columns, nor algorithm, nor parameters.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,15 +22,19 @@ from mlapi.training.evaluation.intervals import (
 from mlapi.training.evaluation.metrics import evaluate, figures, measure
 from mlapi.training.execution.engine import SMALL_S, Engine, one_core
 from mlapi.training.preparation.preparation import Prepared
-from mlapi.training.preparation.splits import Positions, folds
+from mlapi.training.preparation.splits import Split, folds
 
 MOST_FOR_FOLDS = 100_000
-"""Rows of a table above which intervals come from resampled held-out answers, and not from fitting again."""
+"""Rows of a table above which intervals come from resampled answers, and not from fitting again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`figures` are the metrics as a manifest has them; `intervals` says how theirs were made."""
+    """What is known of a pipeline: all of it of the test rows, but the cross-validated means.
+
+    `figures` are the metrics as a manifest has them (`mlapi.training.evaluation.metrics.figures`), and
+    `intervals` says in sentences how their intervals were made. None: not defined, or not in time.
+    """
 
     figures: Mapping[str, Mapping[str, Any]]
     intervals: str
@@ -39,7 +46,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class FittedPipeline:
-    """A fitted pipeline, what it was fitted on, how to make another, and how long fitting took."""
+    """A fitted pipeline, its rows, how to make another that is not fitted, and the seconds that fitting took."""
 
     prepared: Prepared
     pipeline: Any
@@ -48,24 +55,28 @@ class FittedPipeline:
 
 
 def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
-    """Ask about the held-out rows, and fit anew on parts of the others."""
+    """Predict the test rows, and fit copies on parts of the training rows.
+
+    Args:
+        metric: The one that importance and the learning curve are of.
+    """
     prepared = fit.prepared
-    seen, test = prepared.train, prepared.test
-    judged = curves.Sample(prepared.given(test), test.y)
-    learnt = curves.Sample(prepared.given(seen), seen.y)
+    train = curves.Sample(prepared.estimator_input(prepared.train), prepared.train.y)
+    test = curves.Sample(prepared.estimator_input(prepared.test), prepared.test.y)
+    seed = prepared.train.keys.seed
     with one_core():
-        answers = answers_of(prepared.task, fit.pipeline, *judged)
-    intervals = _by_folds(fit, learnt, engine) or _by_resampling(answers, seen.rows.seed)
+        answers = answers_of(prepared.task, fit.pipeline, *test)
+    intervals = _by_folds(fit, train, engine) or _by_resampling(answers, seed)
     names = [column.name for column in prepared.features]
-    asked: dict[str, Any] = {"metric": metric, "seed": seen.rows.seed}
+    options: dict[str, Any] = {"metric": metric, "seed": seed}
     with one_core():
-        importance = curves.importance(prepared.task, fit.pipeline, judged, names=names, **asked)
-        curve = curves.learning_curve(prepared.task, fit.build(), learnt, judged, **asked)
+        importance = curves.importance(prepared.task, fit.pipeline, test, names=names, **options)
+        curve = curves.learning_curve(prepared.task, fit.build(), train, test, **options)
     return Assessment(
         figures=figures(
             measure(answers),
             intervals=intervals.bounds,
-            baseline=measure(guesses(answers, seen.y)),
+            baseline=measure(guesses(answers, train.y)),
             cross_validated=intervals.means,
         ),
         intervals=intervals.explanation,
@@ -86,40 +97,38 @@ class _Intervals:
 
 
 def _by_resampling(answers: Answers, seed: int) -> _Intervals:
-    found = intervals_by_bootstrap(answers, seed)
+    intervals = intervals_by_bootstrap(answers, seed)
     return _Intervals(
         BY_BOOTSTRAP,
-        {name: (entry.low, entry.high) for name, entry in found.items()},
+        {name: (entry.low, entry.high) for name, entry in intervals.items()},
         {},
     )
 
 
-def _by_folds(fit: FittedPipeline, learnt: curves.Sample, engine: Engine) -> _Intervals | None:
+def _by_folds(fit: FittedPipeline, rows: curves.Sample, engine: Engine) -> _Intervals | None:
     """None where there are too many rows for it, or too few."""
-    seen = fit.prepared.train
-    many = len(seen.y) + len(fit.prepared.test.y) > MOST_FOR_FOLDS
-    parts = [] if many else folds(seen.rows)
-    shared = (fit.prepared.task, fit.build, learnt)
-    scores = list(engine.run(_score_fold, shared, parts, here=fit.seconds * len(parts) < SMALL_S))
+    train = fit.prepared.train
+    is_large = len(train.y) + len(fit.prepared.test.y) > MOST_FOR_FOLDS
+    splits = [] if is_large else folds(train.keys)
+    shared = (fit.prepared.task, fit.build, rows)
+    scores = list(engine.run(_score_fold, shared, splits, here=fit.seconds * len(splits) < SMALL_S))
     if len(scores) < 2 or not all(scores):
         return None
-    training_rows, test_rows = np.mean([(len(train), len(test)) for train, test in parts], axis=0)
-    found = intervals_by_folds(scores, training_rows=training_rows, test_rows=test_rows)
+    training_rows, test_rows = np.mean([tuple(map(len, split)) for split in splits], axis=0)
+    intervals = intervals_by_folds(scores, training_rows=training_rows, test_rows=test_rows)
     return _Intervals(
         BY_FOLDS,
-        {name: (entry.low, entry.high) for name, entry in found.items()},
-        {name: entry.mean for name, entry in found.items()},
+        {name: (entry.low, entry.high) for name, entry in intervals.items()},
+        {name: entry.mean for name, entry in intervals.items()},
     )
 
 
-def _score_fold(
-    shared: tuple[str, Callable[[], Any], curves.Sample], part: tuple[Positions, Positions]
-) -> dict[str, float]:
+def _score_fold(shared: tuple[str, Callable[[], Any], curves.Sample], split: Split) -> dict[str, float]:
     """Every metric of one fold; none where it cannot be fitted, which leaves the intervals to resampling."""
     task, build, rows = shared
-    learnt, judged = map(rows.take, part)
+    train, test = map(rows.take, split)
     try:
         with one_core():
-            return evaluate(task, build().fit(*learnt), *judged)
+            return evaluate(task, build().fit(*train), *test)
     except ValueError:
         return {}

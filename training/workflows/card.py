@@ -27,7 +27,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             rows=len(table.target),
             training_rows=len(prepared.train.y),
             test_rows=len(prepared.test.y),
-            split=sentence(prepared.train.rows.explanation),
+            split=sentence(prepared.train.keys.explanation),
             seed=recipe.seed,
             metrics=draft.metrics,
             primary=fitted.metric,

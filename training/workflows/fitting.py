@@ -73,7 +73,7 @@ def _fit(
     started = time.perf_counter()
     try:
         with one_core():
-            pipeline = build().fit(prepared.given(prepared.train), prepared.train.y)
+            pipeline = build().fit(prepared.estimator_input(prepared.train), prepared.train.y)
     except ValueError as error:  # parameters, each in its range, that do not go together
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started

@@ -99,7 +99,7 @@ def _predictions(model: Model, result: TableFit) -> Iterator[str]:
     except (KeyError, MlapiError) as error:
         yield f"the version cannot answer the rows of today ({error})"
         return
-    now = np.asarray(result.pipeline.predict(result.prepared.given(test)))
+    now = np.asarray(result.pipeline.predict(result.prepared.estimator_input(test)))
     off, _ = golden.distance(now, before.tolist())
     if off <= golden.TOLERANCE:
         return

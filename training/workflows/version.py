@@ -82,7 +82,7 @@ def _golden(recipe: Recipe, fitted: TableFit) -> Golden:
     prepared = fitted.prepared
     chosen = prepared.train.take(golden_rows(prepared.train.frame, prepared.signature))
     try:
-        return golden(fitted.pipeline, prepared.given(chosen), chosen.frame, prepared.signature)
+        return golden(fitted.pipeline, prepared.estimator_input(chosen), chosen.frame, prepared.signature)
     except Unanswerable as error:
         raise RecipeError(f"the fitted estimator fails on its own rows: {error}") from error
 
@@ -117,7 +117,7 @@ def _provenance(recipe: Recipe, fitted: TableFit) -> Provenance:
         test_rows=len(prepared.test.y),
         test_size=recipe.test_size,
         seed=recipe.seed,
-        split=prepared.train.rows.explanation,
+        split=prepared.train.keys.explanation,
         left_out=prepared.left_out,
         columns=tuple(
             ColumnRecord(column.name, column.kind, column.explanation, column.done)

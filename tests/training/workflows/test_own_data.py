@@ -110,7 +110,7 @@ class Served:
     def assert_same(self, rows: list[dict[str, Any]]) -> None:
         """Every row that has a target, whichever side of the split it was on."""
         for part in (self.prepared.train, self.prepared.test):
-            given = self.prepared.given(part)
+            given = self.prepared.estimator_input(part)
             answer = self.post([rows[position] for position in part.frame.index])
             assert answer["prediction"] == self.pipeline.predict(given).tolist()
             expected = self.pipeline.predict_proba(given)
