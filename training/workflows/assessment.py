@@ -46,7 +46,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class FittedPipeline:
-    """A fitted pipeline, its rows, how to make another that is not fitted, and the seconds that fitting took."""
+    """A fitted pipeline, its rows, how to make another that is not fitted, and what fitting took."""
 
     prepared: Prepared
     pipeline: Any
