@@ -88,13 +88,13 @@ def models() -> None:
 def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[str, ...]) -> None:
     """Answer the rows of a CSV file, or pictures and folders of them, without a server: as CSV."""
     settings = load_settings()
-    from mlapi.inference.scoring import predict_csv, predict_pictures
+    from mlapi.inference.scoring import predict_csv, predict_images
 
     model = registry_of(settings, eager=False).get(name, ref)
     image = model.signature.image
     warn = partial(stderr.print, soft_wrap=True)
     if image is not None and not any(file.suffix.lower() == ".csv" for file in files):
-        lines = predict_pictures(model, image, files, include, settings.max_pixels, warn)
+        lines = predict_images(model, image, files, include, settings.max_pixels, warn)
     elif len(files) > 1:
         raise click.UsageError(f"model {name!r} takes rows: one CSV file at a time, and nothing beside it")
     else:

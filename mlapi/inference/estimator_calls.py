@@ -1,11 +1,12 @@
-"""What a fitted estimator says of rows: the one place where estimators are called to answer.
+"""Calls of fitted estimators: the one place where they are asked to answer rows.
 
 An estimator may spread its work over processes of joblib's (`n_jobs`). Those are no use to a server: they are
 started in gunicorn's master, where the golden rows are answered first, and a worker that is forked afterwards
 waits for them forever. A server has workers and threads of its own, so each call stays within its thread.
 Training's own fits are not called here, and may spread.
 
-Of many rows that an estimator makes wide it is asked some at a time: they take no more memory than a few.
+Where an estimator makes many numbers of one row, it is asked for some rows at a time: so many rows take no
+more memory than a few.
 """
 
 import unicodedata
@@ -21,37 +22,46 @@ from mlapi.artifacts.pickles.fitted.widths import RowSize, joined, size_of
 from mlapi.errors import Unanswerable
 
 MOST_GRAMS = 2**22
-"""Pieces that a vectorizer cuts of texts at once: of one, about 70 bytes each; of those that it knows, 12."""
+"""The most n-grams that a vectorizer cuts at once. Those of one text take about 70 bytes each, those of all
+texts that are in its vocabulary 12."""
 
-_MOST_SIGNS = 18
-"""Letters that one becomes where accents are stripped: U+FDFA is the longest (Unicode 16, NFKD)."""
+_LONGEST_EXPANSION = 18
+"""The most characters that one becomes where accents are stripped: U+FDFA (Unicode 16, NFKD)."""
 
 
 def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
-    """What the named method gives for rows, computed in this thread; joblib keeps that by thread.
+    """Return what the named method gives for rows, `(rows,)` or `(rows, columns)`, computed in this thread.
+
+    joblib's configuration is the thread's own, so other threads are not affected.
+
+    Args:
+        rows: As `mlapi.inference.model.estimator_input` makes them.
 
     Raises:
         Unanswerable: A text is too long for a vectorizer of n-grams.
         Exception: What the estimator raises.
     """
-    size = size_of(estimator)
     ask = getattr(estimator, method)
-    pieces = _pieces(rows, size)
+    chunks = _chunks(rows, size_of(estimator))
     with joblib.parallel_config(backend="sequential"), np.errstate(all="ignore"):
-        if len(pieces) <= 1:
+        if len(chunks) <= 1:
             return np.asarray(ask(rows))
-        by_place = getattr(rows, "iloc", rows)  # of a table
-        return joined({method: np.asarray(ask(by_place[piece]))} for piece in pieces)[method]
+        by_position = getattr(rows, "iloc", rows)  # of a table
+        return joined({method: np.asarray(ask(by_position[chunk]))} for chunk in chunks)[method]
 
 
-def _pieces(rows: Any, size: RowSize) -> list[slice]:
-    """Which rows are asked at once."""
+def _chunks(rows: Any, size: RowSize) -> list[slice]:
+    """Return which rows are asked at once.
+
+    Raises:
+        Unanswerable: The text of one row is too long.
+    """
     most = size.rows_at_once
     if not size.grams:
         return [slice(start, start + most) for start in range(0, len(rows), most)]
     most_letters = int(MOST_GRAMS / size.grams)
     starts, letters = [0], 0
-    for row, cells in enumerate(_cells(rows)):
+    for row, cells in enumerate(_texts(rows)):
         own = _letters(row, cells, most_letters)
         letters += own
         if letters > most_letters or row - starts[-1] >= most:
@@ -61,27 +71,31 @@ def _pieces(rows: Any, size: RowSize) -> list[slice]:
 
 
 def _letters(row: int, cells: Iterable[Any], most: int) -> int:
-    """In the texts of one row, and its other words."""
-    found = 0
+    """Count the characters in the texts and categories of one row.
+
+    Raises:
+        Unanswerable: One of these has more than `most`.
+    """
+    count = 0
     for cell in cells:
         if isinstance(cell, str):
-            found += len(cell)
-            if len(cell) * _MOST_SIGNS > most and _longest(cell) > most:
+            count += len(cell)
+            if len(cell) * _LONGEST_EXPANSION > most and _expanded_length(cell) > most:
                 raise Unanswerable(
                     f"row {row} has a text of {len(cell):,} letters; this model cuts each into many pieces, "
                     f"and takes {most:,} letters at most: send a part of it"
                 )
-    return found
+    return count
 
 
-def _cells(rows: Any) -> Iterator[Any]:
-    """The texts of each row, and its other words."""
+def _texts(rows: Any) -> Iterator[Any]:
+    """Return an iterator over the rows: of each the cells that may be texts or categories."""
     if getattr(rows, "ndim", 1) == 1 or not hasattr(rows, "iloc"):
         return ([row] if isinstance(row, str) else row for row in rows)
     columns = [rows.iloc[:, place] for place in range(rows.shape[1])]
     return zip(*(column for column in columns if column.dtype.kind not in "biufM"), strict=True)
 
 
-def _longest(text: str) -> int:
-    """How many letters it has, with and without its accents."""
+def _expanded_length(text: str) -> int:
+    """Return how many characters a text has once its accents are taken apart from its letters."""
     return len(text) if text.isascii() else len(unicodedata.normalize("NFKD", text))

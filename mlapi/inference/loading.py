@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
-    """Load a version, and let it prove itself, which also warms it up.
+    """Load a version, and check its answers to the golden rows, which also warms it up.
 
     Raises:
         BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
@@ -48,15 +48,28 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
 
 
 def stored(model: Model) -> bytes | None:
-    """The content of a file that spares the next load the estimator; None if this model needs it."""
+    """Return the content of predictor.joblib, with which the next load needs no estimator.
+
+    None for a model that is not compiled, or not to classes that are stored.
+    """
     if model.predictor is None:
         return None
-    skills = {"outputs": model.skills.outputs, "classes": model.skills.classes}
-    return dump_predictor({"form": FORM, "answering": model.predictor.pipeline, **skills}, PICKLED)
+    outputs, classes = model.capabilities.outputs, model.capabilities.classes
+    predictor = {
+        "form": FORM,
+        "answering": model.predictor.pipeline,
+        "outputs": outputs,
+        "classes": classes,
+    }
+    return dump_predictor(predictor, PICKLED)
 
 
 def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
-    """The ways in which this version can be served, the quickest first."""
+    """Yield the ways in which this version can be served, the quickest first.
+
+    Raises:
+        BrokenArtifact: The estimator is needed, and cannot be loaded.
+    """
     fitted = _Estimator(manifest, partial(load_estimator, folder, manifest, trust))
     if PREDICTOR in manifest.files:
         model = _from_store(folder, manifest, fitted)
@@ -65,24 +78,24 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
     model = replace(model_of(manifest, fitted()), fitted=fitted)
     from mlapi.inference.compiling import compiled  # noqa: PLC0415 - scikit-learn: only where it is needed
 
-    answering = compiled(fitted(), manifest.signature.columns)
-    if answering is not None:
-        yield model.answered_by(answering)
+    pipeline = compiled(fitted(), manifest.signature.columns)
+    if pipeline is not None:
+        yield model.answered_by(pipeline)
     yield model
 
 
 def _proven(paths: Iterator[Model], rows: Golden) -> Model:
-    """The first one that gives the golden rows.
+    """Return the first model that gives the answers of training to the golden rows.
 
     Raises:
-        BrokenArtifact: None does; the reason is that of the last one.
+        BrokenArtifact: None does. The reason is that of the last one.
     """
     for model in paths:
         try:
-            proof = model.signature, rows, model.manifest.tolerance
-            golden.check(model, *proof)
+            expected = model.signature, rows, model.manifest.tolerance
+            golden.check(model, *expected)
             if model.predictor is not None:
-                golden.check_alone(model, *proof)
+                golden.check_alone(model, *expected)
             return model
         except BrokenArtifact as error:
             if model.predictor is None:
@@ -119,27 +132,32 @@ def _load_network(pipeline: CompiledPipeline, network: bytes) -> None:
 
 
 class _Estimator:
-    """A version's estimator, loaded when it is first asked for, whoever else asks at that moment.
+    """A version's estimator, loaded when it is first asked for, once for all threads.
 
-    Raises BrokenArtifact where that fails. Right bytes that make no estimator here are read once; what the
-    disk refuses is tried again.
+    Bytes that are right but make no estimator here are read once. What the disk refuses is tried again.
     """
 
     def __init__(self, manifest: Manifest, load: Callable[[], Any]) -> None:
         self._manifest = manifest
         self._load = load
         self._lock = threading.Lock()
-        self._found: list[Any] = []
+        self._estimators: list[Any] = []
+        """The estimator, once it is loaded: any value can be one, None as well."""
         self._failure: str | None = None
 
     def __call__(self) -> Any:
-        if not self._found:
-            with self._lock:
-                if not self._found:
-                    self._found.append(self._loaded())
-        return self._found[0]
+        """Return the estimator.
 
-    def _loaded(self) -> Any:
+        Raises:
+            BrokenArtifact: It cannot be loaded.
+        """
+        if not self._estimators:
+            with self._lock:
+                if not self._estimators:
+                    self._estimators.append(self._read())
+        return self._estimators[0]
+
+    def _read(self) -> Any:
         if self._failure is not None:
             raise BrokenArtifact(self._failure)
         try:

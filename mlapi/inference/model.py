@@ -20,6 +20,8 @@ from mlapi.data.labels import MAX_CHARACTERS, are_valid_labels, character_count,
 from mlapi.data.rows.reader import Row
 from mlapi.data.signature import Batch, Signature
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
+from mlapi.inference.compiled import final_estimator
+from mlapi.inference.compiled.final_estimator import PREDICT, MethodOutputs
 from mlapi.inference.compiled.predictor import CompiledPipeline, Predictor
 from mlapi.inference.estimator_calls import call
 from mlapi.wording import listed
@@ -27,40 +29,48 @@ from mlapi.wording import listed
 logger = logging.getLogger(__name__)
 
 PROBABILITIES = "probabilities"
+"""The output with a probability for each class, as `include` and answers call it."""
+
 DECISION = "decision"
+"""The output with the scores that labels are read off, as `include` and answers call it."""
 
-PREDICT = "predict"
-
-METHODS = {PROBABILITIES: "predict_proba", DECISION: "decision_function"}
-"""The outputs beyond the prediction itself, and the estimator's method that gives each."""
+METHODS = {PROBABILITIES: final_estimator.PROBABILITIES, DECISION: final_estimator.DECISION}
+"""The outputs beside the prediction itself, and the estimator's method that gives each."""
 
 
 class Prediction(NamedTuple):
-    """One entry a row; `outputs` holds what was asked for beside it, `classes` its columns."""
+    """The answer to a batch."""
 
     values: NDArray[Any]
+    """`(rows,)`, or `(rows, targets)`."""
     outputs: Mapping[str, NDArray[Any]]
+    """What was asked for beside it, by name: `(rows,)` or `(rows, classes)`."""
     classes: list[Any] | None = None
+    """The labels, in the order of the columns of probabilities; None if these were not asked for."""
 
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """What a version can answer: the names that `include` takes, and the classes, if it tells such."""
+    """What a version can answer beside its prediction."""
 
     outputs: tuple[str, ...]
+    """The names that `include` takes."""
     classes: list[Any] | None
+    """The labels, in the estimator's order; None for a regressor, or for several targets."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """`notes` are sentences for whoever asks about this version: what is unusual about how it serves."""
+    """A loaded version. Immutable, so threads may share it."""
 
     manifest: Manifest
     fitted: Callable[[], Any]
     """Gives the fitted estimator. A version that is compiled may load it only now, which takes seconds."""
-    skills: ModelOutputs
+    capabilities: ModelOutputs
     predictor: Predictor | None = None
+    """What answers in the estimator's place; None where the estimator does."""
     notes: tuple[str, ...] = ()
+    """Sentences for whoever asks about this version: what is unusual about how it serves."""
 
     @property
     def name(self) -> str:
@@ -87,9 +97,10 @@ class Model:
 
     @property
     def estimator(self) -> Any:
-        """
+        """The fitted estimator, which may be loaded only now.
+
         Raises:
-            ModelUnavailable: It cannot be loaded; what is compiled is answered all the same.
+            ModelUnavailable: It cannot be loaded. What is compiled is answered all the same.
         """
         try:
             return self.fitted()
@@ -102,14 +113,18 @@ class Model:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names that `predict` takes for `include`."""
-        return self.skills.outputs
+        return self.capabilities.outputs
 
-    def answered_by(self, answering: CompiledPipeline) -> "Model":
-        """The same version, with a compiled predictor in front of its estimator."""
-        return replace(self, predictor=Predictor(answering, partial(_original, self)))
+    def answered_by(self, pipeline: CompiledPipeline) -> "Model":
+        """Return the same version, answered by a compiled pipeline, else by its estimator."""
+        return replace(self, predictor=Predictor(pipeline, partial(_original, self)))
 
     def predict(self, batch: Batch | Row, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
+
+        Args:
+            batch: A batch, or one row, for which there may be a quicker path.
+            include: The names of the outputs to give beside the prediction.
 
         Raises:
             UnknownOutput: `include` has a name that this model cannot give.
@@ -128,32 +143,40 @@ class Model:
             batch = batch.to_batch()
         if not include:
             return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
-        found = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
-        outputs = {name: found[METHODS[name]] for name in include}
-        return Prediction(found[PREDICT], outputs, self.skills.classes if PROBABILITIES in include else None)
+        answers = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
+        outputs = {name: answers[METHODS[name]] for name in include}
+        return Prediction(
+            answers[PREDICT], outputs, self.capabilities.classes if PROBABILITIES in include else None
+        )
 
     def answers(self, batch: Batch | Row, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
-        """The named outputs, `prediction` among them, by name: for a comparison with what they were."""
+        """Return the named outputs by name, `(rows,)` or `(rows, classes)`, and the prediction among them.
+
+        They are compared with the answers of training (`mlapi.artifacts.golden`).
+
+        Raises:
+            UnknownOutput, Unanswerable, ModelUnavailable: As `predict`.
+        """
         prediction = self.predict(batch, [name for name in outputs if name != golden.PREDICTION])
         return {golden.PREDICTION: prediction.values, **prediction.outputs}
 
     def _answer_row(self, row: Row) -> NDArray[Any] | None:
-        """The prediction by the path for single rows; None if the general one has to answer."""
+        """Return the prediction by the path for single rows; None if the general path has to answer."""
         try:
             return self.predictor.answer_row(row.cells) if self.predictor else None
-        except Exception:  # a defect of ours, or a damaged predictor: which the general path is held against
+        except Exception:  # a defect of ours, or a damaged predictor: the general path answers all the same
             logger.exception("single row failed", extra={"model": self.name, "version": self.version})
             return None
 
-    def _answer(self, batch: Batch, methods: Collection[str]) -> dict[str, NDArray[Any]]:
-        """What these methods of the estimator give."""
+    def _answer(self, batch: Batch, methods: Collection[str]) -> MethodOutputs:
+        """Return what these methods of the estimator give."""
         try:
             if self.predictor is not None:
-                found = self.predictor.answer(batch, methods)
+                answers = self.predictor.answer(batch, methods)
             else:
                 rows = estimator_input(self.estimator, self.signature, batch)
-                found = {method: call(self.estimator, method, rows) for method in methods}
-            return {method: presentable(values) for method, values in found.items()}
+                answers = {method: call(self.estimator, method, rows) for method in methods}
+            return {method: presentable(values) for method, values in answers.items()}
         except (Unanswerable, ModelUnavailable):
             raise
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
@@ -163,27 +186,34 @@ class Model:
 
 
 _ALONE = (PREDICT,)
+"""The methods of a request that includes no outputs."""
+
 _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
+"""The outputs of such a request."""
 
 
 def model_of(manifest: Manifest, estimator: Any) -> Model:
-    """A version that its estimator answers for."""
+    """Return a version that its estimator answers for."""
     return Model(manifest, lambda: estimator, ModelOutputs(outputs_of(estimator), _classes_of(estimator)))
 
 
 def outputs_of(estimator: Any) -> tuple[str, ...]:
-    """What an estimator can give beside its prediction."""
-    found = [name for name, method in METHODS.items() if hasattr(estimator, method)]
-    if _classes_of(estimator) is None and PROBABILITIES in found:
-        found.remove(PROBABILITIES)  # of many targets at once: not one row of numbers a row
-    return tuple(found)
+    """Return the names of the outputs that an estimator can give beside its prediction.
+
+    Probabilities of several targets at once are none: they are not one row of numbers for each row.
+    """
+    names = [name for name, method in METHODS.items() if hasattr(estimator, method)]
+    if _classes_of(estimator) is None and PROBABILITIES in names:
+        names.remove(PROBABILITIES)
+    return tuple(names)
 
 
 def presentable(values: NDArray[Any]) -> NDArray[Any]:
-    """An estimator's answer, if JSON can hold it.
+    """Return an estimator's answer, `(rows,)` or `(rows, columns)`, if JSON can hold it; floats as float64.
 
     Raises:
-        Unanswerable: It is not finite, or neither numbers nor short words nor flags, or has too many words.
+        Unanswerable: It is not finite, or neither numbers nor booleans nor valid labels; or its labels have
+            too many characters together.
     """
     kind = values.dtype.kind
     if kind == "f":
@@ -192,22 +222,27 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
         if not _are_finite(values):
             raise Unanswerable("the answer is not finite for these rows")
     elif kind in "OU":
-        _check_words(values)
+        _check_labels(values)
     elif kind not in "biu":
         raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
     return values
 
 
-_MOST_LETTERS = 2**26
-"""Of all words of an answer: 64 MB of JSON, or four times as many where they are not ASCII."""
+_MAX_ANSWER_CHARACTERS = 2**26
+"""The most characters of all labels of an answer: 64 MB of JSON, or four times as many beyond ASCII."""
 
-_FEW = _MOST_LETTERS // MAX_CHARACTERS
+_UNCOUNTED_LABELS = _MAX_ANSWER_CHARACTERS // MAX_CHARACTERS
+"""So many labels cannot have more characters than that, and are not counted."""
 
-_WORDS = f"words of up to {MAX_CHARACTERS:,} letters that UTF-8 has"
+_VALID_LABELS = f"words of up to {MAX_CHARACTERS:,} letters that UTF-8 has"
 
 
 def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
-    """A batch as the estimator takes it: a table if it was fitted on one, else a matrix."""
+    """Return a batch as the estimator takes it.
+
+    That is a table `(rows, features)` with names if it was fitted on such, which imports pandas; else a
+    matrix, of objects if the columns are mixed. A pipeline of one column of texts gets these, `(rows,)`.
+    """
     if not hasattr(estimator, "feature_names_in_"):
         if not isinstance(batch, np.ndarray) and not hasattr(estimator, "n_features_in_") and len(batch) == 1:
             return next(iter(batch.values()))  # a text pipeline takes its texts, not a table of them
@@ -224,12 +259,12 @@ def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
     return call(estimator, method, estimator_input(estimator, model.signature, batch))
 
 
-def _check_words(values: NDArray[Any]) -> None:
+def _check_labels(values: NDArray[Any]) -> None:
     if values.dtype.kind == "U" and not are_valid_labels(values):
-        raise Unanswerable(f"the answer is not made of {_WORDS}")
+        raise Unanswerable(f"the answer is not made of {_VALID_LABELS}")
     if values.dtype.kind == "O" and not all(map(_is_scalar, values.ravel().tolist())):
-        raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_WORDS}")
-    if values.size > _FEW and character_count(values) > _MOST_LETTERS:
+        raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_VALID_LABELS}")
+    if values.size > _UNCOUNTED_LABELS and character_count(values) > _MAX_ANSWER_CHARACTERS:
         raise Unanswerable("the answer to so many rows is too large: send fewer at once")
 
 
@@ -251,5 +286,5 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _object_matrix(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """Mixed columns for an estimator that was fitted without names."""
+    """Return mixed columns as one matrix, (rows, features), for an estimator that knows no names."""
     return np.column_stack([column.astype(object) for column in columns.values()])

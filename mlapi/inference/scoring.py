@@ -1,4 +1,4 @@
-"""A CSV file, or pictures, and a model -> predictions as CSV: the checks of a request, without a server."""
+"""A CSV file, or image files, and a model -> predictions as CSV: a request's checks, without a server."""
 
 import csv
 import io
@@ -19,27 +19,29 @@ from mlapi.inference.model import Model, Prediction
 from mlapi.wording import counted
 
 CHUNK = 10_000
-"""Rows answered at a time, so that a long file costs no more memory than a short one."""
+"""The most rows that are answered at a time, so that a long file costs no more memory than a short one."""
 
 CELLS = 4_000_000
-"""Of as many rows as are answered at a time, at most, be they cells of a file or pixels of pictures."""
+"""The most cells of a file, or values of images, that are answered at a time."""
 
-PICTURES = 256
-"""Answered at a time."""
+IMAGES = 256
+"""The most images that are answered at a time."""
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
-"""Of the files that are taken from a folder."""
+"""The endings of the files that are taken from a folder."""
 
 
 def predict_csv(
     model: Model, file: Path, include: Collection[str], warn: Callable[[str], None]
 ) -> Iterator[str]:
-    """The header and one line a row. A file is written as the recipe says that the training's was.
+    """Yield the header, then a line of CSV for each row of a file.
 
-    Where the model takes pictures, a row is the pixels of one, each in a column that the signature names.
+    The file is read with the delimiter, encoding and so on that the recipe has for the training's file. Where
+    the model takes images, a row is the pixels of one, each in a column that the signature names.
 
     Args:
-        warn: Called with each warning, at most 20 of the rows that are answered at a time.
+        include: The names of the outputs to give beside the prediction.
+        warn: Called with each warning: at most 20 times for the rows that are answered together.
 
     Raises:
         DatasetError: The file is not CSV, or a cell does not fit the model; the message has its line.
@@ -50,18 +52,18 @@ def predict_csv(
     features = signature.flat
     reader = Reader(Signature(features, signature.target, signature.ignored))
     header: list[str] | None = None
-    written = model.manifest.recipe
-    told = CsvOptions(
-        **{sign: written.get(sign) for sign in ("delimiter", "encoding", "decimal", "thousands")}
+    recipe = model.manifest.recipe
+    options = CsvOptions(
+        **{option: recipe.get(option) for option in ("delimiter", "encoding", "decimal", "thousands")}
     )
-    for lines, rows in _chunks(file, told, features):
+    for lines, rows in _chunks(file, options, features):
         try:
-            found = reader.read_rows(rows)
+            instances = reader.read_rows(rows)
         except InvalidRows as error:
             raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
-        for warning in found.warnings:
+        for warning in instances.warnings:
             warn(f"{file}: {_sentence(warning, lines)}")
-        columns = _columns(model.predict(found.batch, include))
+        columns = _columns(model.predict(instances.batch, include))
         if header is None:
             header = list(columns)
             yield _line(header)
@@ -70,7 +72,7 @@ def predict_csv(
         raise DatasetError(f"{file} has no rows")
 
 
-def predict_pictures(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the pictures' own
+def predict_images(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the images' own
     model: Model,
     image: Feature,
     places: Iterable[Path],
@@ -78,48 +80,55 @@ def predict_pictures(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and w
     max_pixels: int,
     warn: Callable[[str], None],
 ) -> Iterator[str]:
-    """The header and one line a picture; a folder stands for all pictures in it that are not hidden.
+    """Yield the header, then a line of CSV for each image.
 
     Args:
+        image: The feature of the model that is an image.
+        places: Image files, and folders: these stand for all images in them that are not hidden.
+        include: The names of the outputs to give beside the prediction.
+        max_pixels: The most pixels that a file may have.
         warn: Called with each file that cannot be read, and why.
 
     Raises:
-        DatasetError: A folder has no pictures; or, after all others are answered, some could not be read.
+        DatasetError: A folder has no images; or, after all others are answered, some could not be read.
         UnknownOutput, Unanswerable: As `Model.predict`.
     """
-    files = [file for place in places for file in _pictures(place)]
-    at_once = max(1, min(PICTURES, CELLS // image.size))
+    files = [file for place in places for file in _image_files(place)]
+    at_once = max(1, min(IMAGES, CELLS // image.size))
     header: list[str] | None = None
     answered = 0
     for start in range(0, len(files), at_once):
         read = [
             (str(file), _pixels(file, image, max_pixels, warn)) for file in files[start : start + at_once]
         ]
-        drawn = [(name, pixels) for name, pixels in read if pixels is not None]
-        if not drawn:
+        readable = [(name, pixels) for name, pixels in read if pixels is not None]
+        if not readable:
             continue
-        batch = decoding.to_matrix([pixels for _, pixels in drawn], image)
-        columns = {"file": [name for name, _ in drawn], **_columns(model.predict(batch, include))}
+        batch = decoding.to_matrix([pixels for _, pixels in readable], image)
+        columns = {"file": [name for name, _ in readable], **_columns(model.predict(batch, include))}
         if header is None:
             header = list(columns)
             yield _line(header)
         yield from map(_line, zip(*columns.values(), strict=True))
-        answered += len(drawn)
+        answered += len(readable)
     if answered < len(files):
         raise DatasetError(f"{len(files) - answered:,} of {counted(len(files), 'file')} cannot be read")
 
 
-def _pictures(place: Path) -> list[Path]:
+def _image_files(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
-    found = sorted(file for file in place.rglob("*") if _is_picture(file, place))
-    if not found:
+    files = sorted(file for file in place.rglob("*") if _is_image_file(file, place))
+    if not files:
         raise DatasetError(f"{place} has no pictures: {', '.join(sorted(SUFFIXES))}")
-    return found
+    return files
 
 
-def _is_picture(file: Path, folder: Path) -> bool:
-    """By its name. What is hidden is passed over, as in training: systems leave it behind."""
+def _is_image_file(file: Path, folder: Path) -> bool:
+    """Return whether a file's name says that it is an image.
+
+    Hidden files and folders are passed over, as in training: operating systems leave them behind.
+    """
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
 
@@ -137,16 +146,16 @@ def _pixels(
 
 
 def _chunks(
-    file: Path, told: CsvOptions, features: Collection[Feature]
+    file: Path, options: CsvOptions, features: Collection[Feature]
 ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-    """Some rows at a time, with the line in the file that each one ends on."""
+    """Yield some rows at a time, as records, with the line of the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}
-    with open_csv(file, told) as (dialect, rows):
+    with open_csv(file, options) as (dialect, rows):
         _, header = next(rows, (0, []))
         while chunk := list(islice(rows, max(1, min(CHUNK, CELLS // (len(header) or 1))))):
             lines, cells = zip(*chunk, strict=True)
             columns = {
-                name: _values(by_name.get(name), column, dialect.decimal, told.thousands)
+                name: _values(by_name.get(name), column, dialect.decimal, options.thousands)
                 for name, column in zip(header, zip(*cells, strict=True), strict=True)
             }
             used = {name: column for name, column in columns.items() if name in by_name or any(column)}
@@ -155,42 +164,42 @@ def _chunks(
 
 
 def _values(
-    feature: Feature | None, words: Sequence[str], decimal: str, thousands: str | None = None
+    feature: Feature | None, cells: Sequence[str], decimal: str, thousands: str | None = None
 ) -> list[Any]:
-    """Cells of one column as the JSON values that a client would send for them; blank is null."""
-    distinct = sorted(set(words) - {""})
+    """Return the JSON values that a client would send for the cells of one column; null for a blank cell."""
+    distinct = sorted(set(cells) - {""})
     values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
     if feature is not None and feature.kind != "text":
         known = _numbers(distinct, decimal, thousands) if feature.kind in NUMERIC else _constants(feature)
         values |= known
         if feature.nullable:
-            values |= {word: None for word in distinct if word not in known and is_marker(word)}
-    return list(map(values.get, words))
+            values |= {cell: None for cell in distinct if cell not in known and is_marker(cell)}
+    return list(map(values.get, cells))
 
 
-def _numbers(words: Sequence[str], decimal: str, thousands: str | None) -> dict[str, float]:
-    """The words that are finite numbers: all in one style, or else those that are plain."""
-    found = parse_numbers(words, decimal=decimal, thousands=thousands)
-    values = map(_number, words) if found is None else found.values.tolist()
-    return {word: value for word, value in zip(words, values, strict=True) if isfinite(value)}
+def _numbers(cells: Sequence[str], decimal: str, thousands: str | None) -> dict[str, float]:
+    """Return the cells that are finite numbers: all in one style, or else those that Python can read."""
+    parsed = parse_numbers(cells, decimal=decimal, thousands=thousands)
+    values = map(_number, cells) if parsed is None else parsed.values.tolist()
+    return {cell: value for cell, value in zip(cells, values, strict=True) if isfinite(value)}
 
 
-def _number(word: str) -> float:
+def _number(cell: str) -> float:
     try:
-        return nan if "_" in word else float(word)
+        return nan if "_" in cell else float(cell)
     except ValueError:
         return nan
 
 
 def _constants(feature: Feature) -> Mapping[str, Any]:
-    """The words that the feature knows, and what they stand for."""
+    """Return the cells that a boolean or a category feature knows, and the values that they stand for."""
     if feature.kind == "boolean":
-        return {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+        return {cell: cell.lower() == "true" for cell in ("true", "True", "TRUE", "false", "False", "FALSE")}
     return {str(category): category for category in feature.categories or ()}
 
 
 def _columns(prediction: Prediction) -> dict[str, list[Any]]:
-    """Name and values of each column of the answer; a matrix gives one a class."""
+    """Return the values of each column of the answer by its name; a matrix gives a column for each class."""
     columns = {"prediction": prediction.values.tolist()}
     for name, values in prediction.outputs.items():
         if values.ndim == 1:

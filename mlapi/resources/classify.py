@@ -32,7 +32,7 @@ class Classify(Resource):  # type: ignore[misc]
         media_type, encode = negotiation.encoder(request.environ.get("HTTP_ACCEPT"))
         model = self.registry.get(self.settings.image_model)
         telemetry.note(request.environ, model=model.name, version=model.version)
-        if model.signature.image is None or model.skills.classes is None:
+        if model.signature.image is None or model.capabilities.classes is None:
             raise ModelNotFound(
                 f"`/classify` needs a classifier of pictures, and model {model.name!r} is none: "
                 "set `image_model`"
@@ -44,7 +44,7 @@ class Classify(Resource):  # type: ignore[misc]
             detail = f"expected one picture, got {len(batch)}; /predict/{model.name} takes many"
             raise InvalidInput([Finding((), detail)], 1)
         include = [PROBABILITIES] if PROBABILITIES in model.outputs else []
-        answer = _answer(model, model.skills.classes, model.predict(batch, include))
+        answer = _answer(model, model.capabilities.classes, model.predict(batch, include))
         return Bytes(encode(answer), headers=Headers([("Content-Type", media_type)]))
 
 

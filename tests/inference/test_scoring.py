@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.errors import DatasetError
-from mlapi.inference.scoring import _values, predict_csv, predict_pictures
+from mlapi.inference.scoring import _values, predict_csv, predict_images
 from mlapi.registry.opening import open_registry
 from mlapi.training.preparation import features
 from tests.conftest import publish_fitted, settings_for
@@ -92,7 +92,7 @@ def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> No
     (tmp_path / "deep" / "notes.txt").write_text("not a picture")
     given = [tmp_path / "deep", tmp_path / "any"]
 
-    header, *lines = predict_pictures(model, DIGIT, given, ["probabilities"], 10_000, print)
+    header, *lines = predict_images(model, DIGIT, given, ["probabilities"], 10_000, print)
 
     cells = [line.rstrip().split(",") for line in lines]
     assert header.startswith("file,prediction,probabilities_0,probabilities_1,")
@@ -108,7 +108,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(tmp_path: P
     (tmp_path / "a.png").write_text("<html>")
     warnings: list[str] = []
 
-    answers = predict_pictures(
+    answers = predict_images(
         model, DIGIT, [tmp_path / "a.png", tmp_path / "none.png", good, good], (), 10_000, warnings.append
     )
 
@@ -127,12 +127,12 @@ def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
     for name in ("a.png", "._a.png", ".trash/b.png"):
         (folder / name).write_bytes(file_of(drawn(digits()[0][1])))
 
-    _, *lines = predict_pictures(model, DIGIT, [folder], (), 10_000, print)
+    _, *lines = predict_images(model, DIGIT, [folder], (), 10_000, print)
 
     assert lines == [f"{folder / 'a.png'},1\n"]
     (folder / "a.png").unlink()
     with pytest.raises(DatasetError, match=r"photos has no pictures"):
-        list(predict_pictures(model, DIGIT, [folder], (), 10_000, print))
+        list(predict_images(model, DIGIT, [folder], (), 10_000, print))
 
 
 def test_rows_of_pixels_are_answered_as_pictures(tmp_path: Path) -> None:
