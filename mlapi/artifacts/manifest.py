@@ -72,10 +72,6 @@ class Draft:
         return provenance.from_json(self.data)
 
 
-PROMOTION = "promotion"
-"""In `data`: {"promotes": flag, "over": version or null, "reason": half a sentence}."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Manifest(Draft):
     """A version's description of itself; `files` lists every file but the manifest and its signature.

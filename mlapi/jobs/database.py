@@ -14,8 +14,7 @@ from mlapi.wording import listed
 FILE = "jobs.sqlite"
 
 PATIENCE_S = 10.0
-"""Of a writer, while another one writes."""
-
+"""How long one writer waits for another."""
 
 _FORMS = (
     """
@@ -41,24 +40,28 @@ create table if not exists jobs (
 )
 """,
 )
-"""What makes each form of the database out of the one before; `pragma user_version` says which it has. Before
-they were counted there was the table of form 1. To change it: add what alters it, and keep what is here.
+"""The statements that make each form of the database out of the form before.
+
+`pragma user_version` is the number of the form; it is 0 where there is nothing yet, and where there is the
+table of form 1 from before forms were counted. To change the database, append a statement; change none of
+these.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The file in a state folder. Holds nothing open: it may be shared by threads, and forked."""
+    """The database in a state folder. It holds nothing open: threads may share it, and a process may fork."""
 
     folder: Path
     columns: frozenset[str]
-    """Those that its table has to have."""
+    """The columns that its table has to have."""
     patience_s: float = PATIENCE_S
-    """How long to wait for whoever else writes."""
+    """How long a writer waits for another."""
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """A connection, for as long as the block runs.
+        """Give a connection for as long as the block runs; make the file, or a newer form of it, where
+        needed.
 
         Raises:
             OSError: It cannot be read or written, or has another form than this mlapi knows.
@@ -72,7 +75,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, which waits for those of others; what an exception ends is not done at all.
+        """Give a connection in a transaction, after those of other writers. An exception undoes all of it.
 
         Raises:
             OSError: As `open`.
@@ -95,7 +98,7 @@ class Database:
 
 
 def is_locked(error: OSError) -> bool:
-    """Whether it passes: another process keeps the database to itself just now."""
+    """Return whether the error may be over in a moment: another process has locked the database."""
     cause = error.__cause__
     return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in (
         sqlite3.SQLITE_BUSY,
@@ -118,7 +121,7 @@ def _check_form(database: sqlite3.Connection, columns: Set[str]) -> None:
 
 
 def _migrate(database: sqlite3.Connection, columns: Set[str]) -> None:
-    """Whole or not at all; of processes that come at once, one does it."""
+    """Make the newest form, whole or not at all; of several processes at once, one does it."""
     database.execute("pragma journal_mode = wal")
     database.execute("begin immediate")
     for number in range(_form_of(database), len(_FORMS)):
@@ -133,12 +136,13 @@ def _form_of(database: sqlite3.Connection) -> int:
 
 
 def _check_columns(database: sqlite3.Connection, columns: Set[str]) -> None:
-    there = {row["name"] for row in database.execute("pragma table_info(jobs)")}
-    missing = sorted(columns - there)
+    present = {row["name"] for row in database.execute("pragma table_info(jobs)")}
+    missing = sorted(columns - present)
     if missing:
         raise unusable(f"its table of jobs lacks {listed(missing)}")
 
 
 def unusable(why: str) -> OSError:
+    """Return the error to raise for a database that this mlapi cannot read."""
     way_out = "start the mlapi that wrote it, or move the file away, and its jobs with it"
     return OSError(errno.EINVAL, f"{FILE} cannot be used: {why}; {way_out}")

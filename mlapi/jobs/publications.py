@@ -1,4 +1,5 @@
-"""What a training job has published: looked for after it ended, for its process may have ended in between."""
+"""The version that a training job has published: found by its manifest, since the job's process may have
+ended before it could say so."""
 
 import errno
 from contextlib import suppress
@@ -9,20 +10,22 @@ from mlapi.artifacts.names import PRODUCTION
 from mlapi.artifacts.provenance import Promotion
 from mlapi.errors import Conflict, ModelNotFound, ModelUnavailable, UnknownVersion
 from mlapi.jobs.jobs import Job
-from mlapi.jobs.runner import Published
+from mlapi.jobs.runner import PublishedVersion
 from mlapi.registry.changes import changes_of
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import ModelRecord
 
 _IN_VAIN = (ModelNotFound, UnknownVersion, Conflict)
-"""What tells that a version will not be promoted, however often it is tried."""
+"""Errors after which it is useless to try the promotion again."""
 
 _UNDECIDED = Promotion(promotes=False, reason="its manifest has no decision", over=None)
 """Of a manifest that no job of this mlapi has written."""
 
 
-def published(registry: Registry, state_dir: Path, job: Job) -> Published | None:
-    """What a job has published, promoted if it was judged so: its process may have ended in between.
+def published_version(registry: Registry, state_dir: Path, job: Job) -> PublishedVersion | None:
+    """Return what a job has published, None if nothing; promote it where its manifest says so.
+
+    The job's process may have ended between publishing and promoting.
 
     Raises:
         OSError: The models cannot be seen, or not be changed.
@@ -33,7 +36,7 @@ def published(registry: Registry, state_dir: Path, job: Job) -> Published | None
         raise OSError(errno.EAGAIN, str(error)) from error
 
 
-def _settled(registry: Registry, state_dir: Path, job: Job) -> Published | None:
+def _settled(registry: Registry, state_dir: Path, job: Job) -> PublishedVersion | None:
     manifest = _made_by(registry, job)
     if manifest is None:
         return None
@@ -41,21 +44,23 @@ def _settled(registry: Registry, state_dir: Path, job: Job) -> Published | None:
     verdict = provenance.promotion or _UNDECIDED
     production = registry.snapshot.record(job.model).aliases.get(PRODUCTION)
     if verdict.promotes and (production and production.version) == verdict.over:
-        with suppress(*_IN_VAIN):  # somebody else was quicker, or the disk spoils what it keeps
+        with suppress(*_IN_VAIN):  # somebody else was faster, or the disk has damaged it
             changes_of(registry, state_dir, f"http {job.caller}").promote(job.model, manifest.version)
     sentence = f"published and {'' if verdict.promotes else 'not '}promoted: {verdict.reason}."
-    return Published(manifest.version, " ".join([sentence, *provenance.notes]))
+    return PublishedVersion(manifest.version, " ".join([sentence, *provenance.notes]))
 
 
-def _is_unsure(record: ModelRecord | None) -> bool:
+def _is_uncertain(record: ModelRecord | None) -> bool:
+    """Whether the disk may hold other versions or aliases of a model than its record does."""
     return record is not None and bool(record.problem or record.aliases_problem)
 
 
 def _made_by(registry: Registry, job: Job) -> Manifest | None:
+    """The manifest of the version that names this job, the newest first."""
     registry.refresh()
     snapshot = registry.snapshot
     record = snapshot.models.get(job.model)
-    if (snapshot.problem and registry.store.folder.exists()) or _is_unsure(record):
+    if (snapshot.problem and registry.store.folder.exists()) or _is_uncertain(record):
         raise OSError(errno.EIO, "the models cannot be read")
     for number in reversed(record.numbers) if record else ():
         manifest = registry.version(job.model, number).manifest

@@ -1,4 +1,4 @@
-"""What children of the pool do for a request: fit, say what can be fitted, read what a job is asked with.
+"""What children of the pool do for a request: fit, list what can be fitted, read what a job is asked with.
 
 Workers leave it to them because it takes scikit-learn, which they need for nothing else, and so that rows to
 be fitted are never more than bytes in a worker.
@@ -17,7 +17,7 @@ from mlapi.estimators.on_request import FitInput, answer
 from mlapi.formats import negotiation
 from mlapi.formats.strict_json import encode_json
 from mlapi.jobs import submission
-from mlapi.jobs.pool.child import Tell
+from mlapi.jobs.pool.child import Report
 from mlapi.jobs.pool.messages import Message
 from mlapi.schemas import parameters as parameter_schemas
 from mlapi.schemas.fits import fit_request
@@ -27,8 +27,14 @@ FITTED: Mapping[str, Algorithm] = {name: entry for name, entry in ALGORITHMS.ite
 """The algorithms that are fitted on request: those for tables."""
 
 
-def fit(limits: TableLimits, message: Message, _: Tell) -> Message:
-    """A request for a fit -> the response's JSON.
+def fit(limits: TableLimits, message: Message, _: Report) -> Message:
+    """Fit what a request asks for.
+
+    Args:
+        message: The request's body; `algorithm` and `content_type` in the head, each may be None.
+
+    Returns:
+        The body of the response, JSON, and in the head how many `rows` were fitted.
 
     Raises:
         AlgorithmNotFound: There is none of this name, or none is named.
@@ -37,17 +43,18 @@ def fit(limits: TableLimits, message: Message, _: Tell) -> Message:
     """
     name = _known(message.head["algorithm"])
     data = negotiation.decode(message.head["content_type"], message.body)
-    asked = fit_request(name, limits).read(data)
-    return Message({"rows": len(asked.X)}, encode_json(answer(asked)))
+    fit_input = fit_request(name, limits).read(data)
+    return Message({"rows": len(fit_input.X)}, encode_json(answer(fit_input)))
 
 
-def short_task(limits: TableLimits, message: Message, _: Tell) -> Message:
-    """What takes a moment: `describe`, or `order` with a job's limits."""
-    return describe(message) if message.head["do"] == "describe" else order(limits, message)
+def short_task(limits: TableLimits, message: Message, _: Report) -> Message:
+    """Do what the member `do` of the head names and takes a moment: `describe`, or `order`, a job's
+    submission, with the limits of a job."""
+    return describe(message) if message.head["do"] == "describe" else read_submission(limits, message)
 
 
 def describe(message: Message) -> Message:
-    """The algorithms with their parameters, or the one that is named.
+    """Return the algorithms with their parameters, or the one that `algorithm` in the head names.
 
     Raises:
         AlgorithmNotFound: There is none of this name.
@@ -58,8 +65,11 @@ def describe(message: Message) -> Message:
     return Message({"algorithms": [_described(name) for name in FITTED]})
 
 
-def order(limits: TableLimits, message: Message) -> Message:
-    """What a job is asked with -> its recipe, and the content of a file of this name.
+def read_submission(limits: TableLimits, message: Message) -> Message:
+    """Read what a job is asked with.
+
+    Returns:
+        The `recipe` and the name of a file, `source`, in the head; the content of the file is the body.
 
     Raises:
         MalformedBody, UnsupportedFormat, InvalidInput, TooLarge: As any request.
@@ -69,7 +79,7 @@ def order(limits: TableLimits, message: Message) -> Message:
 
 
 def warm_up() -> None:
-    """Fit something small, so that the next fit finds all that it needs."""
+    """Fit something small, so that the libraries that the next fit needs are in memory."""
     X = np.arange(20.0).reshape(10, 2)
     for name, task in (("linear_regression", REGRESSION), ("logistic_regression", CLASSIFICATION)):
         encode_json(answer(FitInput(name, task, {}, True, ("a", "b"), X, [0, 1] * 5)))

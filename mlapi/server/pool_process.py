@@ -16,10 +16,10 @@ from gunicorn.dirty.app import DirtyApp
 
 from mlapi.data.limits import TableLimits
 from mlapi.jobs.jobs import Jobs
-from mlapi.jobs.pool.child import Tell, prepare
+from mlapi.jobs.pool.child import Report, prepare
 from mlapi.jobs.pool.messages import Message
 from mlapi.jobs.pool.server import Bounds, Pool, Queue
-from mlapi.jobs.publications import published
+from mlapi.jobs.publications import published_version
 from mlapi.jobs.runner import Runner
 from mlapi.registry.opening import open_changes
 from mlapi.settings import Settings, process_settings
@@ -94,7 +94,7 @@ def _begin(settings: Settings) -> None:
         return
     bounds = Bounds(settings.job_workers, 0, settings.job_seconds, settings.job_megabytes)
     registry = open_changes(settings, "a job").registry
-    found = partial(published, registry, settings.state_dir)
+    found = partial(published_version, registry, settings.state_dir)
     visible_s = min(2 * settings.models_poll_s, _LONGEST_LOOK_S)
     Runner(Jobs(settings.state_dir), partial(_train, settings), bounds, found, visible_s).start()
 
@@ -102,10 +102,10 @@ def _begin(settings: Settings) -> None:
 # What children do, each of which has imported it already.
 
 
-def _fit(limits: TableLimits, message: Message, tell: Tell) -> Message:
+def _fit(limits: TableLimits, message: Message, report: Report) -> Message:
     from mlapi.jobs import tasks  # noqa: PLC0415
 
-    return tasks.fit(limits, message, tell)
+    return tasks.fit(limits, message, report)
 
 
 def _warm_up() -> None:
@@ -114,13 +114,13 @@ def _warm_up() -> None:
     tasks.warm_up()
 
 
-def _errand(limits: TableLimits, message: Message, tell: Tell) -> Message:
+def _errand(limits: TableLimits, message: Message, report: Report) -> Message:
     from mlapi.jobs import tasks  # noqa: PLC0415
 
-    return tasks.short_task(limits, message, tell)
+    return tasks.short_task(limits, message, report)
 
 
-def _train(settings: Settings, message: Message, tell: Tell) -> Message:
+def _train(settings: Settings, message: Message, report: Report) -> Message:
     from mlapi.training.workflows.job import perform  # noqa: PLC0415
 
-    return perform(settings, message, tell)
+    return perform(settings, message, report)

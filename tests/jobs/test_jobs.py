@@ -89,12 +89,12 @@ def test_jobs_are_claimed_in_order_and_those_of_one_model_one_after_the_other(jo
 def test_a_job_that_ended_keeps_its_end_and_leaves_no_file(jobs: Jobs) -> None:
     job = submit(jobs)
     jobs.claim()
-    jobs.tell(job.id, 0.5, "half")
+    jobs.report(job.id, 0.5, "half")
     assert (jobs.status(job.id).progress, jobs.status(job.id).message) == (0.5, "half")
 
     jobs.end(job.id, "succeeded", "published", version=3)
     jobs.end(job.id, "failed", "too late")
-    jobs.tell(job.id, 0.1, "too late")
+    jobs.report(job.id, 0.1, "too late")
     jobs.queue_again(job.id)
 
     found = jobs.status(job.id)
@@ -132,7 +132,7 @@ def test_the_stamp_is_another_one_when_anything_has_changed(jobs: Jobs) -> None:
 
     jobs.claim()
     second = jobs.stamp()
-    jobs.tell(job.id, 0.5, "half")
+    jobs.report(job.id, 0.5, "half")
 
     assert len({first, second, jobs.stamp()}) == 3
 

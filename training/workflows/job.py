@@ -11,8 +11,8 @@ import pandas as pd
 
 from mlapi.data.limits import TableLimits
 from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
-from mlapi.jobs.jobs import ROWS, held
-from mlapi.jobs.pool.child import Tell
+from mlapi.jobs.jobs import ROWS, folder_lock
+from mlapi.jobs.pool.child import Report
 from mlapi.jobs.pool.messages import Message
 from mlapi.registry.opening import open_changes
 from mlapi.settings import Settings
@@ -33,7 +33,7 @@ _BETWEEN_S = 0.25
 """Between trials that are told: each is written to disk."""
 
 
-def perform(settings: Settings, message: Message, tell: Tell) -> Message:
+def perform(settings: Settings, message: Message, tell: Report) -> Message:
     """Train what the job's folder holds; the answer has the version.
 
     Raises:
@@ -52,10 +52,10 @@ def perform(settings: Settings, message: Message, tell: Tell) -> Message:
     return Message({"version": trained.manifest.version})
 
 
-def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
+def _trained(settings: Settings, message: Message, tell: Report) -> Trained:
     job = message.head
     folder = Path(job["folder"])
-    with held(folder, patience_s=0):
+    with folder_lock(folder, patience_s=0):
         recipe = make_recipe(job["model"], job["recipe"])
         return train(
             recipe,
@@ -68,7 +68,7 @@ def _trained(settings: Settings, message: Message, tell: Tell) -> Trained:
         )
 
 
-def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, rows: TableSource) -> Result:
+def _make(settings: Settings, tell: Report, recipe: Recipe, progress: Progress, rows: TableSource) -> Result:
     """In this process, which is the one that can be ended, or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
@@ -76,7 +76,7 @@ def _make(settings: Settings, tell: Tell, recipe: Recipe, progress: Progress, ro
         return running.send(_make_there, recipe, rows, settings.job_limits, tell=tell)
 
 
-def _make_there(tell: Tell, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
+def _make_there(tell: Report, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
     return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)
 
 
@@ -116,7 +116,7 @@ def _check_size(name: str, shape: tuple[int, int], limits: TableLimits) -> None:
 class _Reporter(Silent):
     """A step is a share of the whole; within the choice, each trial of it."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Report) -> None:
         self._tell = tell
         self._last_trial = 0.0
 

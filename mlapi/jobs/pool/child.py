@@ -20,41 +20,53 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from mlapi.errors import MlapiError, NotWritable, TaskOutOfMemory, TaskProcessEnded, TaskTimedOut
-from mlapi.jobs.pool.confinement import confine, held
+from mlapi.jobs.pool.confinement import confine, data_bytes
 from mlapi.jobs.pool.errors import document_of
 from mlapi.jobs.pool.messages import Message
 from mlapi.wording import reason
 
 logger = logging.getLogger(__name__)
 
-Tell: TypeAlias = Callable[[dict[str, Any]], None]
-"""A child says how far it is."""
+Report: TypeAlias = Callable[[dict[str, Any]], None]
+"""A task calls it with JSON that says how far it is; the process that started the child receives it."""
 
-Task: TypeAlias = Callable[[Message, Tell], Message]
-"""A function at the top of a module."""
+Task: TypeAlias = Callable[[Message, Report], Message]
+"""What a child does: a message -> the answer. It is imported by its name, so it stands at the top of a
+module."""
 
 Ended: TypeAlias = Literal["done", "refused", "killed", "unwanted"]
-"""`killed` is by somebody else than us; `unwanted`: nobody waits for it any more."""
+"""How a task ended: with an answer; with an error, which includes that it went beyond a bound; because
+somebody else killed its process; because whoever asked has gone, or does not want it any more."""
 
-_PROGRESS, _DONE, _LAST, _REFUSED = b"P", b"D", b"L", b"R"
-"""What a child says; after the last two its process ends."""
+_PROGRESS = b"P"
+"""The first byte of a message from a child that says how far it is."""
+
+_DONE = b"D"
+"""Of an answer, after which the child takes the next task."""
+
+_LAST = b"L"
+"""Of an answer, after which its process ends."""
+
+_REFUSED = b"R"
+"""Of an error, after which its process ends."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 _LOST = 255
-"""The status of a child of whose end its own parent could not tell, being killed itself."""
+"""The exit status of a child whose parent, the process that forks, was killed before it could report it."""
 
 _FAULTS = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
-"""How libraries end that do not expect that memory is refused: libsvm, for one."""
+"""Exit codes of libraries, such as libsvm, that do not check whether an allocation has failed."""
 
-_TASKS = 100
-"""A process does no more of them, for what leaks somewhere."""
+_MOST_TASKS = 100
+"""A process does no more of them, in case a library leaks memory."""
 
 _GROWTH = 0.1
-"""Of the memory that a task may have: one that has kept more for itself has less left for the next."""
+"""The share of a task's memory by which a process may grow over its tasks; beyond it no other task gets
+in."""
 
 _LOOK_S = 0.25
-"""How often it is asked whether a task is wanted."""
+"""How often `is_wanted` is called while a task runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +82,25 @@ def _nothing(_: dict[str, Any]) -> None:
 
 
 def prepare(modules: Sequence[str]) -> None:
-    """Have these imported by the process that children are forked from, which starts with the first of them:
-    a server that is never asked for one takes 91 MiB in place of 336 (proportional, two workers)."""
+    """Name the modules that the process imports that children are forked from.
+
+    It starts with the first child: a server that never needs one takes 91 MiB in place of 336 (proportional,
+    two workers).
+    """
     _CONTEXT.set_forkserver_preload(list(modules))
 
 
 class Child:
     """A process that does tasks of one kind, one after the other.
 
-    `stays` says, after one, whether it takes another: only one that has come to its end leaves it as it was.
+    `takes_another` is True after a task that was done in a process that has hardly grown; after any other the
+    process ends, or has to be ended.
 
     Args:
-        nice: By how much it steps back for others (nice(2)).
-        warm_up: Done at once. A process that was just forked finds its libraries' pages as it goes: a small
-            fit took 17 ms in place of 2.
+        megabytes: How much more memory it may have than it has at its start.
+        nice: By how much its priority is lowered (nice(2)).
+        warm_up: Called in the process before the first task. The pages of its libraries are mapped when they
+            are first used: without it a small fit took 17 ms in place of 2.
 
     Raises:
         OSError: No process can be started.
@@ -94,25 +111,27 @@ class Child:
     ) -> None:
         self._megabytes = megabytes
         self._ours, theirs = _CONTEXT.Pipe()
-        given = (theirs, task, megabytes, nice, warm_up)
-        self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
+        arguments = (theirs, task, megabytes, nice, warm_up)
+        self._process = _CONTEXT.Process(target=_run, args=arguments, daemon=True)
         try:
             self._process.start()
         except EOFError as error:
             raise OSError(errno.EAGAIN, "the process that forks has ended") from error
         theirs.close()
-        self.stays = False
+        self.takes_another = False
 
     def begin(self, message: Message) -> None:
-        """
+        """Have it begin a task; `outcome` waits for the end.
+
         Raises:
             OSError: Its process has ended meanwhile.
         """
-        self.stays = False
+        self.takes_another = False
         self._ours.send_bytes(orjson.dumps(message.head))
         self._ours.send_bytes(message.body)
 
     def end(self) -> None:
+        """End its process at once, whatever it does."""
         self._process.kill()
         self._process.join()
         self._process.close()
@@ -122,40 +141,46 @@ class Child:
         self,
         *,
         seconds: float,
-        unless: Sequence[Any] = (),
-        tell: Tell = _nothing,
+        cancelled_by: Sequence[Any] = (),
+        report: Report = _nothing,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Outcome:
-        """Wait for its last word, but no longer than so many seconds, until one of `unless` (sockets, pipes)
-        has something to say, or until it is not wanted any more."""
+        """Wait until the task has ended, and return how. One that has not ended still runs: `end` it.
+
+        Args:
+            seconds: After so long the outcome is `TaskTimedOut`.
+            cancelled_by: Sockets or pipes; once one of them can be read, the outcome is "unwanted".
+            report: Called with what the task reports meanwhile.
+            is_wanted: Called every quarter of a second; once it returns False, the outcome is "unwanted".
+        """
         now = time.monotonic()
         until, look = now + seconds, now
         while now < until:
-            ready = wait([self._ours, *unless], min(until - now, _LOOK_S))
-            if self._ours in ready and (outcome := self._heard(tell)):
+            ready = wait([self._ours, *cancelled_by], min(until - now, _LOOK_S))
+            if self._ours in ready and (outcome := self._receive(report)):
                 return outcome
-            now = time.monotonic()  # also where it tells more than we can listen to
+            now = time.monotonic()  # also where it reports faster than we can receive
             if set(ready) - {self._ours} or (now >= look and not is_wanted()):
                 return Outcome("unwanted")
             look = now + _LOOK_S if now >= look else look
-        return refused(TaskTimedOut(f"it takes longer than the {seconds:g} s that it may"))
+        return refusal(TaskTimedOut(f"it takes longer than the {seconds:g} s that it may"))
 
-    def _heard(self, tell: Tell) -> Outcome | None:
-        """What it says next, if that is its last word."""
+    def _receive(self, report: Report) -> Outcome | None:
+        """Receive one message; None if it only says how far the task is."""
         try:
-            said = self._ours.recv_bytes()
-            kind, head = said[:1], orjson.loads(said[1:])
+            content = self._ours.recv_bytes()
+            kind, head = content[:1], orjson.loads(content[1:])
             if kind == _PROGRESS:
-                tell(head)
+                report(head)
                 return None
             body = self._ours.recv_bytes()
         except (EOFError, OSError):
-            return self._lost()
-        self.stays = kind == _DONE
+            return self._ended_early()
+        self.takes_another = kind == _DONE
         return Outcome("refused" if kind == _REFUSED else "done", Message(head, body))
 
-    def _lost(self) -> Outcome:
-        """Its process has ended without a last word."""
+    def _ended_early(self) -> Outcome:
+        """The outcome where its process has ended before it had sent one."""
         self._process.join(5)
         code = self._process.exitcode
         how = f"by signal {-code}" if code and code < 0 else f"with status {code}"
@@ -166,37 +191,41 @@ class Child:
         return Outcome("killed" if code in (-signal.SIGKILL, _LOST) else "refused", Message(problem))
 
 
-def refused(error: MlapiError) -> Outcome:
+def refusal(error: MlapiError) -> Outcome:
+    """Return the outcome of a task that ended with an error, or was never begun because of it."""
     return Outcome("refused", Message(document_of(error)))
 
 
 def _run(pipe: Connection, task: Task, megabytes: int, nice: int, warm_up: Callable[[], None] | None) -> None:
-    """In the child: one task after the other, until it has grown or nobody listens any more."""
+    """In the child: do one task after the other, until it has grown or nobody listens any more."""
     confine(megabytes, nice)
     if warm_up is not None:
         warm_up()
-    enough = held() + megabytes * 2**20 * _GROWTH
+    most_bytes = data_bytes() + megabytes * 2**20 * _GROWTH
     with suppress(OSError, EOFError):
-        for number in range(1, _TASKS + 1):
+        for number in range(1, _MOST_TASKS + 1):
             message = Message(orjson.loads(pipe.recv_bytes()), pipe.recv_bytes())
-            ended, answer = _done(task, message, megabytes, partial(_say_progress, pipe))
-            stays = ended == _DONE and number < _TASKS and held() < enough
-            pipe.send_bytes((ended if stays or ended == _REFUSED else _LAST) + orjson.dumps(answer.head))
+            kind, answer = _perform(task, message, megabytes, partial(_send_progress, pipe))
+            takes_another = kind == _DONE and number < _MOST_TASKS and data_bytes() < most_bytes
+            pipe.send_bytes(
+                (kind if takes_another or kind == _REFUSED else _LAST) + orjson.dumps(answer.head)
+            )
             pipe.send_bytes(answer.body)
-            if not stays:
+            if not takes_another:
                 return
 
 
-def _say_progress(pipe: Connection, progress: dict[str, Any]) -> None:
+def _send_progress(pipe: Connection, progress: dict[str, Any]) -> None:
     try:
         pipe.send_bytes(_PROGRESS + orjson.dumps(progress))
     except OSError:
         os._exit(1)  # nobody listens any more
 
 
-def _done(task: Task, message: Message, megabytes: int, tell: Tell) -> tuple[bytes, Message]:
+def _perform(task: Task, message: Message, megabytes: int, report: Report) -> tuple[bytes, Message]:
+    """Do a task, and make a message of whatever it raises."""
     try:
-        return _DONE, task(message, tell)
+        return _DONE, task(message, report)
     except MemoryError:
         error: MlapiError = TaskOutOfMemory(
             f"it needs more than the {megabytes:,} MB of memory that it may have"

@@ -9,9 +9,10 @@ from mlapi.jobs.pool.errors import error_of
 from mlapi.jobs.pool.messages import Gone, Message, connect, receive, send
 
 RESTART_S = 2.0
-"""For a pool to be there: that of a server that has just started, or that was killed and is started again."""
+"""How long to wait for a pool: that of a server that has just started, or one that is being started again."""
 
 _LOOK_S = 0.05
+"""How often to try to connect meanwhile."""
 
 
 def ask(folder: Path, task: str, message: Message, *, seconds: float) -> Message:

@@ -1,4 +1,5 @@
-"""What a child imposes on itself before it begins: its rank, its memory, and that it does not outlive us."""
+"""The bounds that a child sets itself before it begins: priority, memory, and that it ends with its
+parent."""
 
 import ctypes
 import os
@@ -15,23 +16,28 @@ _OOM = "/proc/self/oom_score_adj"
 
 
 def confine(megabytes: int, nice: int) -> None:
-    """Step back by so much, die with the parent, and take so much more memory than is held now.
+    """Bound this process for the rest of its life.
 
-    Beyond that an allocation fails (RLIMIT_DATA, setrlimit(2)); systems other than Linux may not keep to it.
+    It ends with its parent, and leaves no core file. Beyond its memory an allocation fails (RLIMIT_DATA,
+    setrlimit(2)); systems other than Linux may not keep to that.
+
+    Args:
+        megabytes: How much more memory it may have than it has now.
+        nice: By how much its priority is lowered (nice(2)).
     """
     os.setpgrp()  # Ctrl-C is not for us; in a session of our own Linux would not compare our rank with others
     _die_with_parent()
     os.nice(nice)
-    limit = held() + megabytes * 2**20
+    limit = data_bytes() + megabytes * 2**20
     with suppress(ValueError, OSError):  # a lower limit that is imposed on us already
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
-        _go_first()
+        _be_killed_first()
 
 
-def held() -> int:
-    """Bytes of this process that RLIMIT_DATA counts."""
+def data_bytes() -> int:
+    """Return how many bytes of this process RLIMIT_DATA counts; 0 where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -39,8 +45,8 @@ def held() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
 
 
-def _go_first() -> None:
-    """Should the machine run out of memory."""
+def _be_killed_first() -> None:
+    """Should the machine run out of memory, the kernel is to end this process rather than the server's."""
     descriptor = os.open(_OOM, os.O_WRONLY)
     try:
         os.write(descriptor, b"1000")

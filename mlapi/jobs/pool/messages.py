@@ -13,9 +13,12 @@ import orjson
 SOCKET = "pool.sock"
 
 _SIZES = struct.Struct("<IQ")
+"""Before each message: the bytes of its head and of its body."""
 
 
 class Message(NamedTuple):
+    """`head` is JSON, `body` whatever the head says of it."""
+
     head: dict[str, Any]
     body: bytes = b""
 
@@ -25,7 +28,8 @@ class Gone(ConnectionError):
 
 
 def send(sock: socket.socket, message: Message) -> None:
-    """
+    """Send a message, and wait until the system has taken all of it.
+
     Raises:
         OSError: The other side has gone.
     """
@@ -36,23 +40,26 @@ def send(sock: socket.socket, message: Message) -> None:
 
 
 def receive(sock: socket.socket) -> Message:
-    """
+    """Wait for a message, and read all of it.
+
     Raises:
-        Gone: The other side ended before it had said all.
+        Gone: The other side ended before it had sent all.
+        TimeoutError: It took longer than the socket's own timeout.
     """
     head, body = _SIZES.unpack(_exactly(sock, _SIZES.size))
     return Message(orjson.loads(_exactly(sock, head)), bytes(_exactly(sock, body)))
 
 
 def connect(folder: Path) -> socket.socket:
-    """
+    """Connect to the pool of a state folder.
+
     Raises:
         Gone: Nobody listens there.
     """
     sock = socket.socket(socket.AF_UNIX)
     try:
-        with address(folder) as place:
-            sock.connect(place)
+        with address(folder) as path:
+            sock.connect(path)
     except OSError as error:
         sock.close()
         raise Gone(str(error)) from error
@@ -61,7 +68,11 @@ def connect(folder: Path) -> socket.socket:
 
 @contextmanager
 def address(folder: Path) -> Iterator[str]:
-    """The socket's path, by way of an open folder: an address holds 107 bytes (unix(7))."""
+    """Give, for as long as the block runs, a path of the pool's socket that is short enough for an address.
+
+    An address holds 107 bytes (unix(7)), and a state folder may lie deeper: the path leads through the
+    folder's open descriptor.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         through = Path(f"/proc/self/fd/{descriptor}")
@@ -71,8 +82,8 @@ def address(folder: Path) -> Iterator[str]:
 
 
 def _exactly(sock: socket.socket, size: int) -> bytearray:
-    found = bytearray(size)
-    view, at = memoryview(found), 0
+    content = bytearray(size)
+    view, at = memoryview(content), 0
     while at < size:
         try:
             read = sock.recv_into(view[at:])
@@ -81,4 +92,4 @@ def _exactly(sock: socket.socket, size: int) -> bytearray:
         if not read:
             raise Gone("it ended in the middle of a message")
         at += read
-    return found
+    return content

@@ -25,7 +25,7 @@ from mlapi.errors import (
     Unfittable,
 )
 from mlapi.jobs.pool import client
-from mlapi.jobs.pool.child import Child, Outcome, Task, Tell, prepare
+from mlapi.jobs.pool.child import Child, Outcome, Report, Task, prepare
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message, connect, send
 from mlapi.jobs.pool.server import Bounds, Pool, Queue
@@ -37,20 +37,20 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="process
 BOUNDS = Bounds(running=1, waiting=1, seconds=HANG_S, megabytes=64)
 
 
-def echo(message: Message, _: Tell) -> Message:
+def echo(message: Message, _: Report) -> Message:
     return Message({**message.head, "pid": os.getpid()}, message.body[::-1])
 
 
-def loop(_: Message, __: Tell) -> Message:
+def loop(_: Message, __: Report) -> Message:
     while True:
         pass
 
 
-def hoard(message: Message, _: Tell) -> Message:
+def hoard(message: Message, _: Report) -> Message:
     return Message({"sum": float(np.ones(message.head["gigabytes"] * 2**27).sum())})
 
 
-def keep_a_little(message: Message, _: Tell) -> Message:
+def keep_a_little(message: Message, _: Report) -> Message:
     Kept.memory.append(np.ones(2 * 2**20))
     return echo(message, _)
 
@@ -59,41 +59,41 @@ class Kept:
     memory: list[Any] = []
 
 
-def crash(_: Message, __: Tell) -> Message:
+def crash(_: Message, __: Report) -> Message:
     ctypes.string_at(0)
     return Message({})
 
 
-def leave(_: Message, __: Tell) -> Message:
+def leave(_: Message, __: Report) -> Message:
     os._exit(3)
 
 
-def fail(_: Message, __: Tell) -> Message:
+def fail(_: Message, __: Report) -> Message:
     raise KeyError("a secret")
 
 
-def refuse(_: Message, __: Tell) -> Message:
+def refuse(_: Message, __: Report) -> Message:
     raise Unfittable("not so")
 
 
-def meet_a_full_disk(_: Message, __: Tell) -> Message:
+def meet_a_full_disk(_: Message, __: Report) -> Message:
     raise OSError(28, "No space left on device", "/a/secret/path")
 
 
-def wait_for(message: Message, _: Tell) -> Message:
+def wait_for(message: Message, _: Report) -> Message:
     while not Path(message.head["file"]).exists():
         time.sleep(0.01)
     return Message({})
 
 
-def tell_and_wait(message: Message, tell: Tell) -> Message:
-    tell({"pid": os.getpid(), "nice": os.nice(0)})
-    return wait_for(message, tell)
+def tell_and_wait(message: Message, report: Report) -> Message:
+    report({"pid": os.getpid(), "nice": os.nice(0)})
+    return wait_for(message, report)
 
 
-def chatter(_: Message, tell: Tell) -> Message:
+def chatter(_: Message, report: Report) -> Message:
     while True:
-        tell({"so": "on"})
+        report({"so": "on"})
 
 
 def nothing() -> None:
@@ -254,7 +254,7 @@ def child() -> Iterator[Child]:
 
 def outcome_of(child: Child, file: Path, meanwhile: Callable[[dict[str, Any]], object]) -> Outcome:
     child.begin(Message({"file": str(file)}))
-    return child.outcome(seconds=HANG_S, tell=meanwhile)
+    return child.outcome(seconds=HANG_S, report=meanwhile)
 
 
 def test_a_child_steps_back_for_others(child: Child, tmp_path: Path) -> None:
