@@ -31,7 +31,7 @@ _LOCK = "lock"
 RESERVED = frozenset({_LOCK, ROWS})
 """Names in a job's folder that no file of a client's gets."""
 
-State: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 OVER = frozenset({"succeeded", "failed", "cancelled"})
 """The states that no job leaves again."""
@@ -48,7 +48,7 @@ class Job:
     """One row of the database. Times are seconds since 1970."""
 
     id: str
-    state: State
+    state: JobState
     model: str
     recipe: Mapping[str, Any]
     """What `mlapi.training.recipes.make_recipe` takes."""
@@ -262,7 +262,7 @@ class Jobs:
     def end(
         self,
         job: str,
-        state: State,
+        state: JobState,
         message: str,
         *,
         version: int | None = None,

@@ -17,7 +17,7 @@ from mlapi.estimators.on_request import FitInput, answer
 from mlapi.formats import negotiation
 from mlapi.formats.strict_json import encode_json
 from mlapi.jobs import submission
-from mlapi.jobs.pool.child import Report
+from mlapi.jobs.pool.child import ReportProgress
 from mlapi.jobs.pool.messages import Message
 from mlapi.schemas import parameters as parameter_schemas
 from mlapi.schemas.fits import fit_request
@@ -27,7 +27,7 @@ FITTED: Mapping[str, Algorithm] = {name: entry for name, entry in ALGORITHMS.ite
 """The algorithms that are fitted on request: those for tables."""
 
 
-def fit(limits: TableLimits, message: Message, _: Report) -> Message:
+def fit(limits: TableLimits, message: Message, _: ReportProgress) -> Message:
     """Fit what a request asks for.
 
     Args:
@@ -47,7 +47,7 @@ def fit(limits: TableLimits, message: Message, _: Report) -> Message:
     return Message({"rows": len(fit_input.X)}, encode_json(answer(fit_input)))
 
 
-def short_task(limits: TableLimits, message: Message, _: Report) -> Message:
+def short_task(limits: TableLimits, message: Message, _: ReportProgress) -> Message:
     """Do what the member `do` of the head names and takes a moment: `describe`, or `order`, a job's
     submission, with the limits of a job."""
     return describe(message) if message.head["do"] == "describe" else read_submission(limits, message)

@@ -16,7 +16,7 @@ from gunicorn.dirty.app import DirtyApp
 
 from mlapi.data.limits import TableLimits
 from mlapi.jobs.jobs import Jobs
-from mlapi.jobs.pool.child import Report, prepare
+from mlapi.jobs.pool.child import ReportProgress, prepare
 from mlapi.jobs.pool.messages import Message
 from mlapi.jobs.pool.server import Bounds, Pool, Queue
 from mlapi.jobs.publications import published_version
@@ -102,7 +102,7 @@ def _begin(settings: Settings) -> None:
 # What children do, each of which has imported it already.
 
 
-def _fit(limits: TableLimits, message: Message, report: Report) -> Message:
+def _fit(limits: TableLimits, message: Message, report: ReportProgress) -> Message:
     from mlapi.jobs import tasks  # noqa: PLC0415
 
     return tasks.fit(limits, message, report)
@@ -114,13 +114,13 @@ def _warm_up() -> None:
     tasks.warm_up()
 
 
-def _errand(limits: TableLimits, message: Message, report: Report) -> Message:
+def _errand(limits: TableLimits, message: Message, report: ReportProgress) -> Message:
     from mlapi.jobs import tasks  # noqa: PLC0415
 
     return tasks.short_task(limits, message, report)
 
 
-def _train(settings: Settings, message: Message, report: Report) -> Message:
+def _train(settings: Settings, message: Message, report: ReportProgress) -> Message:
     from mlapi.training.workflows.job import perform  # noqa: PLC0415
 
     return perform(settings, message, report)

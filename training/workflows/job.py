@@ -12,7 +12,7 @@ import pandas as pd
 from mlapi.data.limits import TableLimits
 from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
 from mlapi.jobs.jobs import ROWS, folder_lock
-from mlapi.jobs.pool.child import Report
+from mlapi.jobs.pool.child import ReportProgress
 from mlapi.jobs.pool.messages import Message
 from mlapi.registry.opening import open_changes
 from mlapi.settings import Settings
@@ -33,7 +33,7 @@ _BETWEEN_S = 0.25
 """Between trials that are told: each is written to disk."""
 
 
-def perform(settings: Settings, message: Message, tell: Report) -> Message:
+def perform(settings: Settings, message: Message, tell: ReportProgress) -> Message:
     """Train what the job's folder holds; the answer has the version.
 
     Raises:
@@ -52,7 +52,7 @@ def perform(settings: Settings, message: Message, tell: Report) -> Message:
     return Message({"version": trained.manifest.version})
 
 
-def _trained(settings: Settings, message: Message, tell: Report) -> Trained:
+def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trained:
     job = message.head
     folder = Path(job["folder"])
     with folder_lock(folder, patience_s=0):
@@ -68,7 +68,9 @@ def _trained(settings: Settings, message: Message, tell: Report) -> Trained:
         )
 
 
-def _make(settings: Settings, tell: Report, recipe: Recipe, progress: Progress, rows: TableSource) -> Result:
+def _make(
+    settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, rows: TableSource
+) -> Result:
     """In this process, which is the one that can be ended, or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
@@ -76,7 +78,7 @@ def _make(settings: Settings, tell: Report, recipe: Recipe, progress: Progress, 
         return running.send(_make_there, recipe, rows, settings.job_limits, tell=tell)
 
 
-def _make_there(tell: Report, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
+def _make_there(tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
     return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)
 
 
@@ -116,7 +118,7 @@ def _check_size(name: str, shape: tuple[int, int], limits: TableLimits) -> None:
 class _Reporter(Silent):
     """A step is a share of the whole; within the choice, each trial of it."""
 
-    def __init__(self, tell: Report) -> None:
+    def __init__(self, tell: ReportProgress) -> None:
         self._tell = tell
         self._last_trial = 0.0
 

@@ -27,10 +27,10 @@ from mlapi.wording import reason
 
 logger = logging.getLogger(__name__)
 
-Report: TypeAlias = Callable[[dict[str, Any]], None]
+ReportProgress: TypeAlias = Callable[[dict[str, Any]], None]
 """A task calls it with JSON that says how far it is; the process that started the child receives it."""
 
-Task: TypeAlias = Callable[[Message, Report], Message]
+Task: TypeAlias = Callable[[Message, ReportProgress], Message]
 """What a child does: a message -> the answer. It is imported by its name, so it stands at the top of a
 module."""
 
@@ -142,7 +142,7 @@ class Child:
         *,
         seconds: float,
         cancelled_by: Sequence[Any] = (),
-        report: Report = _nothing,
+        report: ReportProgress = _nothing,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         """Wait until the task has ended, and return how. One that has not ended still runs: `end` it.
@@ -165,7 +165,7 @@ class Child:
             look = now + _LOOK_S if now >= look else look
         return refusal(TaskTimedOut(f"it takes longer than the {seconds:g} s that it may"))
 
-    def _receive(self, report: Report) -> Outcome | None:
+    def _receive(self, report: ReportProgress) -> Outcome | None:
         """Receive one message; None if it only says how far the task is."""
         try:
             content = self._ours.recv_bytes()
@@ -222,7 +222,7 @@ def _send_progress(pipe: Connection, progress: dict[str, Any]) -> None:
         os._exit(1)  # nobody listens any more
 
 
-def _perform(task: Task, message: Message, megabytes: int, report: Report) -> tuple[bytes, Message]:
+def _perform(task: Task, message: Message, megabytes: int, report: ReportProgress) -> tuple[bytes, Message]:
     """Do a task, and make a message of whatever it raises."""
     try:
         return _DONE, task(message, report)

@@ -25,7 +25,7 @@ from mlapi.errors import (
     Unfittable,
 )
 from mlapi.jobs.pool import client
-from mlapi.jobs.pool.child import Child, Outcome, Report, Task, prepare
+from mlapi.jobs.pool.child import Child, Outcome, ReportProgress, Task, prepare
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message, connect, send
 from mlapi.jobs.pool.server import Bounds, Pool, Queue
@@ -37,20 +37,20 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="process
 BOUNDS = Bounds(running=1, waiting=1, seconds=HANG_S, megabytes=64)
 
 
-def echo(message: Message, _: Report) -> Message:
+def echo(message: Message, _: ReportProgress) -> Message:
     return Message({**message.head, "pid": os.getpid()}, message.body[::-1])
 
 
-def loop(_: Message, __: Report) -> Message:
+def loop(_: Message, __: ReportProgress) -> Message:
     while True:
         pass
 
 
-def hoard(message: Message, _: Report) -> Message:
+def hoard(message: Message, _: ReportProgress) -> Message:
     return Message({"sum": float(np.ones(message.head["gigabytes"] * 2**27).sum())})
 
 
-def keep_a_little(message: Message, _: Report) -> Message:
+def keep_a_little(message: Message, _: ReportProgress) -> Message:
     Kept.memory.append(np.ones(2 * 2**20))
     return echo(message, _)
 
@@ -59,39 +59,39 @@ class Kept:
     memory: list[Any] = []
 
 
-def crash(_: Message, __: Report) -> Message:
+def crash(_: Message, __: ReportProgress) -> Message:
     ctypes.string_at(0)
     return Message({})
 
 
-def leave(_: Message, __: Report) -> Message:
+def leave(_: Message, __: ReportProgress) -> Message:
     os._exit(3)
 
 
-def fail(_: Message, __: Report) -> Message:
+def fail(_: Message, __: ReportProgress) -> Message:
     raise KeyError("a secret")
 
 
-def refuse(_: Message, __: Report) -> Message:
+def refuse(_: Message, __: ReportProgress) -> Message:
     raise Unfittable("not so")
 
 
-def meet_a_full_disk(_: Message, __: Report) -> Message:
+def meet_a_full_disk(_: Message, __: ReportProgress) -> Message:
     raise OSError(28, "No space left on device", "/a/secret/path")
 
 
-def wait_for(message: Message, _: Report) -> Message:
+def wait_for(message: Message, _: ReportProgress) -> Message:
     while not Path(message.head["file"]).exists():
         time.sleep(0.01)
     return Message({})
 
 
-def tell_and_wait(message: Message, report: Report) -> Message:
+def tell_and_wait(message: Message, report: ReportProgress) -> Message:
     report({"pid": os.getpid(), "nice": os.nice(0)})
     return wait_for(message, report)
 
 
-def chatter(_: Message, report: Report) -> Message:
+def chatter(_: Message, report: ReportProgress) -> Message:
     while True:
         report({"so": "on"})
 
