@@ -24,11 +24,12 @@ class JobEntry(Schema):
 
 def _problem(document: Mapping[str, Any]) -> dict[str, Any]:
     """As an answer would say it (RFC 9457)."""
-    told = {name: document[name] for name in ("title", "status", "detail")}
-    return {"type": f"/problems/{document['slug']}", **told}
+    members = {name: document[name] for name in ("title", "status", "detail")}
+    return {"type": f"/problems/{document['slug']}", **members}
 
 
 def _time(seconds: float | None) -> str | None:
+    """Seconds since 1970 -> ISO 8601 in UTC, with milliseconds."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

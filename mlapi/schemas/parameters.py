@@ -17,6 +17,8 @@ KEY = "parameters"
 
 
 class OneParameter(fields.Field[Any]):
+    """A parameter, checked by its declaration."""
+
     def __init__(self, parameter: Parameter) -> None:
         super().__init__(allow_none=True)
         self.parameter = parameter
@@ -29,19 +31,29 @@ class OneParameter(fields.Field[Any]):
 
 
 def known(algorithm: Algorithm, *, bare: bool) -> dict[str, Parameter]:
-    """What can be told: `bare`, those that scikit-learn's own estimator has."""
+    """Return the parameters that may be sent: with `bare` only those of scikit-learn's own estimator."""
     return {name: entry for name, entry in algorithm.parameters.items() if not (bare and entry.ours)}
 
 
-def wrong(algorithm: Algorithm, given: Any, task: str | None = None, *, bare: bool) -> list[Finding]:
-    """All that is wrong with the parameters of a request, for a task if that is known."""
-    if not isinstance(given, dict):
-        return [Finding((KEY,), f"expected an object, got {shown(given)}")]
+def wrong_choice(algorithm: Any, parameters: Any) -> list[Finding]:
+    """Return what is wrong with the algorithm that a training job names, and with its parameters."""
+    trained = [name for name, entry in ALGORITHMS.items() if entry.bare]
+    if algorithm is None:
+        return [Finding((KEY,), "whose? name an algorithm")] if parameters else []
+    if algorithm not in trained:
+        return [Finding(("algorithm",), f"expected one of {', '.join(trained)}, got {shown(algorithm)}")]
+    return wrong(ALGORITHMS[algorithm], parameters, bare=False)
+
+
+def wrong(algorithm: Algorithm, parameters: Any, task: str | None = None, *, bare: bool) -> list[Finding]:
+    """Return all that is wrong with the parameters of a request, for a task if that is known."""
+    if not isinstance(parameters, dict):
+        return [Finding((KEY,), f"expected an object, got {shown(parameters)}")]
     schema = _schema(algorithm.name, bare=bare)
-    out_of_range, _ = errors.flat(schema.validate(given))
+    out_of_range, _ = errors.flat(schema.validate(parameters))
     return [
-        *_unknown(given, schema.fields),
-        *_of_other_tasks(algorithm, given, task),
+        *_unknown(parameters, schema.fields),
+        *_of_other_tasks(algorithm, parameters, task),
         *(finding.below(KEY) for finding in out_of_range),
     ]
 
@@ -52,13 +64,15 @@ def _schema(algorithm: str, *, bare: bool) -> Schema:
     return Schema.from_dict(cast("dict[str, Any]", own))(unknown=EXCLUDE)
 
 
-def _unknown(given: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Finding]:
-    for name in given:
+def _unknown(parameters: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Finding]:
+    for name in parameters:
         if name not in fields:
             yield Finding((KEY, name), f"unknown parameter{did_you_mean(name, fields)}")
 
 
-def _of_other_tasks(algorithm: Algorithm, given: Mapping[str, Any], task: str | None) -> Iterator[Finding]:
+def _of_other_tasks(
+    algorithm: Algorithm, parameters: Mapping[str, Any], task: str | None
+) -> Iterator[Finding]:
     for name, entry in algorithm.parameters.items():
-        if name in given and task is not None and task not in entry.tasks:
+        if name in parameters and task is not None and task not in entry.tasks:
             yield Finding((KEY, name), f"is for {' and '.join(entry.tasks)} only, and this is {task}")

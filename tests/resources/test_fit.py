@@ -125,7 +125,7 @@ def test_all_that_is_wrong_is_told_at_once(client: FlaskClient) -> None:
         ({"X": [[1], [None]], "y": [1, 2]}, "/X/1/0", "expected a number"),
         ({"X": [], "y": [1]}, "/X", "expected rows"),
         ({"X": [[]], "y": [1]}, "/X", "expected rows"),
-        ({"y": [1, 2]}, "/X", "Missing"),
+        ({"y": [1, 2]}, "/X", "missing, expected rows"),
         ({"X": [[1], [2]], "y": [1, 2], "predict": [[1, 2]]}, "/predict/0", "expected 1 values"),
         ([1], "", "expected an object"),
     ],

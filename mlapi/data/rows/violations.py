@@ -54,14 +54,23 @@ def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyFinding
 
 def _of_row(number: int, row: Any, signature: Signature, *, as_records: bool) -> Iterator[LazyFinding]:
     """A finding for each wrong cell, or for a row of the wrong form; none if the row is right."""
-    if not isinstance(row, list | dict):
-        yield (number,), partial("expected a row, a list or an object, got {}".format, shown(row))
-    elif isinstance(row, dict) is not as_records:
-        yield (number,), lambda: "rows of both forms: send either all lists or all objects"
+    wrong = wrong_form(row, as_records=as_records)
+    if wrong is not None:
+        yield (number,), partial(str, wrong)
     elif isinstance(row, dict):
         yield from _of_record(number, row, signature)
     else:
         yield from _of_list(number, row, signature.features)
+
+
+def wrong_form(row: Any, *, as_records: bool) -> str | None:
+    """Say what is wrong with a row that is neither a list nor a record, or not what the first row is; None if
+    nothing is."""
+    if not isinstance(row, list | dict):
+        return f"expected a row, a list or an object, got {shown(row)}"
+    if isinstance(row, dict) is not as_records:
+        return "rows of both forms: send either all lists or all objects"
+    return None
 
 
 def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:

@@ -5,7 +5,7 @@ import pytest
 
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.errors import LONGEST_POINTER, Finding
-from mlapi.jobs.pool.errors import document, error_of
+from mlapi.jobs.pool.errors import document_of, error_of
 from mlapi.schemas.errors import flat, invalid
 from mlapi.wording import pointer
 
@@ -67,6 +67,6 @@ def test_what_marshmallow_and_a_reader_say_is_one_list() -> None:
 def test_a_finding_survives_the_way_out_of_a_child() -> None:
     error = invalid([Finding(("X", 3, "\ud800"), "odd")], 4)
 
-    again = error_of(orjson.loads(orjson.dumps(document(error))))
+    again = error_of(orjson.loads(orjson.dumps(document_of(error))))
 
     assert (again.findings, again.count) == (error.findings, error.count)
