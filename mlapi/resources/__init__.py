@@ -7,7 +7,7 @@ from mlapi.resources.fit import TUTORIALS, Fit
 from mlapi.resources.health import Live, Ready
 from mlapi.resources.index import Index
 from mlapi.resources.jobs import AllJobs, JobEvents, OneJob, Versions, subscriptions
-from mlapi.resources.models import Alias, Models, OneModel, Report, Version
+from mlapi.resources.models import ModelCard, Models, OneAlias, OneModel, Version
 from mlapi.resources.predict import Predict
 from mlapi.settings import Settings
 
@@ -35,8 +35,8 @@ def add_routes(api: Api, registry: Registry, settings: Settings) -> None:
             ["/jobs/<job>/events"],
             {"settings": settings, "subscriptions": subscriptions(settings)},
         ),
-        (Alias, ["/models/<name>/aliases/<alias>"], both),
-        (Report, ["/models/<name>/versions/<ref>/report"], models),
+        (OneAlias, ["/models/<name>/aliases/<alias>"], both),
+        (ModelCard, ["/models/<name>/versions/<ref>/report"], models),
         (Live, ["/health/live"], {}),
         (Ready, ["/health/ready"], models),
     ):

@@ -85,7 +85,7 @@ class Version(Resource):  # type: ignore[misc]
         return Response(status=204)
 
 
-class Report(Resource):  # type: ignore[misc]
+class ModelCard(Resource):  # type: ignore[misc]
     """`/models/<model>/versions/<ref>/report`: the model card."""
 
     def __init__(self, registry: Registry) -> None:
@@ -103,7 +103,7 @@ class Report(Resource):  # type: ignore[misc]
         return Response(content, content_type="text/html; charset=utf-8", headers=headers)
 
 
-class Alias(Resource):  # type: ignore[misc]
+class OneAlias(Resource):  # type: ignore[misc]
     """`/models/<model>/aliases/<alias>`"""
 
     def __init__(self, registry: Registry, settings: Settings) -> None:

@@ -18,12 +18,12 @@ from mlapi.estimators.on_request import FitInput
 from mlapi.formats.decoded import Decoded
 from mlapi.schemas import parameters as parameter_schemas
 from mlapi.schemas.errors import invalid
-from mlapi.schemas.tables import Rows, TableRequest, Values, column_names, wrong_length
+from mlapi.schemas.tables import TableRequest, TableRowsField, TargetField, column_names, wrong_length
 
 _NUMBERS = frozenset({int, float})
 
 
-class Labels(Values):
+class LabelsField(TargetField):
     """The target of a fit: a number, a text or a flag for each row, all of one sort."""
 
     types = _NUMBERS | {str, bool}
@@ -41,9 +41,9 @@ class FitRequest(TableRequest):
 
     purpose = "a fit on request"
 
-    y = Labels(required=True)
+    y = LabelsField(required=True)
     parameters = fields.Raw(load_default=dict)
-    predict = Rows(load_default=None)
+    predict = TableRowsField(load_default=None)
     scale = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     task = fields.String(load_default=None, validate=validate.OneOf((CLASSIFICATION, REGRESSION)))
 

@@ -24,7 +24,7 @@ _EXPECTED_VALUES = "expected a list with a value for each row"
 _VALUES: frozenset[type] = frozenset({int, float, str, bool, type(None)})
 
 
-class Rows(fields.Field[list[Any]]):
+class TableRowsField(fields.Field[list[Any]]):
     """A list of rows, which nobody has looked into yet."""
 
     default_error_messages = {"required": f"missing, {_EXPECTED_ROWS}", "null": _EXPECTED_ROWS}
@@ -35,7 +35,7 @@ class Rows(fields.Field[list[Any]]):
         return value
 
 
-class Values(fields.Field[list[Any]]):
+class TargetField(fields.Field[list[Any]]):
     """The target, a value for each row: numbers, texts or flags, and null where it is missing."""
 
     default_error_messages = {"required": f"missing, {_EXPECTED_VALUES}", "null": _EXPECTED_VALUES}
@@ -60,8 +60,8 @@ class TableRequest(Schema):
     error_messages = {"unknown": "unknown key"}
     purpose: ClassVar[str]
 
-    X = Rows(required=True)
-    y = Values(required=True)
+    X = TableRowsField(required=True)
+    y = TargetField(required=True)
 
     def __init__(self, limits: TableLimits) -> None:
         super().__init__()
