@@ -132,15 +132,19 @@ def describe_file(path: Path) -> FileDigest:
         return FileDigest(file.tell(), sha256)
 
 
-def load_estimator(folder: Path, manifest: Manifest, trust: Trust) -> Any:
-    """Unpickle the estimator, from the same bytes that were hashed.
+def load_estimator(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None = None) -> Any:
+    """Unpickle the estimator of a version, from the same bytes that were hashed.
+
+    Args:
+        copies: A folder where nobody else writes: a large file is copied there once, and mapped by all
+            processes (`mlapi.artifacts.mapped_copies`). With None each process reads the file.
 
     Raises:
         BrokenArtifact: The bytes are not those of the manifest, or cannot be unpickled here.
     """
     from mlapi.estimators.algorithms import CLASSES  # noqa: PLC0415 - scikit-learn: only to load, not to list
 
-    content = _shared(folder, manifest, trust) or read_file(folder, manifest, MODEL)
+    content = _mapped(folder, manifest, copies) or read_file(folder, manifest, MODEL)
     try:
         estimator = pickling.load(content, CLASSES | trust.classes)
     except BrokenArtifact as error:
@@ -161,11 +165,11 @@ def _signature_file(key: str, signature: bytes) -> bytes:
     return orjson.dumps({"key": key, "signature": signature.hex()}) + b"\n"
 
 
-def _shared(folder: Path, manifest: Manifest, trust: Trust) -> mmap | None:
+def _mapped(folder: Path, manifest: Manifest, copies: Path | None) -> mmap | None:
     entry = manifest.files[MODEL]
-    if trust.copies is None or entry.bytes < mapped_copies.LEAST_BYTES:
+    if copies is None or entry.bytes < mapped_copies.LEAST_BYTES:
         return None
-    return mapped_copies.mapped(folder / MODEL, entry, trust.copies)
+    return mapped_copies.mapped(folder / MODEL, entry, copies)
 
 
 def _signed_by(folder: Path, content: bytes, trust: Trust) -> str | None:

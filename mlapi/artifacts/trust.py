@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mlapi.artifacts.keys import PublicKey
 
@@ -11,12 +10,9 @@ from mlapi.artifacts.keys import PublicKey
 class Trust:
     """`keys` by id; with `required` a version that none of them signed is broken.
 
-    `classes` are those that an artifact may name beyond what this project's own algorithms need. `copies` is
-    a folder where nobody else writes: large files are mapped from there (`mlapi.artifacts.mapped_copies`),
-    without one read.
+    `classes` are those that an artifact may name beyond what this project's own algorithms need.
     """
 
     keys: Mapping[str, PublicKey] = field(default_factory=dict)
     required: bool = True
     classes: frozenset[str] = frozenset()
-    copies: Path | None = None

@@ -28,8 +28,11 @@ from mlapi.inference.model import Model, ModelOutputs, model_of
 logger = logging.getLogger(__name__)
 
 
-def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
+def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None = None) -> Model:
     """Load a version, and check its answers to the golden rows, which also warms it up.
+
+    Args:
+        copies: As for `mlapi.artifacts.folder.load_estimator`.
 
     Raises:
         BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
@@ -38,7 +41,7 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust) -> Model:
     check_files(folder, manifest, MODEL)  # which may be loaded much later
     other = ", ".join(differences(manifest))
     try:
-        model = _proven(_paths(folder, manifest, trust), rows)
+        model = _proven(_paths(folder, manifest, trust, copies), rows)
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
     if not other:
@@ -64,13 +67,13 @@ def stored(model: Model) -> bytes | None:
     return dump_predictor(predictor, PICKLED)
 
 
-def _paths(folder: Path, manifest: Manifest, trust: Trust) -> Iterator[Model]:
+def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) -> Iterator[Model]:
     """Yield the ways in which this version can be served, the quickest first.
 
     Raises:
         BrokenArtifact: The estimator is needed, and cannot be loaded.
     """
-    fitted = _Estimator(manifest, partial(load_estimator, folder, manifest, trust))
+    fitted = _Estimator(manifest, partial(load_estimator, folder, manifest, trust, copies))
     if PREDICTOR in manifest.files:
         model = _from_store(folder, manifest, fitted)
         if model is not None:

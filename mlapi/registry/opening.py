@@ -1,7 +1,6 @@
 """What the settings describe, made: a store, whom to trust, a registry, what changes it."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from mlapi.artifacts import mapped_copies
@@ -23,13 +22,16 @@ logger = logging.getLogger(__name__)
 
 
 def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
-    """The registry that the settings describe."""
-    trust = trust_of(settings)
-    if eager:  # a server: several processes that load the same
-        trust = replace(trust, copies=settings.state_dir / mapped_copies.FOLDER)
+    """Make the registry that the settings describe; it looks at nothing yet.
+
+    Args:
+        eager: Whether for a server: what serves is loaded ahead, and large files are mapped from copies that
+            its processes share.
+    """
     return Registry(
         open_store(settings),
-        trust,
+        trust_of(settings),
+        copies=settings.state_dir / mapped_copies.FOLDER if eager else None,
         poll_s=settings.models_poll_s,
         on_demand_bytes=settings.on_demand_bytes,
         eager=eager,

@@ -64,12 +64,14 @@ class Registry:
         on_demand_bytes: int,
         eager: bool = True,
         ledger: Ledger | None = None,
+        copies: Path | None = None,
     ) -> None:
         """With `eager` off nothing is loaded before it is asked for, and nothing noted in the ledger: for a
         look from the command line."""
         self.store = store
         self.trust = trust
         self.ledger = ledger
+        self.copies = copies
         self._poll_s = poll_s
         self._eager = eager
         self._snapshot = Snapshot()
@@ -351,7 +353,7 @@ class Registry:
             if model.manifest == manifest:
                 return model
         self.fetch(name, version.number)
-        model = load_model(self.folder(name, version.number), manifest, self.trust)
+        model = load_model(self.folder(name, version.number), manifest, self.trust, self.copies)
         for note in model.notes:
             logger.warning("other libraries", extra={"model": name, "version": version.number, "note": note})
         return model
@@ -422,8 +424,8 @@ def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
 def _follow(registry: Registry) -> None:
     registry.refresh(patience_s=math.inf)
     registry.check()
-    if registry.trust.copies:
-        mapped_copies.sweep(registry.trust.copies)
+    if registry.copies:
+        mapped_copies.sweep(registry.copies)
 
 
 def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> ModelRecord:

@@ -205,46 +205,52 @@ def test_sweeping_where_there_is_nothing_is_fine(folder: Path) -> None:
 
 @pytest.fixture
 def neighbors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Manifest, Trust]:
-    """A version whose file counts as large, and who trusts it and keeps copies."""
+    """A version whose file counts as large, and who trusts it."""
     monkeypatch.setattr(mapped_copies, "LEAST_BYTES", 100_000)
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(2000, 10)))
     frame.columns = [f"x{number}" for number in range(10)]
     estimator = KNeighborsClassifier(algorithm="brute").fit(frame.to_numpy(), frame["x0"] > 0)
     manifest = publish_fitted(tmp_path / "models", "near", estimator, frame)
     keys = trusting().keys
-    trust = Trust(keys, classes=frozenset(classes_of(estimator)), copies=tmp_path / "loaded")
+    trust = Trust(keys, classes=frozenset(classes_of(estimator)))
     return tmp_path / "models" / "near" / "1", manifest, trust
 
 
-def test_a_large_estimator_is_a_view_of_its_copy(neighbors: tuple[Path, Manifest, Trust]) -> None:
+def test_a_large_estimator_is_a_view_of_its_copy(
+    neighbors: tuple[Path, Manifest, Trust], tmp_path: Path
+) -> None:
     folder, manifest, trust = neighbors
 
-    estimator = load_estimator(folder, manifest, trust)
+    estimator = load_estimator(folder, manifest, trust, tmp_path / "loaded")
 
     base = estimator._fit_X
     while isinstance(base, np.ndarray):
         base = base.base
     assert isinstance(base.obj if isinstance(base, memoryview) else base, mmap)
-    assert trust.copies is not None
-    assert copies_in(trust.copies) == [manifest.files[MODEL].sha256]
+    assert copies_in(tmp_path / "loaded") == [manifest.files[MODEL].sha256]
 
 
-def test_an_altered_file_is_broken_with_copies_too(neighbors: tuple[Path, Manifest, Trust]) -> None:
+def test_an_altered_file_is_broken_with_copies_too(
+    neighbors: tuple[Path, Manifest, Trust], tmp_path: Path
+) -> None:
     folder, manifest, trust = neighbors
     content = bytearray((folder / MODEL).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / MODEL).write_bytes(content)
 
     with pytest.raises(BrokenArtifact, match=r"model\.joblib was altered"):
-        load_estimator(folder, manifest, trust)
+        load_estimator(folder, manifest, trust, tmp_path / "loaded")
 
 
-def test_where_no_copy_can_be_made_it_is_read_into_memory(neighbors: tuple[Path, Manifest, Trust]) -> None:
+def test_where_no_copy_can_be_made_it_is_read_into_memory(
+    neighbors: tuple[Path, Manifest, Trust], tmp_path: Path
+) -> None:
     folder, manifest, trust = neighbors
-    assert trust.copies is not None
-    trust.copies.write_text("a file where the copies should be")
+    (tmp_path / "loaded").write_text("a file where the copies should be")
 
-    assert load_estimator(folder, manifest, trust).predict(np.ones((1, 10))).tolist() == [True]
+    assert load_estimator(folder, manifest, trust, tmp_path / "loaded").predict(
+        np.ones((1, 10))
+    ).tolist() == [True]
 
 
 def test_a_server_keeps_copies_and_a_look_from_the_command_line_none(
