@@ -17,7 +17,7 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 from mlapi.estimators.algorithms.svm import CalibratedSVC
 from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiled.votes import OneVsOne
-from mlapi.inference.compiling.svm import MACHINES
+from mlapi.inference.compiling.svm import COMPILERS
 
 KERNELS = ("linear", "rbf", "poly", "sigmoid")
 LABELS = {
@@ -31,7 +31,7 @@ Matrix = NDArray[np.float64]
 
 
 def compiled(estimator: Any) -> Any:
-    machine = MACHINES[type(estimator)](estimator)
+    machine = COMPILERS[type(estimator)](estimator)
     assert machine is not None
     return machine
 
@@ -280,13 +280,13 @@ def test_far_rows_and_a_wide_kernel_keep_their_digits(gamma: float) -> None:
 def test_what_is_not_known_stays_with_scikit_learn(estimator: Any) -> None:
     X = np.random.default_rng(0).normal(size=(40, 40))
 
-    assert MACHINES[type(estimator)](estimator.fit(X, np.arange(40) % 2)) is None
+    assert COMPILERS[type(estimator)](estimator.fit(X, np.arange(40) % 2)) is None
 
 
 def test_a_machine_that_was_fitted_to_a_sparse_matrix_stays_with_scikit_learn() -> None:
     X = sparse.csr_matrix(np.eye(6))
 
-    assert MACHINES[SVC](SVC().fit(X, [0, 1, 2, 0, 1, 2])) is None
+    assert COMPILERS[SVC](SVC().fit(X, [0, 1, 2, 0, 1, 2])) is None
 
 
 def test_a_machine_without_probabilities_gives_none() -> None:

@@ -28,7 +28,7 @@ from sklearn.tree import (
 
 from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiling import trees
-from mlapi.inference.compiling.trees import MACHINES
+from mlapi.inference.compiling.trees import COMPILERS
 
 CLASSIFIERS = (
     *(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier),
@@ -38,7 +38,7 @@ REGRESSORS = (
     *(DecisionTreeRegressor, ExtraTreeRegressor, RandomForestRegressor, ExtraTreesRegressor),
     *(GradientBoostingRegressor, HistGradientBoostingRegressor),
 )
-MISSING = tuple(kind for kind in MACHINES if not kind.__name__.startswith("GradientBoosting"))
+MISSING = tuple(kind for kind in COMPILERS if not kind.__name__.startswith("GradientBoosting"))
 METHODS = ("predict", "predict_proba", "decision_function")
 
 LABELS = {
@@ -58,7 +58,7 @@ def built(kind: type, random: int, trees: int = 9) -> Any:
 
 
 def assert_same(estimator: Any, rows: NDArray[Any]) -> None:
-    machine = MACHINES[type(estimator)](estimator)
+    machine = COMPILERS[type(estimator)](estimator)
     assert machine is not None
     assert machine.methods == {method for method in METHODS if hasattr(estimator, method)}
     for part in (rows, rows[:1]):
@@ -125,7 +125,7 @@ def test_missing_cells_go_where_they_went_in_training(drawn: Any, kind: type, tr
         assert_same(estimator, holed)
 
 
-@pytest.mark.parametrize("kind", MACHINES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", COMPILERS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("trees", [1, 2, 3, 100])
 def test_any_number_of_trees_is_asked_all_at_once_and_one_by_one(
     kind: type, trees: int, monkeypatch: pytest.MonkeyPatch
@@ -138,11 +138,11 @@ def test_any_number_of_trees_is_asked_all_at_once_and_one_by_one(
     assert_same(estimator, X)
 
 
-@pytest.mark.parametrize("kind", MACHINES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", COMPILERS, ids=lambda kind: kind.__name__)
 def test_rows_that_scikit_learn_refuses_are_left_to_it(kind: type) -> None:
     X, y = load_wine(return_X_y=True)
     estimator = built(kind, 0).fit(X, y)
-    machine = MACHINES[kind](estimator)
+    machine = COMPILERS[kind](estimator)
     assert machine is not None
     for cell in (np.inf, np.nan, 1e39):
         rows = X[:3].copy()
@@ -175,7 +175,7 @@ def test_what_is_not_known_stays_with_scikit_learn() -> None:
     unencoded._preprocessor = None  # as a crafted file may have it: bitsets of one tree are not another's
     given = (several, own_start, codes, unencoded)
 
-    assert [MACHINES[type(one)](one) for one in given] == [None, None, None, None]
+    assert [COMPILERS[type(one)](one) for one in given] == [None, None, None, None]
 
 
 def test_large_forests_are_not_kept_twice() -> None:

@@ -25,7 +25,10 @@ from mlapi.inference.compiling.words import SPARSE, reads_words, tables
 
 
 def preparation(transformers: Sequence[Any], names: Names) -> Preparation:
-    """What fitted transformers make of a batch of these columns.
+    """Return what fitted transformers make of a batch.
+
+    Args:
+        names: Of all columns of a batch.
 
     Raises:
         Uncompilable: One of them is not understood.
@@ -49,7 +52,11 @@ def _whole(blocks: tuple[Block, ...], later: tuple[Step, ...]) -> Preparation:
 
 
 def _blocks(divided: ColumnTransformer, names: Names) -> Iterator[Block]:
-    """In the order of their results, which leave no gap."""
+    """Yield the blocks of a column transformer in the order of their results, which leave no gap.
+
+    Raises:
+        Uncompilable: A part is not understood, or takes one column as a list of texts; or there is no part.
+    """
     if divided.transformer_weights:
         raise Uncompilable
     start = 0
@@ -57,7 +64,7 @@ def _blocks(divided: ColumnTransformer, names: Names) -> Iterator[Block]:
         chosen = divided._transformer_to_input_indices[name]
         if (isinstance(transformer, str) and transformer == "drop") or not len(chosen):
             continue
-        if isinstance(columns, str | int):  # one column as a list of texts
+        if isinstance(columns, str | int):
             raise Uncompilable
         block = _block(list(flat(transformer)), names, _positions(divided, names, chosen), start=start)
         if block.places != divided.output_indices_[name]:
@@ -69,7 +76,11 @@ def _blocks(divided: ColumnTransformer, names: Names) -> Iterator[Block]:
 
 
 def _positions(divided: ColumnTransformer, names: Names, chosen: Sequence[int]) -> list[int]:
-    """Where the columns stand in a batch: one that was fitted on a frame knows them by name."""
+    """Return the positions of chosen columns in a batch. One that was fitted on a frame knows their names.
+
+    Raises:
+        Uncompilable: A name is not one of the batch's.
+    """
     if not hasattr(divided, "feature_names_in_"):
         return list(chosen)
     labels = divided.feature_names_in_[list(chosen)].tolist()
@@ -79,19 +90,27 @@ def _positions(divided: ColumnTransformer, names: Names, chosen: Sequence[int]) 
 
 
 def _block(transformers: Sequence[Any], names: Names, positions: Sequence[int], *, start: int) -> Block:
+    """Return what a chain of transformers makes of the columns at these positions.
+
+    Args:
+        start: The first column of the result in the matrix of all blocks.
+
+    Raises:
+        Uncompilable: A transformer is not understood.
+    """
     chosen = tuple(names[position] for position in positions)
     if transformers and reads_words(transformers[0]):
-        found, width = tables(transformers, positions)
-        return WordBlock(names, found, slice(start, start + width))
+        word_tables, width = tables(transformers, positions)
+        return WordBlock(names, word_tables, slice(start, start + width))
     source: Source = Numbers(names, positions)
     columns, rest = len(chosen), transformers
     if transformers and type(transformers[0]) is CalendarParts:
-        source, rest = _moments(transformers[0], chosen), transformers[1:]
+        source, rest = _datetimes(transformers[0], chosen), transformers[1:]
         columns = sum(map(len, transformers[0].parts_))
-    found_steps = steps(rest)
-    width = run(np.zeros((1, columns)), found_steps).shape[1]
-    return NumberBlock(source, found_steps, slice(start, start + width))
+    compiled_steps = steps(rest)
+    width = run(np.zeros((1, columns)), compiled_steps).shape[1]
+    return NumberBlock(source, compiled_steps, slice(start, start + width))
 
 
-def _moments(parts: CalendarParts, names: Names) -> Moments:
+def _datetimes(parts: CalendarParts, names: Names) -> Moments:
     return Moments(tuple(zip(names, parts.newest_us_.tolist(), parts.parts_, strict=True)))

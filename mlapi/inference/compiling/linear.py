@@ -33,30 +33,35 @@ from mlapi.inference.compiled.linear import (
     softmax,
 )
 from mlapi.inference.compiled.steps import Scale, Step
-from mlapi.inference.compiling.compilers import Machines
+from mlapi.inference.compiling.compilers import Compilers
 
 FARTHEST = 1e4
-"""How many spreads a column's mean may be from zero for its scaler to be folded into the coefficients: each
-power of ten is a digit lost, and 1e-9 is promised."""
+"""How many standard deviations a column's mean may be from zero for its scaler to be folded into the
+coefficients. Each power of ten loses a digit, and answers have to agree to 1e-9."""
 
 
 def folded(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, ...]]:
-    """The same model of what stands before its scalers, and the steps that are left.
+    """Return the same model of what comes before its last scalers, and the steps that remain.
 
-    A scaler whose column lies far from zero is left too: subtracting first, as scikit-learn does, keeps the
+    With `scale = (x - subtract) / divide * multiply + add`, and w and b the model's weights and bias,
+
+        w . scale + b = (w / divide * multiply) . x + (b - (w / divide * multiply) . subtract + w . add).
+
+    A scaler whose column lies far from zero remains too: subtracting first, as scikit-learn does, keeps the
     digits that all its values share out of the sum.
     """
-    left = list(steps)
-    while left and isinstance(left[-1], Scale):
-        found = _folded(linear, left[-1])
-        if found is None:
+    remaining = list(steps)
+    while remaining and isinstance(remaining[-1], Scale):
+        simpler = _folded(linear, remaining[-1])
+        if simpler is None:
             break
-        linear = found
-        left.pop()
-    return linear, tuple(left)
+        linear = simpler
+        remaining.pop()
+    return linear, tuple(remaining)
 
 
 def _folded(linear: Linear, scale: Scale) -> Linear | None:
+    """Return the model with one scaler in its weights; None if that would lose digits or overflow."""
     ones = np.ones(linear.weights.shape[1])
     divide = ones if scale.divide is None else scale.divide
     multiply = ones if scale.multiply is None else scale.multiply
@@ -67,8 +72,8 @@ def _folded(linear: Linear, scale: Scale) -> Linear | None:
     moved = np.maximum(np.abs(subtract / divide * multiply), np.abs(add))
     bias = linear.bias - weights.dot(subtract) + linear.weights.dot(add)
     terms = sizes.dot(np.abs(subtract)) + np.abs(linear.weights).dot(np.abs(add))
-    is_kept = (linear.weights == 0) | ((sizes > SMALLEST) & (sizes < LARGEST))
-    if not (is_kept.all() and (moved <= FARTHEST).all() and (terms < LARGEST).all()):
+    are_usable = (linear.weights == 0) | ((sizes > SMALLEST) & (sizes < LARGEST))
+    if not (are_usable.all() and (moved <= FARTHEST).all() and (terms < LARGEST).all()):
         return None
     return Linear(weights, bias, linear.reading, linear.constant + float(terms.max()))
 
@@ -79,10 +84,10 @@ def _regressor(model: Any) -> Linear | None:
 
 
 def _classifier(model: Any) -> Linear | None:
-    """One of scikit-learn's `LinearClassifierMixin`, which reads labels off scores."""
+    """Compile one of scikit-learn's `LinearClassifierMixin`, which reads labels off scores."""
     has_probabilities = hasattr(model, "predict_proba")
-    reading = _classes(model.classes_, softmax if has_probabilities else None)
-    return _linear(model.coef_, model.intercept_, reading)
+    head = _decision_head(model.classes_, softmax if has_probabilities else None)
+    return _linear(model.coef_, model.intercept_, head)
 
 
 def _logistic(model: Any) -> Linear | None:
@@ -97,17 +102,24 @@ def _ridge_classifier(model: Any) -> Linear | None:
 
 
 def _one_vs_rest(model: Any) -> Linear | None:
-    """Of logistic regressions: the models' coefficients one below the other."""
+    """Compile logistic regressions, one for each class: their coefficients one below the other."""
     kinds = set(map(type, model.estimators_))
     if kinds != {LogisticRegression} or model.multilabel_:
         return None
-    reading = _classes(model.classes_, shares)
+    head = _decision_head(model.classes_, shares)
     weights = np.concatenate([one.coef_ for one in model.estimators_])
     bias = np.concatenate([one.intercept_ for one in model.estimators_])
-    return _linear(weights, bias, reading)
+    return _linear(weights, bias, head)
 
 
-def _classes(classes: Any, normalize: Callable[[ClassScores], ClassScores] | None) -> DecisionHead | None:
+def _decision_head(
+    classes: Any, normalize: Callable[[ClassScores], ClassScores] | None
+) -> DecisionHead | None:
+    """Return what makes labels of scores; None if the labels are not those of one target.
+
+    Args:
+        normalize: Makes probabilities of the scores of more than two classes; None if there are none.
+    """
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
         return None
     if len(classes) == 2:
@@ -115,10 +127,11 @@ def _classes(classes: Any, normalize: Callable[[ClassScores], ClassScores] | Non
     return ManyClasses(classes, normalize)
 
 
-def _linear(coefficients: Any, intercept: Any, reading: DecisionHead | None) -> Linear | None:
+def _linear(coefficients: Any, intercept: Any, head: DecisionHead | None) -> Linear | None:
+    """Return the compiled model; None if its coefficients are no matrix of finite floats up to 64 bits."""
     weights = np.asarray(coefficients)
     if (
-        reading is None
+        head is None
         or weights.dtype.kind != "f"
         or weights.itemsize > 8
         or weights.ndim > 2
@@ -128,10 +141,10 @@ def _linear(coefficients: Any, intercept: Any, reading: DecisionHead | None) -> 
     weights = np.atleast_2d(weights).astype(np.float64)
     bias = np.broadcast_to(np.asarray(intercept, dtype=np.float64), len(weights)).copy()
     are_finite = np.isfinite(weights).all() and np.isfinite(bias).all()
-    return Linear(weights, bias, reading) if are_finite else None
+    return Linear(weights, bias, head) if are_finite else None
 
 
-MACHINES: Machines = {
+COMPILERS: Compilers = {
     **dict.fromkeys(
         (LinearRegression, Ridge, RidgeCV, Lasso, LassoCV, ElasticNet, ElasticNetCV, LinearSVR), _regressor
     ),

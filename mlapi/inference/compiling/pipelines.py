@@ -19,18 +19,22 @@ from mlapi.inference.compiled.predictor import Additive, CompiledPipeline, Dense
 from mlapi.inference.compiled.words import Table
 from mlapi.inference.compiling import linear, svm, trees
 from mlapi.inference.compiling.columns import preparation
-from mlapi.inference.compiling.compilers import Machines
+from mlapi.inference.compiling.compilers import Compilers
 from mlapi.inference.compiling.linear import folded
 from mlapi.inference.compiling.preprocessing import flat
 
 logger = logging.getLogger(__name__)
 
 
-MACHINES: Machines = {**linear.MACHINES, **svm.MACHINES, **trees.MACHINES}
+COMPILERS: Compilers = {**linear.COMPILERS, **svm.COMPILERS, **trees.COMPILERS}
 
 
 def compiled(estimator: Any, names: Names) -> CompiledPipeline | None:
-    """What answers for an estimator of columns of these names; None if anything about it is not known."""
+    """Return what answers in an estimator's place; None if anything about it is not known exactly.
+
+    Args:
+        names: Of all columns of a batch.
+    """
     try:
         with np.errstate(all="ignore"):
             return _compiled(list(flat(estimator)), names)
@@ -42,27 +46,32 @@ def compiled(estimator: Any, names: Names) -> CompiledPipeline | None:
 
 
 def _compiled(chain: Sequence[Any], names: Names) -> CompiledPipeline:
+    """Return what answers in the place of some transformers and a final estimator.
+
+    Raises:
+        Uncompilable: One of them is not understood.
+    """
     *transformers, final = chain
     if type(final) is ConvolutionalNetwork and not transformers:
         return _network(final)
     if type(final) is TransformedTargetRegressor:
         return _unscaled(final, transformers, names)
-    machine = _machine(final)
+    compiled_final = _final(final)
     if not transformers and names != tuple(getattr(final, "feature_names_in_", names)):
         raise Uncompilable
     prepared = preparation(transformers, names)
     if prepared.width != final.n_features_in_:
         raise Uncompilable
-    found = _additive(prepared, machine) if isinstance(machine, Linear) else None
-    return found or Dense(prepared, machine)
+    additive = _additive(prepared, compiled_final) if isinstance(compiled_final, Linear) else None
+    return additive or Dense(prepared, compiled_final)
 
 
-def _machine(final: Any) -> FinalEstimator:
-    make = MACHINES.get(type(final))
-    machine = make(final) if make else None
-    if machine is None:
+def _final(final: Any) -> FinalEstimator:
+    compile_final = COMPILERS.get(type(final))
+    compiled_final = compile_final(final) if compile_final else None
+    if compiled_final is None:
         raise Uncompilable
-    return machine
+    return compiled_final
 
 
 def _network(network: ConvolutionalNetwork) -> CompiledPipeline:
@@ -83,10 +92,13 @@ def _unscaled(
     return Unscaled(inner, mean, spread, is_flat=model._training_dim == 1)
 
 
-def _additive(prepared: Preparation, machine: Linear) -> CompiledPipeline | None:
-    """The model of what stands before the scalers, block by block; None if steps are left for the whole."""
-    whole, left = folded(machine, prepared.steps)
-    if left:
+def _additive(prepared: Preparation, linear_model: Linear) -> CompiledPipeline | None:
+    """Return the model as a sum over the blocks, each with its scalers folded into its weights.
+
+    None if steps remain that take the matrix of all blocks.
+    """
+    whole, remaining = folded(linear_model, prepared.steps)
+    if remaining:
         return None
     numbers, parts = [], []
     tables: list[tuple[str, Table]] = []
@@ -108,5 +120,5 @@ def _additive(prepared: Preparation, machine: Linear) -> CompiledPipeline | None
 
 
 def _scored(table: Table, weights: Matrix) -> Table:
-    """Each word with what it adds to the scores."""
+    """Return the table with what each category adds to the scores, (codes, classes)."""
     return replace(table, rows=table.rows.dot(weights[:, table.places].T))

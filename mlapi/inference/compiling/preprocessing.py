@@ -28,31 +28,38 @@ from sklearn.preprocessing import (
 from mlapi.data.signature import Matrix
 from mlapi.estimators.preprocessing import Splines
 from mlapi.inference.compiled.final_estimator import Uncompilable
-from mlapi.inference.compiled.steps import Clip, Fill, Products, Scale, Step
+from mlapi.inference.compiled.steps import Clip, Fill, Owners, Products, Scale, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Splines, by scikit-learn's own code: it is quick enough, and has many cases."""
+    """Splines, by scikit-learn's own code: it is quick enough, and has many cases. It is never stored."""
 
     transformer: SplineTransformer
 
     def apply(self, matrix: Matrix) -> Matrix:
+        """Return the values of the splines, `(rows, splines of all columns)`."""
         return self.transformer.transform(matrix)  # type: ignore[no-any-return]
 
-    def owners(self, owners: NDArray[np.intp]) -> NDArray[np.intp]:
+    def owners(self, owners: Owners) -> Owners:
+        """
+        Raises:
+            Uncompilable: Always: no column of categories is expanded to splines.
+        """
         raise Uncompilable
 
 
 MOST_PRODUCTS = 2**16
-"""Which are written down one by one: a million of degree 67 took 500 MB."""
+"""The most products of columns that are compiled. They are written down one by one: a million of degree 67
+took 500 MB."""
 
 SEARCHES = (GridSearchCV, RandomizedSearchCV)
-"""What answers by the best estimator that it found."""
+"""Searches for parameters, which answer by the best estimator that they fitted."""
 
 
 def steps(transformers: Iterable[Any]) -> tuple[Step, ...]:
-    """
+    """Return what fitted transformers of numbers do, in order.
+
     Raises:
         Uncompilable: One of them is not understood.
     """
@@ -60,10 +67,10 @@ def steps(transformers: Iterable[Any]) -> tuple[Step, ...]:
 
 
 def flat(estimator: Any) -> Iterator[Any]:
-    """An estimator's steps, those of pipelines in it one by one, without those that do nothing.
+    """Yield an estimator's steps, those of pipelines in it one by one, without those that do nothing.
 
     Raises:
-        Uncompilable: A step gives frames.
+        Uncompilable: A step is set up to give frames.
     """
     if estimator is None or (isinstance(estimator, str) and estimator == "passthrough"):
         return
@@ -111,14 +118,18 @@ def _max_abs(scaler: MaxAbsScaler) -> tuple[Step, ...]:
 
 
 def _imputer(imputer: SimpleImputer) -> tuple[Step, ...]:
-    """Of numbers. What a column without any number becomes is only known where it is kept."""
+    """Return the step of an imputer of numbers.
+
+    Raises:
+        Uncompilable: It fills in other things; or a column had no number in `fit`, which drops it.
+    """
     if not _is_nan(imputer.missing_values) or imputer._fill_dtype.kind not in "fiu":
         raise Uncompilable
     values = _numbers(imputer.statistics_.astype(imputer._fill_dtype))
     if np.isnan(values).any():
         raise Uncompilable
-    marked = imputer.indicator_.features_ if imputer.add_indicator else ()
-    return (Fill(values, np.array(marked, dtype=np.intp)),)
+    indicators = imputer.indicator_.features_ if imputer.add_indicator else ()
+    return (Fill(values, np.array(indicators, dtype=np.intp)),)
 
 
 def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
@@ -131,9 +142,9 @@ def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
     factors = []
     for below, these in pairwise(terms):
         places = {term: place for place, term in enumerate(below)}
-        found = [(places[term[1:]], term[0]) for term in these]
-        rows, first = np.array(found, dtype=np.intp).reshape(-1, 2).T
-        factors.append((rows, first))
+        pairs = [(places[term[1:]], term[0]) for term in these]
+        rest, first = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+        factors.append((rest, first))
     left_out = sum(map(len, terms[: max(low, 1) - 1]))
     return (Products(tuple(factors), slice(left_out, None), bool(expansion.include_bias)),)
 
@@ -160,10 +171,10 @@ STEPS: Mapping[type, Callable[[Any], tuple[Step, ...]]] = {
 
 
 def _numbers(fitted: Any) -> NDArray[np.float64]:
-    """Fitted numbers; those of 32 bits meet 64 in scikit-learn as well.
+    """Return fitted numbers, (columns,), as float64; scikit-learn too computes with these in float64.
 
     Raises:
-        Uncompilable: They are no numbers, or not in a row.
+        Uncompilable: They are no numbers of up to 64 bits, or no line of them.
     """
     values = np.asarray(fitted)
     if values.dtype.kind not in "fiu" or values.itemsize > 8 or values.ndim != 1:

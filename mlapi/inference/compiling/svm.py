@@ -14,23 +14,22 @@ from mlapi.inference.compiled.final_estimator import FinalEstimator
 from mlapi.inference.compiled.kernels import Kernel, Polynomial, Product, Radial, Sigmoid
 from mlapi.inference.compiled.svm import Calibrated, Classifier, Decisions, Regressor
 from mlapi.inference.compiled.votes import OneVsOne, Vote, highest, of_two
-from mlapi.inference.compiling.compilers import Machines
+from mlapi.inference.compiling.compilers import Compilers
 
 CACHED = 2**15
-"""The most kernel values at once: 256 kB stay in the cache. Measured with 113 support vectors of 30 columns:
-1,000 rows take 0.24 ms in parts of 128 or 256 rows, 0.43 in one piece."""
-
+"""The most kernel values that are computed at once: 256 kB stay in the cache. Measured with 113 support
+vectors of 30 columns: 1,000 rows take 0.24 ms in parts of 128 or 256 rows, 0.43 ms in one part."""
 
 COEFFICIENTS = 2**22
-"""The most coefficients of all pairs of classes, 32 MB; with more (60 classes, 2,400 support vectors),
-most of the product would be zeros, and libsvm's loop is no worse."""
+"""The most coefficients of all pairs of classes, 32 MB. With more (60 classes, 2,400 support vectors) most
+factors of the product would be zeros, and libsvm's loop takes no longer."""
 
 
 def classifier(estimator: Any) -> Classifier | None:
-    """An SVC or NuSVC."""
+    """Compile an SVC or NuSVC; None if its kernel is not known, or scikit-learn refuses to predict by it."""
     classes = estimator.classes_
     pairs = estimator.decision_function_shape == "ovo"
-    if estimator.break_ties and pairs:  # scikit-learn refuses to predict
+    if estimator.break_ties and pairs:
         return None
     decisions = _decisions(estimator, _pairwise(estimator))
     if decisions is None:
@@ -42,7 +41,7 @@ def classifier(estimator: Any) -> Classifier | None:
 
 
 def linear_classifier(estimator: LinearSVC) -> Classifier | None:
-    """A LinearSVC."""
+    """Compile a LinearSVC; None if its coefficients are sparse."""
     coefficients = estimator.coef_
     if sparse.issparse(coefficients):
         return None
@@ -58,21 +57,24 @@ def linear_classifier(estimator: LinearSVC) -> Classifier | None:
 
 
 def calibrated(estimator: CalibratedSVC) -> FinalEstimator | None:
-    """The machine within, and the sigmoids around it."""
-    machine, calibrator = estimator.svc_, getattr(estimator, "calibrator_", None)
-    compile_machine = _WITHIN.get(type(machine))
-    within = compile_machine(machine) if compile_machine else None  # None: columns that approximate a kernel
-    if within is None or calibrator is None:
-        return within
+    """Compile a CalibratedSVC: the classifier within, and the sigmoids that make its probabilities.
+
+    None if the classifier within is not known, as one on columns that approximate a kernel.
+    """
+    within, calibrator = estimator.svc_, getattr(estimator, "calibrator_", None)
+    compile_within = _WITHIN.get(type(within))
+    uncalibrated = compile_within(within) if compile_within else None
+    if uncalibrated is None or calibrator is None:
+        return uncalibrated
     if calibrator.method != "sigmoid" or len(calibrator.calibrated_classifiers_) != 1:
         return None
     sigmoids = calibrator.calibrated_classifiers_[0].calibrators
     slopes, offsets = np.array([(sigmoid.a_, sigmoid.b_) for sigmoid in sigmoids]).T
-    return Calibrated(within, slopes, offsets)
+    return Calibrated(uncalibrated, slopes, offsets)
 
 
 def regressor(estimator: Any) -> Regressor | None:
-    """An SVR or NuSVR."""
+    """Compile an SVR or NuSVR; None if its kernel is not known."""
     decisions = _decisions(estimator, estimator.dual_coef_)
     return Regressor(decisions) if decisions else None
 
@@ -83,7 +85,7 @@ _WITHIN: Mapping[type, Callable[[Any], Classifier | None]] = {
 }
 
 
-MACHINES: Machines = {
+COMPILERS: Compilers = {
     SVC: classifier,
     NuSVC: classifier,
     CalibratedSVC: calibrated,
@@ -93,7 +95,11 @@ MACHINES: Machines = {
 
 
 def _decisions(estimator: Any, coefficients: Any) -> Decisions | None:
-    """Of dense support vectors that libsvm would accept, and a kernel of its own."""
+    """Return the decisions of an estimator with a kernel of libsvm's; None if they are not known exactly.
+
+    Args:
+        coefficients: (decisions, support vectors); None if there are too many.
+    """
     vectors = estimator.support_vectors_
     if sparse.issparse(vectors) or estimator.n_support_.sum() != len(vectors) or coefficients is None:
         return None
@@ -119,7 +125,9 @@ _KERNELS: Mapping[str, Callable[[Any, Matrix], Kernel]] = {
 
 
 def _pairwise(estimator: Any) -> Matrix | None:
-    """A row for each pair of classes, with a coefficient for each support vector.
+    """Return a coefficient for each pair of classes and support vector, (pairs, support vectors).
+
+    None if these are more than `COEFFICIENTS`.
 
     libsvm keeps a support vector's coefficient against another class in one row fewer than there are classes,
     its own class left out (libsvm's README, "sv_coef").
@@ -132,11 +140,11 @@ def _pairwise(estimator: Any) -> Matrix | None:
         return None
     ends = np.cumsum(estimator.n_support_)
     of_class = [slice(end - count, end) for end, count in zip(ends, estimator.n_support_, strict=True)]
-    found = np.zeros((len(pairs), coefficients.shape[1]))
-    for row, (first, second) in zip(found, pairs, strict=True):
+    of_pairs = np.zeros((len(pairs), coefficients.shape[1]))
+    for row, (first, second) in zip(of_pairs, pairs, strict=True):
         row[of_class[first]] = coefficients[second - 1, of_class[first]]
         row[of_class[second]] = coefficients[first, of_class[second]]
-    return found
+    return of_pairs
 
 
 def _rows_at_once(*columns: int) -> int:

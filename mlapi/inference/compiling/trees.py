@@ -1,7 +1,8 @@
 """Decision trees, forests and boosted trees by their own compiled code, without the checks around it.
 
 Each answer is scikit-learn's own to the last bit: the same trees, summed in the same order. For a few rows
-all trees are asked at once, as one large tree whose first questions say which of them is meant.
+all trees are asked at once, as one large tree (`mlapi.inference.compiling.merged_trees`). None of this is
+ever stored: it needs scikit-learn, so the estimator is loaded anyway.
 
 Measured with 100 trees on 30 columns, the CPU time of one row and of 1,000 rows:
 
@@ -15,7 +16,7 @@ Measured with 100 trees on 30 columns, the CPU time of one row and of 1,000 rows
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,8 @@ from sklearn.tree import (
 
 from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
-from mlapi.inference.compiled.final_estimator import Answer, Fallback
-from mlapi.inference.compiling.compilers import Machines
+from mlapi.inference.compiled.final_estimator import Answer, Fallback, RowFlags
+from mlapi.inference.compiling.compilers import Compilers
 from mlapi.inference.compiling.merged_trees import (
     merged_histogram_trees,
     merged_trees,
@@ -50,61 +51,81 @@ from mlapi.inference.compiling.merged_trees import (
     running_sums,
 )
 
-PREDICT, DECISION, PROBABILITIES = "predict", "decision_function", "predict_proba"
+TreeSums: TypeAlias = NDArray[np.float64]
+"""`(rows, outputs)`, float64: what the trees say together, in a column for each class; of two classes, and of
+a regressor, there may be one column, `(rows, 1)`."""
 
 FEW = 1024
-"""The most cells of a batch that are repeated for each tree: a call of a tree costs 2 to 4 us, which is what
-copying and walking 60 rows of 30 columns costs."""
+"""The most cells of a batch that is repeated for each tree, to ask all trees at once. A call of a tree costs
+2 to 4 us, which is what it costs to copy and follow 60 rows of 30 columns."""
 
 NODES = 2**17
-"""The most nodes of trees that are kept a second time, as one tree: about 8 MB."""
+"""The most nodes of all trees for which one merged tree is held beside them: about 8 MB."""
 
 
-class Sums(Protocol):
-    """Rows -> what the trees say in all: (n, 1), or a column for each class, `width` of them."""
+class Ensemble(Protocol):
+    """Trees that answer together."""
 
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """How many columns its sums have."""
+        ...
 
-    def __call__(self, matrix: Matrix) -> Matrix: ...
+    def __call__(self, matrix: Matrix) -> TreeSums:
+        """Return the sums for a matrix of rows.
+
+        Raises:
+            Fallback: A row is not finite, and the trees do not know missing values.
+        """
+        ...
 
 
 @dataclass(slots=True)
 class Trees:
-    """What is read off the sums, each output from them alone."""
+    """A final estimator of trees: each of its outputs is computed from their sums alone."""
 
-    sums: Sums
-    readings: dict[str, Callable[[Matrix], NDArray[Any]]]
+    ensemble: Ensemble
+    outputs: dict[str, Callable[[TreeSums], NDArray[Any]]]
+    """By method, what makes its output, `(rows,)` or `(rows, classes)`, of the sums."""
     methods: frozenset[str]
     width: int
+    """How many numbers are made of one row, at most."""
 
     def answer(self, matrix: Matrix, methods: Collection[str]) -> Answer:
-        """
+        """Return the outputs of these methods.
+
         Raises:
-            Unanswered: Rows are not finite, and the trees do not know missing values.
+            Fallback: Rows are not finite, and the trees do not know missing values.
         """
-        sums = self.sums(matrix)
-        return Answer({name: read(sums) for name, read in self.readings.items() if name in methods}, None)
+        sums = self.ensemble(matrix)
+        outputs = {name: output(sums) for name, output in self.outputs.items() if name in methods}
+        return Answer(outputs, None)
 
 
-def _trees(sums: Sums, classes: Any, **readings: Callable[[Matrix], NDArray[Any]]) -> Trees:
-    width = max(sums.width, float64s_per_label(classes))
-    return Trees(sums, readings, frozenset(readings), width)
+def _trees(ensemble: Ensemble, classes: Any, **outputs: Callable[[TreeSums], NDArray[Any]]) -> Trees:
+    width = max(ensemble.width, float64s_per_label(classes))
+    return Trees(ensemble, outputs, frozenset(outputs), width)
 
 
 class Forest:
-    """The mean of scikit-learn's own trees, in float32 as they are asked there."""
+    """The mean of scikit-learn's own trees, which take float32 as they do there."""
 
     def __init__(self, trees: Sequence[Any], *, allows_missing: bool) -> None:
+        """
+        Args:
+            trees: Instances of `sklearn.tree._tree.Tree`.
+            allows_missing: Whether they take NaN.
+        """
         self.trees = tuple(trees)
         self.allows_missing = allows_missing
         is_small = len(trees) > 1 and sum(tree.node_count for tree in trees) <= NODES
         self.all_at_once = merged_trees(trees) if is_small else None
         self.width = int(self.trees[0].max_n_classes)
 
-    def __call__(self, matrix: Matrix) -> Matrix:
+    def __call__(self, matrix: Matrix) -> TreeSums:
+        """Return the means: probabilities by class, or values."""
         rows = _in_float32(matrix, allows_missing=self.allows_missing)
-        sums: Matrix
+        sums: TreeSums
         if self.all_at_once is not None and rows.size <= FEW:
             answers = self.all_at_once.predict(numbered(rows, len(self.trees)))
             sums = running_sums(answers.reshape(len(self.trees), len(rows), -1))[-1]
@@ -120,13 +141,14 @@ class Boosting:
 
     def __init__(self, estimator: Any) -> None:
         self.trees, self.rate = estimator.estimators_, estimator.learning_rate
-        nothing = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
-        self.start = estimator._raw_predict_init(nothing)  # the same for all rows
+        any_row = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+        self.start = estimator._raw_predict_init(any_row)  # the same for all rows
         self.width = self.start.shape[1]
 
-    def __call__(self, matrix: Matrix) -> Matrix:
+    def __call__(self, matrix: Matrix) -> TreeSums:
+        """Return the raw scores."""
         rows = _in_float32(matrix, allows_missing=False)
-        sums: Matrix = np.repeat(self.start, len(rows), axis=0)
+        sums: TreeSums = np.repeat(self.start, len(rows), axis=0)
         predict_stages(self.trees, rows, self.rate, sums)
         return sums
 
@@ -143,31 +165,31 @@ class HistogramBoosting:
         is_small = sum(map(len, tables)) <= NODES
         self.all_at_once = merged_histogram_trees(tables, estimator.n_features_in_) if is_small else None
 
-    def __call__(self, matrix: Matrix) -> Matrix:
-        """As scikit-learn keeps them: class by class (order "F")."""
+    def __call__(self, matrix: Matrix) -> TreeSums:
+        """Return the raw scores, as scikit-learn lays them out: class by class (order "F")."""
         count = len(self.start)
         if self.all_at_once is not None and matrix.size <= FEW:
             answers = np.empty((len(self.trees) + count, len(matrix)))
             answers[:count] = self.start
-            asked = numbered(matrix, len(self.trees))
+            repeated = numbered(matrix, len(self.trees))
             bitsets = self.trees[0].raw_left_cat_bitsets
-            given = answers[count:].reshape(-1)  # a view
-            _predict_from_raw_data(self.all_at_once, asked, bitsets, *self.categories, 1, given)
-            last: Matrix = running_sums(answers.reshape(-1, count, len(matrix)))[-1]
+            of_trees = answers[count:].reshape(-1)  # a view
+            _predict_from_raw_data(self.all_at_once, repeated, bitsets, *self.categories, 1, of_trees)
+            last: NDArray[np.float64] = running_sums(answers.reshape(-1, count, len(matrix)))[-1]
             return last.T
-        sums: Matrix = np.repeat(self.start, len(matrix), axis=1)
+        sums: NDArray[np.float64] = np.repeat(self.start, len(matrix), axis=1)  # (outputs, rows)
         for place, tree in enumerate(self.trees):
             sums[place % count] += tree.predict(matrix, *self.categories, n_threads=1)
         return sums.T
 
 
 def _forest(estimator: Any) -> Trees | None:
-    """A tree is a forest of one."""
+    """Compile a forest, or a tree, which is a forest of one; None for several targets."""
     if estimator.n_outputs_ != 1:
         return None
     trees = [one.tree_ for one in getattr(estimator, "estimators_", [estimator])]
-    missing = estimator.__sklearn_tags__().input_tags.allow_nan
-    forest = Forest(trees, allows_missing=missing)
+    allows_missing = estimator.__sklearn_tags__().input_tags.allow_nan
+    forest = Forest(trees, allows_missing=allows_missing)
     if not hasattr(estimator, "classes_"):
         return _trees(forest, None, predict=_flat)
     classes = estimator.classes_
@@ -177,11 +199,12 @@ def _forest(estimator: Any) -> Trees | None:
 
 
 def _boosting(estimator: Any) -> Trees | None:
+    """Compile gradient boosting; None if it begins with a model of its own, which is asked for each row."""
     if not isinstance(estimator.init_, str) and type(estimator.init_) not in (
         DummyClassifier,
         DummyRegressor,
     ):
-        return None  # a model of its own, asked for each row
+        return None
     boosting = Boosting(estimator)
     if not hasattr(estimator, "classes_"):
         return _trees(boosting, None, predict=_flat)
@@ -196,8 +219,10 @@ def _boosting(estimator: Any) -> Trees | None:
 
 
 def _histogram_boosting(estimator: Any) -> Trees | None:
+    """Compile histogram boosting; None if it has categories: those are each tree's own, and the trees are
+    merged."""
     if estimator._preprocessor is not None or estimator._bin_mapper.is_categorical_.any():
-        return None  # each tree has categories of its own, which trees that are asked at once do not
+        return None
     boosting = HistogramBoosting(estimator)
     if not hasattr(estimator, "classes_"):
         link = estimator._loss.link
@@ -212,7 +237,7 @@ def _histogram_boosting(estimator: Any) -> Trees | None:
     )
 
 
-MACHINES: Machines = {
+COMPILERS: Compilers = {
     **dict.fromkeys(
         (
             *(DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor),
@@ -227,17 +252,21 @@ MACHINES: Machines = {
 }
 
 
-def _as_is(sums: Matrix) -> Matrix:
+def _as_is(sums: TreeSums) -> TreeSums:
     return sums
 
 
-def _flat(sums: Matrix) -> Matrix:
-    """One number a row, where there is one."""
+def _flat(sums: TreeSums) -> NDArray[np.float64]:
+    """Return one number a row, (rows,), where there is one column; else the sums."""
     return sums[:, 0] if sums.shape[1] == 1 else sums
 
 
-def _highest(sums: Matrix, is_second: Callable[[Matrix, int], NDArray[np.bool_]]) -> NDArray[np.intp]:
-    """Of two classes, with one sum, the sign tells; zero belongs to either, as the estimator has it."""
+def _highest(sums: TreeSums, is_second: Callable[[Matrix, int], RowFlags]) -> NDArray[np.intp]:
+    """Return the number of each row's class, (rows,).
+
+    Args:
+        is_second: Compares one sum with zero, where there are two classes: they differ in whose zero is.
+    """
     if sums.shape[1] == 1:
         return is_second(sums[:, 0], 0).astype(np.intp)
     best: NDArray[np.intp] = sums.argmax(axis=1)
@@ -245,6 +274,11 @@ def _highest(sums: Matrix, is_second: Callable[[Matrix, int], NDArray[np.bool_]]
 
 
 def _in_float32(matrix: Matrix, *, allows_missing: bool) -> NDArray[np.float32]:
+    """Return a matrix as scikit-learn's trees take it, (rows, features).
+
+    Raises:
+        Fallback: A number is infinite in float32, or is missing where that is not allowed.
+    """
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
     if not np.isfinite(rows).all() and not (allows_missing and not np.isinf(rows).any()):
         raise Fallback

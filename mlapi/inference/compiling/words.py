@@ -1,12 +1,11 @@
-"""Columns of words, flags and codes -> tables: for each word the numbers that the transformers make of it.
+"""Columns of categories, booleans and codes -> tables: for each the numbers that transformers make of it.
 
-One-hot and ordinal encoders, this project's flags and frequent words. A table is made of what the fitted
-transformers hold, by the rules of their `transform` (scikit-learn 1.8 and 1.9 were read), and looked up by
-`dict`, which takes the same values for equal as they do.
-"""
+Knows one-hot and ordinal encoders, and this project's `Flags` and `Frequent`. A table is made of what the
+fitted transformers hold, by the rules of their `transform` (scikit-learn 1.8 and 1.9 were read), and looked
+up by `dict`, which takes the same values for equal as they do."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,56 +15,67 @@ from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, R
 from mlapi.data.signature import Matrix
 from mlapi.estimators.preprocessing import OTHER, Flags, Frequent
 from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
+from mlapi.inference.compiled.steps import Owners
 from mlapi.inference.compiled.words import Codes, Table
 from mlapi.inference.compiling.preprocessing import steps
 
 MOST_NUMBERS = 2**24
-"""Of the tables of a chain, side by side: 128 MB. 4,000 categories of one column have as many."""
+"""The most numbers in the tables of a chain, side by side: 128 MB. 4,000 categories of one column have as
+many."""
 
 SPARSE = frozenset({MaxAbsScaler, RobustScaler, StandardScaler})
-"""What does to a sparse matrix just what it does to a dense one."""
+"""Transformers that do to a sparse matrix just what they do to a dense one."""
+
+_CodedRows: TypeAlias = tuple[Codes, Matrix]
+"""The codes of one column's categories, and the numbers that each code becomes, `(codes, numbers)`."""
 
 
 def reads_words(transformer: Any) -> bool:
-    """Whether a chain that begins with it takes words, or what is looked up like them."""
+    """Return whether a chain that begins with this takes categories, or booleans or codes, which are looked
+    up alike."""
     is_filler = type(transformer) is SimpleImputer and transformer._fill_dtype.kind == "O"
     return is_filler or type(transformer) in (Flags, Frequent, *ENCODERS)
 
 
 def tables(transformers: Sequence[Any], columns: Sequence[int]) -> tuple[tuple[Table, ...], int]:
-    """What a chain of transformers makes of columns of words, and how many numbers of all.
+    """Return what a chain of transformers makes of columns of categories, and how many numbers together.
+
+    Args:
+        columns: The positions of the columns in a batch.
 
     Raises:
-        Uncompilable: Its first ones read no words, or a later one mixes columns.
+        Uncompilable: Its first transformers read no categories, or a later one mixes columns.
     """
     reader, rest = _reader(transformers)
-    found = list(reader)
-    if len(found) != len(columns):
+    coded = list(reader)
+    if len(coded) != len(columns):
         raise Uncompilable
-    owners = np.repeat(np.arange(len(found)), [rows.shape[1] for _, rows in found])
-    # The steps that follow see each row of each table once, beside rows of the other ones.
-    longest = max(len(rows) for _, rows in found)
+    owners = np.repeat(np.arange(len(coded)), [rows.shape[1] for _, rows in coded])
+    # The steps that follow are applied to each row of each table once, beside rows of the other tables.
+    longest = max(len(rows) for _, rows in coded)
     if longest * len(owners) > MOST_NUMBERS:
         raise Uncompilable
-    matrix = np.concatenate([np.resize(rows, (longest, rows.shape[1])) for _, rows in found], axis=1)
+    matrix = np.concatenate([np.resize(rows, (longest, rows.shape[1])) for _, rows in coded], axis=1)
     for step in steps(rest):
         matrix, owners = step.apply(matrix), step.owners(owners)
-    return tuple(_tables(found, columns, matrix, owners)), matrix.shape[1]
+    return tuple(_tables(coded, columns, matrix, owners)), matrix.shape[1]
 
 
 def _tables(
-    found: Sequence[tuple[Codes, Matrix]], columns: Sequence[int], matrix: Matrix, owners: NDArray[np.intp]
+    coded: Sequence[_CodedRows], columns: Sequence[int], matrix: Matrix, owners: Owners
 ) -> Iterator[Table]:
-    for place, (codes, rows) in enumerate(found):
+    """Divide the matrix of all tables side by side into one for each column."""
+    for place, (codes, rows) in enumerate(coded):
         places = np.flatnonzero(owners == place)
         yield Table(columns[place], codes, matrix[: len(rows)].take(places, axis=1), places)
 
 
-_Read = Iterable[tuple[Codes, Matrix]]
+def _reader(transformers: Sequence[Any]) -> tuple[Iterable[_CodedRows], Sequence[Any]]:
+    """Return what the transformers that read categories make of each column, and the transformers after them.
 
-
-def _reader(transformers: Sequence[Any]) -> tuple[_Read, Sequence[Any]]:
-    """The tables of the transformers that read words, and the transformers after them."""
+    Raises:
+        Uncompilable: The first ones read no categories, or not as is known here.
+    """
     first, *rest = transformers or (None,)
     second = rest[0] if rest else None
     if type(first) is Flags:
@@ -73,46 +83,59 @@ def _reader(transformers: Sequence[Any]) -> tuple[_Read, Sequence[Any]]:
     if type(first) in ENCODERS:
         return _encoded(first, rest), rest
     if type(first) is Frequent and type(second) in ENCODERS:
-        read = zip(first.words_, _encoded(second, rest[1:]), strict=True)
-        return [(_frequent(words, codes), rows) for words, (codes, rows) in read], rest[1:]
+        pairs = zip(first.words_, _encoded(second, rest[1:]), strict=True)
+        return [(_frequent(categories, codes), rows) for categories, (codes, rows) in pairs], rest[1:]
     if type(first) is SimpleImputer and type(second) in ENCODERS:
-        read = zip(_fillings(first), _encoded(second, rest[1:]), strict=True)
-        return [(_filled(word, codes), rows) for word, (codes, rows) in read], rest[1:]
+        pairs = zip(_fillings(first), _encoded(second, rest[1:]), strict=True)
+        return [(_filled(category, codes), rows) for category, (codes, rows) in pairs], rest[1:]
     raise Uncompilable
 
 
-def _flags() -> tuple[Codes, Matrix]:
+def _flags() -> _CodedRows:
     return Codes({True: 0, False: 1}, blank=2, other=None), np.array([[1.0], [0.0], [np.nan]])
 
 
-def _frequent(words: Iterable[Any], codes: Codes) -> Codes:
-    """`Frequent`, then an encoder: all words but the frequent ones are one word for it."""
-    return Codes({word: codes[word] for word in words}, codes.blank, _code(codes, OTHER))
+def _frequent(categories: Iterable[Any], codes: Codes) -> Codes:
+    """Return the codes of `Frequent` and an encoder: for that all but the frequent categories are `OTHER`."""
+    return Codes({category: codes[category] for category in categories}, codes.blank, _code(codes, OTHER))
 
 
-def _filled(word: Any, codes: Codes) -> Codes:
-    return Codes(codes, _code(codes, word), codes.other)
+def _filled(category: Any, codes: Codes) -> Codes:
+    """Return the codes of an encoder for which missing values are this category."""
+    return Codes(codes, _code(codes, category), codes.other)
 
 
 def _fillings(imputer: SimpleImputer) -> Iterable[Any]:
-    """The word for the blanks of each column; only for columns that were words in `fit`."""
+    """Return the category that missing values become, of each column.
+
+    Raises:
+        Uncompilable: Other values than NaN are missing, or the columns were no texts in `fit`.
+    """
     is_nan = isinstance(imputer.missing_values, float) and np.isnan(imputer.missing_values)
     if not is_nan or imputer.add_indicator or imputer._fill_dtype.kind != "O":
         raise Uncompilable
-    if any(type(word) is not str for word in imputer.statistics_):
+    if any(type(category) is not str for category in imputer.statistics_):
         raise Uncompilable
     return list(imputer.statistics_)
 
 
-def _code(codes: Codes, word: Any) -> int | None:
-    """The row of a word that is not sent, but stands for others: none, if those are refused."""
+def _code(codes: Codes, category: Any) -> int | None:
+    """Return the row of a category that stands for others; None if the pipeline refuses it, and so them."""
     try:
-        return codes[word]
+        return codes[category]
     except Fallback:
         return None
 
 
-def _encoded(encoder: Any, rest: Sequence[Any]) -> list[tuple[Codes, Matrix]]:
+def _encoded(encoder: Any, rest: Sequence[Any]) -> list[_CodedRows]:
+    """Return what an encoder makes of each column.
+
+    Args:
+        rest: The transformers after it.
+
+    Raises:
+        Uncompilable: It makes other things than numbers, or is set up in a way that is not known here.
+    """
     if np.dtype(encoder.dtype).kind not in "fiu":
         raise Uncompilable
     if getattr(encoder, "sparse_output", False) and not set(map(type, rest)) <= SPARSE:
@@ -120,8 +143,8 @@ def _encoded(encoder: Any, rest: Sequence[Any]) -> list[tuple[Codes, Matrix]]:
     return list(ENCODERS[type(encoder)](encoder))
 
 
-def _one_hot(encoder: OneHotEncoder) -> Iterator[tuple[Codes, Matrix]]:
-    """A row of one 1 for each category that has a column; none for one that is dropped, or not known."""
+def _one_hot(encoder: OneHotEncoder) -> Iterator[_CodedRows]:
+    """Yield a row with one 1 for each category that has a column; zeros for those dropped, or not known."""
     if encoder.handle_unknown not in ("error", "ignore", "infrequent_if_exist"):
         raise Uncompilable
     for place, categories in enumerate(encoder.categories_):
@@ -142,15 +165,15 @@ def _one_hot(encoder: OneHotEncoder) -> Iterator[tuple[Codes, Matrix]]:
         yield _codes(categories, groups.tolist(), other), rows
 
 
-def _ordinal(encoder: OrdinalEncoder) -> Iterator[tuple[Codes, Matrix]]:
-    """A category's number; what blanks and unknown words are told to be."""
+def _ordinal(encoder: OrdinalEncoder) -> Iterator[_CodedRows]:
+    """Yield a row with the number of each category, and with those of missing values and unknown ones."""
     kind = np.dtype(encoder.dtype)
     for place, categories in enumerate(encoder.categories_):
-        has_blank = place in encoder._missing_indices
-        groups = _groups(encoder, place, len(categories) - has_blank).tolist()
+        has_missing = place in encoder._missing_indices
+        groups = _groups(encoder, place, len(categories) - has_missing).tolist()
         numbers = [*map(float, range(max(groups, default=-1) + 1))]
         other = None
-        if has_blank:
+        if has_missing:
             groups.append(len(numbers))
             numbers.append(encoder.encoded_missing_value)
         if encoder.handle_unknown == "use_encoded_value":
@@ -160,23 +183,24 @@ def _ordinal(encoder: OrdinalEncoder) -> Iterator[tuple[Codes, Matrix]]:
         yield _codes(categories, groups, other), rows[:, None]
 
 
-ENCODERS: Mapping[type, Callable[[Any], Iterator[tuple[Codes, Matrix]]]] = {
+ENCODERS: Mapping[type, Callable[[Any], Iterator[_CodedRows]]] = {
     OneHotEncoder: _one_hot,
     OrdinalEncoder: _ordinal,
 }
 
 
 def _codes(categories: NDArray[Any], groups: Sequence[int], other: int | None) -> Codes:
+    """Return the codes of an encoder's categories, NaN among them if missing values were in `fit`."""
     known = dict(zip(categories.tolist(), groups, strict=True))
-    blanks = [word for word in known if word != word]  # noqa: PLR0124 - NaN
-    blank = known.pop(blanks[0]) if blanks else other
-    if None in known:  # which scikit-learn tells from NaN, and no batch holds
+    nans = [category for category in known if category != category]  # noqa: PLR0124 - NaN
+    blank = known.pop(nans[0]) if nans else other
+    if None in known:  # for scikit-learn it is another category than NaN, and no batch holds it
         raise Uncompilable
     return Codes(known, blank, other)
 
 
 def _groups(encoder: Any, place: int, categories: int) -> NDArray[np.intp]:
-    """Each category's group: its own, or the last one, that of all rare categories."""
+    """Return the group of each category, (categories,): its own, or the last one, that of all rare ones."""
     if _rare(encoder, place) is None:
         return np.arange(categories)
     return np.asarray(encoder._default_to_infrequent_mappings[place], dtype=np.intp)
