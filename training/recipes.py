@@ -1,4 +1,4 @@
-"""config/models.toml -> recipes: what to train, checked before anything is trained."""
+"""Recipes: what to train, from config/models.toml or from options, checked before anything is trained."""
 
 import re
 import tomllib
@@ -16,23 +16,27 @@ from mlapi.training.tables.datasets import BUILT_IN
 from mlapi.wording import did_you_mean, listed
 
 ALWAYS = "always"
+"""Promote each new version, unless it breaks callers of the one in production."""
 
 IF_NOT_WORSE = "if_not_worse"
+"""Promote a new version if it is not worse on the test rows than the one in production."""
 
 NEVER = "never"
+"""Promote no version but the first."""
 
 POLICIES = (ALWAYS, IF_NOT_WORSE, NEVER)
-
+"""What a recipe may say of promotion (`mlapi.training.versions.promotion`)."""
 
 FILE = Path("config/models.toml")
+"""Where recipes are declared, from the folder that the command runs in."""
 
 BUDGET_S = 60.0
-"""For comparing and tuning, where neither an algorithm nor a budget is given."""
+"""Seconds for comparing and tuning, where a recipe names neither an algorithm nor a budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Names of columns whose kind the user has decided."""
+    """The columns that the user has decided on, by what they are to be taken for; `drop` leaves them out."""
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
@@ -42,14 +46,16 @@ class Overrides:
 
     @property
     def mentioned(self) -> tuple[str, ...]:
+        """Every column that stands anywhere, twice if it stands twice."""
         return tuple(name for entry in fields(self) for name in getattr(self, entry.name))
 
     def of(self, name: str) -> str | None:
-        """What a column is told to be: the name of a field."""
+        """Return what a column is to be taken for, the name of a field; None if it stands in none."""
         return next((entry.name for entry in fields(self) if name in getattr(self, entry.name)), None)
 
     def check(self, names: list[str]) -> None:
-        """
+        """Check the names against those of a table's columns.
+
         Raises:
             DatasetError: A name is no column's, or stands in two places.
         """
@@ -62,7 +68,7 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """Terms that are made of the numbers: products up to a degree, or splines with so many knots."""
+    """Terms that are made of numeric columns: products up to a degree, or splines with so many knots."""
 
     polynomial: int | None = None
     splines: int | None = None
@@ -83,7 +89,7 @@ class Recipe:
     metric: str | None = None
     """The metric that decides; None: the task's own (`mlapi.training.evaluation.metrics.PRIMARY`)."""
     data: str | None = None
-    """A path or URL of a table; None with a `dataset`, or where the rows are given from Python."""
+    """A path or URL of a table; None with a `dataset`, or where Python code brings the rows."""
     target: str | None = None
     task: str | None = None
     """None: read off the target."""
@@ -111,34 +117,44 @@ class Recipe:
 
     @property
     def overrides(self) -> Overrides:
+        """What the recipe says of columns."""
         return Overrides(self.numeric, self.categorical, self.datetime, self.text, self.drop)
 
     @property
     def expansion(self) -> Expansion:
+        """What the recipe says of terms that are made of numbers."""
         return Expansion(self.polynomial, self.splines)
 
     @property
     def budget_s(self) -> float:
+        """Seconds for comparing and tuning; 0: the one algorithm is fitted as it is."""
         if self.budget is not None:
             return self.budget
         return BUDGET_S if self.algorithm is None else 0.0
 
     @property
     def source(self) -> str:
+        """Where the rows or pictures come from, for messages."""
         return self.images or self.data or self.dataset or "a DataFrame"
 
 
 _KEYS = tuple(entry.name for entry in fields(Recipe) if entry.name != "name")
+"""What a table of config/models.toml may have."""
+
 _NAMES = ("numeric", "categorical", "datetime", "text", "drop")
-_OF_PICTURES = ("size", "pictures_in_card")
-_WITH_PICTURES = frozenset(
+"""The keys whose values are names of columns."""
+
+_OF_IMAGES = ("size", "pictures_in_card")
+"""The keys that go with `images` only."""
+
+_WITH_IMAGES = frozenset(
     {
         "images",
-        *_OF_PICTURES,
+        *_OF_IMAGES,
         *("algorithm", "parameters", "test_size", "seed", "promote", "metric", "budget"),
     }
 )
-"""What else a recipe of `images` may have: the rest is for tables."""
+"""All that a recipe of `images` may have; the rest is for tables."""
 
 FOR_PICTURES = "cnn"
 """The algorithm for pictures where none is named."""
@@ -148,7 +164,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def load_recipes(file: Path = FILE) -> dict[str, Recipe]:
-    """The recipes by name, in the file's order.
+    """Read the recipes, by name and in the file's order.
 
     Raises:
         RecipeError: The file is missing or not TOML, or recipes are wrong: then all problems at once.
@@ -162,13 +178,15 @@ def load_recipes(file: Path = FILE) -> dict[str, Recipe]:
     return {name: _made(name, entry) for name, entry in document.items()}
 
 
-def make_recipe(name: str, given: Mapping[str, Any]) -> Recipe:
-    """A recipe of plain values, as a table of config/models.toml has them, its rows perhaps from elsewhere.
+def make_recipe(name: str, values: Mapping[str, Any]) -> Recipe:
+    """Make a recipe of plain values, as a table of config/models.toml has them.
+
+    It may name no rows: these may come from elsewhere. What is None or () counts as not there.
 
     Raises:
         RecipeError: It is wrong: all problems at once.
     """
-    entry = {key: value for key, value in given.items() if value is not None and value != ()}
+    entry = {key: value for key, value in values.items() if value is not None and value != ()}
     problems = list(_problems(name, entry, needs_rows=False))
     if problems:
         raise RecipeError("; ".join(problems))
@@ -176,7 +194,7 @@ def make_recipe(name: str, given: Mapping[str, Any]) -> Recipe:
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
-    """What `make_recipe` takes, without what has its default."""
+    """Return what `make_recipe` takes, without the name and what has its default."""
     defaults = {entry.name: entry.default for entry in fields(Recipe)}
     return {
         key: list(value) if isinstance(value, tuple) else value
@@ -186,7 +204,7 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def select(recipes: Mapping[str, Recipe], names: tuple[str, ...]) -> list[Recipe]:
-    """The named recipes, or all.
+    """Return the recipes of these names, in their order, or all if there are no names.
 
     Raises:
         RecipeError: There is none of a name.
@@ -198,7 +216,8 @@ def select(recipes: Mapping[str, Recipe], names: tuple[str, ...]) -> list[Recipe
 
 
 def deciding_metric(recipe: Recipe, task: str) -> str:
-    """
+    """Return the metric that decides: the recipe's, or the task's own.
+
     Raises:
         RecipeError: The recipe names one that the task does not have.
     """
@@ -210,7 +229,7 @@ def deciding_metric(recipe: Recipe, task: str) -> str:
 
 
 def seconds(duration: object) -> float | None:
-    """The seconds of 60, "60s", "5m" or "1.5h"; None if it is something else."""
+    """Return the seconds of 60, "60s", "5m" or "1.5h"; None if it is something else."""
     if isinstance(duration, int | float) and not isinstance(duration, bool):
         return float(duration) if 0 <= duration < float("inf") else None
     match = _DURATION.fullmatch(str(duration).strip().lower())
@@ -261,19 +280,19 @@ def _problems(name: str, entry: object, *, needs_rows: bool = True) -> Iterator[
     if "dataset" in entry and "target" in entry:
         yield "target: a `dataset` has its own"
     yield from _mixed(entry)
-    for key, (fits, expected) in _VALUES.items():
-        if key in entry and not fits(entry[key]):
+    for key, (is_valid, expected) in _VALUES.items():
+        if key in entry and not is_valid(entry[key]):
             yield f"{key}: expected {expected}, got {entry[key]!r:.100}"
     yield from _wrong_choices(entry)
 
 
 def _mixed(entry: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of tables where there are pictures, and the other way round."""
+    """Keys of tables in a recipe of pictures, and the other way round."""
     if "images" in entry:
-        for key in sorted(entry.keys() & set(_KEYS) - _WITH_PICTURES):
+        for key in sorted(entry.keys() & set(_KEYS) - _WITH_IMAGES):
             yield f"{key}: is for tables, and `images` is none; leave it out"
     else:
-        for key in _OF_PICTURES:
+        for key in _OF_IMAGES:
             if key in entry:
                 yield f"{key}: goes with `images`; leave it out"
 
@@ -304,7 +323,7 @@ def _is_seed(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**32
 
 
-def _is_word(value: object) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
@@ -340,7 +359,7 @@ _VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "delimiter": (_is_sign, "one sign"),
     "decimal": (_is_sign, "one sign"),
     "thousands": (_is_sign, "one sign"),
-    **dict.fromkeys(("data", "images", "target", "group", "time_column", "encoding"), (_is_word, "a text")),
+    **dict.fromkeys(("data", "images", "target", "group", "time_column", "encoding"), (_is_text, "a text")),
     **dict.fromkeys(_NAMES, (_are_names, "a list of columns' names")),
 }
-"""By key: what it may be, and that in words."""
+"""By key: whether a value will do, and in words what is expected."""

@@ -12,9 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-NARROW, WIDE = (4.2, 3.3), (7.2, 6.6)
+NARROW = (4.2, 3.3)
+"""Width and height in inches of a plot, of which two stand side by side."""
+
+WIDE = (7.2, 6.6)
+"""Width and height in inches of a plot that has the page's width."""
 
 LONGEST_LABEL = 24
+"""Letters of a label; of a longer one the middle is left out."""
 
 STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so that sizes are the same everywhere
@@ -28,15 +33,16 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a column may be called "$x_1$"
     "savefig.dpi": 144,  # of points and images
 }
+"""matplotlib's settings for every plot; the others have their defaults."""
 
 _drawing = threading.Lock()
 
 Draw = Callable[[Any], str]
-"""Draws on axes, and says in words what it drew."""
+"""Draws on axes, and returns in words what it drew."""
 
 
 class Plot(NamedTuple):
-    """`alt` says what the picture shows to those who do not see it."""
+    """One plot: `uri` is its picture as a data: URI, `alt` says in words what it shows."""
 
     title: str
     uri: str
@@ -45,7 +51,7 @@ class Plot(NamedTuple):
 
 
 def plot(title: str, draw: Draw, size: tuple[float, float] = NARROW) -> Plot:
-    """Axes of this size (inches, of 96 pixels on a screen), drawn on."""
+    """Draw on axes of this width and height, in inches of 96 pixels on a screen."""
     svg = io.BytesIO()
     with _matplotlib() as figure_of:
         figure = figure_of(figsize=size, layout="constrained")
@@ -56,7 +62,7 @@ def plot(title: str, draw: Draw, size: tuple[float, float] = NARROW) -> Plot:
 
 
 def label(text: object) -> str:
-    """Short, of one line, and without characters that XML refuses."""
+    """Return a text as a label: short, of one line, and without characters that XML refuses."""
     whole = "".join(letter if letter.isprintable() else " " for letter in str(text)).strip() or "(blank)"
     half = LONGEST_LABEL // 2
     return whole if len(whole) <= LONGEST_LABEL else f"{whole[:half]}…{whole[1 - half :]}"
@@ -64,10 +70,10 @@ def label(text: object) -> str:
 
 @contextmanager
 def _matplotlib() -> Iterator[Callable[..., Any]]:
-    """Its Figure, drawn with our settings; one thread at a time, for its settings are the process's.
+    """Give matplotlib's Figure, with our settings; to one thread at a time, since settings are the process's.
 
-    It tells of a home that it cannot write, of a cache of fonts, of letters that its font lacks (the
-    browser's has them): nothing that whoever trains a model could mend.
+    Its messages are hidden: they are of a home that it cannot write to, of a cache of fonts, of letters that
+    its font lacks (the browser's has them), which whoever trains a model could not mend.
     """
     logger = logging.getLogger("matplotlib")
     with _drawing, warnings.catch_warnings():

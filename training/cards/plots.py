@@ -1,6 +1,6 @@
-"""The model card's pictures: what was measured -> SVG in data: URIs, each with its figures in words.
+"""The model card's plots: what was measured -> pictures, each with its figures in words.
 
-Knows nothing of the page, and of matplotlib only its axes (`mlapi.training.cards.drawing` keeps the rest).
+Knows nothing of the page, and of matplotlib only its axes; `mlapi.training.cards.drawing` knows the rest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,31 +19,49 @@ from mlapi.training.evaluation.ranking import Curve, curve, sides
 
 # Okabe and Ito, "Color Universal Design" (2008): the color-blind tell them apart; in print, styles do.
 BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#767676"
+# Color and style of a line, by its place.
 LINES = ((BLUE, "-"), (ORANGE, "--"), ("#009e73", "-."), ("#cc79a7", ":"), ("#000000", (0, (5, 1, 1, 1))))
 
 MOST_DRAWN = 1e300
 """A value; for larger ones matplotlib fails to place the ticks."""
 
 MOST_POINTS = 1_500
+"""Rows that are drawn as points; of more, some by chance."""
+
 MOST_RANKED = 20_000
+"""Rows that curves are computed of; of more, some by chance."""
+
 MOST_VERTICES = 200
-FEW_CLASSES, MOST_COUNTED_CLASSES, MOST_NAMED_CLASSES = 4, 15, 30
+"""Points of a curve; of more, some that are evenly spaced along it."""
+
+FEW_CLASSES = 4
+"""Classes up to which a confusion matrix is narrow."""
+
+MOST_COUNTED_CLASSES = 15
+"""Classes up to which each cell of a confusion matrix has its count."""
+
+MOST_NAMED_CLASSES = 30
+"""Names beside a confusion matrix; of more classes every second or third is named."""
+
 MOST_BARS = 20
+"""Columns whose importance is drawn, the most important ones."""
+
 MOST_LETTERS = 36
-"""Of the names below a confusion matrix; more stand upright."""
+"""Letters of all names below a confusion matrix; more of them stand upright."""
 
 HISTORY = (
     ("Loss", ("loss", "validation_loss"), "loss"),
     ("Accuracy", ("accuracy", "validation_accuracy"), "accuracy"),
     ("Learning rate", ("learning_rate",), "learning rate"),
 )
-"""Title, what is drawn, and the axis."""
+"""Plots of a network's training: the title, the keys of the history that are drawn, and the axis."""
 
 UPRIGHT: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+"""How matplotlib writes labels upright."""
 
 
 def of_values(answers: Answers, spread: Spread, target: str) -> Iterator[Plot]:
-    """Predicted against actual values, and residuals; nothing beyond what axes can hold."""
+    """Draw predicted against actual values, and residuals; nothing if a value is too large for axes."""
     if not max(np.abs(answers.truth).max(), np.abs(answers.predicted).max()) < MOST_DRAWN:
         return
     some, title = _some(answers, MOST_POINTS)
@@ -76,7 +94,7 @@ def of_values(answers: Answers, spread: Spread, target: str) -> Iterator[Plot]:
 
 
 def of_classes(answers: Answers, names: Sequence[str], target: str) -> Iterator[Plot]:
-    """The confusion matrix and, where there are probabilities, ROC and precision-recall curves."""
+    """Draw the confusion matrix and, where there are probabilities, ROC and precision-recall curves."""
     yield _confusion(confusion(answers), names)
     some, title = _some(answers, MOST_RANKED)
     ranked = list(_curves(some))
@@ -88,7 +106,7 @@ def of_classes(answers: Answers, names: Sequence[str], target: str) -> Iterator[
 
 
 def of_calibration(calibration: Calibration, names: Sequence[str], target: str) -> Plot:
-    """What probabilities said against what came true."""
+    """Draw mean probabilities against the share of rows in which they came true (reliability diagram)."""
     of = _second(names, target) if len(names) == 2 else "the likeliest class"
 
     def draw(axes: Any) -> str:
@@ -110,7 +128,7 @@ def of_calibration(calibration: Calibration, names: Sequence[str], target: str) 
 
 
 def of_importance(importance: Importance) -> Plot:
-    """The most important columns as bars."""
+    """Draw the most important columns as bars."""
     shown = importance.columns[:MOST_BARS]
     change = "rise" if importance.metric in LOWER_IS_BETTER else "fall"
 
@@ -129,51 +147,61 @@ def of_importance(importance: Importance) -> Plot:
 
 
 def of_history(history: Sequence[Mapping[str, Any]]) -> Iterator[Plot]:
-    """What was noted after each epoch of a network's training; an epoch may lack a figure."""
+    """Draw what was noted after each epoch of a network's training; an epoch may lack a figure."""
     for title, keys, unit in HISTORY:
-        lines = [(key, _noted(history, key)) for key in keys if any(key in entry for entry in history)]
+        lines = [(key, _by_epoch(history, key)) for key in keys if any(key in entry for entry in history)]
         if lines and len(history) > 1:
             yield plot(f"{title} by epoch", partial(_history, lines=lines, unit=unit))
 
 
-def of_learning(learned: LearningCurve) -> Plot:
-    """The metric by number of training rows."""
+def of_learning(points: LearningCurve) -> Plot:
+    """Draw the metric by number of training rows."""
 
     def draw(axes: Any) -> str:
-        axes.plot(learned.sizes, learned.training, color=ORANGE, linestyle="--", marker="s", markersize=4)
-        axes.plot(learned.sizes, learned.test, color=BLUE, marker="o", markersize=4)
+        axes.plot(
+            points.sizes,
+            points.training,
+            color=ORANGE,
+            linestyle="--",
+            marker="s",
+            markersize=4,
+        )
+        axes.plot(points.sizes, points.test, color=BLUE, marker="o", markersize=4)
         axes.legend(["rows learned from", "held-out rows"])
-        axes.set(xlabel="training rows", ylabel=learned.metric)
-        first, last = learned.test[0], learned.test[-1]
+        axes.set(xlabel="training rows", ylabel=points.metric)
+        first, last = points.test[0], points.test[-1]
         return (
-            f"on held-out rows, {learned.metric} is {first:.3g} after {learned.sizes[0]:,} rows and "
-            f"{last:.3g} after {learned.sizes[-1]:,}."
+            f"on held-out rows, {points.metric} is {first:.3g} after {points.sizes[0]:,} rows and "
+            f"{last:.3g} after {points.sizes[-1]:,}."
         )
 
     return plot("Learning curve", draw)
 
 
 def confusion(answers: Answers) -> NDArray[np.intp]:
-    """How many rows of each class (down) were taken for each (across)."""
+    """Count for each class (down) the rows that were taken for each class (across): `(classes, classes)`.
+
+    As `sklearn.metrics.confusion_matrix`.
+    """
     size = len(answers.classes)
     return np.bincount(answers.truth * size + answers.predicted, minlength=size**2).reshape(size, size)
 
 
-def _noted(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
+def _by_epoch(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
     values = ((epoch, entry.get(key)) for epoch, entry in enumerate(history, 1))
     return [(epoch, float(value)) for epoch, value in values if value is not None]
 
 
 def _history(axes: Any, lines: Sequence[tuple[str, list[tuple[int, float]]]], unit: str) -> str:
-    said = []
+    sentences = []
     for (key, values), (color, style) in zip(lines, LINES, strict=False):
         of = "pictures that choose the epoch" if key.startswith("validation") else "pictures learnt from"
         axes.plot(*zip(*values, strict=True), color=color, linestyle=style, label=of)
-        said.append(f"{key.replace('_', ' ')}: first {values[0][1]:.3g}, last {values[-1][1]:.3g}")
+        sentences.append(f"{key.replace('_', ' ')}: first {values[0][1]:.3g}, last {values[-1][1]:.3g}")
     axes.set(xlabel="epoch", ylabel=unit)
     if len(lines) > 1:
         axes.legend()
-    return f"{'; '.join(said)}."
+    return f"{'; '.join(sentences)}."
 
 
 def _second(names: Sequence[str], target: str) -> str:
@@ -209,22 +237,22 @@ def _confusion(counts: NDArray[np.intp], names: Sequence[str]) -> Plot:
 
 
 def _curves(answers: Answers) -> Iterator[tuple[int, Curve, float]]:
-    """Class, curve and area under its ROC curve, the worst first, of classes with rows on both sides."""
+    """Class, curve and area under its ROC curve, the least area first, of classes with rows on both sides."""
     if answers.probabilities is None:
         return iter(())
     rows = np.bincount(answers.truth, minlength=len(answers.classes))
     known = [(side, curve(answers, side)) for side in sides(answers) if 0 < rows[side] < len(answers)]
-    found = [(side, found, float(np.trapezoid(*_from_zero(found)[::-1]))) for side, found in known]
-    return iter(sorted(found, key=lambda entry: entry[2]))
+    with_areas = [(side, drawn, float(np.trapezoid(*_from_zero(drawn)[::-1]))) for side, drawn in known]
+    return iter(sorted(with_areas, key=lambda entry: entry[2]))
 
 
-def _from_zero(found: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return np.append(0.0, found.false_positives), np.append(0.0, found.recall)
+def _from_zero(points: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.append(0.0, points.false_positives), np.append(0.0, points.recall)
 
 
 def _roc(axes: Any, ranked: Sequence[tuple[int, Curve, float]], names: Sequence[str]) -> str:
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8)
-    lines = [(side, *_from_zero(found), area) for side, found, area in ranked]
+    lines = [(side, *_from_zero(points), area) for side, points, area in ranked]
     axes.set(xlabel="share of the others taken for it", ylabel="share of the class found")
     return _named_lines(axes, lines, names, "area", "lower right")
 
@@ -233,11 +261,11 @@ def _precision(axes: Any, ranked: Sequence[tuple[int, Curve, float]], names: Seq
     lines = [
         (
             side,
-            np.append(0.0, found.recall),
-            np.append(found.precision[0], found.precision),
-            float(np.diff(found.recall, prepend=0.0) @ found.precision),
+            np.append(0.0, points.recall),
+            np.append(points.precision[0], points.precision),
+            float(np.diff(points.recall, prepend=0.0) @ points.precision),
         )
-        for side, found, _ in ranked
+        for side, points, _ in ranked
     ]
     axes.set(
         xlabel="share of the class found (recall)",
@@ -252,23 +280,24 @@ def _precision(axes: Any, ranked: Sequence[tuple[int, Curve, float]], names: Seq
 def _named_lines(
     axes: Any, lines: Sequence[tuple[Any, ...]], names: Sequence[str], figure: str, corner: str
 ) -> str:
-    """The five worst in color and with their names, the others in gray behind them."""
+    """Draw the first lines in color and with their names, the others in gray behind them."""
     for _, x, y, _ in lines[len(LINES) :]:
         axes.plot(*_thinned(x, y), color=GRAY, linewidth=0.6, alpha=0.6, rasterized=True)
-    said = []
+    values = []
     for (side, x, y, value), (color, style) in zip(lines, LINES, strict=False):
-        said.append(f"{value:.3f} for {label(names[side])}")
-        axes.plot(*_thinned(x, y), color=color, linestyle=style, label=said[-1])
+        values.append(f"{value:.3f} for {label(names[side])}")
+        axes.plot(*_thinned(x, y), color=color, linestyle=style, label=values[-1])
     axes.legend(title=figure if len(lines) <= len(LINES) else f"{figure}, the lowest", loc=corner)
-    return f"{figure} by class, the lowest first: {'; '.join(said)}."
+    return f"{figure} by class, the lowest first: {'; '.join(values)}."
 
 
 def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Any, Any]:
     if len(x) <= MOST_VERTICES:
         return x, y
-    way = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
-    kept = np.unique(np.searchsorted(way, np.linspace(0, way[-1], MOST_VERTICES)).clip(max=len(x) - 1))
-    return x[kept], y[kept]
+    lengths = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
+    evenly = np.linspace(0, lengths[-1], MOST_VERTICES)
+    chosen = np.unique(np.searchsorted(lengths, evenly).clip(max=len(x) - 1))
+    return x[chosen], y[chosen]
 
 
 def _some(answers: Answers, most: int) -> tuple[Answers, str]:

@@ -35,16 +35,17 @@ MEANINGS = {
     "rmse": "typical error, large ones counting more; lower is better",
     "mae": "mean error, whichever way; lower is better",
 }
-"""What each metric says, for people who have not met it."""
+"""What each metric means, for people who have not met it."""
 
 MOST_CONFUSED = 20
+"""Pairs of classes that the card lists as confused, the most frequent ones."""
 
 URL = "http://127.0.0.1:8000"
 """Where `mlapi serve` answers on the machine that it runs on."""
 
 
 class ColumnSummary(NamedTuple):
-    """`treatment` is a sentence: what was done with it."""
+    """One column in the card; `treatment` is a sentence: why it is taken for this kind, and what is done."""
 
     name: str
     kind: str
@@ -52,7 +53,7 @@ class ColumnSummary(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A held-out picture that was taken for another class; `uri` shows it, None where it may not be shown."""
+    """A test picture that was taken for another class; `uri` shows it, None where it may not be shown."""
 
     name: str
     actual: str
@@ -65,7 +66,8 @@ class Mistake(NamedTuple):
 class Gallery:
     """What the card of a model of pictures has beside the rest; `limits` are sentences.
 
-    `by_class` are name, precision, recall and held-out pictures. `history` has an entry an epoch.
+    `by_class` has for each class its name, precision, recall and test pictures. `history` has what a network
+    noted of each epoch.
     """
 
     by_class: Sequence[tuple[str, float, float, int]]
@@ -76,7 +78,7 @@ class Gallery:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """Everything that the card tells; sentences end with a period.
+    """Everything that the card says; sentences end with a period.
 
     `metrics` are those of the manifest (`mlapi.training.evaluation.metrics.figures`), `intervals` says how
     theirs were made. `class_names` are words for the answers' classes, where those are codes.
@@ -116,12 +118,12 @@ class Account:
 
     @property
     def unit(self) -> str:
-        """What one thing is called that the model answers."""
+        """What is predicted for, in one word."""
         return "picture" if self.gallery else "row"
 
 
 def report(account: Account) -> bytes:
-    """The page, in UTF-8."""
+    """Render the page, in UTF-8."""
     page = _template().render(
         account=account,
         verdict=verdict(account),
@@ -135,24 +137,25 @@ def report(account: Account) -> bytes:
 
 
 def verdict(account: Account) -> str:
-    """In plain words: how good it is, and how much better than guessing."""
+    """Say in plain words how good the model is, and how much better than guessing."""
     figure = account.metrics.get(account.primary)
     if figure is None:
         return f"Its {account.primary} on the held-out rows is not defined."
-    said, value, guess = f"{_phrase(account, figure['value'])}.", figure["value"], figure.get("baseline")
+    value, guess = figure["value"], figure.get("baseline")
+    words = f"{_phrase(account, value)}."
     if guess is None:
-        return said
-    said += f" {_guessing(account, guess)}."
+        return words
+    words += f" {_guessing(account, guess)}."
     worst = _worst(account.primary, figure.get("interval") or [value, value])
     if is_worse(account.primary, value, guess) or value == guess:
-        return f"{said} It is no better than that."
+        return f"{words} It is no better than that."
     if is_worse(account.primary, worst, guess):
-        return f"{said} By its interval, it may be no better than that."
-    return said
+        return f"{words} By its interval, it may be no better than that."
+    return words
 
 
 def number(value: float | None) -> str:
-    """Four digits, thousands separated; a dash for what is not known."""
+    """Write a number with four digits, thousands separated; a dash for what is not known or not finite."""
     if value is None or not np.isfinite(value):
         return "–"
     size = abs(value)
@@ -160,12 +163,12 @@ def number(value: float | None) -> str:
 
 
 def sentence(words: str) -> str:
-    """The words with a capital letter and a period."""
+    """Return words that are part of a sentence with a capital letter and a period."""
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def plain(value: object) -> str:
-    """A value of a recipe or a parameter, as JSON has it; words without their quotes."""
+    """Write a value of a recipe or a parameter as JSON has it, texts without their quotes."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -211,23 +214,24 @@ def _worst(metric: str, interval: Sequence[float]) -> float:
 
 
 def _plots(account: Account) -> list[Plot]:
-    found: list[Plot] = list(plots.of_history(account.gallery.history)) if account.gallery else []
+    drawn: list[Plot] = list(plots.of_history(account.gallery.history)) if account.gallery else []
     if account.answers.classes:
-        found += plots.of_classes(account.answers, _class_names(account), account.target)
+        drawn += plots.of_classes(account.answers, _class_names(account), account.target)
     if isinstance(account.calibration, Spread):
-        found += plots.of_values(account.answers, account.calibration, account.target)
+        drawn += plots.of_values(account.answers, account.calibration, account.target)
     if isinstance(account.calibration, Calibration):
-        found.append(plots.of_calibration(account.calibration, _class_names(account), account.target))
+        drawn.append(plots.of_calibration(account.calibration, _class_names(account), account.target))
     if account.importance and account.importance.columns:
-        found.append(plots.of_importance(account.importance))
+        drawn.append(plots.of_importance(account.importance))
     if account.learning_curve:
-        found.append(plots.of_learning(account.learning_curve))
-    return found
+        drawn.append(plots.of_learning(account.learning_curve))
+    return drawn
 
 
 def _class_names(account: Account) -> list[str]:
-    given = list(account.class_names or ())
-    return [str(name) for name in (*given, *account.answers.classes[len(given) :])]
+    """Words where there are some, else the classes themselves."""
+    names = list(account.class_names or ())
+    return [str(name) for name in (*names, *account.answers.classes[len(names) :])]
 
 
 def _confused(account: Account) -> list[tuple[str, str, int]]:
@@ -239,9 +243,9 @@ def _confused(account: Account) -> list[tuple[str, str, int]]:
     order = np.argsort(-counts, axis=None, kind="stable")[:MOST_CONFUSED]
     pairs = zip(*np.unravel_index(order, counts.shape), strict=True)
     return [
-        (names[actual], names[said], int(counts[actual, said]))
-        for actual, said in pairs
-        if counts[actual, said]
+        (names[actual], names[predicted], int(counts[actual, predicted]))
+        for actual, predicted in pairs
+        if counts[actual, predicted]
     ]
 
 

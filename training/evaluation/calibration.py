@@ -1,4 +1,4 @@
-"""Whether answers are as sure as they say: probabilities that come true, predictions that are so far off."""
+"""Whether probabilities come true, and how far predictions of values are off."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,16 @@ from mlapi.training.evaluation.answers import Answers
 from mlapi.training.evaluation.metrics import unbounded
 
 BINS = 10
+"""Bins of probabilities, each with about equally many rows."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of each bin, what was said on average, what came true, and how many rows it has.
+    """For each bin of probabilities: their mean, the share of rows in which they came true, and its rows.
 
-    Of two classes it is the second one's probability, of several that of the likeliest. `error` is the
-    expected calibration error: the mean distance of the two, by row.
+    Of two classes it is the second one's probability, of several that of the likeliest class. `error` is the
+    expected calibration error (Naeini, Cooper and Hauskrecht 2015): the distance between mean and share, as
+    the mean over the rows.
     """
 
     said: tuple[float, ...]
@@ -27,7 +29,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Spread:
-    """Of values: how far off half and nine tenths of the predictions are at most, and the mean error."""
+    """Of values: what half of the predictions are off at most, what nine tenths are, and the mean error.
+
+    An error is the prediction minus the truth, so that a positive `bias` says that predictions are too high.
+    """
 
     half: float
     most: float
@@ -36,33 +41,39 @@ class Spread:
 
 @unbounded
 def calibration_of(answers: Answers, bins: int = BINS) -> Calibration | Spread | None:
-    """None for classes without probabilities. Bins hold about equally many rows; equal values share one."""
+    """Compare probabilities with what came true, or predictions with the target.
+
+    Bins hold about equally many rows, and equal probabilities share one: as
+    `sklearn.calibration.calibration_curve(strategy="quantile")`, which does not count the rows. None for
+    classes without probabilities.
+    """
     if not answers.classes:
         error = answers.predicted - answers.truth
         half, most = np.quantile(np.abs(error), [0.5, 0.9])
         return Spread(float(half), float(most), float(error.mean()))
     if answers.probabilities is None:
         return None
-    return _calibration(*_claims(answers.probabilities, answers.truth), bins)
+    return _calibration(*_positive_probabilities(answers.probabilities, answers.truth), bins)
 
 
-def _claims(
+def _positive_probabilities(
     probabilities: NDArray[np.float64], truth: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Probabilities that are checked `(rows,)`, and whether they came true `(rows,)`."""
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], truth == 1
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
 
 
-def _calibration(said: NDArray[np.float64], came: NDArray[np.bool_], bins: int) -> Calibration:
+def _calibration(said: NDArray[np.float64], came_true: NDArray[np.bool_], bins: int) -> Calibration:
     edges = np.unique(np.quantile(said, np.arange(1, bins) / bins, method="inverted_cdf"))
     places = np.searchsorted(edges, said)  # an edge belongs to the bin below it
     rows = np.bincount(places)
-    kept = rows > 0
-    rows, expected, found = (
-        rows[kept],
-        np.bincount(places, said)[kept] / rows[kept],
-        np.bincount(places, came)[kept] / rows[kept],
+    filled = rows > 0
+    rows, expected, observed = (
+        rows[filled],
+        np.bincount(places, said)[filled] / rows[filled],
+        np.bincount(places, came_true)[filled] / rows[filled],
     )
-    error = float((np.abs(expected - found) * rows).sum() / len(said))
-    return Calibration(tuple(expected.tolist()), tuple(found.tolist()), tuple(rows.tolist()), error)
+    error = float((np.abs(expected - observed) * rows).sum() / len(said))
+    return Calibration(tuple(expected.tolist()), tuple(observed.tolist()), tuple(rows.tolist()), error)

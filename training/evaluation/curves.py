@@ -1,7 +1,7 @@
-"""What held-out rows tell about columns and about more data: permutation importance and the learning curve.
+"""Permutation importance of the columns, and the learning curve: both by predicting test rows.
 
-Both ask estimators again and again, so both are bounded: in rows, in repeats, and in seconds. What the bounds
-left out is said in the result's `note`.
+Both predict again and again, so both are bounded: in rows, in repeats, and in seconds. What the bounds left
+out is said in the result's `note`.
 """
 
 import time
@@ -19,39 +19,49 @@ from mlapi.estimators.algorithms.declaration import CLASSIFICATION
 from mlapi.training.evaluation.answers import answers_of
 from mlapi.training.evaluation.metrics import LOWER_IS_BETTER, OF_PROBABILITIES, measure
 
-MOST_ROWS, FEWEST_ROWS = 2_000, 200
+MOST_ROWS = 2_000
+"""Test rows that are predicted at most, of each column's copy and at each point of the curve."""
+
+FEWEST_ROWS = 200
+"""Test rows that importance uses at least, however many columns there are."""
 
 MOST_REPEATS = 5
+"""How often a column is shuffled, where there are few of them."""
 
-MOST_ASKED = 200_000
-"""Rows that importance asks about, all columns and repeats together; repeats give way first, then rows."""
+MOST_PREDICTED = 200_000
+"""Rows that importance predicts, all columns and repeats together; repeats give way first, then rows."""
 
-PARTS = (0.1, 0.2, 0.4, 0.7, 1.0)
+SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
+"""The learning curve's points: shares of the training rows, or of `MOST_TRAINED`."""
 
-MOST_LEARNED = 10_000
+MOST_TRAINED = 10_000
 """Training rows of the learning curve's last point."""
 
-FEWEST_LEARNED = 10
+FEWEST_TRAINED = 10
+"""Training rows of its first point, where the least share is fewer."""
 
 LIMIT_S = 10.0
+"""Seconds that each of the two takes, about."""
 
 
 class Sample(NamedTuple):
-    """Some rows, a DataFrame or a matrix, and their target."""
+    """Some rows `(rows, features)`, a DataFrame or a matrix, and their target `(rows,)`."""
 
     X: Any
     y: Any
 
-    def take(self, which: NDArray[np.intp]) -> "Sample":
-        X = self.X.iloc[which] if isinstance(self.X, pd.DataFrame) else self.X[which]
-        return Sample(X, np.asarray(self.y)[which])
+    def take(self, positions: NDArray[np.intp]) -> "Sample":
+        """Return some of the rows, by their positions `(some rows,)`."""
+        X = self.X.iloc[positions] if isinstance(self.X, pd.DataFrame) else self.X[positions]
+        return Sample(X, np.asarray(self.y)[positions])
 
 
 @dataclass(frozen=True)
 class Importance:
     """How much worse the metric gets when one column's cells are shuffled among the rows.
 
-    Each column is (name, mean, standard deviation over the repeats), the most important first.
+    `score` is the metric before. An entry of `columns` is a name, the mean loss and its standard deviation
+    over the repeats; the most important column stands first.
     """
 
     metric: str
@@ -62,7 +72,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The metric on rows that were learned from and on held-out ones, by number of the former."""
+    """The metric on training rows and on test rows, for each number of training rows in `sizes`."""
 
     metric: str
     sizes: tuple[int, ...]
@@ -71,14 +81,14 @@ class LearningCurve:
     note: str
 
 
-class _Jury(NamedTuple):
+class _Scorer(NamedTuple):
     """Scores a fitted estimator by one metric; NaN where it is not defined."""
 
     task: str
     metric: str
 
     def scores(self, estimator: Any, rows: Sample, repeats: int = 1) -> NDArray[np.float64]:
-        """One score for each of so many stacked copies of the rows, asked for in one call."""
+        """One score for each of so many copies of the rows, which are stacked and predicted in one call."""
         answers = answers_of(self.task, estimator, *rows, probabilities=self.metric in OF_PROBABILITIES)
         copies = np.split(np.arange(len(answers)), repeats)
         return np.array([measure(answers.take(copy)).get(self.metric, np.nan) for copy in copies])
@@ -94,30 +104,36 @@ def importance(  # noqa: PLR0913
     names: Sequence[str] | None = None,
     limit_s: float = LIMIT_S,
 ) -> Importance | None:
-    """Shuffle the columns one by one, words and dates as they are, before any encoding.
+    """Measure permutation importance (Breiman 2001), as `sklearn.inspection.permutation_importance` does.
 
-    The names are a DataFrame's own, where none are given. Columns that are not reached in `limit_s` are
-    not measured. None if the metric is not defined on these rows.
+    The columns are shuffled one by one, texts and dates as they are, before any encoding. Columns that are
+    not reached in `limit_s` are not measured.
+
+    Args:
+        names: Of the columns; None: a DataFrame's own, or their numbers.
+
+    Returns:
+        None if the metric is not defined on these rows.
     """
-    random, jury = np.random.default_rng(seed), _Jury(task, metric)
+    random, scorer = np.random.default_rng(seed), _Scorer(task, metric)
     columns = test.X.shape[1]
     names = names or [str(name) for name in getattr(test.X, "columns", range(columns))]
-    repeats = int(np.clip(MOST_ASKED // (MOST_ROWS * columns), 1, MOST_REPEATS))
-    rows = _sample(test, int(np.clip(MOST_ASKED // columns, FEWEST_ROWS, MOST_ROWS)), random)
-    [score] = jury.scores(estimator, rows)
+    repeats = int(np.clip(MOST_PREDICTED // (MOST_ROWS * columns), 1, MOST_REPEATS))
+    rows = _sample(test, int(np.clip(MOST_PREDICTED // columns, FEWEST_ROWS, MOST_ROWS)), random)
+    [score] = scorer.scores(estimator, rows)
     if np.isnan(score):
         return None
     sign = -1 if metric in LOWER_IS_BETTER else 1
     ends = time.monotonic() + limit_s
-    found: list[tuple[str, float, float]] = []
+    measured: list[tuple[str, float, float]] = []
     for name, shuffled in zip(names, _shuffled(rows, repeats, random), strict=True):
-        if found and time.monotonic() > ends:
+        if measured and time.monotonic() > ends:
             break
-        losses = sign * (score - jury.scores(estimator, shuffled, repeats))
-        found.append((str(name), float(losses.mean()), float(losses.std())))
-    found.sort(key=lambda column: -column[1])
-    note = _importance_note(len(rows.y), len(test.y), repeats, len(found), columns)
-    return Importance(metric, float(score), tuple(found), note)
+        losses = sign * (score - scorer.scores(estimator, shuffled, repeats))
+        measured.append((str(name), float(losses.mean()), float(losses.std())))
+    measured.sort(key=lambda column: -column[1])
+    note = _importance_note(len(rows.y), len(test.y), repeats, len(measured), columns)
+    return Importance(metric, float(score), tuple(measured), note)
 
 
 def learning_curve(  # noqa: PLR0913
@@ -133,29 +149,32 @@ def learning_curve(  # noqa: PLR0913
     """Fit copies of an estimator on growing parts of the training rows, each part within the next.
 
     A part that cannot be fitted is left out, and so are those that would end after `limit_s`, going by the
-    time of the one before. None if fewer than two parts are left.
+    time of the one before.
+
+    Returns:
+        None if fewer than two parts are left.
     """
-    random, jury = np.random.default_rng(seed), _Jury(task, metric)
+    random, scorer = np.random.default_rng(seed), _Scorer(task, metric)
     order = _order(task, training.y, random)
-    judged = _sample(test, MOST_ROWS, random)
+    scored = _sample(test, MOST_ROWS, random)
     points, ends, pace = [], time.monotonic() + limit_s, 0.0
-    for size in _sizes(min(len(order), MOST_LEARNED)):
+    for size in _sizes(min(len(order), MOST_TRAINED)):
         began = time.monotonic()
         if began + pace * size > ends:
             break
-        scores = _learn(jury, estimator, training.take(order[:size]), judged)
+        scores = _fit_and_score(scorer, estimator, training.take(order[:size]), scored)
         pace = (time.monotonic() - began) / size
         if scores is not None:
             points.append((size, *scores))
     if len(points) < 2:
         return None
-    sizes, learned, new = zip(*points, strict=True)
-    note = _curve_note(len(judged.y), sizes[-1], len(training.y))
-    return LearningCurve(metric, sizes, learned, new, note)
+    sizes, training_scores, test_scores = zip(*points, strict=True)
+    note = _curve_note(len(scored.y), sizes[-1], len(training.y))
+    return LearningCurve(metric, sizes, training_scores, test_scores, note)
 
 
 def _shuffled(rows: Sample, repeats: int, random: np.random.Generator) -> Iterator[Sample]:
-    """For each column, copies of the rows below each other, in each of which it alone is shuffled."""
+    """For each column the rows so many times below each other; in each copy this column alone is shuffled."""
     size = len(rows.y)
     stacked = rows.take(np.tile(np.arange(size), repeats))
     for column in range(rows.X.shape[1]):
@@ -168,19 +187,23 @@ def _shuffled(rows: Sample, repeats: int, random: np.random.Generator) -> Iterat
         yield Sample(X, stacked.y)
 
 
-def _learn(jury: _Jury, estimator: Any, part: Sample, judged: Sample) -> tuple[float, float] | None:
+def _fit_and_score(
+    scorer: _Scorer, estimator: Any, train: Sample, test: Sample
+) -> tuple[float, float] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a small part converges badly says nothing of the model
-            fitted = clone(estimator).fit(*part)
-            [learned], [new] = jury.scores(fitted, part), jury.scores(fitted, judged)
+            fitted = clone(estimator).fit(*train)
+            [train_score], [test_score] = scorer.scores(fitted, train), scorer.scores(fitted, test)
     except ValueError:  # one class only, or fewer rows than some step needs
         return None
-    return (float(learned), float(new)) if np.isfinite(learned + new) else None
+    if not np.isfinite(train_score + test_score):
+        return None
+    return float(train_score), float(test_score)
 
 
 def _order(task: str, target: Any, random: np.random.Generator) -> NDArray[np.intp]:
-    """Every beginning of it holds the classes in their shares, as near as whole rows allow."""
+    """A random order of the rows; every beginning of it has the classes in nearly their shares."""
     order: NDArray[np.intp] = random.permutation(len(target))
     if task != CLASSIFICATION:
         return order
@@ -190,7 +213,7 @@ def _order(task: str, target: Any, random: np.random.Generator) -> NDArray[np.in
 
 
 def _sizes(rows: int) -> list[int]:
-    return sorted({max(FEWEST_LEARNED, round(rows * part)) for part in PARTS if rows >= FEWEST_LEARNED})
+    return sorted({max(FEWEST_TRAINED, round(rows * share)) for share in SHARES if rows >= FEWEST_TRAINED})
 
 
 def _sample(rows: Sample, most: int, random: np.random.Generator) -> Sample:
@@ -206,8 +229,8 @@ def _importance_note(rows: int, of: int, repeats: int, measured: int, columns: i
     return note
 
 
-def _curve_note(judged: int, learned: int, rows: int) -> str:
-    return f"Up to {_of(learned, rows)} training rows, scored on {judged:,} held-out rows."
+def _curve_note(test_rows: int, trained: int, rows: int) -> str:
+    return f"Up to {_of(trained, rows)} training rows, scored on {test_rows:,} held-out rows."
 
 
 def _of(some: int, every: int) -> str:

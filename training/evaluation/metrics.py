@@ -25,46 +25,56 @@ PRIMARY = {REGRESSION: "r2", CLASSIFICATION: "accuracy"}
 """The metric that decides, where a recipe names none."""
 
 OF_PROBABILITIES = frozenset({"roc_auc", "log_loss"})
+"""The metrics that need probabilities."""
 
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "log_loss"})
+"""The metrics that are errors; of the others a higher value is better."""
 
 BOUNDS = {
     "r2": (-np.inf, 1.0),
     **dict.fromkeys(LOWER_IS_BETTER, (0.0, np.inf)),
     **dict.fromkeys(METRICS[CLASSIFICATION][:-1], (0.0, 1.0)),
 }
-"""What a metric can be at all."""
+"""The least and the highest value that each metric can have at all."""
 
 MOST_EXACT = 20_000
 """Rows times curves up to which a resample's ROC AUC is computed anew; above, to first order."""
 
 RowWeights: TypeAlias = NDArray[np.float64]
+"""`(rows,)`: how often each row counts. What is counted by class has this type as well."""
+
 Weighted: TypeAlias = Callable[[RowWeights], dict[str, float]]
+"""Computes metrics by name from weights `(rows,)`; NaN where one is not defined."""
 
 
 def is_worse(metric: str, one: float, other: float) -> bool:
-    """Whether the first value is worse than the second; one that is not a number is worse than any."""
+    """Return whether the first value is worse than the second; NaN is worse than any value."""
     return not (one <= other if metric in LOWER_IS_BETTER else one >= other)
 
 
 def evaluate(task: str, estimator: Any, X: Any, y: Any) -> dict[str, float]:
-    """The metrics that apply, by name; X is a DataFrame or a matrix, as the estimator was fitted on."""
+    """Return the metrics of a fitted estimator by name, without those that are not defined.
+
+    Args:
+        X: The rows `(rows, features)`, a DataFrame or a matrix, as the estimator was fitted on.
+        y: Their target `(rows,)`.
+    """
     return measure(answers_of(task, estimator, X, y))
 
 
 def measure(answers: Answers) -> dict[str, float]:
-    """The metrics that apply, by name, as scikit-learn has them; one that is not defined is left out.
+    """Return the metrics by name, as `sklearn.metrics` has them, without those that are not defined.
 
     Precision, recall and F1 are of the second class where there are two (scikit-learn's positive one),
     else the unweighted mean over the classes; ROC AUC is one-versus-rest, and not defined where a class
     has no row.
     """
-    found = weighted(answers, exact=True)(np.ones(len(answers)))
-    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+    values = weighted(answers, exact=True)(np.ones(len(answers)))
+    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 
 
 def weighted(answers: Answers, *, exact: bool = False) -> Weighted:
-    """The metrics as a function of how often each row counts; NaN where one is not defined.
+    """Return the metrics as a function of how often each row counts, `(rows,)`; NaN where one is not defined.
 
     Of more rows than `MOST_EXACT` ROC AUC is to first order in the weights, unless it is asked for `exact`:
     a resample then costs 0.3 ms instead of 10 (250,000 rows, two classes).
@@ -74,10 +84,10 @@ def weighted(answers: Answers, *, exact: bool = False) -> Weighted:
         parts.append(_of_probabilities(answers))
         parts.append(_of_ranking(answers, exact=exact))
 
-    def found(weights: RowWeights) -> dict[str, float]:
+    def metrics(weights: RowWeights) -> dict[str, float]:
         return {name: value for part in parts for name, value in part(weights).items()}
 
-    return found
+    return metrics
 
 
 def figures(
@@ -87,7 +97,13 @@ def figures(
     baseline: Mapping[str, float],
     cross_validated: Mapping[str, float],
 ) -> dict[str, dict[str, Any]]:
-    """What a manifest says of each metric, as JSON has it; what is not known or not finite is left out."""
+    """Return what a manifest says of each metric of `values`, as JSON has it; what is not known is left out.
+
+    Args:
+        intervals: Low and high by metric; a metric may be missing, here and in the next two.
+        baseline: The metrics of guessing.
+        cross_validated: The means over folds of the training rows.
+    """
     return {
         name: {"value": value}
         | ({"interval": list(intervals[name])} if name in intervals else {})
@@ -108,15 +124,18 @@ def _of_values(answers: Answers) -> Weighted:
     columns = (truth, truth**2, error**2, np.abs(error))
 
     @unbounded
-    def found(weights: RowWeights) -> dict[str, float]:
-        mean, square, squared_error, off = (_mean(column, weights) for column in columns)
-        return {"r2": _r2(square - mean * mean, squared_error), "rmse": np.sqrt(squared_error), "mae": off}
+    def metrics(weights: RowWeights) -> dict[str, float]:
+        mean, square, squared_error, mae = (_mean(column, weights) for column in columns)
+        return {"r2": _r2(square - mean * mean, squared_error), "rmse": np.sqrt(squared_error), "mae": mae}
 
-    return found
+    return metrics
 
 
 def _r2(variance: float, squared_error: float) -> float:
-    """Of a target that does not vary, 1 where it is hit and else 0, as scikit-learn has it."""
+    """1 - mean squared error / variance; of a target that does not vary 1 where it is hit and else 0.
+
+    As `sklearn.metrics.r2_score`.
+    """
     if not np.isfinite(variance + squared_error):
         return np.nan
     if variance > 0:
@@ -125,12 +144,13 @@ def _r2(variance: float, squared_error: float) -> float:
 
 
 def _of_labels(answers: Answers) -> Weighted:
+    """From the cells of the confusion matrix that are not empty: there may be a thousand classes."""
     size = len(answers.classes)
     cells, cell = np.unique(answers.truth * size + answers.predicted, return_inverse=True)
     truth, predicted = np.divmod(cells, size)
     right = truth == predicted
 
-    def found(weights: RowWeights) -> dict[str, float]:
+    def metrics(weights: RowWeights) -> dict[str, float]:
         counts = np.bincount(cell, weights, len(cells))
         by_class = (
             np.bincount(classes, within, size).astype(np.float64, copy=False)
@@ -138,11 +158,15 @@ def _of_labels(answers: Answers) -> Weighted:
         )
         return _of_counts(*by_class)
 
-    return found
+    return metrics
 
 
 def _of_counts(right: RowWeights, true: RowWeights, predicted: RowWeights) -> dict[str, float]:
-    """From, class by class, how many rows were predicted right, are of it, and were predicted to be."""
+    """From three counts for each class `(classes,)`: rows predicted right, rows of it, rows predicted to be.
+
+    As `accuracy_score`, `balanced_accuracy_score` and `precision_recall_fscore_support` of
+    `sklearn.metrics`, 0 where a share has no row.
+    """
     recall = _share(right, true)
     present = slice(1, 2) if len(true) == 2 else (true + predicted) > 0
     return {
@@ -161,8 +185,8 @@ def _share(part: RowWeights, whole: RowWeights) -> RowWeights:
 def _of_probabilities(answers: Answers) -> Weighted:
     assert answers.probabilities is not None  # noqa: S101 - for mypy: the caller has looked
     smallest = np.finfo(np.float64).eps  # the bounds that scikit-learn sets
-    given = answers.probabilities[np.arange(len(answers)), answers.truth]
-    losses = -np.log(np.clip(given, smallest, 1 - smallest))
+    of_truth = answers.probabilities[np.arange(len(answers)), answers.truth]
+    losses = -np.log(np.clip(of_truth, smallest, 1 - smallest))
     return lambda weights: {"log_loss": _mean(losses, weights)}
 
 
@@ -182,7 +206,7 @@ def _of_ranking(answers: Answers, *, exact: bool) -> Weighted:
 
 
 def _to_first_order(answers: Answers) -> tuple[float, RowWeights]:
-    """The area, and by row what a weight adds to it."""
+    """The area under the ROC curve of equal weights, and what each row's weight adds to it `(rows,)`."""
     areas, effect, which = [], np.zeros(len(answers)), sides(answers)
     for side in which:
         ranked = by_score(answers, side)

@@ -1,7 +1,7 @@
-"""How well scores put the rows of a class before the others: the area under the ROC curve, and the curves.
+"""The area under the ROC curve, and the ROC and precision-recall curves, class by class.
 
-Of two classes the second one's scores count, of several each one's against all others (one-versus-rest), and
-the area is the plain mean over the classes.
+Of two classes the second one's scores count, of several each one's against all others (one-versus-rest), as
+`sklearn.metrics.roc_auc_score(multi_class="ovr")` has it.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,11 @@ from mlapi.training.evaluation.answers import Answers
 
 
 class Sorted(NamedTuple):
-    """One class's rows by rising score: which rows, whether they are of the class, and for each the first
-    and the past-last place of the rows that share its score."""
+    """One class's rows by rising score; every array is `(rows,)`.
+
+    `order` is which row stands at a place, and `positive` whether it is of the class. `first` is the first
+    place of the rows that share its score, and `last` the place after the last of them.
+    """
 
     order: NDArray[np.intp]
     positive: NDArray[np.bool_]
@@ -23,7 +26,7 @@ class Sorted(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One class's trade-offs, a point a threshold, from the strictest."""
+    """One class's curves, a point for each threshold from the highest; every array is `(thresholds,)`."""
 
     false_positives: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -31,11 +34,12 @@ class Curve(NamedTuple):
 
 
 def sides(answers: Answers) -> range:
-    """The classes that have a curve."""
+    """Return the classes that have a curve, by their position."""
     return range(1, 2) if len(answers.classes) == 2 else range(len(answers.classes))
 
 
 def by_score(answers: Answers, which: int) -> Sorted:
+    """Sort the rows by their probability of one class; the answers must have probabilities."""
     assert answers.probabilities is not None  # noqa: S101 - for mypy: callers have looked
     scores = answers.probabilities[:, which]
     order = np.argsort(scores)
@@ -47,7 +51,11 @@ def by_score(answers: Answers, which: int) -> Sorted:
 
 
 def area(ranked: Sorted, weights: NDArray[np.float64]) -> float:
-    """Area under the ROC curve of rows that count so much, ties by half; NaN where one side is empty."""
+    """Compute the area under the ROC curve of rows with weights `(rows,)`; NaN where one side is empty.
+
+    It is the share of pairs of a row of the class and another row in which the first has the higher score,
+    ties counting by half: the Mann-Whitney statistic.
+    """
     weights = weights[ranked.order]
     positive, negative = weights * ranked.positive, weights * ~ranked.positive
     pairs = positive.sum() * negative.sum()
@@ -55,7 +63,7 @@ def area(ranked: Sorted, weights: NDArray[np.float64]) -> float:
 
 
 def influence(ranked: Sorted) -> NDArray[np.float64]:
-    """By row, how much the area changes as the row counts a little more, times the number of rows.
+    """Return for each row `(rows,)` how much the area changes as it counts a little more, times all rows.
 
     To first order, area(w) = area(1) + influence @ w / rows (the components of DeLong, DeLong and
     Clarke-Pearson 1988).
@@ -66,17 +74,20 @@ def influence(ranked: Sorted) -> NDArray[np.float64]:
     beaten = _below(ranked, negative) / (rows - positives)
     beating = 1 - _below(ranked, positive) / positives
     middle = beaten[ranked.positive].mean()
-    found = np.empty(rows)
-    found[ranked.order] = np.where(
+    changes = np.empty(rows)
+    changes[ranked.order] = np.where(
         ranked.positive,
         (beaten - middle) * rows / positives,
         (beating - middle) * rows / (rows - positives),
     )
-    return found
+    return changes
 
 
 def curve(answers: Answers, which: int) -> Curve:
-    """The trade-offs of one class; it must have rows on both sides."""
+    """Compute the curves of one class, which must have rows of its own and others.
+
+    As `sklearn.metrics.roc_curve` and `precision_recall_curve`, with a point for every threshold.
+    """
     ranked = by_score(answers, which)
     ends = np.unique(ranked.first)[::-1]
     positives = np.cumsum(ranked.positive[::-1])[::-1][ends]
@@ -89,7 +100,7 @@ def curve(answers: Answers, which: int) -> Curve:
 
 
 def _below(ranked: Sorted, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By place, the weight of lower scores and half of that of equal ones."""
+    """For each place `(rows,)` the weight of lower scores, and half of that of equal ones."""
     total = np.concatenate(([0.0], np.cumsum(weights)))
     below: NDArray[np.float64] = (total[ranked.first] + total[ranked.last]) / 2
     return below

@@ -1,6 +1,6 @@
-"""Where a training that takes long leaves how far it is, and what becomes of it when the next one begins.
+"""The file in which a long training saves how far it is, and what becomes of it when the next one begins.
 
-What is in such a file is the business of the estimator that writes and reads it.
+The estimator that writes and reads the file decides what is in it.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from mlapi.storage import disk
 from mlapi.storage.locks import locked
 
 FOLDER = "training"
+"""Below the folder of states: where checkpoints lie, one for each model."""
 
 Leftover: TypeAlias = Literal["refuse", "resume", "restart"]
 """What to do with a checkpoint that an earlier training has left behind."""
@@ -20,36 +21,38 @@ Leftover: TypeAlias = Literal["refuse", "resume", "restart"]
 
 @contextmanager
 def place(state_dir: Path, name: str, leftover: Leftover) -> Iterator[Callable[[], Path]]:
-    """For one training: what gives the model's checkpoint to it, if it asks, and to nobody else meanwhile.
+    """Give a function that returns the path of the model's checkpoint, for one training.
 
-    The file is there already if, and only if, it is to be resumed. It is forgotten when the training comes to
-    its end, by the one that asked for it.
+    Calling it locks the checkpoint until the block ends. The file exists then if, and only if, it is to be
+    resumed. Where the block ends without an error, the file is deleted. A training that never calls the
+    function has no checkpoint, and no lock.
 
-    Raises, where it is asked for:
-        RecipeError: Another training has it; or an earlier one left it, and nobody has said what to do.
+    Raises, where the function is called:
+        RecipeError: Another training has the lock; or an earlier one left the file, and `leftover` is
+            "refuse".
         OSError: The folder cannot be made.
     """
     path = state_dir / FOLDER / f"{name}.ckpt"
-    asked = False
-    with ExitStack() as held:
+    is_claimed = False
+    with ExitStack() as locks:
 
-        def ask() -> Path:
-            nonlocal asked
+        def claim() -> Path:
+            nonlocal is_claimed
             disk.make_folder(path.parent, mode=0o700)
-            _hold(held, path, name)
+            _lock(locks, path, name)
             _settle(path, name, leftover)
-            asked = True
+            is_claimed = True
             return path
 
-        yield ask
-        if asked:
+        yield claim
+        if is_claimed:
             disk.remove_file(path)
 
 
-def _hold(held: ExitStack, path: Path, name: str) -> None:
-    """Until `held` is left. The lock is a file beside it, for the checkpoint itself is replaced."""
+def _lock(locks: ExitStack, path: Path, name: str) -> None:
+    """Lock until `locks` is left. The lock is a file beside the checkpoint, which itself is replaced."""
     try:
-        held.enter_context(locked(path.with_name(f".{name}.lock"), patience_s=0))
+        locks.enter_context(locked(path.with_name(f".{name}.lock"), patience_s=0))
     except BlockingIOError as error:
         raise RecipeError(
             f"another training of {name} is running here: wait until it has come to its end, or end it"
@@ -57,7 +60,7 @@ def _hold(held: ExitStack, path: Path, name: str) -> None:
 
 
 def _settle(path: Path, name: str, leftover: Leftover) -> None:
-    """What becomes of an earlier training's checkpoint."""
+    """Delete an earlier training's checkpoint, refuse it, or leave it to be resumed."""
     if leftover == "restart":
         disk.remove_file(path)
     if leftover == "refuse" and path.exists():

@@ -1,7 +1,7 @@
 """Where fits run: in this process, in others of this machine, or on a Dask cluster.
 
-Everything goes through joblib's backends, so that scikit-learn's own parallel work follows. Knows processes,
-threads and signals; knows nothing of models or of what is searched for.
+Everything goes through joblib's backends, so that scikit-learn's own parallel work runs there as well. Knows
+processes, threads and signals, and nothing of models.
 """
 
 import logging
@@ -31,36 +31,44 @@ from mlapi.settings import safe_path
 from mlapi.wording import how_to_install, reason
 
 SMALL_S = 4.0
-"""Starting processes takes two seconds, scikit-learn's import included: less work than this stays here."""
-
+"""Seconds of work below which no other process is started: that takes two, scikit-learn's import included."""
 
 T = TypeVar("T")
 
 DASK_PORT = 8786
+"""The port of a Dask scheduler, where a URL names none."""
 
 SCHEDULER_WAIT_S = 10
-"""How long a Dask scheduler may take to answer, and its first worker to come."""
+"""Seconds that a Dask scheduler may take to answer, and its first worker to come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`workers` is how many calls run at once; `cluster` is the Dask client of those on other machines."""
+    """Where calls run: `workers` is how many run at once.
+
+    `cluster` is the Dask client of a cluster; None: they run on this machine.
+    """
 
     workers: int
     cluster: Any = None
 
     @property
     def is_remote(self) -> bool:
+        """Whether calls run on other machines."""
         return self.cluster is not None
 
     def run(
         self, function: Callable[[Any, Any], Any], shared: Any, calls: Iterable[Any], *, here: bool = False
     ) -> Generator[Any, None, None]:
-        """`function(shared, call)` of each call, in the order in which they end; `here` is in this process.
+        """Yield `function(shared, call)` of each call, in the order in which they end.
 
-        What is shared is brought to each process once, and has to be picklable. Calls are asked for as there
-        is room, at most `workers` ahead of those that run. To stop early, close the iterator: what still runs
-        on this machine is killed.
+        To stop early, close the generator: what still runs on this machine is killed.
+
+        Args:
+            function: A function that other processes can import.
+            shared: Is brought to each process once, and has to be picklable.
+            calls: Are taken from the iterable as there is room, at most `workers` ahead of those that run.
+            here: Whether all runs in this process, one call after the other.
 
         Raises:
             RecipeError: A process was killed, or a cluster went away.
@@ -85,8 +93,11 @@ class Engine:
                 raise
             raise _lost(error) from error
 
-    def send(self, function: Callable[..., T], *given: Any, tell: Callable[[dict[str, Any]], None]) -> T:
-        """`function(tell, *given)` on the cluster; what it tells there is told here.
+    def send(self, function: Callable[..., T], *arguments: Any, tell: Callable[[dict[str, Any]], None]) -> T:
+        """Return `function(tell, *arguments)`, called on the cluster.
+
+        Args:
+            tell: Is called here with whatever the function tells there.
 
         Raises:
             RecipeError: The cluster went away, or lost the worker that did it.
@@ -95,7 +106,9 @@ class Engine:
         topic = f"mlapi-{uuid4().hex}"
         self.cluster.subscribe_topic(topic, lambda event: tell(event[1]))
         try:
-            return cast("T", self.cluster.submit(_tell_of, topic, function, *given, pure=False).result())
+            return cast(
+                "T", self.cluster.submit(_call_with_topic, topic, function, *arguments, pure=False).result()
+            )
         except MlapiError:
             raise
         except Exception as error:  # whatever a cluster's client raises
@@ -103,11 +116,11 @@ class Engine:
 
     @contextmanager
     def _shared(self, shared: Any) -> Iterator[Any]:
-        """What a call is given for it: a file, or Dask's name for copies that lie with all workers.
+        """What stands for the shared value in a call: a file, or Dask's name for copies with all workers.
 
         It must not travel with each call: where Ctrl-C kills a process that is being sent more than a pipe
         holds (64 KiB), loky waits for ever. joblib's own files would do, but Ctrl-C leaves some of them, and
-        the terminal is told.
+        a warning on the terminal.
         """
         if self.cluster is not None:
             yield self.cluster.scatter(shared, broadcast=True, hash=False)
@@ -120,7 +133,10 @@ class Engine:
 
 @contextmanager
 def engine(url: str | None) -> Iterator[Engine]:
-    """Within it joblib's parallel work runs on this machine's cores, or on the cluster at `dask://host:port`.
+    """Run joblib's parallel work on this machine's cores within the block, or on the cluster at a URL.
+
+    Args:
+        url: `dask://host:port`; None: this machine.
 
     Raises:
         RecipeError: The URL is of another kind, Dask is not installed, or nothing answers there.
@@ -135,7 +151,7 @@ def engine(url: str | None) -> Iterator[Engine]:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """One thread and no further processes for what is fitted within, and no warnings.
+    """Let what is fitted within the block use one thread and no other processes, and hide its warnings.
 
     Two processes with a thread each are quicker than threads, and threads that share a core with anybody
     wait for each other in a loop: histogram gradient boosting on 43,000 rows, while other processes had work
@@ -161,27 +177,27 @@ def _this_machine() -> Iterator[Engine]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What loky and joblib tell the terminal of a process that has grown and is replaced, and of Ctrl-C.
+    """Hide what loky and joblib print about a process that has grown and is replaced, and about Ctrl-C.
 
     A fit that ends while the others are killed asks for the next one in vain, in a thread that logs this. The
     thread that kills fails where it finds the name of a call that it has thrown away before (joblib 1.6.0).
     """
-    callbacks, told = logging.getLogger("concurrent.futures"), threading.excepthook
+    callbacks, hook_before = logging.getLogger("concurrent.futures"), threading.excepthook
 
-    def tell(failure: threading.ExceptHookArgs) -> None:
-        is_that = failure.thread is not None and failure.thread.name == "ExecutorManagerThread"
-        if not (is_that and failure.exc_type is KeyError):
-            told(failure)
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        is_killer = failure.thread is not None and failure.thread.name == "ExecutorManagerThread"
+        if not (is_killer and failure.exc_type is KeyError):
+            hook_before(failure)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         warnings.filterwarnings("ignore", r"\d+ tasks (have been|which were) ", UserWarning)
         callbacks.addFilter(_nothing)
-        threading.excepthook = tell
+        threading.excepthook = hook
         try:
             yield
         finally:
-            threading.excepthook = told
+            threading.excepthook = hook_before
             callbacks.removeFilter(_nothing)
 
 
@@ -191,7 +207,7 @@ def _nothing(_: logging.LogRecord) -> bool:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Processes that are started within never see Ctrl-C, which a terminal sends to them all.
+    """Start processes within the block that never see Ctrl-C, which a terminal sends to them all.
 
     They inherit the mask: an initializer would come too late for a process that is still importing. Python's
     own helper is started before, since it unblocks the signal when it has started (until 3.13).
@@ -206,33 +222,33 @@ def _interrupts_blocked() -> Iterator[None]:
 
 @contextmanager
 def interrupts_counted() -> Iterator[Callable[[], int]]:
-    """How often Ctrl-C came within.
+    """Give a function that returns how often Ctrl-C came within the block; it is raised as always.
 
     A second one may come while the first still ends processes: what is caught then looks like one of them.
     """
-    came, before = 0, signal.getsignal(signal.SIGINT)
+    count, before = 0, signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield lambda: 0  # it is not raised here
         return
     react: Callable[[int, FrameType | None], object] = before
 
-    def count(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came += 1
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
         react(number, frame)
 
-    signal.signal(signal.SIGINT, count)
+    signal.signal(signal.SIGINT, handler)
     try:
-        yield lambda: came
+        yield lambda: count
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _tell_of(topic: str, function: Callable[..., Any], *given: Any) -> Any:
-    """On a worker of the cluster."""
+def _call_with_topic(topic: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function on a worker of the cluster; what it tells becomes an event of this topic."""
     from distributed import get_worker  # noqa: PLC0415 - an extra
 
-    return function(partial(get_worker().log_event, topic), *given)
+    return function(partial(get_worker().log_event, topic), *arguments)
 
 
 def _lost(error: Exception) -> RecipeError:
@@ -247,7 +263,7 @@ def _call(function: Callable[[Any, Any], Any], place: Any, call: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _read(place: Path) -> Any:
-    """What this machine's own process wrote a moment ago; arrays are mapped, and share their memory."""
+    """Read what `_shared` has written; arrays are mapped, so that all processes share their memory."""
     return joblib.load(place, mmap_mode="r")
 
 
@@ -273,7 +289,7 @@ def _cluster(host: str, port: int) -> Iterator[Engine]:
         raise RecipeError(f"engine dask:// needs distributed: {how_to_install('dask')}") from error
     where = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
     try:
-        _listen_to(host, port)
+        _check_scheduler(host, port)
         client = distributed.Client(  # type: ignore[no-untyped-call]
             where, timeout=SCHEDULER_WAIT_S, set_as_default=False
         )
@@ -287,14 +303,21 @@ def _cluster(host: str, port: int) -> Iterator[Engine]:
             yield Engine(workers, client)
 
 
-def _listen_to(host: str, port: int) -> None:
-    """A scheduler speaks first; for the first word of anybody else Dask's client waits for ever (2026.8)."""
+def _check_scheduler(host: str, port: int) -> None:
+    """Check that somebody speaks there first, as a scheduler does.
+
+    Of anybody else Dask's client waits for the first byte for ever (2026.8).
+
+    Raises:
+        OSError: Nothing answers there, or it says nothing.
+    """
     with socket.create_connection((host, port), timeout=SCHEDULER_WAIT_S) as connection:
         if not connection.recv(1):
             raise ConnectionError("closed")
 
 
 def _workers(client: Any, where: str) -> int:
+    """How many calls the cluster's workers run at once."""
     try:
         client.wait_for_workers(1, timeout=SCHEDULER_WAIT_S)
     except TimeoutError as error:

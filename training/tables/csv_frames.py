@@ -1,8 +1,8 @@
-"""The bytes of a CSV file -> a data frame, nearly as fast as pandas does it, without what pandas lets pass.
+"""The bytes of a CSV file -> a data frame, nearly as fast as by pandas, but as strict as our own reader.
 
 Accepting costs a few passes in C over the bytes; only what they cast doubt on is read again, by column or
-by line. Which rows there are, and what is refused, is as `mlapi.data.tables.csv_files` says; kept are leading
-zeros and the digits of long whole numbers.
+by line. Which rows there are, and what is refused, is decided as by `mlapi.data.tables.csv_files`. Unlike by
+pandas, leading zeros and the digits of long whole numbers are not lost.
 """
 
 import csv
@@ -31,14 +31,20 @@ _UNREADABLE = (ValueError, OverflowError, pd.errors.ParserWarning)
 """What pandas raises; its parser errors are ValueErrors."""
 
 
-def parse(name: str, content: bytes, told: CsvOptions) -> tuple[pd.DataFrame, str, tuple[str, ...]]:
-    """The rows, the decimal sign, and notes on what was assumed or left out; `name` is for messages.
+def parse(name: str, content: bytes, options: CsvOptions) -> tuple[pd.DataFrame, str, tuple[str, ...]]:
+    """Parse the rows `(rows, columns)`, the decimal sign, and notes on what was assumed or left out.
+
+    A column of numbers is float64 or an integer column, any other has the texts as they stand there; a blank
+    cell is NaN.
+
+    Args:
+        name: What messages call the file.
 
     Raises:
         DatasetError: It is not CSV, or its header or a row is not as it must be; the message has the line.
     """
-    content, encoding = _as_utf_8(name, content, told)
-    dialect = csv_files.dialect_in(_sample(content), encoding, told)
+    content, encoding = _as_utf_8(name, content, options)
+    dialect = csv_files.dialect_in(_sample(content), encoding, options)
     header = csv_files.header_of(name, _text(content), dialect)
     _refuse_numbers(name, header)
     names = csv_files.column_names(name, header)
@@ -47,15 +53,15 @@ def parse(name: str, content: bytes, told: CsvOptions) -> tuple[pd.DataFrame, st
         content, dialect = _anew(name, content, dialect)
         frame = _frame(name, content, dialect)
     frame = frame.set_axis(names, axis=1)
-    exact, kept = _exact(name, frame, content, dialect)
+    exact, exact_notes = _exact(name, frame, content, dialect)
     frame, left_out = _without_nameless(frame.assign(**exact), header)
-    return frame, dialect.decimal, (*dialect.notes, *kept, *left_out)
+    return frame, dialect.decimal, (*dialect.notes, *exact_notes, *left_out)
 
 
-def _as_utf_8(name: str, content: bytes, told: CsvOptions) -> tuple[bytes, str]:
-    """The content in UTF-8 without a mark, and what it was in."""
-    encoding = told.encoding or csv_files.encoding_of(name, (content,))
-    if told.encoding or encoding != "utf-8":
+def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, str]:
+    """The content in UTF-8 without a byte order mark, and the encoding that it was in."""
+    encoding = options.encoding or csv_files.encoding_of(name, (content,))
+    if options.encoding or encoding != "utf-8":
         with csv_files.readable(name):
             content = content.decode(encoding).removeprefix("\ufeff").encode()
     place = content.find(b"\0")
@@ -78,11 +84,13 @@ def _refuse_numbers(name: str, header: list[str]) -> None:
 
     Years, pixels and wavelengths are names: evenly spaced, or many in order, which rows of data hardly are.
     """
-    found = [read.values[0] for cell in header if (read := parse_numbers([cell])) is not None]
-    steps = np.diff(found)
+    numbers = [read.values[0] for cell in header if (read := parse_numbers([cell])) is not None]
+    steps = np.diff(numbers)
     is_even = len(steps) > 0 and bool(np.isclose(steps, steps[0]).all()) and (len(steps) > 1 or steps[0] == 1)
     is_long = len(steps) > 4 and bool((steps > 0).all() or (steps < 0).all())
-    is_data = len(found) == len(header) or (2 * len(found) > len(header) and (np.mod(found, 1) != 0).any())
+    is_data = len(numbers) == len(header) or (
+        2 * len(numbers) > len(header) and (np.mod(numbers, 1) != 0).any()
+    )
     if is_data and not is_even and not is_long:
         raise DatasetError(
             f"{name}: the first line is a row ({listed(header)}); put the columns' names before it"
@@ -90,7 +98,7 @@ def _refuse_numbers(name: str, header: list[str]) -> None:
 
 
 def _as_it_stands(name: str, content: bytes, dialect: Dialect, header: list[str]) -> pd.DataFrame | None:
-    """The rows as pandas finds them; None where it may find others than are written.
+    """The rows as pandas reads them; None where it may read others than are written.
 
     Raises:
         DatasetError: A row is wrong; the message has its line.
@@ -105,13 +113,13 @@ def _as_it_stands(name: str, content: bytes, dialect: Dialect, header: list[str]
         return None
     if frame.shape[1] != len(header):
         return None
-    if _may_lack_cells(frame, header, content, dialect) and _walk(name, content, dialect) != len(frame):
+    if _may_lack_cells(frame, header, content, dialect) and _count_rows(name, content, dialect) != len(frame):
         return None
     return frame
 
 
 def _anew(name: str, content: bytes, dialect: Dialect) -> tuple[bytes, Dialect]:
-    """The same rows as `mlapi.data.tables.csv_files` reads them, written so that pandas cannot read others.
+    """The rows as `mlapi.data.tables.csv_files` reads them, written anew so that pandas cannot read others.
 
     Raises:
         DatasetError: A row is wrong; the message has its line.
@@ -152,8 +160,8 @@ def _read(content: bytes, dialect: Dialect, **options: Any) -> pd.DataFrame:
     )
 
 
-def _walk(name: str, content: bytes, dialect: Dialect) -> int:
-    """How many rows there are; the first that is wrong is refused by its line."""
+def _count_rows(name: str, content: bytes, dialect: Dialect) -> int:
+    """Count the rows by the strict reader, which refuses the first that is wrong by its line."""
     return sum(1 for _ in csv_files.rows_of(name, _text(content), dialect)) - 1
 
 
@@ -224,11 +232,11 @@ def _has_leading_zero(content: bytes, delimiter: str) -> bool:
     for start in range(0, len(octets), PIECE):
         piece = octets[start : start + PIECE + 2]
         before, after = piece[:-2], piece[2:]
-        found = (piece[1:-1] == ord("0")) & (after - np.uint8(ord("0")) < 10)
-        found &= (
+        is_leading = (piece[1:-1] == ord("0")) & (after - np.uint8(ord("0")) < 10)
+        is_leading &= (
             (before == ord(delimiter)) | (before == ord("\n")) | (before == ord('"')) | (before == ord(" "))
         )
-        places = np.flatnonzero(found) + start + 1
+        places = np.flatnonzero(is_leading) + start + 1
         if any(cell.match(content, place) for place in places.tolist()):
             return True
     return False
@@ -237,7 +245,7 @@ def _has_leading_zero(content: bytes, delimiter: str) -> bool:
 def _without_nameless(frame: pd.DataFrame, header: list[str]) -> tuple[pd.DataFrame, list[str]]:
     nameless = [column for column, cell in zip(frame.columns, header, strict=True) if not cell.strip()]
     blank = [column for column in nameless if frame[column].isna().all()]
-    kept = [column for column in nameless if column not in blank]
+    filled = [column for column in nameless if column not in blank]
     notes = [f"{len(blank)} columns with neither name nor value are left out"] if blank else []
-    notes += [f"columns without a name are called {listed(kept)}"] if kept else []
+    notes += [f"columns without a name are called {listed(filled)}"] if filled else []
     return frame.drop(columns=blank), notes

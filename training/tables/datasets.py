@@ -1,4 +1,4 @@
-"""Where the rows come from: a name -> a table of features and a target."""
+"""A table as training takes it, its target apart; and the tables that scikit-learn carries."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,10 +17,12 @@ from mlapi.wording import did_you_mean
 
 @dataclass(frozen=True)
 class Dataset:
-    """Features and target, row by row. `class_names` says in words what the target's classes are.
+    """Features `(rows, features)` and target `(rows,)`, row by row.
 
-    `notes` are sentences on how it was read; `decimal` is the sign in numbers that are words so far. `image`
-    is what the features are together, where they are the pixels of a picture.
+    `source` says where they come from, as clients may know it. `class_names` are words for the target's
+    classes, where these are codes. `notes` say how the table was read, in parts of sentences. `decimal` is
+    the decimal sign in numbers that are texts so far. `image` is what the features are together, where they
+    are the pixels of a picture.
     """
 
     source: str
@@ -33,7 +35,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """sha256 over the names and cells of all columns: the same table, the same digest."""
+        """The sha256 over the names and cells of all columns; it does not depend on how they are stored."""
         digest = hashlib.sha256()
         for name, column in (*self.features.items(), (self.target.name, self.target)):
             kind, parts = _cells(column)
@@ -55,11 +57,11 @@ BUILT_IN: Mapping[str, Callable[..., Any]] = {
 IMAGES: Mapping[str, Feature] = {
     "digits": Feature("image", "image", width=8, height=8, channels=1, minimum=0, maximum=16),
 }
-"""Those whose rows are the pixels of pictures."""
+"""The built-in tables whose rows are the pixels of pictures, and the feature that these are."""
 
 
 def load(name: str) -> Dataset:
-    """A table that scikit-learn carries, under its own names of features and classes.
+    """Load a table that scikit-learn carries, under its own names of features and classes.
 
     Raises:
         DatasetError: There is none of this name.
@@ -78,7 +80,8 @@ def load(name: str) -> Dataset:
 
 
 def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
-    """
+    """Return a column `(rows,)` of a frame `(rows, columns)` that people have named.
+
     Raises:
         DatasetError: There is none of this name; the message has the nearest one.
     """
@@ -91,8 +94,8 @@ def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
 def _cells(column: pd.Series) -> tuple[str, Sequence[bytes]]:
     """What kind of cells these are, and all of them as bytes; how they are stored makes no difference.
 
-    Words, and whatever numpy has no type for, are told as the different cells and which of them stands where:
-    a tenth of the time of writing all of them out.
+    Texts, and whatever numpy has no type for, are written as the distinct cells and which of them stands
+    where: a tenth of the time of writing all of them out.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object).infer_objects()
@@ -100,8 +103,8 @@ def _cells(column: pd.Series) -> tuple[str, Sequence[bytes]]:
         values = column.to_numpy("datetime64[us]" if column.dtype.kind == "M" else None)
         return str(values.dtype), [np.ascontiguousarray(values).tobytes()]
     if types.infer_dtype(column, skipna=True) in ("string", "empty"):
-        codes, words = pd.factorize(column)
-        return "words", [codes.astype("<i4").tobytes(), _written(words)]
+        codes, uniques = pd.factorize(column)
+        return "words", [codes.astype("<i4").tobytes(), _written(uniques)]
     return "mixed", [_written(column.astype(object).where(column.notna(), None))]
 
 

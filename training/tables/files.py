@@ -1,7 +1,7 @@
 """People's files -> data frames: CSV in any dialect and Parquet, plain or compressed, here or elsewhere.
 
-A blank cell is blank, and nothing else is; a column holds numbers where every cell is one that is plainly
-written. What other words mean ("n/a", "1,234", "31.12.2024") is the business of `mlapi.data.tables.cells`.
+Only a blank cell is missing here, and a column holds numbers where every cell is one that is plainly
+written. What other texts mean ("n/a", "1,234", "31.12.2024") is decided later, by `mlapi.data.tables.cells`.
 """
 
 import codecs
@@ -25,6 +25,7 @@ from mlapi.training.tables import csv_frames
 from mlapi.wording import how_to_install, listed, quoted, reason
 
 PARQUET = b"PAR1"
+"""What a Parquet file begins with."""
 
 _FOREIGN: Mapping[bytes, str] = {
     b"pk\x03\x04": "an Excel file or another archive; save its sheet as CSV",
@@ -44,19 +45,22 @@ _FOREIGN: Mapping[bytes, str] = {
 
 @dataclass(frozen=True)
 class Read:
-    """A file's rows as they stand there; `decimal` is for `mlapi.data.tables.cells`, `notes` are for whoever
-    asked."""
+    """A file's rows as they stand there, `(rows, columns)`.
+
+    `decimal` is the decimal sign, for `mlapi.data.tables.cells`; `notes` say what was assumed or left out.
+    """
 
     frame: pd.DataFrame
     decimal: str = "."
     notes: tuple[str, ...] = ()
 
 
-def read(source: str, told: CsvOptions = NO_OPTIONS, called: str | None = None) -> Read:
-    """Read a path or a URL that fsspec knows; what kind of file it is, its content says.
+def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = None) -> Read:
+    """Read a path or a URL that fsspec knows; its content decides what kind of file it is.
 
     Args:
-        called: What messages call it; else where it is.
+        options: What the user says of a CSV file; a Parquet file needs none.
+        called: What messages call the file; None: its path or URL.
 
     Raises:
         DatasetError: It is no table that can be read, or a column or row of it is not as it must be.
@@ -64,14 +68,14 @@ def read(source: str, told: CsvOptions = NO_OPTIONS, called: str | None = None) 
     """
     name = called or shown(source)
     content = _content(source, name)
-    found = _parquet(name, content) if content.startswith(PARQUET) else _csv(name, content, told)
-    if found.frame.empty:
+    table = _parquet(name, content) if content.startswith(PARQUET) else _csv(name, content, options)
+    if table.frame.empty:
         raise DatasetError(f"{name} has no rows")
-    return found
+    return table
 
 
 def shown(source: str) -> str:
-    """A path or URL as messages may repeat it: without a user, a password, a query."""
+    """Return a path or URL as messages may repeat it: without a user, a password, a query."""
     if "://" not in source:
         return source
     return re.sub(r"(?<=://)[^/@]*@", "", re.sub(r"[?#].*", "", source))
@@ -92,11 +96,15 @@ def _content(source: str, name: str) -> bytes:
         return packed if plain is stream else _bounded(name, plain, len(packed))
 
 
-_LARGE, _TIMES = 1 << 30, 100
+_LARGE = 1 << 30
+"""Bytes that any compressed file may become."""
+
+_TIMES = 100
+"""How many times its size a compressed file may become, if that is more."""
 
 
 def _bounded(name: str, content: IO[bytes], packed: int) -> bytes:
-    """All that was packed in so many bytes; far more than files like it become is no table."""
+    """Read all that was packed in so many bytes, unless it is far more than tables become."""
     most = max(_LARGE, _TIMES * packed)
     plain = content.read(most + 1)
     if len(plain) > most:
@@ -122,12 +130,12 @@ def _unzipped(name: str, raw: bytes) -> bytes:
         raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
 
 
-def _csv(name: str, content: bytes, told: CsvOptions) -> Read:
+def _csv(name: str, content: bytes, options: CsvOptions) -> Read:
     start = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    foreign = next((told for magic, told in _FOREIGN.items() if start.startswith(magic)), None)
+    foreign = next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), None)
     if foreign:
         raise DatasetError(f"{name} is {foreign}")
-    frame, decimal, notes = csv_frames.parse(name, content, told)
+    frame, decimal, notes = csv_frames.parse(name, content, options)
     return Read(frame, decimal, notes)
 
 

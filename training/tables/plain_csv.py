@@ -1,9 +1,8 @@
-"""Whether pandas reads a CSV file as `mlapi.data.tables.csv_files` does, seen by the bytes alone: a few
-passes in C.
+"""Whether pandas reads the same rows in a CSV file as `mlapi.data.tables.csv_files`, by its bytes alone.
 
-pandas takes what the strict reader refuses, and makes rows of it that nobody wrote: after `"24"",1` it
-glues the rows up to the next quote together. Here is decided whether its rows can be trusted; what to do
-if not is the business of `mlapi.training.tables.csv_frames`.
+pandas accepts what the strict reader refuses, and makes rows of it that nobody wrote: after `"24"",1` it
+glues the rows up to the next quote together. `is_plain` takes a few passes in C over the bytes. What to do
+with a file that is not plain is decided by `mlapi.training.tables.csv_frames`.
 """
 
 from collections.abc import Iterator
@@ -20,16 +19,21 @@ _QUOTE, _SPACE = ord('"'), ord(" ")
 
 
 def pieces(content: bytes) -> Iterator[NDArray[np.uint8]]:
+    """Yield the bytes in order, as arrays `(bytes,)` of `PIECE` bytes, the last one perhaps shorter."""
     octets = np.frombuffer(content, np.uint8)
     return (octets[start : start + PIECE] for start in range(0, len(octets), PIECE))
 
 
 def is_plain(content: bytes, delimiter: str, *, padded: bool, columns: int) -> bool:
-    """Whether every reader finds the same rows in it (UTF-8, without a mark).
+    """Return whether every reader finds the same rows in a content in UTF-8, without a byte order mark.
 
-    So they do where lines end as usual, and quotes stand around whole cells, doubled inside of them, or at
-    the beginning of no cell: then they are signs like others. Where rows need one cell (`columns` is how many
-    they need), a line that is nothing but a quoted space is a row for one reader and blank for the other.
+    So they do where lines end as usual, and quotes either stand around whole cells, doubled inside of them,
+    or begin no cell: then they are characters like others.
+
+    Args:
+        padded: Whether spaces after a delimiter do not belong to the cell.
+        columns: How many cells a row needs. Where it is one, a line that is nothing but a quoted space is a
+            row for one reader and blank for the other, so that quotes around cells do not count as plain.
     """
     if delimiter not in DELIMITERS:
         return False

@@ -12,18 +12,21 @@ from mlapi.inference.estimator_calls import call
 from mlapi.inference.model import METHODS, outputs_of, presentable
 
 SINGLE = 1e-4
-"""How far answers in float32 may be off: the order of a sum is another on another processor."""
-
+"""How far answers in float32 may be off: another processor may add up in another order."""
 
 FEWEST = 32
-"""Rows, where there are as many."""
+"""Golden rows, where there are as many rows."""
 
 MOST_EDGES = 256
-"""A wide table has two edges a column, and a loader answers them all."""
+"""Golden rows that are edge cases, at most: a wide table has two a column, and loading predicts them all."""
 
 
 def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
-    """Positions of some rows: each feature's extremes, blanks and categories, then others, evenly spread."""
+    """Choose golden rows, by their positions in a frame `(rows, features)`, in order.
+
+    These are the rows with each feature's extremes, a missing cell and each category, at most `MOST_EDGES`,
+    and others that are evenly spread.
+    """
     edges: dict[int, None] = {}
     for feature in signature.flat:
         edges |= dict.fromkeys(_edges(feature, frame[feature.name]))
@@ -36,10 +39,10 @@ def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
 
 
 def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
-    """The golden rows' answers.
+    """Return golden rows as a client sends them, with the estimator's answers.
 
     Args:
-        rows: The rows as the estimator was fitted on them: what it is asked.
+        rows: The rows `(rows, features)` as the estimator takes them, a DataFrame or a matrix.
         frame: The same rows by feature name: what a client sends for them.
 
     Raises:
@@ -51,7 +54,7 @@ def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature)
 
 
 def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
-    """All that the estimator can say of these rows, by name, as JSON has it.
+    """Return every output of the estimator for rows `(rows, features)`, by name, as JSON has it.
 
     Raises:
         Unanswerable: An answer is not finite.
@@ -61,14 +64,15 @@ def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
 
 
 def _edges(feature: Feature, column: pd.Series) -> list[int]:
-    blank = column.isna().to_numpy()
-    found = [int(blank.argmax())] if blank.any() else []
+    """Positions of a missing cell, of the extremes of numbers, and of the first cell of each category."""
+    missing = column.isna().to_numpy()
+    edges = [int(missing.argmax())] if missing.any() else []
     if feature.kind in NUMERIC:
         values = column.to_numpy(dtype=np.float64)
-        found += [int(np.nanargmin(values)), int(np.nanargmax(values))]
+        edges += [int(np.nanargmin(values)), int(np.nanargmax(values))]
     elif feature.kind in ("category", "boolean"):
-        found += np.flatnonzero(~column.duplicated().to_numpy() & ~blank).tolist()
-    return found
+        edges += np.flatnonzero(~column.duplicated().to_numpy() & ~missing).tolist()
+    return edges
 
 
 def _cell(feature: Feature, value: Any) -> Any:
@@ -77,7 +81,7 @@ def _cell(feature: Feature, value: Any) -> Any:
         return None
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
-    if feature.categories:  # of their own type: a column with blanks holds 1.0 for 1
+    if feature.categories:  # of their own type: a column with missing cells holds 1.0 for 1
         return next((category for category in feature.categories if category == value), value)
     if feature.kind == "integer":
         return int(value)

@@ -16,16 +16,17 @@ from mlapi.wording import listed, reason
 
 
 class Verdict(NamedTuple):
-    """`reason` is half a sentence, after "version 2 is (not) promoted: "."""
+    """Whether a version becomes `production`; `reason` says why, in half a sentence."""
 
     promotes: bool
     reason: str
 
 
 class EvaluationRows(NamedTuple):
-    """The new held-out rows, on which the new version and the one in production are both judged.
+    """The test rows of a training, by which the new version is compared with the one in production.
 
-    `rows` gives them as a model of some signature takes them; KeyError or ValueError where it cannot.
+    `rows` makes them a batch `(rows, columns)` for a model of some signature; it raises KeyError or
+    ValueError where it cannot. `truth` is their target `(rows,)`, and `score` the new version's metric.
     """
 
     rows: Callable[[Signature], Batch]
@@ -38,7 +39,15 @@ class EvaluationRows(NamedTuple):
 def judge(
     policy: str, *, allow_breaking: bool, new: Signature, test: EvaluationRows, old: Model | None
 ) -> Verdict:
-    """Compare with what answers for `production` now, None if nothing does."""
+    """Decide whether a new version becomes `production`.
+
+    Args:
+        policy: One of `mlapi.training.recipes.POLICIES`.
+        allow_breaking: Whether it may break callers of the version in production.
+        new: The signature of the new version.
+        test: Its test rows.
+        old: What answers for `production` now, None if nothing does.
+    """
     if policy == NEVER:
         return Verdict(False, "its recipe says never")
     if old is None:
@@ -52,7 +61,7 @@ def judge(
 
 
 def in_production(registry: Registry, name: str) -> Model | None:
-    """The version that answers for `production`."""
+    """Return the version that answers for `production`, None if none does."""
     try:
         return registry.get(name, PRODUCTION)
     except (ModelNotFound, VersionNotFound, ModelUnavailable):
@@ -73,5 +82,5 @@ def _compare(test: EvaluationRows, old: Model) -> Verdict:
         AttributeError,
     ) as error:  # another task, or rows that it cannot take
         return Verdict(False, f"version {old.version} cannot be judged on the same rows ({reason(error)})")
-    words = f"{metric} {test.score:.4g} against {score:.4g} of version {old.version}"
-    return Verdict(not is_worse(metric, test.score, score), f"{words}, on the same held-out rows")
+    comparison = f"{metric} {test.score:.4g} against {score:.4g} of version {old.version}"
+    return Verdict(not is_worse(metric, test.score, score), f"{comparison}, on the same held-out rows")

@@ -1,4 +1,4 @@
-"""What a training hands over, of whatever data: a version that is ready to be published, and judged."""
+"""What a training hands over, of whatever data: a version that is ready to be compared and published."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,11 @@ from mlapi.training.versions.promotion import EvaluationRows
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`files` are those of the version beside its estimator, by name."""
+    """A version before it is published.
+
+    `answers` are its golden rows, `files` those beside the estimator by name, and `test` the test rows on
+    which it is compared with the version in production.
+    """
 
     draft: Draft
     estimator: Any

@@ -1,4 +1,4 @@
-"""A training, told to `training.report` as the model card's account."""
+"""The model card of a version that was trained on a table: what training knows, as the card's `Account`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,13 +6,17 @@ from typing import Any
 
 from mlapi.artifacts.manifest import Draft, environment
 from mlapi.training.cards.report import Account, ColumnSummary, report, sentence
-from mlapi.training.preparation import columns
+from mlapi.training.preparation.columns import Column
 from mlapi.training.recipes import Recipe
 from mlapi.training.workflows.fitting import TableFit
 
 
 def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, Any]) -> bytes:
-    """The content of report.html; the example is a row as a client sends it."""
+    """Return the content of report.html.
+
+    Args:
+        example: A row as a client sends it, for the card's example of a request; empty for pictures.
+    """
     table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
     target, provenance = prepared.signature.target, draft.provenance
     return report(
@@ -33,7 +37,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             primary=fitted.metric,
             intervals=assessment.intervals,
             answers=assessment.answers,
-            columns=[_column(entry) for entry in prepared.columns],
+            columns=list(map(_summary, prepared.columns)),
             left_out=list(map(sentence, prepared.left_out)),
             warnings=list(map(sentence, prepared.warnings)),
             notes=list(map(sentence, provenance.notes)),
@@ -56,6 +60,6 @@ def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
     return {**recipe, "data": source} if "data" in recipe else recipe
 
 
-def _column(found: columns.Column) -> ColumnSummary:
-    told = f"{found.explanation}: {found.done}" if found.done else found.explanation
-    return ColumnSummary(found.name, found.kind or "left out", sentence(told))
+def _summary(column: Column) -> ColumnSummary:
+    words = f"{column.explanation}: {column.done}" if column.done else column.explanation
+    return ColumnSummary(column.name, column.kind or "left out", sentence(words))

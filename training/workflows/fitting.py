@@ -1,4 +1,4 @@
-"""A recipe -> a fitted pipeline, and the account of how good it is. Publishes nothing."""
+"""A recipe for a table -> a fitted pipeline, and how good it is. Publishes nothing."""
 
 import time
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from mlapi.wording import reason
 
 @dataclass(frozen=True, slots=True)
 class TableFit:
-    """A pipeline that is fitted on the training rows, and all that led to it."""
+    """A pipeline that is fitted on the training rows, with all that led to it and how good it is."""
 
     table: Dataset
     prepared: Prepared
@@ -31,7 +31,7 @@ class TableFit:
     pipeline: Pipeline
     assessment: Assessment
     metric: str
-    """The one that decides."""
+    """The name of the metric that decides."""
 
 
 def fit(

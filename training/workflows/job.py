@@ -1,4 +1,4 @@
-"""One training job, in a process of its own: what was sent -> a version, by the way of `mlapi train`."""
+"""One training job, in a process of the pool: a client's table -> a version, as by `mlapi train`."""
 
 import json
 import logging
@@ -30,11 +30,15 @@ logger = logging.getLogger(__name__)
 _HERE = Engine(workers=1)
 
 _BETWEEN_S = 0.25
-"""Between trials that are told: each is written to disk."""
+"""Seconds at least between two reports of trials: each is written to disk."""
 
 
 def perform(settings: Settings, message: Message, tell: ReportProgress) -> Message:
-    """Train what the job's folder holds; the answer has the version.
+    """Train what the job's folder holds, and return the version's number.
+
+    Args:
+        message: The job, and the folder where its table lies.
+        tell: Is called with the job's progress: a share from 0 to 1, and words.
 
     Raises:
         Unfittable, TooLarge: It cannot be trained; nothing is published.
@@ -61,7 +65,7 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
             recipe,
             open_changes(settings, f"http {job['caller']}"),
             _Reporter(tell),
-            frame=_given(folder / job["source"], job["caller"], settings.job_limits),
+            frame=_rows(folder / job["source"], job["caller"], settings.job_limits),
             options=TrainingOptions(
                 make=partial(_make, settings, tell), job=job["id"], sent_by=job["caller"]
             ),
@@ -71,30 +75,30 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
 def _make(
     settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, rows: TableSource
 ) -> Result:
-    """In this process, which is the one that can be ended, or on a cluster."""
+    """In this process, which can be ended without harm to the server; or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
     with engine(settings.jobs_engine) as running:
-        return running.send(_make_there, recipe, rows, settings.job_limits, tell=tell)
+        return running.send(_make_on_worker, recipe, rows, settings.job_limits, tell=tell)
 
 
-def _make_there(tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
+def _make_on_worker(tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
     return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)
 
 
-def _given(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
+def _rows(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
     if path.name == ROWS:
         sent = json.loads(path.read_bytes())
         frame = pd.DataFrame(sent["rows"], columns=sent["columns"])
         frame[sent["target"]] = sent["values"]
         return SourcedRows(f"rows sent over HTTP by {caller}", files.Read(frame))
-    _check_size(path.name, _claimed(path), limits)
-    read = files.read(str(path), called=path.name)
-    _check_size(path.name, read.frame.shape, limits)
-    return SourcedRows(f"{path.name}, sent over HTTP by {caller}", read)
+    _check_size(path.name, _claimed_shape(path), limits)
+    table = files.read(str(path), called=path.name)
+    _check_size(path.name, table.frame.shape, limits)
+    return SourcedRows(f"{path.name}, sent over HTTP by {caller}", table)
 
 
-def _claimed(path: Path) -> tuple[int, int]:
+def _claimed_shape(path: Path) -> tuple[int, int]:
     """Rows and columns, by the footer of a Parquet file: its few bytes may stand for more than memory has."""
     with path.open("rb") as file:
         if file.read(4) != files.PARQUET:
@@ -116,7 +120,7 @@ def _check_size(name: str, shape: tuple[int, int], limits: TableLimits) -> None:
 
 
 class _Reporter(Silent):
-    """A step is a share of the whole; within the choice, each trial of it."""
+    """Tells the job's record. Each step is an equal share of the whole; "choosing" grows with its trials."""
 
     def __init__(self, tell: ReportProgress) -> None:
         self._tell = tell

@@ -1,7 +1,7 @@
-"""Bring your own estimator: a fitted object and some rows -> a published version.
+"""Registration of an estimator that was fitted elsewhere: its file and some rows -> a published version.
 
-The sample shows what rows look like, not all that they may be: its ranges and words become warnings for
-clients, never refusals.
+The sample shows what rows look like, not all that they may be: values beyond its ranges and categories become
+warnings for clients, and are never refused.
 """
 
 import math
@@ -41,6 +41,10 @@ from mlapi.wording import listed, reason
 
 def register(name: str, estimator_file: Path, sample_file: Path, changes: Changes) -> Manifest:
     """Publish a fitted estimator as the next version of a model.
+
+    Args:
+        estimator_file: Written by joblib or pickle.
+        sample_file: Some rows of features without the target, CSV or Parquet.
 
     Raises:
         RegistrationError: The name, the estimator or the sample does not do, or the file names classes that
@@ -99,12 +103,14 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
     columns = {name: chosen[name].to_numpy() for name in signature.names}
     batch = features.matrix(chosen) if signature.is_numeric else columns
     with _predicting():  # probabilities may fail where predictions do not
-        found = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
-    return replace(found, least=SINGLE) if carries_network(_final(estimator)) else found
+        golden_answers = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
+    if carries_network(_final(estimator)):
+        return replace(golden_answers, least=SINGLE)
+    return golden_answers
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
-    """The sample's columns in the order that the estimator was fitted with."""
+    """The sample's columns in the order in which the estimator was fitted."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         if len(set(names)) != len(names):
@@ -165,14 +171,14 @@ def _agree(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
 
 
 def _final(estimator: Any) -> Any:
-    """What does the predicting: the last step of a pipeline, the winner of a search."""
+    """The final estimator: the last step of a pipeline, the best of a search."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     steps = getattr(estimator, "steps", None)
     return _final(steps[-1][1]) if steps else estimator
 
 
 def algorithm_of(estimator: Any) -> str:
-    """One of ours if the class is known, else the class's own name in our spelling."""
+    """Return the name of our algorithm that makes such estimators, else the class's name in snake case."""
     kind = type(_final(estimator))
     for name, algorithm in ALGORITHMS.items():
         if kind in algorithm.recognises:
@@ -181,7 +187,7 @@ def algorithm_of(estimator: Any) -> str:
 
 
 def task_of(estimator: Any) -> str:
-    """Clusters and outliers are labels too."""
+    """Return the task: regression of a regressor, else classification; clusters are labels as well."""
     return REGRESSION if is_regressor(estimator) else CLASSIFICATION
 
 
@@ -209,14 +215,15 @@ def _is_label(label: Any) -> bool:
 def _parameters(estimator: Any) -> dict[str, Any]:
     """The final estimator's parameters; what JSON cannot hold stands by its repr."""
     final = _final(estimator)
-    given = final.get_params(deep=False) if hasattr(final, "get_params") else {}
-    return {name: value if _is_json(value) else _shown(value) for name, value in given.items()}
+    parameters = final.get_params(deep=False) if hasattr(final, "get_params") else {}
+    return {name: value if _is_json(value) else _shown(value) for name, value in parameters.items()}
 
 
 _LONGEST_SHOWN = 200
+"""Letters of a parameter that a manifest has at most."""
 
 _MOST_SHOWN = 10_000
-"""Letters and parts of a parameter that is shown: a list may hold one long word a million times."""
+"""Letters and parts of a parameter whose repr is made: a list may hold one long text a million times."""
 
 
 def _shown(value: Any) -> str:

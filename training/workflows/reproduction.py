@@ -1,4 +1,4 @@
-"""A published version, trained once more from its own recipe; what comes out is compared, not published."""
+"""A published version, trained once more from its own recipe and compared; nothing is published."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,11 @@ from mlapi.training.workflows.fitting import TableFit, fit
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`findings` are what is not the same, in words; `metrics` by name: then and now."""
+    """What training a version again gave.
+
+    `rows` is how many test rows were predicted. `findings` say what is not the same, in parts of sentences.
+    `metrics` has by name what a metric was then, and what it is now.
+    """
 
     rows: int
     findings: tuple[str, ...]
@@ -29,16 +33,20 @@ class Comparison:
 
     @property
     def is_same(self) -> bool:
+        """Whether data, signature, packages and predictions are the same."""
         return not self.findings
 
 
 def train_again(
     model: Model, engine: Engine, progress: Progress = SILENT, *, frame: pd.DataFrame | None = None
 ) -> Comparison:
-    """Train a version again and compare: the data, the signature, the predictions for the held-out rows.
+    """Train a version again and compare: the data, the signature, the predictions for the test rows.
 
-    The algorithm and its parameters are those that were found; the search is not made again, since what it
-    finds depends on the time that it has.
+    The algorithm and its parameters are those of the version. They are not searched again, since what a
+    search finds depends on the time that it has.
+
+    Args:
+        frame: The table `(rows, columns)`, for a version that was trained on a DataFrame.
 
     Raises:
         RecipeError, DatasetError: There is no recipe, or its data is gone, or no longer suits it.
@@ -54,7 +62,7 @@ def train_again(
             f"table is trained again to be compared. `mlapi train --images` makes the next version, and "
             f"judges both on the same pictures"
         )
-    given = {
+    values = {
         **manifest.recipe,
         "algorithm": manifest.algorithm,
         "parameters": _parameters(manifest),
@@ -66,40 +74,40 @@ def train_again(
             f"{manifest.name} version {manifest.version} was trained on a DataFrame, which has to be given "
             f"again: mlapi.training.workflows.reproduction.train_again(…, frame=…)"
         )
-    result = fit(make_recipe(manifest.name, given), engine, progress, frame)
+    fitted = fit(make_recipe(manifest.name, values), engine, progress, frame)
     metrics = {
-        name: (entry["value"], result.assessment.figures[name]["value"])
+        name: (entry["value"], fitted.assessment.figures[name]["value"])
         for name, entry in manifest.metrics.items()
-        if name in result.assessment.figures
+        if name in fitted.assessment.figures
     }
-    return Comparison(len(result.prepared.test.y), tuple(_findings(model, result)), metrics)
+    return Comparison(len(fitted.prepared.test.y), tuple(_findings(model, fitted)), metrics)
 
 
 def _parameters(manifest: Manifest) -> dict[str, Any]:
-    """Those that the task has: a manifest lists the defaults of the others too."""
+    """Those that the task has: a manifest also lists the defaults of the algorithm's other tasks."""
     known = ALGORITHMS[manifest.algorithm].parameters
     return {name: value for name, value in manifest.parameters.items() if manifest.task in known[name].tasks}
 
 
-def _findings(model: Model, result: TableFit) -> Iterator[str]:
+def _findings(model: Model, fitted: TableFit) -> Iterator[str]:
     manifest, trained_on = model.manifest, model.manifest.provenance
-    if result.table.digest != trained_on.sha256:
-        yield f"the data is another: {len(result.table.target):,} rows, and then {trained_on.rows:,}"
-    if result.prepared.signature != manifest.signature:
+    if fitted.table.digest != trained_on.sha256:
+        yield f"the data is another: {len(fitted.table.target):,} rows, and then {trained_on.rows:,}"
+    if fitted.prepared.signature != manifest.signature:
         yield "the columns are taken for something else, or have other ranges or categories"
     yield from differences(manifest)
-    yield from _predictions(model, result)
+    yield from _compare_predictions(model, fitted)
 
 
-def _predictions(model: Model, result: TableFit) -> Iterator[str]:
-    """How the two answer the held-out rows."""
-    test = result.prepared.test
+def _compare_predictions(model: Model, fitted: TableFit) -> Iterator[str]:
+    """In how far the two predict otherwise for the test rows; nothing if they do not."""
+    test = fitted.prepared.test
     try:
         before = model.predict(features.batch(test.frame, model.signature)).values
     except (KeyError, MlapiError) as error:
         yield f"the version cannot answer the rows of today ({error})"
         return
-    now = np.asarray(result.pipeline.predict(result.prepared.estimator_input(test)))
+    now = np.asarray(fitted.pipeline.predict(fitted.prepared.estimator_input(test)))
     off, _ = golden.distance(now, before.tolist())
     if off <= golden.TOLERANCE:
         return

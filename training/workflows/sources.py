@@ -1,4 +1,4 @@
-"""Where a recipe's rows come from: scikit-learn's own tables, somebody's file, or a frame that is at hand."""
+"""Where a recipe's rows come from: scikit-learn's own tables, a file, or a frame that the caller has."""
 
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -16,21 +16,21 @@ from mlapi.training.tables.datasets import Dataset, column
 
 @dataclass(frozen=True, slots=True)
 class SourcedRows:
-    """Rows that are read already, and what to say of where they came from."""
+    """Rows `(rows, columns)` that are read already, and what to say of where they came from."""
 
     source: str
     read: files.Read
 
 
 TableSource: TypeAlias = pd.DataFrame | SourcedRows | None
-"""A table that a recipe does not name."""
+"""A table `(rows, columns)`, target included, that a recipe does not name; None: the recipe names one."""
 
 
 def load(recipe: Recipe, rows: TableSource = None) -> Dataset:
-    """The recipe's table, its target apart.
+    """Load the recipe's table, or take the one of the caller, and set its target apart.
 
     Raises:
-        RecipeError: The recipe names no rows, and no frame is given.
+        RecipeError: The recipe names no rows, and there is no frame.
         DatasetError: The table cannot be read, or has no such target.
         OSError: It cannot be reached.
     """
@@ -42,9 +42,9 @@ def load(recipe: Recipe, rows: TableSource = None) -> Dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:
         raise RecipeError("names neither `data` nor a `dataset`")
-    told = CsvOptions(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
+    options = CsvOptions(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
     name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
-    return _with_target(recipe, name, files.read(recipe.data, told))
+    return _with_target(recipe, name, files.read(recipe.data, options))
 
 
 def _with_target(recipe: Recipe, source: str, read: files.Read) -> Dataset:
