@@ -13,6 +13,7 @@ from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message
 from mlapi.resources.responses import respond
+from mlapi.schemas import fit_answers
 from mlapi.settings import Settings
 
 TUTORIALS = {"/linear_regression": "linear_regression", "/support_vector_machine": "svm"}
@@ -26,6 +27,9 @@ class Fit(Resource):  # type: ignore[misc]
     """`/fit`, `/fit/<algorithm>`, and the tutorials' names for it."""
 
     init_every_request = False
+    response_schema = fit_answers.FitResponse()
+    list_schema = fit_answers.AlgorithmList()
+    entry_schema = fit_answers.AlgorithmEntry()
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -7,11 +7,14 @@ from mlapi.errors import NotReady
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import Snapshot
 from mlapi.resources.responses import respond
+from mlapi.schemas import service
 from mlapi.wording import listed
 
 
 class Live(Resource):  # type: ignore[misc]
     """`/health/live`: touches nothing, so that it answers whatever else is wrong."""
+
+    response_schema = service.LiveResponse()
 
     def get(self) -> Response:
         return respond({"status": "live"})
@@ -19,6 +22,8 @@ class Live(Resource):  # type: ignore[misc]
 
 class Ready(Resource):  # type: ignore[misc]
     """`/health/ready`: at least one model serves; with `?model=`, this one does."""
+
+    response_schema = service.ReadyResponse()
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry

@@ -12,6 +12,7 @@ from mlapi.formats.strict_json import encode_json
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import Snapshot
 from mlapi.resources.responses import respond
+from mlapi.schemas import service
 
 LINKS = {
     "models": "/models",
@@ -27,6 +28,8 @@ PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 class Index(Resource):  # type: ignore[misc]
     """`/`"""
+
+    response_schema = service.IndexResponse()
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry

@@ -22,12 +22,15 @@ from mlapi.settings import Settings
 from mlapi.wording import quoted
 
 _ENTRY = jobs.JobEntry()
+_LIST = jobs.JobList()
 
 _NEWEST = 100
 
 
 class Versions(Resource):  # type: ignore[misc]
     """`/models/<model>/versions`"""
+
+    response_schema = _ENTRY
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -63,17 +66,21 @@ class Versions(Resource):  # type: ignore[misc]
 class AllJobs(Resource):  # type: ignore[misc]
     """`/jobs`: the newest."""
 
+    response_schema = _LIST
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def get(self) -> Response:
         with shared_access(JOBS) as patience_s:
             newest = Jobs(self.settings.state_dir, patience_s).newest(_NEWEST)
-        return respond({"jobs": [_ENTRY.dump(job) for job in newest]})
+        return respond(_LIST.dump({"jobs": newest}))
 
 
 class OneJob(Resource):  # type: ignore[misc]
     """`/jobs/<id>`"""
+
+    response_schema = _ENTRY
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -93,6 +100,8 @@ class OneJob(Resource):  # type: ignore[misc]
 
 class JobEvents(Resource):  # type: ignore[misc]
     """`/jobs/<id>/events`: what `/jobs/<id>` says, again whenever it changes, until the job ends."""
+
+    response_schema = _ENTRY
 
     def __init__(self, settings: Settings, subscriptions: Subscriptions) -> None:
         self.settings = settings

@@ -31,6 +31,7 @@ from mlapi.wording import listed, quoted
 
 _ALIAS = models.AliasRequest()
 _ENTRY = models.ModelEntry()
+_LIST = models.ModelList()
 _VERSION = models.VersionEntry()
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -40,16 +41,19 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 class Models(Resource):  # type: ignore[misc]
     """`/models`"""
 
+    response_schema = _LIST
+
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
 
     def get(self) -> Response:
-        records = self.registry.snapshot.models.values()
-        return respond({"models": [_ENTRY.dump(record) for record in records]})
+        return respond(_LIST.dump({"models": list(self.registry.snapshot.models.values())}))
 
 
 class OneModel(Resource):  # type: ignore[misc]
     """`/models/<model>`, with an ETag that changes with its versions and aliases."""
+
+    response_schema = _ENTRY
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -63,6 +67,8 @@ class OneModel(Resource):  # type: ignore[misc]
 
 class Version(Resource):  # type: ignore[misc]
     """`/models/<model>/versions/<ref>`; to delete one takes its number."""
+
+    response_schema = _VERSION
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self.registry = registry
@@ -105,6 +111,8 @@ class ModelCard(Resource):  # type: ignore[misc]
 
 class OneAlias(Resource):  # type: ignore[misc]
     """`/models/<model>/aliases/<alias>`"""
+
+    response_schema = _ENTRY
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self.registry = registry

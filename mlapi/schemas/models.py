@@ -1,50 +1,69 @@
 """What is said of models and versions, and what an alias is asked to name."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import (
-    Schema,
-    ValidationError,
-    fields,
-    validate,
-)
+from marshmallow import Schema, ValidationError, fields, validate
 
 from mlapi.errors import Finding, InvalidInput
 from mlapi.schemas.errors import findings_of, invalid
 
 
-class ModelEntry(Schema):
-    """One model in the list of models; made from a `registry.ModelRecord`."""
+class AliasesField(fields.Dict):
+    """The aliases of a model as its record has them -> the number that each names."""
 
-    name = fields.String()
-    algorithm = fields.String()
-    task = fields.String()
-    versions = fields.List(fields.Integer(), attribute="numbers")
-    latest = fields.Integer()
-    aliases = fields.Function(
-        lambda record: {alias: entry.version for alias, entry in record.aliases.items()}
-    )
+    def _serialize(self, value: Mapping[str, Any], *_: Any, **__: Any) -> dict[str, int]:  # type: ignore[override]
+        return {alias: entry.version for alias, entry in value.items()}
+
+
+class ModelEntry(Schema):
+    """One model; made from a `mlapi.registry.snapshot.ModelRecord`.
+
+    Its algorithm and task are those of the version that answers by itself; null where no manifest can be
+    read, as is the latest version where none serves.
+    """
+
+    name = fields.String(required=True)
+    algorithm = fields.String(required=True, allow_none=True)
+    task = fields.String(required=True, allow_none=True)
+    versions = fields.List(fields.Integer(strict=True), attribute="numbers", required=True)
+    latest = fields.Integer(required=True, allow_none=True, strict=True)
+    aliases = AliasesField(keys=fields.String(), values=fields.Integer(strict=True), required=True)
+
+
+class ModelList(Schema):
+    """All models."""
+
+    models = fields.List(fields.Nested(ModelEntry), required=True)
+
+
+class ArtifactEntry(Schema):
+    """The file that holds the estimator, and the key that signed the version."""
+
+    sha256 = fields.String(required=True)
+    bytes = fields.Integer(required=True, strict=True)
+    signed_by = fields.String(required=True, allow_none=True)
 
 
 class VersionEntry(Schema):
     """All that is known of one version; what a broken manifest cannot tell is null."""
 
-    model = fields.String()
-    version = fields.Integer()
-    aliases = fields.List(fields.String())
-    status = fields.String()
-    reason = fields.String()
-    algorithm = fields.String()
-    task = fields.String()
-    created_at = fields.String()
-    signature = fields.Raw()
-    metrics = fields.Raw()
-    parameters = fields.Raw()
-    data = fields.Raw()
-    environment = fields.Raw()
-    artifact = fields.Raw()
-    served_by = fields.String(allow_none=True)
-    notes = fields.List(fields.String())
+    model = fields.String(required=True)
+    version = fields.Integer(required=True, strict=True)
+    aliases = fields.List(fields.String(), required=True)
+    status = fields.String(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    algorithm = fields.String(required=True, allow_none=True)
+    task = fields.String(required=True, allow_none=True)
+    created_at = fields.String(required=True, allow_none=True)
+    signature = fields.Dict(required=True, allow_none=True)
+    metrics = fields.Dict(required=True, allow_none=True)
+    parameters = fields.Dict(required=True, allow_none=True)
+    data = fields.Dict(required=True, allow_none=True)
+    environment = fields.Dict(required=True, allow_none=True)
+    artifact = fields.Nested(ArtifactEntry, required=True, allow_none=True)
+    served_by = fields.String(required=True, allow_none=True)
+    notes = fields.List(fields.String(), required=True)
 
 
 class AliasRequest(Schema):
@@ -53,7 +72,8 @@ class AliasRequest(Schema):
     version = fields.Integer(strict=True, required=True, validate=validate.Range(1))
 
     def read(self, body: Any) -> int:
-        """
+        """Return the number that a body names.
+
         Raises:
             InvalidInput: The body is something else.
         """

@@ -190,18 +190,30 @@ class EstimatorRequest(PredictRequest):
 
 
 class WarningEntry(Schema):
-    pointer = fields.String()
-    detail = fields.String()
+    """A value that was answered, though training saw none like it, and where it stands in the body."""
+
+    pointer = fields.String(required=True)
+    detail = fields.String(required=True)
 
 
 class PredictResponse(Schema):
-    """What every prediction says. Arrays come as lists already and pass through untouched."""
+    """What every answer to rows has: one entry of `prediction` for each, in their order.
 
-    model = fields.String()
-    version = fields.Integer()
-    prediction = fields.Raw()
+    Answers are not dumped by their schema, which would look at every number; tests load them with it.
+    """
+
+    model = fields.String(required=True)
+    version = fields.Integer(required=True, strict=True)
+    prediction = fields.List(fields.Raw(), required=True)
     warnings = fields.List(fields.Nested(WarningEntry))
-    warning_count = fields.Integer()
+    warning_count = fields.Integer(strict=True)
+
+
+class ClassChance(Schema):
+    """A class, and how likely it is."""
+
+    class_ = fields.Raw(data_key="class", required=True)
+    probability = fields.Float(required=True)
 
 
 class LinearRegressionResponse(PredictResponse):
@@ -209,12 +221,16 @@ class LinearRegressionResponse(PredictResponse):
 
 
 class ClassifierResponse(PredictResponse):
-    """A label a row, and, where asked for, how sure the model is."""
+    """A label a row, and, where asked for, how sure the model is.
 
-    classes = fields.Raw()
-    probabilities = fields.Raw()
-    top = fields.Raw()
-    decision = fields.Raw()
+    `probabilities` has a list for each row, in the order of `classes`; `decision` a number for each row, or a
+    list where there are more than two classes; `top` the likeliest classes of each row.
+    """
+
+    classes = fields.List(fields.Raw())
+    probabilities = fields.List(fields.List(fields.Float()))
+    top = fields.List(fields.List(fields.Nested(ClassChance)))
+    decision = fields.List(fields.Raw())
 
 
 class LogisticRegressionResponse(ClassifierResponse):
@@ -235,13 +251,13 @@ class EstimatorResponse(ClassifierResponse):
 
 
 class ClassifyResponse(Schema):
-    """The class of one picture: its place among the classes, and its name."""
+    """The class of one image: its place among the classes, its name, and how likely it is if known."""
 
-    model = fields.String()
-    version = fields.Integer()
-    class_ = fields.Integer(data_key="class")
-    class_name = fields.String()
-    probability = fields.Float(allow_none=True)
+    model = fields.String(required=True)
+    version = fields.Integer(required=True, strict=True)
+    class_ = fields.Integer(data_key="class", required=True, strict=True)
+    class_name = fields.String(required=True)
+    probability = fields.Float(required=True, allow_none=True)
 
 
 Request = TypeVar("Request", bound=PredictRequest)

@@ -1,0 +1,49 @@
+"""What is said of fits on request: what can be fitted, and how a fit came out.
+
+Apart from the schemas of requests: those are made from the algorithms, which bring scikit-learn, and workers
+do without it.
+"""
+
+from marshmallow import Schema, fields
+
+
+class ParameterEntry(Schema):
+    """A parameter of an algorithm, what it takes, and for which tasks."""
+
+    help = fields.String(required=True)
+    expected = fields.String(required=True)
+    tasks = fields.List(fields.String(), required=True)
+
+
+class AlgorithmEntry(Schema):
+    """An algorithm that is fitted on request."""
+
+    name = fields.String(required=True)
+    path = fields.String(required=True)
+    tasks = fields.List(fields.String(), required=True)
+    parameters = fields.Dict(keys=fields.String(), values=fields.Nested(ParameterEntry), required=True)
+
+
+class AlgorithmList(Schema):
+    """All of them."""
+
+    algorithms = fields.List(fields.Nested(AlgorithmEntry), required=True)
+
+
+class FitResponse(Schema):
+    """How a fit came out: an answer for each row, and the score of the rows that it was fitted to.
+
+    The equation (features, coefficients, intercept) is there where the answer is a weighted sum, `classes`
+    where it is one of them.
+    """
+
+    algorithm = fields.String(required=True)
+    task = fields.String(required=True)
+    prediction = fields.List(fields.Raw(), required=True)
+    score = fields.Float(required=True, allow_none=True)
+    metric = fields.String(required=True)
+    classes = fields.List(fields.Raw())
+    features = fields.List(fields.String())
+    coefficients = fields.List(fields.Raw())
+    intercept = fields.Raw()
+    notes = fields.List(fields.String())
