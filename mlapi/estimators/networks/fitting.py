@@ -1,7 +1,7 @@
-"""Pictures and a plan -> a network: epochs and steps within a time, checkpoints, and the best of the states.
+"""Train a network by a plan: epochs and steps within a budget of time, checkpoints, the choice of the best.
 
-One seed gives one network where the epochs are told, on a processor, with one number of threads; a graphics
-card may add in another order.
+One seed gives one network if the number of epochs is given, on a CPU with the same number of threads. With a
+budget the time decides how many steps there are, and a graphics card may add numbers in another order.
 """
 
 import math
@@ -11,22 +11,23 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from mlapi.estimators.networks.averaging import EVERY
 from mlapi.estimators.networks.checkpoint import Checkpoint, digest
 from mlapi.estimators.networks.learner import Learner
-from mlapi.estimators.networks.plan import EpochState, LabeledImages, Plan, TrainedNetwork, Watch
+from mlapi.estimators.networks.plan import EpochState, LabeledImages, Plan, RawImages, TrainedNetwork, Watch
 from mlapi.estimators.networks.schedule import largest_batch, schedule
 
-_WATCH_S, _CHECKPOINT_S = 0.25, 180
-"""Seconds between two reports, and between two checkpoints within an epoch."""
+_WATCH_S = 0.25
+"""Seconds between two reports within an epoch."""
 
-_TRIED = 250
-"""Pictures on which is measured how long a validation takes."""
+_CHECKPOINT_S = 180
+"""Seconds between two checkpoints within an epoch."""
+
+_TIMED_IMAGES = 250
+"""On how many images is measured how long a validation takes."""
 
 _MARGIN = 1.5
-"""What comes last is given so many times the time that it took when it was rehearsed."""
+"""What is done after the last step may take so many times as long as it took when it was tried."""
 
 
 def train(  # noqa: PLR0913 - a fact each
@@ -35,25 +36,31 @@ def train(  # noqa: PLR0913 - a fact each
     *,
     classes: int,
     validation: LabeledImages | None = None,
-    probes: NDArray[Any] | None = None,
+    probes: RawImages | None = None,
     watch: Watch | None = None,
     checkpoint: Path | None = None,
 ) -> TrainedNetwork:
-    """Train a network from the start, or from where the checkpoint's training broke off.
+    """Train a network from the start, or go on from a checkpoint.
 
-    With a validation set the network is the best of all epochs, else the last. A budget is kept by going
-    through the schedule as time goes, and is for all that is done here. On the probes, too, the exported
-    network has to answer as PyTorch does.
+    Args:
+        data: The training images.
+        plan: How to train. A budget is for everything that is done here; the schedule goes on as time passes.
+        classes: How many classes there are: the labels are below it.
+        validation: Images to choose the epoch and to calibrate the probabilities by. Without them the network
+            is that of the last epoch, and not calibrated.
+        probes: Further images of the same shape on which the exported network has to answer as PyTorch does.
+        watch: Is called some times a second with the state of the training; what it raises ends the training.
+        checkpoint: A file to go on from if it exists; it is written after each epoch, and within long ones.
 
     Raises:
         RecipeError: The checkpoint is of another training, or cannot be read.
-        FloatingPointError: The training diverged, or the exported network answers something else.
+        FloatingPointError: The training diverged, or the exported network does not answer as PyTorch does.
     """
     training = Training(data, plan, classes, validation, probes)
     file = Checkpoint(checkpoint, _identity(data, plan, validation)) if checkpoint else None
     if file and (state := file.read()):
         training.load(state)
-    training.rehearse(file)
+    training.try_last_steps(file)
     reported = saved = time.monotonic()
     for has_ended in training.steps():
         now = time.monotonic()
@@ -67,23 +74,32 @@ def train(  # noqa: PLR0913 - a fact each
 
 
 @dataclass(slots=True)
-class Course:
-    """How far a training has come; `place` is the next step of the epoch."""
+class TrainingState:
+    """How far a training has come. The names of the fields are in checkpoints."""
 
     epoch: int = 0
+    """The epoch that is running, from 1; 0 before the first."""
     place: int = 0
+    """The number of the next step in the epoch, from 0."""
     step: int = 0
+    """The number of the next step in the training, from 0."""
     unaveraged: int = 0
+    """How many steps were made since the network was last set to its average."""
     rate: float = 0.0
+    """The learning rate of the last step, as a share of the highest."""
     seconds: float = 0.0
+    """How long it has taken, with what it took before a break."""
     accuracy: float | None = None
+    """The accuracy on the validation set when it was last measured."""
     best: float = -1.0
+    """The best accuracy on the validation set; -1 before the first."""
     is_over: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
+    """An entry for each epoch that has ended."""
 
 
 class Training:
-    """One training, from the first step or from a state that was saved: its course, its clock, its best."""
+    """One training, with its state, its clock, and the weights that were best so far."""
 
     def __init__(
         self,
@@ -91,149 +107,163 @@ class Training:
         plan: Plan,
         classes: int,
         validation: LabeledImages | None,
-        probes: NDArray[Any] | None,
+        probes: RawImages | None,
     ) -> None:
         self._began = time.monotonic()
-        self._before_s = self._step_s = 0.0
+        self._earlier_s = self._step_s = 0.0
         self._plan, self._validation, self._probes = plan, validation, probes
         batch_size = min(plan.batch_size, largest_batch(data.shape))
         self._schedule = schedule(
             len(data.labels), epochs=plan.epochs, batch_size=batch_size, budget=plan.budget
         )
-        self._learner = Learner(data, plan, classes=classes, batch=self._schedule.batch)
-        self._course = Course()
+        self._learner = Learner(data, plan, classes=classes, batch_size=self._schedule.batch_size)
+        self._state = TrainingState()
         self._best: dict[str, Any] = {}
 
-    def rehearse(self, file: Checkpoint | None) -> None:
-        """Do now what comes last: it should not fail after hours, and the budget leaves time for it."""
+    def try_last_steps(self, file: Checkpoint | None) -> None:
+        """Do once before training what is done after it: export, write the checkpoint, validate.
+
+        So it does not fail after hours, and its time is known, which is taken off the budget.
+        """
         began = time.monotonic()
-        self._learner.exported(self._probes)
+        self._learner.export(self._probes)
         if file:
             file.write(self.state())
-        # The last epoch asks the validation set, and so does calibration.
+        # The validation set is answered after the last epoch, and again to calibrate.
         last_s = _MARGIN * (time.monotonic() - began) + 2 * self._validation_s()
         if self._plan.budget is not None:
             left = max(self._plan.budget - last_s, self._plan.budget / 2)
             self._schedule = replace(self._schedule, seconds=left)
-        self._first = self._course.step, self._share(), time.monotonic()
+        self._first = self._state.step, self._share(), time.monotonic()
 
     def steps(self) -> Iterator[bool]:
-        """Train, step by step; says of each whether an epoch has ended with it."""
-        course = self._course
-        while not course.is_over:
-            if course.place == 0:
-                course.epoch += 1
+        """Train to the end; yield after each step whether an epoch has ended with it."""
+        state = self._state
+        while not state.is_over:
+            if state.place == 0:
+                state.epoch += 1
                 self._learner.begin_epoch()
             began, share = time.monotonic(), self._share()
-            course.rate = self._learner.step(course.epoch, course.place, share)
-            course.step, course.place = course.step + 1, course.place + 1
-            course.unaveraged += 1
-            has_ended = course.place == self._schedule.steps_per_epoch or self._share() == 1
-            if has_ended or course.unaveraged == EVERY:
-                self._learner.follow_average(course.unaveraged, share)
-                course.unaveraged = 0
+            state.rate = self._learner.step(state.epoch, state.place, share)
+            state.step, state.place = state.step + 1, state.place + 1
+            state.unaveraged += 1
+            has_ended = state.place == self._schedule.steps_per_epoch or self._share() == 1
+            if has_ended or state.unaveraged == EVERY:
+                self._learner.follow_average(state.unaveraged, share)
+                state.unaveraged = 0
             self._step_s = time.monotonic() - began
             if has_ended:
                 self._end_epoch()
             yield has_ended
 
     def progress(self) -> EpochState:
-        loss, right, pictures = self._learner.sums.tolist()
+        """Return how far the training is; not before the first step."""
+        loss, right, images = self._learner.sums.tolist()
         step, share, began = self._first
         seconds, done = time.monotonic() - began, self._share()
         return EpochState(
-            epoch=self._course.epoch,
+            epoch=self._state.epoch,
             share=done,
-            loss=loss / pictures,
-            accuracy=right / pictures,
-            pictures_per_second=(self._course.step - step) * self._schedule.batch / seconds,
+            loss=loss / images,
+            accuracy=right / images,
+            pictures_per_second=(self._state.step - step) * self._schedule.batch_size / seconds,
             seconds_left=seconds * (1 - done) / (done - share) if done < 1 else 0.0,
-            validation_accuracy=self._course.accuracy,
+            validation_accuracy=self._state.accuracy,
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything that is needed to go on; valid until the next step."""
-        course = asdict(replace(self._course, seconds=self._seconds()))
-        return {"course": course, "best": self._best, "learner": self._learner.state()}
+        """Return all that is needed to go on, for a checkpoint; valid until the next step."""
+        state = asdict(replace(self._state, seconds=self._seconds()))
+        return {"course": state, "best": self._best, "learner": self._learner.state()}
 
     def load(self, state: dict[str, Any]) -> None:
-        self._course = Course(**state["course"])
-        self._before_s = self._course.seconds
+        """Go on from what `state` returned."""
+        self._state = TrainingState(**state["course"])
+        self._earlier_s = self._state.seconds
         self._best = state["best"]
         self._learner.load(state["learner"])
 
     def result(self) -> TrainedNetwork:
-        """The best of the states, exported; where there are pictures to tell, it is as sure as it is right.
+        """Export the best weights, or the last ones without a validation set; with one, calibrated by it.
 
         Raises:
-            FloatingPointError: It does not answer as the network that was trained.
+            FloatingPointError: The exported network does not answer as the trained one.
         """
         if self._best:
-            self._learner.put(self._best)
+            self._learner.load_weights(self._best)
         if self._validation:
             self._learner.calibrate(self._validation)
-        found = self._learner.exported(self._probes)
-        found.check()
-        mean, std = self._learner.mean, self._learner.std
-        return TrainedNetwork(found.network, mean, std, self._course.history, found.apart, found.rounding)
+        exported = self._learner.export(self._probes)
+        exported.check()
+        return TrainedNetwork(
+            exported.network,
+            self._learner.mean,
+            self._learner.std,
+            self._state.history,
+            exported.apart,
+            exported.rounding,
+        )
 
     def _end_epoch(self) -> None:
-        """Measure, remember the best, and write the epoch down.
+        """Measure the accuracy, add the epoch to the history, and decide whether it was the last.
 
         Raises:
-            FloatingPointError: The loss is no number any more.
+            FloatingPointError: The loss is infinite or NaN.
         """
-        course, progress = self._course, self.progress()
+        state, progress = self._state, self.progress()
         if not math.isfinite(progress.loss):
             raise FloatingPointError("the training diverged: a lower learning_rate may help")
         entry = asdict(progress) | {"validation_accuracy": self._measure(progress.share)}
         del entry["seconds_left"]
-        course.history.append(entry | {"learning_rate": course.rate, "seconds": self._seconds()})
-        course.place = 0
-        course.is_over = progress.share == 1 or self._share() == 1
-        if course.is_over:
-            all_done = course.step == self._schedule.epochs * self._schedule.steps_per_epoch
-            course.history[-1]["stopped"] = "epochs" if all_done else "budget"
+        state.history.append(entry | {"learning_rate": state.rate, "seconds": self._seconds()})
+        state.place = 0
+        state.is_over = progress.share == 1 or self._share() == 1
+        if state.is_over:
+            all_done = state.step == self._schedule.epochs * self._schedule.steps_per_epoch
+            state.history[-1]["stopped"] = "epochs" if all_done else "budget"
 
     def _measure(self, share: float) -> float | None:
-        """The accuracy, where it is time for it.
+        """Return the accuracy on the validation set, and keep the weights if they may be the best.
 
-        Of all states that are within one standard error of the best the last one is kept: it has learned the
-        longest, and the others were lucky (the one-standard-error rule, Breiman et al. 1984, section 3.4.3).
+        None without a validation set, and after epochs that are not validated. Of all states within one
+        standard error of the best the last one is kept: it has learned the longest, and the others may have
+        been lucky (the one-standard-error rule, Breiman et al. 1984, section 3.4.3).
         """
-        course, data = self._course, self._validation
-        if data is None or not self._schedule.validates(course.epoch, share, len(data.labels)):
+        state, data = self._state, self._validation
+        if data is None or not self._schedule.validates(state.epoch, share, len(data.labels)):
             return None
-        course.accuracy = self._learner.accuracy(data)
-        course.best = max(course.best, course.accuracy)
-        error = math.sqrt(course.best * (1 - course.best) / len(data.labels))
-        if course.accuracy >= course.best - error:
+        state.accuracy = self._learner.accuracy(data)
+        state.best = max(state.best, state.accuracy)
+        error = math.sqrt(state.best * (1 - state.best) / len(data.labels))
+        if state.accuracy >= state.best - error:
             self._best = self._learner.weights()
-        return course.accuracy
+        return state.accuracy
 
     def _validation_s(self) -> float:
-        """About how long the last validation will take."""
+        """Estimate from some images how many seconds a validation takes, with a margin."""
         data = self._validation
         if data is None:
             return 0.0
         began = time.monotonic()
-        some = LabeledImages(data.pictures[:_TRIED], data.labels[:_TRIED])
+        some = LabeledImages(data.images[:_TIMED_IMAGES], data.labels[:_TIMED_IMAGES])
         self._learner.accuracy(some)
         return _MARGIN * (time.monotonic() - began) * len(data.labels) / len(some.labels)
 
     def _share(self) -> float:
-        """How much of the training is done, if the next step takes as long as the last."""
-        return self._schedule.share(self._course.step, self._seconds() + self._step_s)
+        """Return how much of the training is done after the next step, if that takes as long as the last."""
+        return self._schedule.share(self._state.step, self._seconds() + self._step_s)
 
     def _seconds(self) -> float:
-        """Spent on this training, those before a break too."""
-        return self._before_s + time.monotonic() - self._began
+        """Return the seconds spent on this training, with those before a break."""
+        return self._earlier_s + time.monotonic() - self._began
 
 
 def _identity(data: LabeledImages, plan: Plan, validation: LabeledImages | None) -> dict[str, Any]:
-    """What tells this training from others."""
-    arrays = [data.pictures, data.labels]
-    arrays += [] if validation is None else [validation.pictures, validation.labels]
-    # Plain numbers: a checkpoint with numpy's would not be read.
-    told = {name: float(value) if isinstance(value, float) else value for name, value in asdict(plan).items()}
-    return told | {"shape": str(data.pictures.shape), "data": digest(*arrays)}
+    """Return what tells this training from others: its plan and its images."""
+    arrays = [data.images, data.labels]
+    arrays += [] if validation is None else [validation.images, validation.labels]
+    # numpy's float64 is a float too, but a checkpoint with one would not be read.
+    parameters = {
+        name: float(value) if isinstance(value, float) else value for name, value in asdict(plan).items()
+    }
+    return parameters | {"shape": str(data.images.shape), "data": digest(*arrays)}

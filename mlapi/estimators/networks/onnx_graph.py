@@ -1,54 +1,75 @@
-"""The bytes of an ONNX file -> its graph, read strictly: what our own files have, and nothing else.
+"""Read the bytes of an ONNX file into a graph, strictly: only what our own files have is accepted.
 
-onnxruntime does what a file says: it opens the files that one names, and runs loops without an end. So
-files are read here first, by a reader of our own (ONNX's package is not installed where models are served).
-It knows the fields that `onnx_file` writes; there is no field here for a file beside it, a function, or a
-graph within the graph. Each is read in one way only: none comes twice, no number is longer than it needs.
+onnxruntime does what a file says: it opens other files that one names, and runs loops without an end. So
+files are read here first, by our own reader of protobuf (ONNX's package is not installed where models are
+served). It knows the fields that `onnx_file` writes, and refuses any other: there is none here for another
+file, a function, or a graph within the graph. There is one way to write each: no field comes twice unless it
+is a list, and no number takes more bytes than it needs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-IR, OPSET = 10, 20
-"""The first operators with Gelu; both read by onnxruntime from 1.18 on."""
+IR = 10
+"""The version of ONNX's file format; onnxruntime reads it from 1.18 on."""
 
-FLOAT, INT64, FLOAT16 = 1, 7, 10
-"""The types of numbers, as ONNX counts them."""
+OPSET = 20
+"""The version of ONNX's operators: the first that has Gelu. onnxruntime reads it from 1.18 on."""
 
-MOST_BYTES = 1 << 30
+FLOAT = 1
+"""ONNX's number for the element type float32."""
+
+INT64 = 7
+"""ONNX's number for the element type int64."""
+
+FLOAT16 = 10
+"""ONNX's number for the element type float16."""
+
+MAX_BYTES = 1 << 30
+"""The largest file that is read."""
 
 _MOST_FIELDS = 20_000
-"""In the whole file; a network as wide as you like has 700."""
+"""The most fields in the whole file; a network of any width has 700."""
 
-_MOST_LETTERS = 64
+_MOST_CHARACTERS = 64
+"""The longest name in a file."""
 
-_VARINT, _BYTES = 0, 2
-"""How protobuf writes a field: these two are all that our files have."""
+_VARINT = 0
+"""Protobuf's wire type for a number."""
 
-_ONE, _MANY = 2, 7
-"""The types of attributes: a whole number, or several."""
+_BYTES = 2
+"""Protobuf's wire type for bytes, texts and messages. Our files have this one and `_VARINT` only."""
+
+_ONE_INTEGER = 2
+"""ONNX's number for an attribute that is an integer."""
+
+_INTEGERS = 7
+"""ONNX's number for an attribute that is a list of integers."""
 
 
 class InvalidNetwork(ValueError):
-    """A file that is not served; the message says what it has."""
+    """A file that is not served. The message says why, as the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Initializer:
-    """Numbers that the file holds, with the bytes that they are."""
+    """A tensor that the file holds: weights, axes or a shape. That its bytes fit its shape is not checked."""
 
     name: str
     type: int
+    """Its element type: `FLOAT`, `INT64`, `FLOAT16` or another."""
     dims: tuple[int, ...]
+    """Its shape."""
     content: memoryview
+    """Its numbers, row by row, little-endian."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator, its inputs by name, and the name of its one output."""
 
-    kind: str
+    op_type: str
     inputs: tuple[str, ...]
     output: str
     attributes: Mapping[str, int | tuple[int, ...]]
@@ -56,76 +77,85 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ValueInfo:
-    """What goes in or out; a length that is a word is told with each request."""
+    """The input or the output of the graph."""
 
     name: str
     type: int
+    """Its element type, as of an `Initializer`."""
     dims: tuple[int | str, ...]
+    """Its shape; a length with a name instead of a number is known with each request only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A file's content."""
+    """The content of a file: nodes in the order in which they run, tensors, one input and one output."""
 
     nodes: tuple[Node, ...]
-    weights: tuple[Initializer, ...]
-    takes: ValueInfo
-    gives: ValueInfo
+    initializers: tuple[Initializer, ...]
+    input: ValueInfo
+    output: ValueInfo
 
 
 def read(content: bytes) -> Graph:
-    """Time and memory are bounded whatever the bytes are; weights are views of them.
+    """Read a file. Time and memory are bounded whatever the bytes are; the tensors are views of them.
 
     Raises:
-        Refused: It is no ONNX file, or has anything that ours do not have.
+        InvalidNetwork: It is no ONNX file, or has anything that our files do not have.
     """
-    if type(content) is not bytes:  # onnxruntime opens a file where it gets a word, and others may be altered
+    if type(content) is not bytes:  # onnxruntime opens a file where it gets a str, and others may be altered
         raise InvalidNetwork(f"it is no bytes but {type(content).__name__}")
-    if len(content) > MOST_BYTES:
-        raise InvalidNetwork(f"it has {len(content):,} bytes; {MOST_BYTES:,} at most are read")
+    if len(content) > MAX_BYTES:
+        raise InvalidNetwork(f"it has {len(content):,} bytes; {MAX_BYTES:,} at most are read")
     model = _Reader(content).message("file", _MODEL, 0, len(content))
-    opsets = [(_word(each["domain"]), each["version"]) for each in model["opset_import"]]
+    opsets = [(_name(each["domain"]), each["version"]) for each in model["opset_import"]]
     if model["ir_version"] != IR or opsets != [("", OPSET)]:
         raise InvalidNetwork(f"it is of IR version {model['ir_version']} and has operators of {opsets!r:.60}")
     graph = model["graph"]
     return Graph(
         tuple(map(_node, graph["node"])),
-        tuple(map(_weights, graph["initializer"])),
-        _port(_only(graph["input"], "inputs")),
-        _port(_only(graph["output"], "outputs")),
+        tuple(map(_initializer, graph["initializer"])),
+        _value_info(_only(graph["input"], "inputs")),
+        _value_info(_only(graph["output"], "outputs")),
     )
 
 
-def _node(found: dict[str, Any]) -> Node:
-    attributes = dict(map(_attribute, found["attribute"]))
-    if len(attributes) != len(found["attribute"]):
+_Message: TypeAlias = dict[str, Any]
+"""The fields of a protobuf message, by their names in onnx.proto."""
+
+
+def _node(message: _Message) -> Node:
+    attributes = dict(map(_attribute, message["attribute"]))
+    if len(attributes) != len(message["attribute"]):
         raise InvalidNetwork("an attribute is there twice")
-    inputs = tuple(map(_word, found["input"]))
-    return Node(_word(found["op_type"]), inputs, _word(_only(found["output"], "outputs")), attributes)
+    inputs = tuple(map(_name, message["input"]))
+    return Node(_name(message["op_type"]), inputs, _name(_only(message["output"], "outputs")), attributes)
 
 
-def _attribute(found: dict[str, Any]) -> tuple[str, int | tuple[int, ...]]:
-    name = _word(found["name"])
-    if found["type"] == _ONE and "i" in found and not found["ints"]:
-        return name, found["i"]
-    if found["type"] == _MANY and "i" not in found:
-        return name, tuple(found["ints"])
+def _attribute(message: _Message) -> tuple[str, int | tuple[int, ...]]:
+    name = _name(message["name"])
+    if message["type"] == _ONE_INTEGER and "i" in message and not message["ints"]:
+        return name, message["i"]
+    if message["type"] == _INTEGERS and "i" not in message:
+        return name, tuple(message["ints"])
     raise InvalidNetwork(f"the attribute {name!r} is neither a whole number nor several")
 
 
-def _weights(found: dict[str, Any]) -> Initializer:
-    return Initializer(_word(found["name"]), found["data_type"], tuple(found["dims"]), found["raw_data"])
+def _initializer(message: _Message) -> Initializer:
+    return Initializer(
+        _name(message["name"]), message["data_type"], tuple(message["dims"]), message["raw_data"]
+    )
 
 
-def _port(found: dict[str, Any]) -> ValueInfo:
-    tensor = found["type"]["tensor_type"]
-    return ValueInfo(_word(found["name"]), tensor["elem_type"], tuple(map(_length, tensor["shape"]["dim"])))
+def _value_info(message: _Message) -> ValueInfo:
+    tensor = message["type"]["tensor_type"]
+    dims = tuple(map(_length, tensor["shape"]["dim"]))
+    return ValueInfo(_name(message["name"]), tensor["elem_type"], dims)
 
 
-def _length(found: dict[str, Any]) -> int | str:
-    if len(found) != 1:
+def _length(message: _Message) -> int | str:
+    if len(message) != 1:
         raise InvalidNetwork("a length is neither a number nor a word")
-    return found["dim_value"] if "dim_value" in found else _word(found["dim_param"])
+    return message["dim_value"] if "dim_value" in message else _name(message["dim_param"])
 
 
 def _only(entries: list[Any], what: str) -> Any:
@@ -134,44 +164,50 @@ def _only(entries: list[Any], what: str) -> Any:
     return entries[0]
 
 
-def _word(content: memoryview) -> str:
-    """Letters, digits and lines below: what comes from a file may be printed."""
+def _name(content: memoryview) -> str:
+    """Return a name of ASCII letters, digits and underscores, so that messages may print it; or ""."""
     try:
-        word = bytes(content[: _MOST_LETTERS + 1]).decode("ascii")
+        name = bytes(content[: _MOST_CHARACTERS + 1]).decode("ascii")
     except UnicodeDecodeError as error:
         raise InvalidNetwork("a name is not of ASCII letters") from error
-    if len(word) > _MOST_LETTERS or not (word.replace("_", "a").isalnum() or not word):
-        raise InvalidNetwork(f"a name is not of letters, digits and _, or longer than {_MOST_LETTERS}")
-    return word
+    if len(name) > _MOST_CHARACTERS or not (name.replace("_", "a").isalnum() or not name):
+        raise InvalidNetwork(f"a name is not of letters, digits and _, or longer than {_MOST_CHARACTERS}")
+    return name
 
 
 class _Field(NamedTuple):
-    """`parts` are the fields of a message within the message; None for a number, or for plain bytes."""
+    """A field that a message may have; without `optional` or `repeated` it has to have it."""
 
     name: str
     repeated: bool
+    """Whether it is a list, of any length."""
     optional: bool
     parts: "_Fields | None"
+    """The fields of a message within the message; None for a number, or for plain bytes."""
 
 
 _Fields: TypeAlias = Mapping[int, _Field]
-"""By what stands before one in the bytes: its place in onnx.proto, and how it is written."""
+"""The fields of a kind of message, by protobuf's tag: the field's number in onnx.proto and its wire type."""
 
 
-def _number(place: int, name: str, *, repeated: bool = False, optional: bool = False) -> tuple[int, _Field]:
-    return place << 3 | _VARINT, _Field(name, repeated, optional, None)
+def _number(field: int, name: str, *, repeated: bool = False, optional: bool = False) -> tuple[int, _Field]:
+    """Return the entry for a field that is a number, under its number in onnx.proto."""
+    return field << 3 | _VARINT, _Field(name, repeated, optional, None)
 
 
 def _content(
-    place: int, name: str, parts: _Fields | None = None, *, repeated: bool = False, optional: bool = False
+    field: int, name: str, parts: _Fields | None = None, *, repeated: bool = False, optional: bool = False
 ) -> tuple[int, _Field]:
-    return place << 3 | _BYTES, _Field(name, repeated, optional, parts)
+    """Return the entry for a field that is bytes, a text, or a message with these parts."""
+    return field << 3 | _BYTES, _Field(name, repeated, optional, parts)
 
 
+# ONNX's messages Dimension, TensorShapeProto, TypeProto.Tensor, ValueInfoProto, AttributeProto, NodeProto,
+# TensorProto, GraphProto and ModelProto, with the fields that our files have.
 _LENGTH = dict([_number(1, "dim_value", optional=True), _content(2, "dim_param", optional=True)])
 _SHAPE = dict([_content(1, "dim", _LENGTH, repeated=True)])
 _TENSOR = dict([_number(1, "elem_type"), _content(2, "shape", _SHAPE)])
-_PORT = dict([_content(1, "name"), _content(2, "type", dict([_content(1, "tensor_type", _TENSOR)]))])
+_VALUE_INFO = dict([_content(1, "name"), _content(2, "type", dict([_content(1, "tensor_type", _TENSOR)]))])
 _ATTRIBUTE = dict(
     [
         _content(1, "name"),
@@ -188,7 +224,7 @@ _NODE = dict(
         _content(5, "attribute", _ATTRIBUTE, repeated=True),
     ]
 )
-_WEIGHTS = dict(
+_INITIALIZER = dict(
     [
         _number(1, "dims", repeated=True),
         _number(2, "data_type"),
@@ -200,9 +236,9 @@ _GRAPH = dict(
     [
         _content(1, "node", _NODE, repeated=True),
         _content(2, "name"),
-        _content(5, "initializer", _WEIGHTS, repeated=True),
-        _content(11, "input", _PORT, repeated=True),
-        _content(12, "output", _PORT, repeated=True),
+        _content(5, "initializer", _INITIALIZER, repeated=True),
+        _content(11, "input", _VALUE_INFO, repeated=True),
+        _content(12, "output", _VALUE_INFO, repeated=True),
     ]
 )
 _MODEL = dict(
@@ -216,18 +252,19 @@ _MODEL = dict(
 
 
 class _Reader:
-    """Walks through a file's fields once. Messages lie within messages as deep as the tables above."""
+    """Reads protobuf in one pass over a file. Messages are nested as deep as the tables above, no deeper."""
 
     def __init__(self, content: bytes) -> None:
         self._content = memoryview(content).toreadonly()
-        self._left = _MOST_FIELDS
+        self._fields_left = _MOST_FIELDS
 
-    def message(self, name: str, fields: _Fields, at: int, end: int) -> dict[str, Any]:
-        """The fields by name, those that may come several times as lists."""
-        found: dict[str, Any] = {field.name: [] for field in fields.values() if field.repeated}
+    def message(self, name: str, fields: _Fields, at: int, end: int) -> _Message:
+        """Read the message between two offsets: its values by the names of the fields, repeated ones as
+        lists."""
+        values: _Message = {field.name: [] for field in fields.values() if field.repeated}
         while at < end:
             tag, at = self._varint(at, end)
-            field = self._known(name, fields, tag)
+            field = self._field(name, fields, tag)
             number, at = self._varint(at, end)
             value: Any = number if number < 1 << 63 else number - (1 << 64)
             if tag & 7 == _BYTES:
@@ -240,19 +277,20 @@ class _Reader:
                     else self.message(field.name, field.parts, start, at)
                 )
             if field.repeated:
-                found[field.name].append(value)
+                values[field.name].append(value)
                 continue
-            if field.name in found:
+            if field.name in values:
                 raise InvalidNetwork(f"{name}: {field.name} is there twice")
-            found[field.name] = value
+            values[field.name] = value
         for field in fields.values():
-            if not field.optional and field.name not in found:
+            if not field.optional and field.name not in values:
                 raise InvalidNetwork(f"{name}: {field.name} is missing")
-        return found
+        return values
 
-    def _known(self, name: str, fields: _Fields, tag: int) -> _Field:
-        self._left -= 1
-        if self._left < 0:
+    def _field(self, name: str, fields: _Fields, tag: int) -> _Field:
+        """Return the field with this tag of the message `name`, and count it."""
+        self._fields_left -= 1
+        if self._fields_left < 0:
             raise InvalidNetwork(f"it has more than {_MOST_FIELDS:,} fields")
         field = fields.get(tag)
         if field is None:
@@ -261,7 +299,7 @@ class _Reader:
         return field
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
-        """A number of up to 64 bits, seven in each byte, and where it ends."""
+        """Read a number of up to 64 bits, seven in each byte; return it, and the offset after it."""
         if at < end and self._content[at] < 128:
             return self._content[at], at + 1
         value = 0

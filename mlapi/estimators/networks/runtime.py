@@ -1,54 +1,59 @@
-"""A network's answers: onnxruntime around the bytes of an ONNX file. Never imports PyTorch."""
+"""Run a network: onnxruntime around the bytes of an ONNX file. Never imports PyTorch."""
 
 import os
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlapi.estimators.networks.examination import INPUT, MOST_NUMBERS, examine
-from mlapi.estimators.networks.plan import Shape
+from mlapi.estimators.networks.examination import INPUT, MAX_NUMBERS, examine
+from mlapi.estimators.networks.plan import Probabilities, RawImages, Shape
 
 CHUNK = 8
-"""Pictures at once, and their mirror images: as quick as 32, in a quarter of the memory."""
+"""How many images are run at once, and their mirror images: as quick as 32, in a quarter of the memory."""
 
 
 class Runtime:
-    """Answers in one thread, in the caller's process; threads may call it at once.
+    """A network that answers in one thread, in the caller's process; threads may call it at once.
 
-    The session is made when it is first needed, and again after a fork. Nobody else makes one: so no
-    network is run that was not examined.
+    onnxruntime's session is made when it is first needed, and again after a fork. No other module makes one,
+    so no network is run that was not examined.
     """
 
     def __init__(self, network: bytes, shape: Shape, classes: int) -> None:
-        """
+        """Examine an ONNX file; onnxruntime is not imported before it answers.
+
         Raises:
-            BrokenArtifact: It is no network that mlapi writes, for such pictures and so many classes.
+            BrokenArtifact: It is no network that mlapi writes, for images of this shape and so many classes.
         """
-        work = examine(network, shape, classes)
-        self._chunk = max(1, min(CHUNK, MOST_NUMBERS // work.numbers))
+        cost = examine(network, shape, classes)
+        self._chunk = max(1, min(CHUNK, MAX_NUMBERS // cost.numbers))
         self._classes = classes
         self._network = network
-        self._made: tuple[int, Any] | None = None
+        self._session_by_process: tuple[int, Any] | None = None
 
-    def probabilities(self, pictures: NDArray[Any]) -> NDArray[np.float64]:
-        """Raw values (n, height, width, channels) -> rows that sum to 1."""
-        if not len(pictures):
+    def probabilities(self, images: RawImages) -> Probabilities:
+        """Return the probability of each class for each image, `(images, classes)`.
+
+        The values are raw ones, `(images, height, width, channels)`, of any numeric dtype; the network
+        normalizes them. The rows sum to 1 in float64.
+        """
+        if not len(images):
             return np.empty((0, self._classes))
         run, chunk = self._session().run, self._chunk
         chunks = [
-            run(None, {INPUT: pictures[start : start + chunk].astype(np.float32)})[0]
-            for start in range(0, len(pictures), chunk)
+            run(None, {INPUT: images[start : start + chunk].astype(np.float32)})[0]
+            for start in range(0, len(images), chunk)
         ]
-        found: NDArray[np.float64] = np.concatenate(chunks).astype(np.float64)
-        found /= found.sum(axis=1, keepdims=True)
-        return found
+        probabilities: Probabilities = np.concatenate(chunks).astype(np.float64)
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        return probabilities
 
     def _session(self) -> Any:
-        made = self._made
-        if made is None or made[0] != os.getpid():
-            made = self._made = os.getpid(), _session(self._network)
-        return made[1]
+        """Return the session of this process. Two threads may both make one, which does no harm."""
+        current = self._session_by_process
+        if current is None or current[0] != os.getpid():
+            current = self._session_by_process = os.getpid(), _session(self._network)
+        return current[1]
 
 
 def _session(network: bytes) -> Any:
@@ -56,9 +61,9 @@ def _session(network: bytes) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Four threads that ask for 1 to 256 pictures each take 40 MB, however often they do. Without
-    # onnxruntime's arena malloc has one for each thread (130 MB, and growing), and patterns are kept for
-    # each count of pictures.
+    # Four threads that ask for 1 to 256 images each take 40 MB, however often they do. Without onnxruntime's
+    # arena malloc has one for each thread (130 MB, and growing), and patterns are kept for each count of
+    # images.
     options.enable_mem_pattern = False
     options.log_severity_level = 3  # errors are raised; warnings about its own optimizations help nobody
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])

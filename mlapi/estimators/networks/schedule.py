@@ -1,68 +1,96 @@
-"""How long to train, in which steps, at which rate: plain arithmetic."""
+"""How long to train, in which steps and at which learning rate: plain arithmetic. Never imports PyTorch."""
 
 import math
 from dataclasses import dataclass
 
 from mlapi.estimators.networks.plan import Shape
 
-_PEAK, _FIRST = 0.23, 0.2
-"""The learning rate rises from a fifth to the whole in this share of the training, then falls to nothing.
+_PEAK = 0.23
+"""The share of the training after which the learning rate is highest. As in Jordan 2024 (arXiv 2404.00498),
+where the fall after it ends a little earlier."""
 
-As in Jordan 2024 (arXiv 2404.00498), where it ends a little earlier."""
+_FIRST_RATE = 0.2
+"""The first learning rate, as a share of the highest; the last is 0."""
 
-_EPOCHS, _STEPS = 10, 400
-"""Where nobody told: so many epochs, or more if few pictures make few steps."""
+_EPOCHS = 10
+"""How many epochs there are where neither epochs nor a budget are given."""
+
+_STEPS = 400
+"""How many steps there are at least in that case: with few images there are more epochs."""
 
 _MOST_EPOCHS = 200
-"""Within a budget: more gain nothing."""
+"""The most epochs within a budget: more gain nothing."""
 
-_LEAST_BATCH, _STEPS_PER_EPOCH = 16, 25
-"""Few pictures make small batches, so that there are steps enough."""
+_SMALLEST_BATCH = 16
+"""How small a batch may become so that few images still make `_STEPS_PER_EPOCH` steps."""
+
+_STEPS_PER_EPOCH = 25
+"""How many steps an epoch should have at least."""
 
 _PIXELS = 1 << 22
-"""At once: a thousand pictures of 64 pixels, 64 of 256."""
+"""The most pixels in a batch: a thousand images of 64 x 64 pixels, 64 of 256 x 256."""
 
-_DEAR, _LATE = 0.03, 0.8
-"""Validation takes no more than this share of the time, until the training is late."""
+_VALIDATION_SHARE = 0.03
+"""The most time that validation takes, as a share of the training, until the training is late."""
+
+_LATE = 0.8
+"""From this share of the training on every epoch is validated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`seconds` are those that the steps may take, None if they may take as long as they need."""
+    """The steps of a training, and the time that they may take."""
 
-    batch: int
+    batch_size: int
     steps_per_epoch: int
     epochs: int
     seconds: float | None = None
+    """How long the steps may take; None for as long as they need."""
 
     def share(self, step: int, seconds: float) -> float:
-        """How much of the training is done: of its steps or of its time, whichever is more."""
+        """Return how much of the training is done after so many steps and seconds, from 0 to 1.
+
+        That is the share of the steps or of the time, whichever is larger.
+        """
         of_steps = step / (self.epochs * self.steps_per_epoch)
         return min(1.0, of_steps if self.seconds is None else max(of_steps, seconds / self.seconds))
 
-    def validates(self, epoch: int, share: float, pictures: int) -> bool:
-        """Whether so many pictures are asked for after an epoch: near the end always."""
-        # A picture is answered in a third of the time in which it is trained on, which takes a way back too.
-        every = math.ceil(pictures / (3 * self.batch * self.steps_per_epoch) / _DEAR)
+    def validates(self, epoch: int, share: float, images: int) -> bool:
+        """Return whether to measure the accuracy on a validation set after an epoch.
+
+        Args:
+            epoch: Its number, from 1.
+            share: How much of the training is done.
+            images: How many images the validation set has.
+        """
+        # An image is answered in a third of the time of a training step, which has a backward pass too.
+        every = math.ceil(images / (3 * self.batch_size * self.steps_per_epoch) / _VALIDATION_SHARE)
         return share >= _LATE or epoch % every == 0
 
 
-def schedule(pictures: int, *, epochs: int | None, batch_size: int, budget: float | None) -> Schedule:
-    """Fit the steps to the number of pictures."""
-    batch = min(batch_size, max(_LEAST_BATCH, pictures // _STEPS_PER_EPOCH), pictures)
-    steps = pictures // batch
+def schedule(images: int, *, epochs: int | None, batch_size: int, budget: float | None) -> Schedule:
+    """Divide a training on so many images into epochs and steps.
+
+    Few images make smaller batches than `batch_size`, and without `epochs` more epochs. With a budget of
+    seconds, and without epochs, the time alone ends the training.
+    """
+    size = min(batch_size, max(_SMALLEST_BATCH, images // _STEPS_PER_EPOCH), images)
+    steps = images // size
     if epochs is None:
         epochs = max(_EPOCHS, math.ceil(_STEPS / steps)) if budget is None else _MOST_EPOCHS
-    return Schedule(batch, steps, epochs, budget)
+    return Schedule(size, steps, epochs, budget)
 
 
 def largest_batch(shape: Shape) -> int:
-    """How many pictures of a shape are learned from, or asked about, at once at most."""
+    """Return how many images of a shape are computed with at once at most, in training and in validation."""
     return max(2, _PIXELS // (shape[0] * shape[1]))
 
 
 def rate(share: float) -> float:
-    """The learning rate, as a share of the highest."""
+    """Return the learning rate, as a share of the highest, when this share of the training is done.
+
+    It rises linearly from `_FIRST_RATE` to 1 at `_PEAK`, then falls linearly to 0.
+    """
     if share < _PEAK:
-        return _FIRST + (1 - _FIRST) * share / _PEAK
+        return _FIRST_RATE + (1 - _FIRST_RATE) * share / _PEAK
     return (1 - share) / (1 - _PEAK)

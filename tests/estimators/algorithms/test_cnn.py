@@ -25,13 +25,13 @@ from mlapi.errors import RecipeError  # noqa: E402
 from mlapi.estimators.algorithms.cnn import ALGORITHM, ConvolutionalNetwork  # noqa: E402
 from mlapi.estimators.algorithms.declaration import IMAGE_CLASSIFICATION  # noqa: E402
 from mlapi.estimators.networks import export, fitting, learner, neighborhood, schedule  # noqa: E402
-from mlapi.estimators.networks.augmentation import Augmentation, normalized  # noqa: E402
+from mlapi.estimators.networks.augmentation import Augmentation, normalize  # noqa: E402
 from mlapi.estimators.networks.examination import examine  # noqa: E402
 from mlapi.estimators.networks.onnx_file import onnx_file  # noqa: E402
 from mlapi.estimators.networks.onnx_graph import read  # noqa: E402
 from mlapi.estimators.networks.operators import OPERATORS  # noqa: E402
 from mlapi.estimators.networks.plan import EpochState  # noqa: E402
-from mlapi.estimators.networks.residual import Gate, ResidualNetwork, folded, rounded  # noqa: E402
+from mlapi.estimators.networks.residual import Gate, ResidualNetwork, fold, round_weights  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 from tests.support.learnt_pictures import cifar, drawn  # noqa: E402
 
@@ -265,7 +265,7 @@ def test_the_best_epoch_is_kept_and_of_those_that_nothing_tells_from_it_the_last
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The standard error of 0.9 of 60 pictures is 0.039."""
-    monkeypatch.setattr(schedule, "_DEAR", 1)  # after each epoch they are asked for
+    monkeypatch.setattr(schedule, "_VALIDATION_SHARE", 1)  # after each epoch they are asked for
 
     def kept(*accuracies: float) -> bytes:
         found = iter([0.0, *accuracies])  # a first time to see how long it takes
@@ -284,9 +284,9 @@ def test_large_pictures_are_computed_with_in_small_lots(monkeypatch: pytest.Monk
 
     def noting(pictures: Any, mean: Any, std: Any) -> Any:
         lots.append(len(pictures))
-        return normalized(pictures, mean, std)
+        return normalize(pictures, mean, std)
 
-    monkeypatch.setattr(learner, "normalized", noting)
+    monkeypatch.setattr(learner, "normalize", noting)
     monkeypatch.setattr(schedule, "_PIXELS", 10 * 12 * 12)
     monkeypatch.setattr(learner, "_WHITENED_NUMBERS", 20 * 4 * 12 * 12 * 3)
 
@@ -354,11 +354,11 @@ def test_other_pictures_than_it_learned_from_are_refused(fitted: ConvolutionalNe
 
 def test_a_network_that_is_folded_wrongly_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_its_norms(network: ResidualNetwork, mean: Any, std: Any) -> ResidualNetwork:
-        found = folded(network, mean, std)
+        found = fold(network, mean, std)
         found.groups[0].first.convolution.bias.data.zero_()
         return found
 
-    monkeypatch.setattr(export, "folded", without_its_norms)
+    monkeypatch.setattr(export, "fold", without_its_norms)
 
     with pytest.raises(FloatingPointError, match=r"the folded network answers .* apart from the trained one"):
         small(epochs=1).fit(X, Y)
@@ -393,9 +393,9 @@ def test_the_folded_network_answers_as_the_one_that_was_trained() -> None:
             network(seen)
         network.eval()
 
-        whole = folded(network, mean, std)
+        whole = fold(network, mean, std)
         folding = (whole(pictures) - network(seen)).abs().max()
-        rounding = (rounded(whole)(pictures) - network(seen)).abs().max()
+        rounding = (round_weights(whole)(pictures) - network(seen)).abs().max()
 
     assert folding < 2e-5
     assert folding < rounding < 0.003
@@ -496,8 +496,8 @@ def test_moved_pictures_are_mirrored_at_the_border_and_where_told() -> None:
     still = Augmentation((5, 6, 1), crop=0, cutout=0, mix=0)
     flipped = torch.tensor([False, True, True])
 
-    unmoved = still.moved(pictures, chosen, flipped, generator)
-    moved = Augmentation((5, 6, 1), crop=0.4, cutout=0, mix=0).moved(pictures, chosen, flipped, generator)
+    unmoved = still.shift(pictures, chosen, flipped, generator)
+    moved = Augmentation((5, 6, 1), crop=0.4, cutout=0, mix=0).shift(pictures, chosen, flipped, generator)
 
     assert torch.equal(unmoved, torch.stack([pictures[1], pictures[0].flip(1), pictures[1].flip(1)]))
     padded = np.pad(unmoved.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
@@ -509,7 +509,7 @@ def test_moved_pictures_are_mirrored_at_the_border_and_where_told() -> None:
 def test_a_hole_is_cut_into_each_picture() -> None:
     pictures = torch.ones(500, 3, 8, 8)
 
-    pierced = Augmentation((8, 8, 3), crop=0, cutout=0.5, mix=0).pierced(pictures, torch.Generator())
+    pierced = Augmentation((8, 8, 3), crop=0, cutout=0.5, mix=0).cut_out(pictures, torch.Generator())
 
     missing = (pierced == 0).sum((2, 3))
     assert missing.min() >= 1
@@ -520,7 +520,7 @@ def test_a_hole_is_cut_into_each_picture() -> None:
 def test_a_part_of_another_is_pasted_into_some_pictures() -> None:
     pictures = torch.arange(1000).reshape(-1, 1, 1, 1).expand(1000, 8, 6, 3)
 
-    mixed, partners, own = Augmentation((8, 6, 3), crop=0, cutout=0, mix=0.5).mixed(
+    mixed, partners, own = Augmentation((8, 6, 3), crop=0, cutout=0, mix=0.5).cut_mix(
         pictures, torch.Generator()
     )
 
@@ -594,10 +594,10 @@ def test_what_is_written_passes_with_operators_of_the_list_alone(
     network = ResidualNetwork(shape, 3, 4, mirrors=mirrors).eval()
     plain = torch.zeros(shape[2]), torch.ones(shape[2])
 
-    content = onnx_file(folded(network, *plain), shape)
+    content = onnx_file(fold(network, *plain), shape)
 
     assert examine(content, shape, 3).products > 0
-    missing = set(OPERATORS) - {node.kind for node in read(content).nodes}
+    missing = set(OPERATORS) - {node.op_type for node in read(content).nodes}
     assert missing - {"Cast"} == (set() if mirrors else {"Concat", "ReduceMean", "Reshape", "Slice"})
 
 

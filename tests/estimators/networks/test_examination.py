@@ -16,7 +16,7 @@ from mlapi.artifacts.folder import read_manifest
 from mlapi.artifacts.manifest import MODEL, NETWORK, PREDICTOR
 from mlapi.errors import BrokenArtifact
 from mlapi.estimators.algorithms.cnn import ConvolutionalNetwork
-from mlapi.estimators.networks.examination import MOST_NUMBERS, Cost, examine
+from mlapi.estimators.networks.examination import MAX_NUMBERS, Cost, examine
 from mlapi.estimators.networks.runtime import Runtime
 from mlapi.inference.compiled.network import Network
 from mlapi.inference.loading import load_model
@@ -317,7 +317,7 @@ def test_large_values_are_computed_of_fewer_pictures_at_once() -> None:
         for times in (1, 18)
     )
 
-    assert (one._chunk, many._chunk) == (8, MOST_NUMBERS // examine(many._network, SHAPE, CLASSES).numbers)
+    assert (one._chunk, many._chunk) == (8, MAX_NUMBERS // examine(many._network, SHAPE, CLASSES).numbers)
     np.testing.assert_allclose(many.probabilities(PICTURES[:2]), one.probabilities(PICTURES[:2]))
 
 
@@ -441,7 +441,7 @@ def test_a_state_that_does_not_go_together_is_refused(case: str) -> None:
 
 def test_a_predictor_does_not_see_one_row_as_two_pictures() -> None:
     compiled = Network(np.arange(2), SHAPE)
-    compiled.take(PLAIN)
+    compiled.load_network(PLAIN)
 
     with pytest.raises(ValueError, match="cannot reshape"):
         compiled.answer(np.zeros((1, 24)), ["predict"])

@@ -117,16 +117,16 @@ def test_of_large_pictures_fewer_are_computed_with_at_once(side: int, count: int
 
 
 def test_a_training_is_over_when_its_steps_or_its_time_are() -> None:
-    timed = Schedule(batch=10, steps_per_epoch=5, epochs=2, seconds=100)
+    timed = Schedule(batch_size=10, steps_per_epoch=5, epochs=2, seconds=100)
 
     assert timed.share(5, 20) == 0.5
     assert timed.share(1, 60) == 0.6
     assert timed.share(1, 200) == timed.share(10, 0) == 1
-    assert Schedule(batch=10, steps_per_epoch=5, epochs=2).share(5, 1e9) == 0.5
+    assert Schedule(batch_size=10, steps_per_epoch=5, epochs=2).share(5, 1e9) == 0.5
 
 
 def test_a_dear_validation_is_for_some_epochs_and_the_last_ones() -> None:
-    plan = Schedule(batch=100, steps_per_epoch=10, epochs=10)
+    plan = Schedule(batch_size=100, steps_per_epoch=10, epochs=10)
 
     assert all(plan.validates(epoch, epoch / 10, 90) for epoch in range(1, 11))
     assert [epoch for epoch in range(1, 11) if plan.validates(epoch, epoch / 10, 300)] == [4, 8, 9, 10]

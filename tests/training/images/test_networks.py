@@ -50,7 +50,7 @@ def broken_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Display, "learnt", press)
+        patch.setattr(Display, "network_advanced", press)
         run(*LINE, status=1)
     assert CHECKPOINT.is_file()
 
