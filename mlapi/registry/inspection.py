@@ -1,13 +1,13 @@
 """One look at a model's folder: what is there, as a record. Reads aliases; manifests only of what is loaded.
 
 What has not changed costs a few `stat`s. What is loaded stays, until another version stands under its number
-or a tombstone says that it was deleted: that files vanish or are damaged is no such word.
+or a tombstone says that it was deleted; files that vanish or are damaged do not say so.
 """
 
 import os
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlapi.artifacts.folder import deleted_numbers, read_manifest, taken_numbers, version_numbers
@@ -24,56 +24,68 @@ _SETTLED_NS = 2_000_000_000
 _FROM_MEMORY = "it serves from memory until this process ends"
 
 
-def look(  # noqa: PLR0913, PLR0917 - where, whom to trust, and what was known
-    store: Store,
-    trust: Trust,
-    name: str,
-    old: ModelRecord | None,
-    loaded: Collection[int],
-    failed: Mapping[int, str],
-) -> ModelRecord | None:
-    """The model as it stands; the old record where nothing changed, None if it is not there.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a model before a look at its folder."""
 
-    Args:
-        loaded: The versions that serve now.
-        failed: Why versions could not be loaded since the last look.
+    record: ModelRecord | None
+    """As the last look left it; None if there was none."""
+    loaded: Collection[int]
+    """The versions that are in memory."""
+    failed: Mapping[int, str]
+    """Why versions could not be loaded since the last look, by number."""
+
+    @property
+    def versions(self) -> Mapping[int, VersionRecord]:
+        return self.record.versions if self.record else {}
+
+
+def look(store: Store, trust: Trust, name: str, known: Known) -> ModelRecord | None:
+    """Return the model as it stands; the old record where nothing has changed, None if it is not there.
 
     Raises:
         OSError: Its folder cannot be read.
     """
-    home = store.folder / name
+    home, old = store.folder / name, known.record
     try:
         stamp = _settled_stamp(home, old)
-        if old is not None and old.stamp == stamp is not None and not failed:
+        if old is not None and old.stamp == stamp is not None and not known.failed:
             return old
-        numbers, taken, deleted = version_numbers(home), taken_numbers(home), deleted_numbers(home)
+        taken, deleted = taken_numbers(home), deleted_numbers(home)
+        versions = _versions_on_disk(store, trust, home, known)
     except (FileNotFoundError, NotADirectoryError):
-        return _from_memory(old, loaded)
-    known = old.versions if old else {}
-    found = {number: _version(home / str(number), known.get(number)) for number in numbers}
-    found |= {number: _still_good(store, trust, home, found[number]) for number in loaded if number in found}
-    found |= {
-        number: replace(found[number], reason=failed[number], may_pass=False)
-        for number in failed
-        if number in found
+        return _from_memory(known)
+    versions |= {
+        number: _in_memory(known.versions[number], versions.get(number))
+        for number in _lost(known.loaded, taken, versions)
     }
-    found |= {number: _kept(known[number], found.get(number)) for number in _unsaid(loaded, taken, found)}
-    if not found:
+    if not versions:
         return None
-    if any(version.stamp is None for version in found.values()):
+    if any(version.stamp is None for version in versions.values()):
         stamp = None
-    named, problem = _aliases(home, old)
-    answered = old.answering_now if old else {}
-    versions = dict(sorted(found.items()))
+    aliases_now, problem = _aliases(home, old)
     return ModelRecord(
         name,
-        versions,
-        named,
+        dict(sorted(versions.items())),
+        aliases_now,
         aliases_problem=problem,
         stamp=stamp,
-        answered=answered,
+        answered=old.answering_now if old else {},
         deleted=deleted,
     )
+
+
+def _versions_on_disk(store: Store, trust: Trust, home: Path, known: Known) -> dict[int, VersionRecord]:
+    """The versions in a model's folder. Of those in memory the manifest is read again if it may have changed;
+    those that could not be loaded are broken."""
+    versions = {
+        number: _version(home / str(number), known.versions.get(number)) for number in version_numbers(home)
+    }
+    for number in versions.keys() & set(known.loaded):
+        versions[number] = _still_good(store, trust, home, versions[number])
+    for number in versions.keys() & known.failed.keys():
+        versions[number] = replace(versions[number], reason=known.failed[number], may_pass=False)
+    return versions
 
 
 def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
@@ -83,46 +95,54 @@ def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
     return VersionRecord(int(folder.name), None, None, stamp)
 
 
-def _still_good(store: Store, trust: Trust, home: Path, found: VersionRecord) -> VersionRecord:
+def _still_good(store: Store, trust: Trust, home: Path, version: VersionRecord) -> VersionRecord:
     """A version that is loaded, and whose files may have changed."""
-    if found.is_read:
-        return found
+    if version.is_read:
+        return version
     try:
-        manifest = read_manifest(home / str(found.number), trust, partial=store.is_partial)
+        manifest = read_manifest(home / str(version.number), trust, partial=store.is_partial)
     except BrokenArtifact as error:
-        return broken(home / str(found.number), found, error)
-    return replace(found, manifest=manifest)
+        return broken(home / str(version.number), version, error)
+    return replace(version, manifest=manifest)
 
 
 def broken(folder: Path, version: VersionRecord, error: BrokenArtifact) -> VersionRecord:
-    """A version whose files were just read in vain; to be looked at again if they have changed meanwhile.
+    """Return a version as broken, whose files could not be read just now.
 
-    A folder that is moved away and back while it is read is afterwards the one that it was before.
+    If they have changed meanwhile, the next look reads them again: a folder may be moved away and back while
+        it is read.
     """
-    found = version.broken_by(error)
-    return found if version.stamp == _folder_stamp(folder) else replace(found, stamp=None)
+    broken_version = version.broken_by(error)
+    is_unchanged = version.stamp == _folder_stamp(folder)
+    return broken_version if is_unchanged else replace(broken_version, stamp=None)
 
 
-def _unsaid(loaded: Collection[int], taken: Collection[int], found: Mapping[int, VersionRecord]) -> list[int]:
+def _lost(
+    loaded: Collection[int], taken: Collection[int], versions: Mapping[int, VersionRecord]
+) -> list[int]:
     """The loaded versions whose files are gone or damaged, though nobody has deleted or replaced them."""
-    return [number for number in loaded if number not in taken or (number in found and found[number].reason)]
+    return [
+        number for number in loaded if number not in taken or (number in versions and versions[number].reason)
+    ]
 
 
-def _kept(known: VersionRecord, found: VersionRecord | None) -> VersionRecord:
-    """A version that is in memory; looked at again once its folder is another one than it is now."""
-    if found is None:
+def _in_memory(known: VersionRecord, on_disk: VersionRecord | None) -> VersionRecord:
+    """A version that serves from memory; looked at again once its folder is another one than it is now."""
+    if on_disk is None:
         return replace(
             known, reason=None, may_pass=False, note=f"its folder is gone; {_FROM_MEMORY}", stamp={}
         )
-    state = "cannot be read now" if found.may_pass else "are damaged"
-    note = f"its files {state} ({found.reason}); {_FROM_MEMORY}"
-    return replace(known, reason=None, may_pass=False, note=note, stamp=found.stamp)
+    state = "cannot be read now" if on_disk.may_pass else "are damaged"
+    note = f"its files {state} ({on_disk.reason}); {_FROM_MEMORY}"
+    return replace(known, reason=None, may_pass=False, note=note, stamp=on_disk.stamp)
 
 
-def _from_memory(old: ModelRecord | None, loaded: Collection[int]) -> ModelRecord | None:
-    if old is None or not loaded:
+def _from_memory(known: Known) -> ModelRecord | None:
+    """The model without its folder: what is loaded; None if nothing is."""
+    old = known.record
+    if old is None or not known.loaded:
         return None
-    versions = {number: _kept(old.versions[number], None) for number in sorted(loaded)}
+    versions = {number: _in_memory(old.versions[number], None) for number in sorted(known.loaded)}
     problem = "its folder is gone; what is loaded serves on"
     return replace(old, versions=versions, problem=problem, stamp=None, answered=old.answering_now)
 
@@ -131,12 +151,12 @@ def _aliases(home: Path, old: ModelRecord | None) -> tuple[Aliases, str | None]:
     """The aliases, and what is wrong with them. What one held is not guessed: the last known state stays."""
     known = old.aliases if old else {}
     try:
-        found = aliases.read_aliases(home)
+        aliases_now = aliases.read_aliases(home)
     except BrokenArtifact as error:
         return known, str(error)
-    if known and not found and not (home / aliases.FILE).exists():
+    if known and not aliases_now and not (home / aliases.FILE).exists():
         return known, f"{aliases.FILE} is gone; the aliases stay as they were"
-    return found, None
+    return aliases_now, None
 
 
 def _settled_stamp(home: Path, known: ModelRecord | None) -> Stamp | None:
@@ -152,8 +172,8 @@ def _settled_stamp(home: Path, known: ModelRecord | None) -> Stamp | None:
         return None
     for version in known.versions.values() if known else ():
         if version.reason or version.note:
-            found = _folder_stamp(home / str(version.number))
-            stamp |= {f"{version.number}/{name}": identity for name, identity in found.items()}
+            files = _folder_stamp(home / str(version.number))
+            stamp |= {f"{version.number}/{name}": identity for name, identity in files.items()}
     return stamp
 
 

@@ -1,4 +1,4 @@
-"""Which manifest was first seen under each number, remembered in the state folder.
+"""Which manifest first stood under each number, remembered in the state folder.
 
 A signature says who made a version, not that it is the one that stood there before: whoever can write to the
 models may put an older one, signed by the same key, in a newer one's place. A server that sees another
@@ -6,20 +6,20 @@ manifest under a number serves it, and says so until somebody accepts it (`mlapi
 
     state/seen/<place>.json   {"format": 1, "versions": {name: {number: sha256 of the manifest}}}
 
-There is one such file for each place where models are. What it does not know of is taken as it is found.
+There is one such file for each place where models are. A version that it does not know yet is taken as right.
 """
 
 import errno
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 import orjson
 
 from mlapi.artifacts.names import is_model_name, parse_version
-from mlapi.registry.snapshot import Key
+from mlapi.registry.snapshot import Key, ModelRecord, VersionRecord
 from mlapi.storage import disk
 from mlapi.storage.locks import USUAL_S, locked
 from mlapi.wording import reason
@@ -35,33 +35,44 @@ DELETED = "deleted"
 _LOCK = ".lock"
 _MOST_BYTES = 64 << 20
 
-Seen: TypeAlias = Mapping[Key, str]
+Digests: TypeAlias = Mapping[Key, str]
+"""By model and number: the sha256 of a manifest, or `DELETED`."""
 
 
 class Ledger:
-    """Of one place. For one thread at a time; other processes write the same file."""
+    """The ledger of one place with models. For one thread at a time; other processes write the same file.
+
+    Args:
+        place: The path or URL of the models; each has a file of its own.
+    """
 
     def __init__(self, state_dir: Path, place: str) -> None:
         self._path = state_dir / FOLDER / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
         self._stamp: object = None
-        self._there: dict[Key, str] = {}
+        self._on_disk: dict[Key, str] = {}
         self._unwritten: dict[Key, str] = {}
         self._problem: str | None = None
 
-    def known(self) -> Seen:
-        """What was seen first, by whichever process; what cannot be written is known to this one alone."""
+    def known(self) -> Digests:
+        """Return what stood under each number first, whichever process noted it.
+
+        Reads the file if it has changed. What could not be written so far is known to this process alone.
+        """
         try:
             stamp = _stamp(self._path)
             if stamp != self._stamp:
-                self._there, self._stamp = _read(self._path), stamp
+                self._on_disk, self._stamp = _read(self._path), stamp
         except (OSError, ValueError) as error:
             self._warn(error)
-        return {**self._unwritten, **self._there}
+        return {**self._unwritten, **self._on_disk}
 
-    def note(self, new: Seen) -> None:
-        """Remember what nobody has seen before, and what was deleted; raises nothing, waits for nobody."""
+    def note(self, new: Digests) -> None:
+        """Remember versions that nobody has noted before, and which were deleted; others stay as they are.
+
+        Raises nothing, and waits for no other process: what cannot be written now is written by a later call.
+        """
         known = self.known()
-        self._unwritten |= {key: what for key, what in new.items() if _is_news(what, known.get(key))}
+        self._unwritten |= {key: digest for key, digest in new.items() if _is_news(digest, known.get(key))}
         if not self._unwritten:
             return
         try:
@@ -73,38 +84,60 @@ class Ledger:
             self._warn(error)
 
     def accept(self, key: Key, digest: str) -> str | None:
-        """From now on this is what stands under the number; what did before.
+        """Replace what stood first under a number, and return it; None if nothing did.
 
         Raises:
-            OSError: It cannot be written, or the file is none of these.
+            OSError: The file cannot be written, or is no ledger.
         """
         before = self.known().get(key)
         try:
-            self._write({key: digest}, patience_s=USUAL_S, anyway=True)
+            self._write({key: digest}, patience_s=USUAL_S, replace=True)
         except ValueError as error:
             raise OSError(errno.EINVAL, str(error), str(self._path)) from error
         return before
 
-    def _write(self, new: Seen, *, patience_s: float, anyway: bool = False) -> None:
+    def _write(self, new: Digests, *, patience_s: float, replace: bool = False) -> None:
         disk.make_folder(self._path.parent, mode=0o700)
         with locked(self._path.with_name(_LOCK), patience_s=patience_s):
-            there = _read(self._path)
-            after = there | {
-                key: what for key, what in new.items() if anyway or _is_news(what, there.get(key))
+            before = _read(self._path)
+            after = before | {
+                key: digest for key, digest in new.items() if replace or _is_news(digest, before.get(key))
             }
-            if after != there:
+            if after != before:
                 disk.replace(self._path, _to_bytes(after), 0o600)
-        self._there = after
+        self._on_disk = after
 
     def _warn(self, error: Exception) -> None:
-        """Once: the models are looked at again and again."""
+        """Log a problem once: the models are looked at again and again."""
         if reason(error) != self._problem:
             self._problem = reason(error)
             logger.warning("versions seen are not remembered", extra={"reason": self._problem})
 
 
-def _is_news(what: str, known: str | None) -> bool:
-    return known is None or (what == DELETED and known != DELETED)
+def digests(records: Collection[ModelRecord]) -> Digests:
+    """Return what stands under each number of these models now, as far as manifests were read."""
+    deleted = {(record.name, number): DELETED for record in records for number in record.deleted}
+    return deleted | {
+        (record.name, number): version.manifest.digest
+        for record in records
+        for number, version in record.versions.items()
+        if version.manifest
+    }
+
+
+def replacement(name: str, version: VersionRecord, known: Digests) -> str | None:
+    """Say that another version stood under a number before; None if none did, or its manifest was not
+    read."""
+    before = known.get((name, version.number))
+    if version.manifest is None or before in (None, version.manifest.digest):
+        return None
+    was = "was deleted before" if before == DELETED else f"was another version before ({before:.12})"
+    now = f"{version.manifest.digest:.12} of {version.manifest.created_at} stands there now, and serves"
+    return f"it {was}; {now}; if that is right: mlapi verify {name} --accept"
+
+
+def _is_news(digest: str, known: str | None) -> bool:
+    return known is None or (digest == DELETED and known != DELETED)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
@@ -116,9 +149,10 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def _read(path: Path) -> dict[Key, str]:
-    """
+    """The file's digests; none where there is no file.
+
     Raises:
-        ValueError: It is something else.
+        ValueError: It is no ledger.
     """
     try:
         document = orjson.loads(disk.read(path, _MOST_BYTES))
@@ -136,8 +170,8 @@ def _read(path: Path) -> dict[Key, str]:
         raise ValueError(f"{path.name} is no file of versions seen of format {FORMAT}: remove it") from error
 
 
-def _to_bytes(seen: Seen) -> bytes:
+def _to_bytes(digests: Digests) -> bytes:
     versions: dict[str, dict[str, str]] = {}
-    for (name, number), digest in sorted(seen.items()):
+    for (name, number), digest in sorted(digests.items()):
         versions.setdefault(name, {})[str(number)] = digest
     return orjson.dumps({"format": FORMAT, "versions": versions}, option=orjson.OPT_INDENT_2) + b"\n"

@@ -11,9 +11,9 @@ from mlapi.registry.snapshot import Key
 _LEAST_BYTES = 64 * 1024
 """What a loaded version takes beside its arrays."""
 
-
 _TAKES: Mapping[str, int] = {MODEL: 1, PREDICTOR: 1, NETWORK: 3}
-"""How often a file lies in memory: a network as it was read, and in a session with four bytes for two."""
+"""How many times its size a file takes in memory. A network lies there as it was read, and once more in the
+session of ONNX Runtime, with four bytes for each two of the file."""
 
 
 class Recent:
@@ -25,16 +25,19 @@ class Recent:
         self._models: OrderedDict[Key, Model] = OrderedDict()
 
     def get(self, key: Key) -> Model | None:
+        """Return a version if it is in memory; it is then the one that was asked for last."""
         with self._lock:
             if key in self._models:
                 self._models.move_to_end(key)
             return self._models.get(key)
 
     def keys(self) -> list[Key]:
+        """Return which versions are in memory, the one that was asked for last at the end."""
         with self._lock:
             return list(self._models)
 
     def put(self, key: Key, model: Model) -> None:
+        """Take in a version, and drop those that have not been asked for the longest until the rest fits."""
         with self._lock:
             self._models[key] = model
             self._models.move_to_end(key)

@@ -13,7 +13,6 @@ import math
 import os
 import threading
 import time
-import weakref
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,38 +20,39 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlapi.artifacts import mapped_copies
-from mlapi.artifacts.folder import check_files, read_file, read_manifest
-from mlapi.artifacts.manifest import Manifest
+from mlapi.artifacts.folder import check_files, read_file
 from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.trust import Trust
-from mlapi.errors import BrokenArtifact, ModelUnavailable, passes
-from mlapi.inference.loading import load_model
+from mlapi.errors import BrokenArtifact, ModelUnavailable
 from mlapi.inference.model import Model
 from mlapi.registry.backends.store import Store
-from mlapi.registry.inspection import broken, look
-from mlapi.registry.ledger import DELETED, Ledger, Seen
-from mlapi.registry.on_demand import Recent
+from mlapi.registry.inspection import Known, broken, look
+from mlapi.registry.ledger import Ledger, digests, replacement
 from mlapi.registry.snapshot import Key, ModelRecord, Snapshot, VersionRecord
+from mlapi.registry.version_loader import VersionLoader, unavailable
+from mlapi.registry.watcher import Watcher
 from mlapi.storage.locks import USUAL_S
 from mlapi.wording import reason
 
 logger = logging.getLogger(__name__)
 
 _CHECK_S = 0.2
-"""How long each look may compare digests of what nobody has asked for."""
-
-_FIRST_S = 5.0
-"""How long the first request of a process waits for other processes; then what is known answers."""
-
-_LOAD_S = 30.0
-"""How long a request waits for another one that loads the same version."""
+"""How long each look may compare digests of versions that nobody has asked for."""
 
 
 class Registry:
     """The models in a folder. Safe to use from many threads.
 
-    A process may make one, refresh it and then fork (gunicorn's preload); once it was asked for its
-    `snapshot` a thread runs, and then it may not.
+    A process may make one, refresh it and then fork (gunicorn's preload). Its `snapshot` starts a thread, and
+    after that the process may not fork.
+
+    Args:
+        poll_s: How often the thread looks at the disk.
+        on_demand_bytes: How much memory versions may take that no alias names, and that somebody asked for.
+        eager: Whether what aliases and `latest` name is loaded before it is shown, and new versions are noted
+            in the ledger. A command that only looks does neither.
+        ledger: What was published under each number before; None compares nothing.
+        copies: As for `mlapi.artifacts.folder.load_estimator`.
     """
 
     def __init__(  # noqa: PLR0913 - what it follows, whom it believes, and how much it may do
@@ -66,31 +66,28 @@ class Registry:
         ledger: Ledger | None = None,
         copies: Path | None = None,
     ) -> None:
-        """With `eager` off nothing is loaded before it is asked for, and nothing noted in the ledger: for a
-        look from the command line."""
         self.store = store
         self.trust = trust
         self.ledger = ledger
-        self.copies = copies
-        self._poll_s = poll_s
+        self._copies = copies
         self._eager = eager
         self._snapshot = Snapshot()
         self._refreshing = threading.Lock()
-        self._loading: dict[Key, threading.Lock] = {}
-        self._watching = threading.Lock()
-        self._on_demand = Recent(on_demand_bytes)
-        self._failed: dict[Key, str] = {}
-        self._watched_by: int | None = None
+        self._watcher = Watcher(poll_s)
+        self._loader = VersionLoader(store, trust, copies, on_demand_bytes)
 
     @property
     def snapshot(self) -> Snapshot:
-        """The newest state; the first call in a process looks at the disk and begins to watch it."""
-        if self._watched_by != os.getpid():
-            self._watch()
+        """The newest state. The first call in a process looks at the disk, and starts the thread."""
+        if not self._watcher.runs_here:
+            self._watcher.start(self)
         return self._snapshot
 
     def get(self, name: str, ref: str | None = None) -> Model:
-        """The loaded version that a request means.
+        """Return the loaded version that a request means; load it if need be.
+
+        Args:
+            ref: A number, an alias, `latest`, or None for what answers by itself.
 
         Raises:
             ModelNotFound, VersionNotFound: There is no such thing.
@@ -101,25 +98,25 @@ class Registry:
         number = record.resolve(ref)
         model = snapshot.loaded.get((name, number))
         try:
-            return model or self._load_on_demand(name, record.versions[number])
+            return model or self._loader.load_on_demand(name, record.versions[number])
         except ModelUnavailable:
             if self._eager or self._still_means(name, ref, number):
                 raise
         return self.get(name, ref)
 
     def version(self, name: str, number: int) -> VersionRecord:
-        """One version that the snapshot lists, its manifest read.
+        """Return a version that the snapshot lists, its manifest read.
 
         Raises:
             ModelUnavailable: It cannot be read now.
         """
-        version = self._read(name, self.snapshot.record(name).versions[number])
+        version = self._loader.read(name, self.snapshot.record(name).versions[number])
         if version.manifest is None and version.may_pass:
-            raise _unavailable(name, version)
+            raise unavailable(name, version)
         return version
 
     def verify(self, name: str, number: int) -> None:
-        """Compare every file of a version with its manifest, and load it, its estimator too.
+        """Compare every file of a version with its manifest, and load it, its estimator too: takes seconds.
 
         Raises:
             ModelUnavailable: It is broken, or cannot be read now.
@@ -129,30 +126,15 @@ class Registry:
             if version.note:
                 raise BrokenArtifact(version.note)
             if version.manifest and not version.reason:
-                self.fetch(name, number)
-                check_files(self.folder(name, number), version.manifest)
+                self._loader.fetch(name, number)
+                check_files(self._loader.folder(name, number), version.manifest)
             self.get(name, str(number)).fitted()
         except BrokenArtifact as error:
-            raise _unavailable(name, version, error) from error
+            raise unavailable(name, version, error) from error
 
     def loaded(self, name: str, number: int) -> Model | None:
-        """A version, if it is loaded; loads nothing."""
-        return self.snapshot.loaded.get((name, number)) or self._on_demand.get((name, number))
-
-    def folder(self, name: str, number: int) -> Path:
-        """Of a version that the snapshot lists."""
-        return self._home(name) / str(number)
-
-    def fetch(self, name: str, number: int, *files: str) -> None:
-        """Bring files of a version into its folder, all of them if none is named.
-
-        Raises:
-            BrokenArtifact: They cannot be brought, or are not what the manifest describes.
-        """
-        try:
-            self.store.fetch(name, number, *files)
-        except OSError as error:
-            raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
+        """Return a version if it is loaded; load nothing."""
+        return self.snapshot.loaded.get((name, number)) or self._loader.recent((name, number))
 
     def read(self, name: str, number: int, file: str) -> bytes | None:
         """Read one file of a version that the snapshot lists, fetched if need be, its digest checked.
@@ -166,17 +148,17 @@ class Registry:
         manifest = self.version(name, number).manifest
         if manifest is None or file not in manifest.files:
             return None
-        self.fetch(name, number, file)
-        return read_file(self.folder(name, number), manifest, file)
+        self._loader.fetch(name, number, file)
+        return read_file(self._loader.folder(name, number), manifest, file)
 
     def refresh(self, *, patience_s: float = USUAL_S) -> None:
-        """Bring the snapshot up to date with the disk. What fails is in it.
+        """Bring the snapshot up to date with the disk. What cannot be read is in it as a problem.
 
         Args:
-            patience_s: How long to wait for others that are at it.
+            patience_s: How long to wait for others that do the same.
 
         Raises:
-            TimeoutError: Another thread of this process is at it for so long.
+            TimeoutError: Another thread of this process has done so for longer than that.
         """
         with self._alone(patience_s):
             old = self._snapshot
@@ -190,6 +172,13 @@ class Registry:
             self._snapshot = new
         _log_changes(old, new)
 
+    def follow(self) -> None:
+        """Refresh, check some versions, and remove copies that no process maps any more."""
+        self.refresh(patience_s=math.inf)
+        self.check()
+        if self._copies:
+            mapped_copies.sweep(self._copies)
+
     @contextmanager
     def _alone(self, patience_s: float) -> Iterator[None]:
         if not self._refreshing.acquire(timeout=-1 if patience_s == math.inf else patience_s):
@@ -200,7 +189,7 @@ class Registry:
             self._refreshing.release()
 
     def check(self, seconds: float = _CHECK_S) -> None:
-        """Read, for so long, versions that nobody has asked for, and compare their digests."""
+        """Compare the digests of versions that nobody has asked for; begin with no other after `seconds`."""
         checked = list(self._check_some(seconds))
         with self._refreshing:  # only now: who changes an alias must not wait for the digests of large files
             old = self._snapshot
@@ -212,33 +201,29 @@ class Registry:
         _log_changes(old, new)
 
     def _compared(self, models: Mapping[str, ModelRecord]) -> Mapping[str, ModelRecord]:
-        """With what the ledger says of each version; what it does not know yet is noted there."""
+        """The models with what the ledger says of each version; what it does not know yet is noted there."""
         if self.ledger is None:
             return models
-        known, new = self.ledger.known(), dict[Key, str]()
-        compared = dict(models)
+        known, compared = self.ledger.known(), dict(models)
         for name, record in models.items():
-            new |= {(name, number): DELETED for number in record.deleted}
-            for number, version in record.versions.items():
-                if version.manifest:
-                    new[name, number] = version.manifest.digest
-                replaced = _replaced(name, version, known)
+            for version in record.versions.values():
+                replaced = replacement(name, version, known)
                 if replaced != version.replaced:
                     compared[name] = compared[name].with_version(replace(version, replaced=replaced))
         if self._eager:
-            self.ledger.note(new)
+            self.ledger.note(digests(models.values()))
         return compared
 
     def replaced(self, name: str, number: int) -> str | None:
-        """That another version stood under this number before, in words; None if none is known to."""
+        """Say that another version stood under this number before; None if none did, as far as is known."""
         if self.ledger is None:
             return None
-        return _replaced(name, self.version(name, number), self.ledger.known())
+        return replacement(name, self.version(name, number), self.ledger.known())
 
     def _check_some(self, seconds: float) -> Iterator[tuple[str, VersionRecord, VersionRecord]]:
         deadline = time.monotonic() + seconds
         for name, version in self._unchecked(self._snapshot):
-            yield name, version, self._checked(name, version)
+            yield name, version, self._loader.check(name, version)
             if time.monotonic() > deadline:
                 return
 
@@ -252,30 +237,6 @@ class Registry:
             for number, version in record.versions.items():
                 if not version.is_checked and not version.reason and (name, number) not in snapshot.loaded:
                     yield name, version
-
-    def _checked(self, name: str, version: VersionRecord) -> VersionRecord:
-        version = self._read(name, version)
-        try:
-            if version.manifest and not self.store.is_partial:  # what is fetched is compared on its way
-                check_files(self.folder(name, version.number), version.manifest)
-        except BrokenArtifact as error:
-            return broken(self.folder(name, version.number), version, error)
-        return replace(version, is_checked=True)
-
-    def _read(self, name: str, version: VersionRecord) -> VersionRecord:
-        if version.is_read and (version.manifest or not version.may_pass):
-            return version
-        try:
-            return replace(version, manifest=self._manifest(name, version), reason=None, may_pass=False)
-        except BrokenArtifact as error:
-            return broken(self.folder(name, version.number), version, error)
-
-    def _manifest(self, name: str, version: VersionRecord) -> Manifest:
-        folder = self.folder(name, version.number)
-        return version.manifest or read_manifest(folder, self.trust, partial=self.store.is_partial)
-
-    def _home(self, name: str) -> Path:
-        return self.store.folder / name
 
     def _refresh_store(self, patience_s: float) -> str | None:
         try:
@@ -291,152 +252,73 @@ class Registry:
             names = {entry.name for entry in entries if is_model_name(entry.name)}
         in_memory = self._numbers_in_memory(old)
         for name in sorted(names | in_memory.keys()):
-            try:
-                record = self._look(name, old, in_memory.get(name, ()))
-                if record is not None:
-                    record = self._load(record, old, loaded) if self._eager else self._read_wanted(record)
-            except OSError as error:
-                record = _kept(name, old, loaded, f"the folder cannot be read: {error.strerror}")
-            except Exception:  # a defect of ours that one model meets must not hold back the others
-                logger.exception("model not understood", extra={"model": name})
-                record = _kept(name, old, loaded, "a defect of the server; its log has the reason")
+            record, its_loaded = self._next_of(name, old, in_memory.get(name, ()))
             if record is not None:
                 models[name] = record
+                loaded |= its_loaded
         return Snapshot(models, loaded)
+
+    def _next_of(
+        self, name: str, old: Snapshot, in_memory: Collection[int]
+    ) -> tuple[ModelRecord | None, Mapping[Key, Model]]:
+        """One model as it stands, None if it is gone, and its loaded versions; what was known, if that
+        fails."""
+        try:
+            record = self._look(name, old, in_memory)
+            if record is None:
+                return None, {}
+            return self._load(record, old) if self._eager else (self._read_wanted(record), {})
+        except OSError as error:
+            problem = f"the folder cannot be read: {error.strerror}"
+        except Exception:  # a defect of ours that one model meets must not hold back the others
+            logger.exception("model not understood", extra={"model": name})
+            problem = "a defect of the server; its log has the reason"
+        loaded = {key: model for key, model in old.loaded.items() if key[0] == name}
+        return _unchanged(name, old, problem), loaded
 
     def _numbers_in_memory(self, old: Snapshot) -> Mapping[str, set[int]]:
         """By model, the versions that serve whatever becomes of their files."""
         numbers: defaultdict[str, set[int]] = defaultdict(set)
-        for name, number in (*old.loaded, *self._on_demand.keys()):
+        for name, number in (*old.loaded, *self._loader.recent_keys()):
             if name in old.models and number in old.models[name].versions:
                 numbers[name].add(number)
         return numbers
 
     def _look(self, name: str, old: Snapshot, loaded: Collection[int]) -> ModelRecord | None:
-        failed = {key[1]: self._failed.pop(key) for key in list(self._failed) if key[0] == name}
-        return look(self.store, self.trust, name, old.models.get(name), loaded, failed)
+        known = Known(old.models.get(name), loaded, self._loader.take_failures(name))
+        return look(self.store, self.trust, name, known)
 
-    def _load(self, record: ModelRecord, old: Snapshot, loaded: dict[Key, Model]) -> ModelRecord:
-        """Load what the aliases and `latest` name; a version that fails is broken from here on."""
+    def _load(self, record: ModelRecord, old: Snapshot) -> tuple[ModelRecord, Mapping[Key, Model]]:
+        """Load what the aliases and `latest` name; the record, in which a version that fails is broken."""
+        loaded: dict[Key, Model] = {}
         while missing := [number for number in record.wanted if (record.name, number) not in loaded]:
             for number in missing:
                 key = (record.name, number)
                 version = record.versions[number]
                 try:
-                    model = loaded[key] = self._load_version(record.name, version, old.loaded.get(key))
+                    model = loaded[key] = self._loader.load(record.name, version, old.loaded.get(key))
                     if version.manifest is None:
                         record = record.with_version(replace(version, manifest=model.manifest))
                 except BrokenArtifact as error:
-                    folder = self.folder(record.name, number)
+                    folder = self._loader.folder(record.name, number)
                     record = record.with_version(broken(folder, version, error))
-        return record
+        return record, loaded
 
     def _read_wanted(self, record: ModelRecord) -> ModelRecord:
         while unread := [number for number in record.wanted if not record.versions[number].is_read]:
             for number in unread:
-                record = record.with_version(self._read(record.name, record.versions[number]))
+                record = record.with_version(self._loader.read(record.name, record.versions[number]))
         return record
 
-    def _load_version(self, name: str, version: VersionRecord, old: Model | None) -> Model:
-        """The model that is loaded already, if it is this very version, else from disk.
 
-        Raises:
-            BrokenArtifact: It cannot be loaded.
-        """
-        in_memory = [model for model in (old, self._on_demand.get((name, version.number))) if model]
-        if in_memory and (version.note or version.reason):  # its files are gone, or damaged
-            return in_memory[0]
-        if version.reason:
-            raise BrokenArtifact(version.reason)
-        manifest = self._manifest(name, version)
-        for model in in_memory:
-            if model.manifest == manifest:
-                return model
-        self.fetch(name, version.number)
-        model = load_model(self.folder(name, version.number), manifest, self.trust, self.copies)
-        for note in model.notes:
-            logger.warning("other libraries", extra={"model": name, "version": version.number, "note": note})
-        return model
-
-    def _load_on_demand(self, name: str, version: VersionRecord) -> Model:
-        key = (name, version.number)
-        loading = self._loading.setdefault(key, threading.Lock())
-        if not loading.acquire(timeout=_LOAD_S):  # whoever waits finds it loaded
-            detail = f"version {version.number} of model {name!r} is being loaded for {_LOAD_S:g} s and more"
-            raise ModelUnavailable(detail, passes=True)
-        try:
-            if key in self._failed or (version.reason and not self._on_demand.get(key)):
-                raise _unavailable(name, version, self._failed.get(key))
-            model = self._load_version(name, version, None)
-            self._on_demand.put(key, model)
-            return model
-        except BrokenArtifact as error:
-            if not isinstance(error.origin, OSError | MemoryError):
-                self._failed[key] = str(error)  # it will not get better by itself
-            raise _unavailable(name, version, error) from error
-        finally:
-            loading.release()
-
-    def _watch(self) -> None:
-        with self._watching:  # nobody is answered from what was known before the fork
-            if self._watched_by == os.getpid():
-                return
-            self.refresh(patience_s=_FIRST_S)
-            threading.Thread(
-                target=_poll, args=(weakref.ref(self), self._poll_s), name="registry", daemon=True
-            ).start()
-            self._watched_by = os.getpid()
-
-
-def _replaced(name: str, version: VersionRecord, known: Seen) -> str | None:
-    before = known.get((name, version.number))
-    if version.manifest is None or before in (None, version.manifest.digest):
-        return None
-    was = "was deleted before" if before == DELETED else f"was another version before ({before:.12})"
-    now = f"{version.manifest.digest:.12} of {version.manifest.created_at} stands there now, and serves"
-    return f"it {was}; {now}; if that is right: mlapi verify {name} --accept"
-
-
-def _unavailable(
-    name: str, version: VersionRecord, why: BrokenArtifact | str | None = None
-) -> ModelUnavailable:
-    """For whoever asks for a version; why, if that is not what its record says."""
-    is_over_soon = passes(why) if isinstance(why, BrokenArtifact) else why is None and version.may_pass
-    state = "cannot be read now" if is_over_soon else "is broken"
-    detail = f"version {version.number} of model {name!r} {state}: {why or version.reason}"
-    return ModelUnavailable(detail, passes=is_over_soon)
-
-
-def _poll(registry: "weakref.ref[Registry]", poll_s: float) -> None:
-    """Follow the folder for as long as somebody holds the registry."""
-    while True:
-        time.sleep(poll_s)
-        present = registry()
-        if present is None:
-            return
-        try:
-            _follow(present)
-        except Exception:  # else the thread ends, and this process never follows again
-            logger.exception("models not followed")
-        del present
-
-
-def _follow(registry: Registry) -> None:
-    registry.refresh(patience_s=math.inf)
-    registry.check()
-    if registry.copies:
-        mapped_copies.sweep(registry.copies)
-
-
-def _kept(name: str, old: Snapshot, loaded: dict[Key, Model], problem: str) -> ModelRecord:
-    """A model that cannot be looked at: what was known of it, and loaded, stays."""
-    loaded |= {key: model for key, model in old.loaded.items() if key[0] == name}
+def _unchanged(name: str, old: Snapshot, problem: str) -> ModelRecord:
+    """What was known of a model that cannot be looked at."""
     known = old.models.get(name) or ModelRecord(name, {}, {})
     return replace(known, problem=problem, stamp=None, answered=known.answering_now)
 
 
 def _log_changes(old: Snapshot, new: Snapshot) -> None:
-    """What became broken, once: the folders are looked at again and again."""
+    """Log what became broken, once: the folders are looked at again and again."""
     if new.problem and new.problem != old.problem:
         logger.warning("models folder unreadable", extra={"reason": new.problem})
     known = set(old.broken)

@@ -15,12 +15,10 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi.artifacts.folder import SIGNATURE, read_manifest
 from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Manifest
-from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
 from mlapi.inference import loading
 from mlapi.inference.model import Model
-from mlapi.registry import inspection
-from mlapi.registry import registry as registry_module
+from mlapi.registry import inspection, version_loader
 from mlapi.registry.aliases import FILE, Alias, change_aliases, pointing
 from mlapi.registry.backends.folder import Folder
 from mlapi.registry.registry import Registry
@@ -366,7 +364,7 @@ def test_a_version_that_was_read_while_its_folder_was_away_is_read_again(
     models = tmp_path / "models"
     for version in (1, 2, 3):
         line(models, version)
-    read, away = registry_module.read_manifest, tmp_path / "away"
+    read, away = version_loader.read_manifest, tmp_path / "away"
 
     def read_once_it_has_gone(folder: Path, *told: Any, **how: Any) -> Manifest:
         if folder.name == "2" and not away.exists():
@@ -374,7 +372,7 @@ def test_a_version_that_was_read_while_its_folder_was_away_is_read_again(
         return read(folder, *told, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry_module, "read_manifest", read_once_it_has_gone)
+        patch.setattr(version_loader, "read_manifest", read_once_it_has_gone)
         registry = open_registry(models)
         wait_until(lambda: registry.snapshot.models["line"].versions[2].reason)
     away.rename(models / "line")
@@ -399,7 +397,7 @@ def test_a_look_does_not_wait_for_digests_and_is_not_undone_by_them(
         look.join(HANG_S)
         assert not look.is_alive()
 
-    monkeypatch.setattr(registry_module, "check_files", compare_meanwhile)
+    monkeypatch.setattr(version_loader, "check_files", compare_meanwhile)
     registry.check()
 
     record = registry._snapshot.models["line"]
@@ -433,7 +431,7 @@ def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) ->
     answers = [slope(registry, str(version)) for version in (2, 3, 4, 2)]
 
     assert answers == [2, 3, 4, 2]
-    assert len(registry._on_demand._models) == 2
+    assert len(registry._loader._recent._models) == 2
 
 
 def test_a_network_counts_as_it_lies_in_memory(tmp_path: Path) -> None:
@@ -446,7 +444,7 @@ def test_a_network_counts_as_it_lies_in_memory(tmp_path: Path) -> None:
     for version in (2, 3, 4):
         registry.get("bars", str(version))
 
-    assert list(registry._on_demand._models) == [("bars", 4)]
+    assert list(registry._loader._recent._models) == [("bars", 4)]
 
 
 def test_a_version_with_more_than_its_manifest_lists_is_broken(tmp_path: Path) -> None:
@@ -497,14 +495,14 @@ def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
 ) -> None:
     line(tmp_path, 1)
     line(tmp_path, 1, name="other")
-    real = registry_module.read_manifest
+    real = version_loader.read_manifest
 
     def defect(folder: Path, *rest: Any, **named: Any) -> Manifest:
         if folder.parent.name == "other":
             raise RuntimeError("never thought of")
         return real(folder, *rest, **named)
 
-    monkeypatch.setattr(registry_module, "read_manifest", defect)
+    monkeypatch.setattr(version_loader, "read_manifest", defect)
     registry = open_registry(tmp_path)
 
     assert slope(registry) == 1
@@ -583,7 +581,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_looked_at_again(
         raise BrokenArtifact("model.joblib cannot be read: Too many open files") from trouble
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry_module, "read_manifest", refuse)
+        patch.setattr(version_loader, "read_manifest", refuse)
         registry = open_registry(tmp_path)
         assert [number for _, number, _ in registry.snapshot.broken] == [1]
 
@@ -637,14 +635,14 @@ def test_requests_at_once_load_a_version_once(tmp_path: Path, monkeypatch: pytes
     registry = open_registry(tmp_path)
     registry.refresh()
     loads: list[int] = []
-    real = registry_module.load_model
+    real = version_loader.load_model
 
-    def load(folder: Path, manifest: Manifest, trust: Trust) -> Model:
+    def load(folder: Path, manifest: Manifest, *others: Any) -> Model:
         loads.append(manifest.version)
         time.sleep(0.05)
-        return real(folder, manifest, trust)
+        return real(folder, manifest, *others)
 
-    monkeypatch.setattr(registry_module, "load_model", load)
+    monkeypatch.setattr(version_loader, "load_model", load)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: slope(registry, "2"), range(4))) == [2, 2, 2, 2]
 
@@ -653,7 +651,7 @@ def test_requests_at_once_load_a_version_once(tmp_path: Path, monkeypatch: pytes
 
 def test_a_look_that_is_not_eager_loads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line(tmp_path, 1)
-    monkeypatch.setattr(registry_module, "load_model", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(version_loader, "load_model", lambda *_: pytest.fail("loaded"))
 
     registry = open_registry(tmp_path, eager=False)
 
