@@ -1,1 +1,2 @@
-"""Estimators <-> bytes: the only room that unpickles, and only classes that are named before."""
+"""Estimators <-> bytes: the only room that pickles and unpickles, and only classes that a caller has
+listed."""

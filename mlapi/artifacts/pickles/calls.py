@@ -17,24 +17,30 @@ from mlapi.artifacts.pickles.parts.names import Name, NotAllowed
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.parts.trees import TREE, tree
 
-_KEY_DEPTH, _KEY_PARTS = 3, 64
+_KEY_DEPTH = 3
+"""How deep tuples may lie in tuples in a key."""
+
+_KEY_PARTS = 64
+"""The most parts that a key may have, all tuples in it together."""
 
 _MOST_ALIKE = 1000
-"""Keys that have one hash: each is compared with all before it."""
+"""The most keys that may have one hash: each is compared with all before it."""
 
 _DISTINCT = 2**61 - 1
-"""Whole numbers below it have hashes of their own."""
+"""Whole numbers below it have hashes of their own (CPython's modulus for numbers)."""
 
 _MOST_BITS = 64
+"""The most bits of a whole number in a key or a range."""
 
 _PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
+"""Types of values that are hashed and compared quickly."""
 
 _LONGEST_RANGE = 10**7
-"""Columns; a range that is longer only costs time."""
+"""The most numbers of a range, which says which columns a part of an estimator takes."""
 
 
 class Keys:
-    """The keys of a pickle's dictionaries and sets, looked at before Python hashes and compares them."""
+    """The keys of a pickle's dictionaries and sets, checked before Python hashes and compares them."""
 
     def __init__(self) -> None:
         self._known: dict[int, Any] = {}
@@ -43,10 +49,11 @@ class Keys:
         """By hash: the others."""
 
     def check(self, keys: Iterable[Any]) -> None:
-        """
+        """Refuse keys that could take for ever.
+
         Raises:
-            NotAllowed: Their hashes could take for ever: tuples in tuples are hashed anew each time, and so
-                are all that have the same hash compared.
+            NotAllowed: They are large tuples in tuples, whose hash is computed anew each time; or too many
+                have the same hash, so that each is compared with all others.
         """
         for key in keys:
             kind = type(key)
@@ -64,7 +71,11 @@ class Keys:
 
 
 def _parts_of(key: Any, depth: int) -> int:
-    """How many parts are hashed with a key."""
+    """Return how many parts are hashed with a key.
+
+    Raises:
+        NotAllowed: They are too many, or too deep, or of a kind that takes long.
+    """
     if type(key) is int and key.bit_length() > _MOST_BITS:
         raise NotAllowed("it has a key that is a number of too many digits")
     if isinstance(key, np.void):
@@ -80,26 +91,37 @@ def _parts_of(key: Any, depth: int) -> int:
 
 
 class Allowance:
-    """How many bytes and entries may be copied: each of a pickle's own once, as whoever wrote it had them."""
+    """How many bytes and entries a pickle may copy: as many as it has, since whoever wrote it had each
+    once."""
 
     def __init__(self, most: int) -> None:
+        """
+        Args:
+            most: The size of the pickle in bytes.
+        """
         self._left = most
 
-    def spend(self, *given: Any) -> None:
-        """
+    def spend(self, *parts: Any) -> None:
+        """Count the entries of what a call copies.
+
         Raises:
-            NotAllowed: A pickle makes a thing anew time and again, which takes memory that it does not have.
+            NotAllowed: The pickle copies the same parts again and again, to take more memory than it has.
         """
-        self.take(sum(len(each) for each in given if isinstance(each, _COPIED)))
+        self.take(sum(len(part) for part in parts if isinstance(part, _COPIED)))
 
     def take(self, count: int) -> None:
-        """As `spend`, for so many entries."""
+        """Count so many entries.
+
+        Raises:
+            NotAllowed: As `spend`.
+        """
         self._left -= count
         if self._left < 0:
             raise NotAllowed("it makes copies of its parts without end")
 
 
 _COPIED = (str, bytes, bytearray, list, tuple)
+"""Types of arguments that a call copies."""
 
 
 def _set(members: Any = ()) -> set[Any]:
@@ -176,6 +198,7 @@ def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
 
 
 _LOSSES = "sklearn._loss._loss"
+"""The module of scikit-learn's compiled losses."""
 
 CALLS: Mapping[str, Callable[..., Any]] = {
     "builtins.bytearray": _bytearray,
@@ -200,3 +223,5 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     f"{_LOSSES}.__pyx_unpickle_CyHalfMultinomialLoss": _multinomial_loss,
     TREE: tree,
 }
+"""By the name of a function that a pickle may call, ours that is called in its place. Each takes the
+arguments that pickle itself writes, and raises NotAllowed for any other."""

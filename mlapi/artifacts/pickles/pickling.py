@@ -1,11 +1,11 @@
-"""Estimators <-> bytes. The only room that pickles and unpickles, and it imports only classes named before.
+"""Estimators <-> bytes.
 
 A pickle is a program: it may call whatever it can import. What is loaded here was signed by somebody who is
-trusted (`mlapi.artifacts.folder` checks that first); the list of classes stands behind that wall, for the day
-when a good key has signed a bad file.
+trusted (`mlapi.artifacts.folder` checks that first). The list of allowed classes is a second wall behind the
+signature, for the day when a good key has signed a bad file.
 
-The bytes are never copied: large arrays of numbers are read-only views of them, so that processes that
-share the bytes share the arrays.
+The bytes are never copied. Large arrays of numbers are read-only views of them, so that processes that share
+the bytes share the arrays.
 """
 
 import bz2
@@ -52,8 +52,12 @@ BASE = ARRAYS | {
 }
 """What each pickled estimator may name, whatever its class: Python's own values, and numpy's."""
 
-_LARGE, _TIMES = 1 << 30, 100
-"""Bytes that any compressed file may become, and how many times its own: a few become any number of zeros."""
+_EXPANDED_BYTES = 1 << 30
+"""Bytes that every compressed file may become."""
+
+_MAX_EXPANSION = 100
+"""How many times its own size a compressed file may become, if that is more. A few bytes can become any
+number of zeros."""
 
 
 def _from_file(open_: Callable[[BytesIO], Any]) -> Callable[[bytes, int], bytes]:
@@ -66,10 +70,10 @@ def _from_file(open_: Callable[[BytesIO], Any]) -> Callable[[bytes, int], bytes]
 
 def _from_zlib(content: bytes, most: int) -> bytes:
     stream = zlib.decompressobj()
-    found = stream.decompress(content, most)
-    if len(found) < most and not stream.eof:
+    expanded = stream.decompress(content, most)
+    if len(expanded) < most and not stream.eof:
         raise EOFError("it ends too early")
-    return found
+    return expanded
 
 
 _DECOMPRESS: Mapping[bytes, Callable[[bytes, int], bytes]] = {
@@ -82,19 +86,21 @@ _DECOMPRESS: Mapping[bytes, Callable[[bytes, int], bytes]] = {
     b"x\x9c": _from_zlib,
     b"x\xda": _from_zlib,
 }
-"""By the first bytes: what `joblib.dump(..., compress=)` writes."""
+"""By the first bytes of a file that `joblib.dump(..., compress=)` writes, what reads at most so many
+bytes."""
 
 
 def dump(estimator: Any, file: BinaryIO) -> None:
-    """Write an estimator uncompressed: numbers hardly shrink, and only so can memory be shared."""
+    """Write an estimator uncompressed: numbers hardly shrink, and compressed bytes could not be shared."""
     joblib.dump(estimator, file)
 
 
 def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
-    """Rebuild an estimator from bytes that were verified.
+    """Rebuild an estimator from bytes whose digest was checked.
 
     Args:
-        allowed: The classes that may be imported, as `module.name`, beyond `BASE`.
+        content: The pickle. Large arrays stay views of it.
+        allowed: The classes and functions that may be imported beyond `BASE`, as `module.name`.
 
     Raises:
         BrokenArtifact: The bytes name another class, no estimator can be made of them here, or it has parts
@@ -126,7 +132,7 @@ def dump_predictor(predictor: Any, allowed: Collection[str]) -> bytes | None:
 
 
 def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
-    """Read what `dump_predictor` wrote, from bytes that were verified.
+    """Read what `dump_predictor` wrote, from bytes whose digest was checked.
 
     Args:
         allowed: The classes and functions that may be imported beyond `ARRAYS`, as `module.name`.
@@ -138,22 +144,22 @@ def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
 
 
 def decompress(content: bytes) -> bytes:
-    """The pickle in somebody's own file, which joblib may have compressed.
+    """Return the pickle in a file of somebody's own, which joblib may have compressed.
 
     Raises:
-        BrokenArtifact: It is compressed, and damaged, or would become far more than files like it do.
+        BrokenArtifact: It is compressed and damaged, or would become much larger than such files do.
     """
     expand = next((expand for start, expand in _DECOMPRESS.items() if content.startswith(start)), None)
     if expand is None:
         return content
-    most = max(_LARGE, _TIMES * len(content))
+    most = max(_EXPANDED_BYTES, _MAX_EXPANSION * len(content))
     try:
-        found = expand(content, most + 1)
+        expanded = expand(content, most + 1)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise BrokenArtifact(f"it cannot be decompressed: {reason(error)}") from error
-    if len(found) > most:
+    if len(expanded) > most:
         raise BrokenArtifact(f"it becomes more than {most:,} bytes; dump it without compress")
-    return found
+    return expanded
 
 
 def _load(content: bytes | mmap, names: Collection[str]) -> Any:
@@ -169,7 +175,7 @@ def _load(content: bytes | mmap, names: Collection[str]) -> Any:
 def _unusable_where_it_fails() -> Iterator[None]:
     try:
         yield
-    except BrokenArtifact:  # what a class of ours says of its own state
+    except BrokenArtifact:  # raised by a class of ours that checks its own state
         raise
     except NotAllowed as error:
         raise BrokenArtifact(str(error)) from error

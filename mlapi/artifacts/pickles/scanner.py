@@ -1,7 +1,7 @@
-"""Which names a pickle would import: read off a file that nobody has vouched for.
+"""Which names a pickle would import, read from a file that nobody has signed.
 
-Nothing is imported, and nothing is called. Nothing is made of what is read but plain values, and these are
-not looked into either: the hash of a tuple of tuples of tuples alone can take for ever, or end the process.
+Nothing is imported, and nothing is called. Only plain values are made of what is read, and they are neither
+hashed nor compared: the hash of a tuple of tuples of tuples alone can take for ever, or end the process.
 """
 
 import math
@@ -31,20 +31,20 @@ from mlapi.wording import reason
 
 
 def names_in(content: bytes) -> list[str]:
-    """The classes and functions beyond `BASE` that a pickle would import. Imports and runs none of them.
+    """Return the classes and functions beyond `BASE` that a pickle would import, as `module.name`, sorted.
 
-    Nor does it call any of `BASE`: what those are given is not trusted here.
+    None of them is imported or called, and nor are those of `BASE`: their arguments are not trusted here.
 
     Raises:
         BrokenArtifact: It is no pickle.
     """
-    found: dict[str, None] = {}
+    names: set[str] = set()
     try:
-        _Walker(BytesIO(content), found).load()
-    except Exception as error:  # what stands in for a class cannot do all that it does
-        if not found:
+        _Walker(BytesIO(content), names).load()
+    except Exception as error:  # what stands in for a class cannot do all that the class does
+        if not names:
             raise BrokenArtifact(f"it is no pickle: {reason(error)}") from error
-    return sorted(found.keys() - BASE)
+    return sorted(names - BASE)
 
 
 class _Inert:
@@ -61,6 +61,8 @@ class _Inert:
 
 
 class _InertDtype(_Inert):
+    """Stands in for a dtype: knows the size of its entries, if it is one of numbers or texts."""
+
     def __init__(self, code: Any = "", *_: Any) -> None:
         self.size, self.hasobject = 0, False
         if type(code) is str and CODE.fullmatch(code):
@@ -69,22 +71,27 @@ class _InertDtype(_Inert):
 
 
 class _InertWrapper(_Inert):
-    pass
+    """Stands in for joblib's description of an array, whose bytes follow in the file."""
 
 
 class _Walker(Unpickler):  # type: ignore[misc]
-    """Reads a pickle of joblib's to its end, and notes what it names."""
+    """Reads a pickle of joblib's to its end, and adds what it names to `names`.
+
+    The opcodes that alter or fill something are overridden: they take their arguments from the stack and do
+    nothing, but for dictionaries with texts as keys. The state of an array's description is such a one.
+    """
 
     proto = 0
 
-    def __init__(self, file: BytesIO, found: dict[str, None]) -> None:
+    def __init__(self, file: BytesIO, names: set[str]) -> None:
         super().__init__(file)
         self.file = file
-        self.found = found
+        self.names = names
 
     def find_class(self, module: str, name: str) -> Any:
+        """Note a name, and return what stands in for it."""
         full = ".".join(of_today(module, name, self.proto))
-        self.found[full] = None
+        self.names.add(full)
         return {
             "joblib.numpy_pickle.NumpyArrayWrapper": _InertWrapper,
             "numpy.dtype": _InertDtype,
@@ -102,10 +109,10 @@ class _Walker(Unpickler):  # type: ignore[misc]
             self._pass_over(state)
 
     def _pass_over(self, state: dict[str, Any]) -> None:
-        """The numbers of an array, or the pickle within the pickle."""
+        """Go to the end of an array's numbers, or through the pickle that an array of objects is."""
         dtype, shape = state["dtype"], state["shape"]
         if dtype.hasobject:
-            _Walker(self.file, self.found).load()
+            _Walker(self.file, self.names).load()
             return
         if state.get("numpy_array_alignment_bytes") is not None:
             self.file.seek(self.file.read(1)[0], SEEK_CUR)
@@ -113,12 +120,12 @@ class _Walker(Unpickler):  # type: ignore[misc]
 
     def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        self._keep([key, value])
+        self._add_pairs([key, value])
 
     def load_setitems(self) -> None:
-        self._keep(self.pop_mark())
+        self._add_pairs(self.pop_mark())
 
-    def _keep(self, items: list[Any]) -> None:
+    def _add_pairs(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is dict:
             pairs = zip(items[::2], items[1::2], strict=True)
             self.stack[-1].update({key: value for key, value in pairs if type(key) is str})
@@ -126,7 +133,7 @@ class _Walker(Unpickler):  # type: ignore[misc]
     def load_dict(self) -> None:
         items = self.pop_mark()
         self.stack.append({})
-        self._keep(items)
+        self._add_pairs(items)
 
     def load_append(self) -> None:
         self.stack.pop()

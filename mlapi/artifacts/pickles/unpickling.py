@@ -1,7 +1,8 @@
 """joblib's unpickler within limits: it imports only what is permitted, and calls only what is known.
 
-Whoever may call something, by whatever way a pickle has for that, is asked here. What no one has allowed in
-particular is a `Name` to the pickle, which nothing else can call or alter.
+A pickle is a list of opcodes for a machine with a stack. Python's unpickler has a method `load_*` for each;
+those that import, call, alter or fill something are overridden here, and check before they do it. What nobody
+has allowed in particular is put on the stack as a `Name`, which no opcode can call or alter.
 """
 
 import math
@@ -39,23 +40,30 @@ from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
 
 SHARED_BYTES = 1 << 16
-"""Arrays from this size on are views of the file's bytes; smaller ones are cheaper as copies.
+"""Arrays of this size or more are views of the file's bytes; smaller ones are cheaper as copies.
 
-A tree copies its own once more: a forest of 50 MB takes 60 MB with this size, and 100 MB with 1 MiB.
+A tree copies its arrays once more: a forest of 50 MB takes 60 MB with this size, and 100 MB with 1 MiB.
 """
 
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+"""joblib's description of an array, whose bytes follow in the file."""
 
 _AS_THEY_ARE = frozenset({"builtins.object", "numpy.float64"})
-"""Estimators keep these as values: the type of the numbers that they make."""
+"""Classes that estimators hold as values: the type of the numbers that they make."""
 
 _MADE_EMPTY = frozenset({*INVARIANTS, MATRIX, WRAPPER})
+"""Classes of which a pickle makes an object without arguments, and then gives it a state, which is
+checked."""
 
 
 class _View(NumpyArrayWrapper):  # type: ignore[misc]
-    """Reads a large array in place, and any other as joblib does."""
+    """In place of joblib's description of an array: a large array becomes a view of the file's bytes."""
 
     def read_array(self, unpickler: "Limited", ensure_native_byte_order: bool) -> Any:
+        """Return the array that comes next in the file, in the shape that the description says.
+
+        An array of objects is a pickle of its own, and is read within the same limits.
+        """
         shape = tuple(int(length) for length in self.shape)
         size = math.prod(shape) * self.dtype.itemsize
         if self.dtype.hasobject:
@@ -71,7 +79,11 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
         return flat.reshape(shape[::-1]).T if self.order == "F" else flat.reshape(shape)
 
     def __setstate__(self, state: Any) -> None:
-        """Only what joblib writes: any other name could take the place of a method."""
+        """Take the attributes that joblib writes.
+
+        Raises:
+            NotAllowed: There is another one, which could take the place of a method; or one of another type.
+        """
         kind = state.get("subclass")
         if (
             not state.keys() <= _WRITTEN
@@ -84,25 +96,36 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
 
 
 _WRITTEN = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
+"""The attributes of joblib's description of an array."""
 
 
 class _Restricted:
-    """What a pickle may do; mixed into pickle's own unpickler, and into joblib's."""
+    """What a pickle may do. It is mixed into pickle's own unpickler, and into joblib's.
+
+    All methods raise NotAllowed for what a pickle may not do. `self.stack[-1]` is the top of the stack; the
+    unpickler moves what lies below an open mark to `self.metastack`.
+    """
 
     permit: Callable[[str], None]
+    """Raises NotAllowed for a name that may not be imported."""
     allowed: list[Any]
-    """What somebody has allowed in particular, as far as this pickle names it."""
+    """The classes and functions that somebody has allowed in particular, as far as this pickle names them."""
     keys: Keys
     allowance: Allowance
     settled: dict[int, Any]
-    """By identity: what has its state, and gets no other."""
+    """By identity, the objects that have got their state, and get no other."""
     proto: int
+    """The protocol of the pickle, which one of its opcodes says."""
     stack: list[Any]
     metastack: list[list[Any]]
     pop_mark: Callable[[], list[Any]]
     read: Callable[[int], bytes]
 
     def find_class(self, module: str, name: str) -> Any:
+        """Import a class or function, for GLOBAL and STACK_GLOBAL, once its name is permitted.
+
+        A name that calls have a replacement for, or whose objects are made empty, becomes a `Name`.
+        """
         module, name = of_today(module, name, self.proto)
         full = f"{module}.{name}"
         self.permit(full)
@@ -111,14 +134,15 @@ class _Restricted:
             return real
         if full == WRAPPER:
             return Name(full, _View)
-        if full in CALLS or full in _MADE_EMPTY or full in HANDED_ON:
+        if full in CALLS or full in _MADE_EMPTY or full in ONLY_ARGUMENTS:
             return Name(full, real)
         self.allowed.append(real)
         return real
 
-    # Calls.
+    # Opcodes that call.
 
     def load_reduce(self) -> None:
+        """REDUCE calls a function: only our replacement of a known one, or one that was allowed by name."""
         arguments = _as_tuple(self.stack.pop())
         function = self.stack[-1]
         if isinstance(function, Name):
@@ -133,10 +157,12 @@ class _Restricted:
         self.stack[-1] = function(*arguments)
 
     def load_newobj(self) -> None:
+        """NEWOBJ calls `__new__` of a class: without arguments for what gets a state that is checked."""
         arguments = _as_tuple(self.stack.pop())
         self.stack[-1] = self._new(self.stack[-1], arguments, {})
 
     def load_newobj_ex(self) -> None:
+        """NEWOBJ_EX is NEWOBJ with keyword arguments, and is limited as that is."""
         keywords, arguments = self.stack.pop(), _as_tuple(self.stack.pop())
         self.stack[-1] = self._new(self.stack[-1], arguments, keywords)
 
@@ -149,17 +175,24 @@ class _Restricted:
         return kind.__new__(kind, *arguments, **keywords)
 
     def _check_allowed(self, function: Any) -> None:
+        """Refuse what this pickle has not imported by an allowed name, and what lays arrays over memory."""
         if not any(function is allowed for allowed in self.allowed):
             raise NotAllowed(f"it calls {name_of(function)}, which it does not name")
         if isinstance(function, type) and issubclass(function, np.ndarray):
             raise NotAllowed(f"it calls numpy's {function.__name__} itself")
 
     def load_old_object(self) -> None:
+        """INST and OBJ call a class as Python 2 did; nothing that Python 3 writes has them."""
         raise NotAllowed("it makes an object in a way that Python 3 has no use for")
 
-    # States.
+    # The opcode that gives an object its state.
 
     def load_build(self) -> None:
+        """BUILD gives an object its state: once, in the form that its class writes, and never to a class.
+
+        A dtype gets the state that numpy itself gives to one like it. Compiled code looks at the states of
+        arrays and trees only once, so they are checked before they get them.
+        """
         state, inst = self.stack[-1], self.stack[-2]
         if isinstance(inst, np.dtype):
             give_state(inst, self.stack.pop())
@@ -168,7 +201,7 @@ class _Restricted:
         if isinstance(inst, _UNALTERED):
             raise NotAllowed("it alters a class")
         kind = name_of(type(inst))
-        if not hasattr(inst, "__dict__"):  # compiled code looks at a state once, and then relies on it
+        if not hasattr(inst, "__dict__"):  # an object of compiled code
             self._settle(inst)
         if isinstance(inst, np.ndarray):
             self.stack[-1] = self._array_state(inst, state)
@@ -178,7 +211,7 @@ class _Restricted:
             check_nodes(inst, state)
         if kind in NEIGHBOR_TREES:
             check_neighbor_tree(kind, state)
-            self.settled |= {id(part): part for part in state}  # its metric is as it was looked at
+            self.settled |= {id(part): part for part in state}  # its metric may not change after this check
         _check_names(state)
         super().load_build()  # type: ignore[misc]
 
@@ -188,7 +221,8 @@ class _Restricted:
         self.settled[id(part)] = part
 
     def _array_state(self, array: Any, state: Any) -> tuple[Any, ...]:
-        """The state with a dtype of its own: the pickle's may be given another state later."""
+        """Return an array's state with a copy of its dtype, as the pickle's may be given another state
+        later."""
         _, shape, kind, _, content, *_ = state
         if array.size or not isinstance(kind, np.dtype):
             raise NotAllowed("it alters an array")
@@ -201,33 +235,40 @@ class _Restricted:
         self.allowance.spend(*state)
         return (*state[:2], copied(kind), *state[3:])
 
-    # What is filled.
+    # Opcodes that fill a list, a dictionary or a set.
 
     def load_append(self) -> None:
+        """APPEND adds to what must be a list: on any other object it would call a method of its own."""
         self._check_filled(self.stack[-2], list)
         super().load_append()  # type: ignore[misc]
 
     def load_appends(self) -> None:
+        """APPENDS is APPEND for all entries above a mark."""
         self._check_filled(self.metastack[-1][-1], list)
         super().load_appends()  # type: ignore[misc]
 
     def load_setitem(self) -> None:
+        """SETITEM adds to what must be a dictionary; its key may not take for ever to hash or compare."""
         self._check_filled(self.stack[-3], dict, [self.stack[-2]])
         super().load_setitem()  # type: ignore[misc]
 
     def load_setitems(self) -> None:
+        """SETITEMS is SETITEM for all pairs above a mark."""
         self._check_filled(self.metastack[-1][-1], dict, self.stack[::2])
         super().load_setitems()  # type: ignore[misc]
 
     def load_additems(self) -> None:
+        """ADDITEMS adds to what must be a set; its members are hashed, as keys are."""
         self._check_filled(self.metastack[-1][-1], set, self.stack)
         super().load_additems()  # type: ignore[misc]
 
     def load_dict(self) -> None:
+        """DICT makes a dictionary of all pairs above a mark, as protocol 0 does; its keys are checked."""
         self.keys.check(self.stack[::2])
         super().load_dict()  # type: ignore[misc]
 
     def load_frozenset(self) -> None:
+        """FROZENSET makes one of all members above a mark; they are hashed, as keys are."""
         self.keys.check(self.stack)
         super().load_frozenset()  # type: ignore[misc]
 
@@ -237,45 +278,52 @@ class _Restricted:
         self.keys.check(keys)
 
     def load_bytearray8(self) -> None:
+        """BYTEARRAY8 reads bytes before it takes memory for them; pickle's own takes what the length says."""
         size = int.from_bytes(self.read(8), "little")
-        self.stack.append(bytearray(self.read(size)))  # pickle's own takes the memory before it reads
+        self.stack.append(bytearray(self.read(size)))
 
     def persistent_load(self, _: Any) -> Any:
+        """PERSID and BINPERSID ask for an object that is not in the pickle; joblib writes none."""
         raise NotAllowed("it refers to objects outside of itself")
 
     def get_extension(self, _: Any) -> Any:
+        """EXT1, EXT2 and EXT4 import by a number, past the list of allowed names."""
         raise NotAllowed("it refers to copyreg's extension registry")
 
 
 def _as_tuple(arguments: Any) -> tuple[Any, ...]:
-    if type(arguments) is not tuple:  # a range becomes more arguments than it has bytes
+    """Return the arguments of a call, which must be a tuple: a range becomes more than it has bytes."""
+    if type(arguments) is not tuple:
         raise NotAllowed("it calls something with other arguments than pickle does")
     return arguments
 
 
 def _check_entries(kind: "np.dtype[Any]") -> None:
-    if kind.subdtype is not None:  # numpy makes none, and leaves memory unwritten where it is given one
+    """Refuse arrays whose entries are arrays: numpy makes none, and reads memory that nobody has written."""
+    if kind.subdtype is not None:
         raise NotAllowed("it has an array whose entries are arrays")
 
 
 def _check_names(state: Any) -> None:
-    """Refuse attributes that an object's class should have: numpy reads memory where one of them says."""
+    """Refuse attributes with names such as `__array_interface__`: numpy would read memory where that says."""
     for attributes in state if type(state) is tuple else (state,):
         for name in attributes if isinstance(attributes, dict) else ():
             if isinstance(name, str) and name.startswith("__"):
                 raise NotAllowed(f"it gives an object the attribute {name!r:.40}, which is its class's")
 
 
-HANDED_ON = frozenset(
+ONLY_ARGUMENTS = frozenset(
     {
         ARRAY,
         "numpy.random._pcg64.PCG64",
         "numpy.random.bit_generator.SeedSequence",
     }
 )
-"""Arguments of what is called. Called themselves, one takes any memory for objects, others may never end."""
+"""Classes that are arguments of calls, and are not called themselves: one could take any memory for objects,
+and others may never end."""
 
 _UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc)
+"""Types of objects that BUILD may not alter: the whole process shares them."""
 
 _LIMITED: Mapping[int, Callable[[Any], None]] = {
     ADDITEMS[0]: _Restricted.load_additems,
@@ -293,13 +341,16 @@ _LIMITED: Mapping[int, Callable[[Any], None]] = {
     SETITEM[0]: _Restricted.load_setitem,
     SETITEMS[0]: _Restricted.load_setitems,
 }
+"""By opcode, the overridden method: Python's unpickler looks up methods in such a table, and not by name."""
 
 
 class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
-    """Reads an array of objects, which joblib writes as a pickle within the pickle."""
+    """Reads an array of objects, which joblib writes as a pickle within the pickle.
+
+    What is counted and remembered is that of the pickle around it.
+    """
 
     dispatch = {**Unpickler.dispatch, **_LIMITED}
-
     proto = 0
 
     def __init__(self, around: "Limited") -> None:
@@ -309,12 +360,17 @@ class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
 
 
 class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
-    """Reads what joblib wrote. `permit` gets each name, and raises NotAllowed if it may not be imported."""
+    """Reads what joblib wrote, within the limits."""
 
     dispatch = {**NumpyUnpickler.dispatch, **_LIMITED}
     proto = 0
 
     def __init__(self, content: bytes | mmap, permit: Callable[[str], None]) -> None:
+        """
+        Args:
+            content: The pickle. Large arrays are views of it, so it has to stay as it is.
+            permit: Called with each name, `module.name`; raises NotAllowed if it may not be imported.
+        """
         file = content if isinstance(content, mmap) else BytesIO(content)
         file.seek(0)
         super().__init__("", file, ensure_native_byte_order=True)

@@ -268,7 +268,7 @@ def test_numpy_makes_no_objects_of_numbers(over: str, inner: bool) -> None:
 def test_a_few_bytes_do_not_become_any_number(
     compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pickling, "_LARGE", 1 << 20)
+    monkeypatch.setattr(pickling, "_EXPANDED_BYTES", 1 << 20)
 
     assert pickling.decompress(compress(bytes(1 << 20))) == bytes(1 << 20)
     with pytest.raises(BrokenArtifact, match="it becomes more than 1,048,576 bytes"):

@@ -50,7 +50,7 @@ from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.pickling import BASE
 from mlapi.artifacts.pickles.scanner import names_in
-from mlapi.artifacts.pickles.unpickling import HANDED_ON, WRAPPER
+from mlapi.artifacts.pickles.unpickling import ONLY_ARGUMENTS, WRAPPER
 from mlapi.errors import BrokenArtifact
 from mlapi.estimators.algorithms import CLASSES
 from mlapi.estimators.algorithms.svm import CalibratedSVC
@@ -69,7 +69,7 @@ def dumped(estimator: Any) -> bytes:
 
 
 def test_every_class_that_is_loaded_unasked_is_judged() -> None:
-    judged = {*INVARIANTS, *CALLS, *HANDED_ON, MATRIX, WRAPPER, "builtins.object", "numpy.float64"}
+    judged = {*INVARIANTS, *CALLS, *ONLY_ARGUMENTS, MATRIX, WRAPPER, "builtins.object", "numpy.float64"}
 
     assert not (CLASSES | BASE) - judged
 

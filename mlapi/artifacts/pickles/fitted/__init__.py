@@ -1,2 +1,2 @@
-"""What a fitted estimator of each class must say of itself before compiled code relies on it. Asks it
-nothing."""
+"""What the attributes of a fitted estimator of each class must be before compiled code relies on them. Calls
+none of its methods."""

@@ -1,5 +1,5 @@
-"""The attributes of a fitted estimator, and what is asked of them, for
-`mlapi.artifacts.pickles.fitted.invariants`."""
+"""The attributes of a fitted estimator, and the questions that
+`mlapi.artifacts.pickles.fitted.invariants` asks about their values."""
 
 import math
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ import numpy as np
 from mlapi.artifacts.pickles.parts.names import NotAllowed, name_of
 
 _LONGEST_DTYPE = 20
-"""Letters: "longdouble" is the longest that is usual."""
+"""The most characters of a dtype's name: "longdouble" is the longest that is usual."""
 
 
 class FittedAttributes:
-    """The attributes of one fitted estimator; one that it does not have is None."""
+    """The attributes of one fitted estimator. One that it does not have is None."""
 
     __slots__ = ("__attributes",)
 
@@ -26,18 +26,25 @@ class FittedAttributes:
 
 
 def require(condition: Any, problem: str) -> None:
+    """
+    Raises:
+        NotAllowed: The condition does not hold; the problem is the message.
+    """
     if not condition:
         raise NotAllowed(problem)
 
 
 def shown(value: Any) -> str:
-    """For messages: the repr of anything but a word or a few numbers may be longer than any memory."""
+    """Return a value as a message shows it: the repr of a text or of a few numbers, else its type.
+
+    The repr of other values could be larger than the memory.
+    """
     are_few = type(value) is tuple and len(value) < 9 and all(type(each) is int for each in value)
     return f"{value!r:.80}" if are_few or type(value) is str else f"a {type(value).__name__}"
 
 
 def is_integers(array: Any, length: int, high: int) -> bool:
-    """Whether it is a line of so many integers from 0 to below `high`."""
+    """Return whether this is an array `(length,)` of whole numbers from 0 to below `high`."""
     return (
         type(array) is np.ndarray
         and array.dtype.kind in "iu"
@@ -47,22 +54,25 @@ def is_integers(array: Any, length: int, high: int) -> bool:
 
 
 def is_numbers(array: Any, *shape: int) -> bool:
+    """Return whether this is an array of numbers of this shape."""
     return type(array) is np.ndarray and array.dtype.kind in "fiu" and array.shape == shape
 
 
 def is_count(value: Any, most: int) -> bool:
-    """Whether it is a whole number from 0 to `most`; a search leaves numpy's in parameters."""
+    """Return whether this is a whole number from 0 to `most`. A search leaves numpy's numbers in
+    parameters."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(0 <= value <= most)
 
 
 def is_finite(value: Any) -> bool:
-    """Whether it is one number that is finite."""
+    """Return whether this is one finite number."""
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     return is_number and bool(abs(value) < math.inf)
 
 
 def is_plain(dtype: Any) -> bool:
-    """Whether it is a dtype of numbers, flags or objects: those of words take any number of bytes a cell."""
+    """Return whether this is a dtype of numbers, booleans or objects: one of texts may take any bytes a
+    cell."""
     if not isinstance(dtype, np.dtype | type) and not (type(dtype) is str and len(dtype) <= _LONGEST_DTYPE):
         return False
     try:
@@ -72,15 +82,20 @@ def is_plain(dtype: Any) -> bool:
 
 
 def is_code(value: Any) -> bool:
-    """Whether it is a function, which somebody has allowed in particular: there is none otherwise."""
-    is_loss = name_of(type(value)).startswith(
-        "sklearn._loss."
-    )  # the one thing to be called that needs no leave
+    """Return whether this can be called, and is no class.
+
+    Such a function was allowed by somebody in particular: otherwise a pickle holds none but losses.
+    """
+    is_loss = name_of(type(value)).startswith("sklearn._loss.")  # callable, and allowed to all
     return callable(value) and not isinstance(value, type) and not is_loss
 
 
 def width_of(fitted: FittedAttributes) -> int:
-    """How many features it checks its rows for; scikit-learn checks nothing where that is missing."""
+    """Return how many features an estimator checks its rows for.
+
+    Raises:
+        NotAllowed: It does not say: then scikit-learn checks nothing.
+    """
     width = fitted.n_features_in_
     require(type(width) is int and width >= 0, "it does not say how many features it takes")
     return int(width)

@@ -20,18 +20,20 @@ from mlapi.artifacts.pickles.fitted.token_patterns import is_quick
 from mlapi.estimators.calendar import PARTS
 
 _MOST_TERMS = 10**6
-"""Columns that polynomials may make of a row."""
+"""The most columns that polynomials may make of a row."""
 
 _MOST_DEGREES = 100
-"""Of polynomials, and of splines: one value of these costs its square."""
+"""The highest degree of polynomials and splines: one value of a spline costs its square."""
 
 _LONGEST_GRAM = 10
-"""Words, or letters, that a vectorizer takes together: each size is one more copy of the text, in pieces."""
+"""The most words, or letters, of an n-gram: each size is one more copy of the text, in pieces."""
 
 _ANALYZERS = ("word", "char", "char_wb")
+"""The analyzers of a vectorizer that scikit-learn has."""
 
 
 def vectorizer(fitted: FittedAttributes) -> None:
+    """Refuse a vectorizer that opens files, or can take for ever or any memory on some text."""
     require(
         fitted.input == "content",
         f"it has a vectorizer that opens files: its input is {shown(fitted.input)}; 'content' opens none",
@@ -72,20 +74,22 @@ def _vocabulary(words: Any) -> None:
 
 
 def calendar(fitted: FittedAttributes) -> None:
-    """Each part of a moment is one column."""
+    """Refuse other parts than the calendar's: each part of a datetime is one column."""
     parts = fitted.parts_
     if parts is None:
         return
     problem = "it has moments with other parts than the calendar's, each once"
     require(type(parts) is list and len(parts) == width_of(fitted), problem)
-    for kept in parts:
-        require(type(kept) is list and all(type(part) is str for part in kept), problem)
-        require(len(set(kept)) == len(kept) and set(kept) <= set(PARTS), problem)
+    for names in parts:
+        require(type(names) is list and all(type(name) is str for name in names), problem)
+        require(len(set(names)) == len(names) and set(names) <= set(PARTS), problem)
 
 
 def divided(fitted: FittedAttributes) -> None:
-    """What it makes of its columns is counted elsewhere (`mlapi.artifacts.pickles.fitted.widths`), by what it
-    says that it takes."""
+    """Refuse a column transformer without its width, or whose parts have another form.
+
+    How many columns it makes is counted by these (`mlapi.artifacts.pickles.fitted.widths`).
+    """
     parts = fitted.transformers_
     if parts is None:
         return
@@ -97,16 +101,17 @@ def divided(fitted: FittedAttributes) -> None:
 
 
 def imputer(fitted: FittedAttributes) -> None:
-    """What it fills in, for each blank of a request, is of the dtype that it says."""
+    """Refuse an imputer with a dtype of texts: what it fills in has that dtype, for each missing value."""
     _dtypes(fitted._fill_dtype, fitted._fit_dtype)
 
 
 def ordinal(fitted: FittedAttributes) -> None:
+    """Refuse an ordinal encoder whose numbers have a dtype of texts."""
     _dtypes(fitted.dtype)
 
 
 def _dtypes(*dtypes: Any) -> None:
-    """One that is missing is the class's own, or was never fitted."""
+    """Refuse dtypes of texts. A dtype that is None is the class's own, or was never fitted."""
     require(
         all(dtype is None or is_plain(dtype) for dtype in dtypes),
         "it makes cells of another dtype than numbers, flags or objects, which may take any memory",
@@ -114,6 +119,7 @@ def _dtypes(*dtypes: Any) -> None:
 
 
 def one_hot(fitted: FittedAttributes) -> None:
+    """Refuse a one-hot encoder that would write outside of its columns."""
     _dtypes(fitted.dtype)
     columns = fitted.categories_
     if columns is None:
@@ -136,7 +142,13 @@ def one_hot(fitted: FittedAttributes) -> None:
 
 
 def _outputs_of(categories: int, few: Any, mapping: Any, drop: Any) -> int | None:
-    """How many columns one feature becomes; None where its places would lie outside of them."""
+    """Return how many columns one feature becomes; None if a position would lie outside of them.
+
+    Args:
+        few: The categories that are rare, if there are any.
+        mapping: For each category its column, all rare ones the last.
+        drop: The column that is left out.
+    """
     outputs = categories
     if (few is None) != (mapping is None):
         return None
@@ -152,7 +164,10 @@ def _outputs_of(categories: int, few: Any, mapping: Any, drop: Any) -> int | Non
 
 
 def _is_in_order(column: Any) -> bool:
-    """Whether a search by halves ends within it, as scikit-learn does it for numbers; words are looked up."""
+    """Return whether these categories are in order, NaN last: scikit-learn searches numbers by halves.
+
+    Texts are looked up in another way.
+    """
     if type(column) is not np.ndarray or column.ndim != 1:
         return False
     if column.dtype.kind in "OUS":
@@ -163,6 +178,7 @@ def _is_in_order(column: Any) -> bool:
 
 
 def polynomials(fitted: FittedAttributes) -> None:
+    """Refuse polynomials that make another number of columns than they say, or too many."""
     if fitted.n_output_features_ is None:
         return
     features, least, most = fitted.n_features_in_, fitted._min_degree, fitted._max_degree
@@ -179,7 +195,7 @@ def polynomials(fitted: FittedAttributes) -> None:
 
 
 def _terms(features: int, least: int, most: int, interactions: bool, bias: bool) -> int:
-    """As `PolynomialFeatures._num_combinations` counts them (scikit-learn 1.9)."""
+    """Count the terms as `PolynomialFeatures._num_combinations` does (scikit-learn 1.9)."""
     if interactions:
         terms = sum(comb(features, degree) for degree in range(max(1, least), min(most, features) + 1))
     else:
@@ -188,6 +204,7 @@ def _terms(features: int, least: int, most: int, interactions: bool, bias: bool)
 
 
 def splines(fitted: FittedAttributes) -> None:
+    """Refuse splines of too high a degree, or that make another number of columns than they say."""
     splines = fitted.bsplines_
     if splines is None:
         return

@@ -1,9 +1,8 @@
-"""What a fitted estimator says and compiled code, or what opens files, takes on trust: by class.
+"""By class, the attributes that compiled code uses without a check of its own, and those that open files.
 
-Each function looks at the attributes of one fitted estimator, and raises NotAllowed where answering with them
-would read or write outside of an array, open a file, or never end. An attribute that only makes wrong answers
-or an exception is no business of this room. Nothing of scikit-learn is imported.
-"""
+Each function gets the attributes of one fitted estimator, and raises NotAllowed if an answer with them would
+read or write outside of an array, open a file, or never end. Attributes that can only make wrong answers or
+an exception are not checked. Nothing of scikit-learn is imported."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,7 +55,8 @@ def _forest(fitted: FittedAttributes) -> None:
 
 
 def _random_forest(fitted: FittedAttributes) -> None:
-    """Its sums have as many columns as it says, and trees that give one number fill them all."""
+    """Refuse a forest of trees with other classes or outputs: sums have as many columns as the forest
+    says."""
     _forest(fitted)
     classes = fitted.n_classes_
     for member in () if fitted.estimators_ is None else fitted.estimators_:
@@ -68,7 +68,7 @@ def _random_forest(fitted: FittedAttributes) -> None:
 
 
 def _gradient_boosting(fitted: FittedAttributes) -> None:
-    """Each tree of a stage adds to a column of its own, which has to be there."""
+    """Refuse boosting with other columns than it says: each tree of a stage adds to a column of its own."""
     _forest(fitted)
     trees = fitted.estimators_
     if trees is None:
@@ -86,7 +86,7 @@ def _gradient_boosting(fitted: FittedAttributes) -> None:
 
 
 def _histogram_boosting(fitted: FittedAttributes) -> None:
-    """Its sums are as wide as it says, with or without trees."""
+    """Refuse histogram boosting with other columns than it says, or trees that lead out of themselves."""
     columns = fitted.n_trees_per_iteration_
     fits = type(columns) is int and is_numbers(fitted._baseline_prediction, 1, columns)
     require(columns is None or fits, "it has boosting that begins with other columns than it says")
@@ -117,7 +117,7 @@ def _histogram_boosting(fitted: FittedAttributes) -> None:
 
 
 def _encodes(preprocessor: Any, width: int) -> bool:
-    """Whether it is what boosting puts before itself, which gives each feature once."""
+    """Return whether this is the encoder that boosting puts before itself, which gives each feature once."""
     steps = getattr(preprocessor, "transformers_", ())[:2]
     if [name_of(type(step[1])) for step in steps] != [_ORDINAL, _FUNCTION]:
         return False
@@ -126,7 +126,7 @@ def _encodes(preprocessor: Any, width: int) -> bool:
     return are_flags and encoded.shape == plain.shape == (width,) and bool((encoded ^ plain).all())
 
 
-# Machines.
+# Support vector machines and other models.
 
 
 def _libsvm_classes(fitted: FittedAttributes) -> None:
@@ -144,9 +144,9 @@ def _libsvm(fitted: FittedAttributes) -> None:
     problem = "it has a support vector machine whose parts do not fit together"
     counts, is_sparse, kernel = fitted._n_support, fitted._sparse, fitted.kernel
     rows = len(fitted.support_) if type(fitted.support_) is np.ndarray else -1
-    seen = fitted.shape_fit_
-    require(type(seen) is tuple and len(seen) == 2 and all(type(side) is int for side in seen), problem)
-    require(is_integers(fitted.support_, rows, seen[0]), problem)
+    shape = fitted.shape_fit_
+    require(type(shape) is tuple and len(shape) == 2 and all(type(side) is int for side in shape), problem)
+    require(is_integers(fitted.support_, rows, shape[0]), problem)
     require(type(counts) is np.ndarray and counts.ndim == 1 and len(counts) > 1, problem)
     require(is_integers(counts, len(counts), rows + 1), problem)
     require(type(kernel) is str or is_code(kernel), problem)
@@ -160,10 +160,10 @@ def _libsvm(fitted: FittedAttributes) -> None:
     vectors, weights = fitted.support_vectors_, fitted._dual_coef_
     if not is_sparse:
         require(is_numbers(weights, classes - 1, rows), problem)
-        require(kernel == "precomputed" or is_code(kernel) or is_numbers(vectors, rows, seen[1]), problem)
+        require(kernel == "precomputed" or is_code(kernel) or is_numbers(vectors, rows, shape[1]), problem)
         return
     require(all(name_of(type(matrix)) in _ROWS for matrix in (vectors, weights)), problem)
-    require(vectors.shape == (rows, seen[1]) and weights.shape == (classes - 1, rows), problem)
+    require(vectors.shape == (rows, shape[1]) and weights.shape == (classes - 1, rows), problem)
     require(len(weights.data) == (classes - 1) * rows, problem)
 
 
@@ -195,7 +195,7 @@ def _neighbors(fitted: FittedAttributes) -> None:
 
 
 def _kernel(degree: Any, *numbers: Any) -> None:
-    """A power is computed by halving its degree, which has to come to an end."""
+    """Refuse a degree that is no whole number: a power is computed by halving it, which has to end."""
     require(
         is_count(degree, _MOST_DEGREES),
         f"it has a kernel whose degree is no whole number from 0 to {_MOST_DEGREES}",
@@ -205,11 +205,11 @@ def _kernel(degree: Any, *numbers: Any) -> None:
 
 def _nystroem(fitted: FittedAttributes) -> None:
     require(type(fitted.kernel) is str, "it has a kernel that is code")
-    given = [number for number in (fitted.gamma, fitted.coef0) if number is not None]
+    numbers = [number for number in (fitted.gamma, fitted.coef0) if number is not None]
     degree = fitted.degree
     is_power = degree is None or (is_finite(degree) and 0 <= degree <= _MOST_DEGREES)
     require(is_power, f"it has a kernel whose degree is no number from 0 to {_MOST_DEGREES}")
-    _kernel(0, *given)
+    _kernel(0, *numbers)
 
 
 def _anything(_: FittedAttributes) -> None:
@@ -217,10 +217,14 @@ def _anything(_: FittedAttributes) -> None:
 
 
 _MOST_DEGREES = 100
-"""Of a polynomial kernel."""
+"""The highest degree of a polynomial kernel."""
 
 _WHAT = ("Classifier", "Regressor")
+"""How the names of classes for either task end."""
+
 _FORESTS = ("ExtraTrees", "RandomForest")
+"""How the names of forests begin."""
+
 _TREES = frozenset(
     f"sklearn.tree._classes.{kind}{what}" for kind in ("DecisionTree", "ExtraTree") for what in _WHAT
 )
@@ -253,7 +257,7 @@ _OF_NO_CONCERN = (
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.preprocessing._label.LabelEncoder",
 )
-"""Python and numpy alone use their attributes, and look before they read."""
+"""Classes whose attributes are used by Python and numpy alone, which check before they read."""
 
 _OF_CONCERN: Mapping[str, Callable[[FittedAttributes], None]] = {
     "mlapi.estimators.preprocessing.CalendarParts": column_invariants.calendar,
@@ -284,8 +288,9 @@ _OF_CONCERN: Mapping[str, Callable[[FittedAttributes], None]] = {
 }
 
 
-def _labelled(judge: Callable[[FittedAttributes], None]) -> Callable[[FittedAttributes], None]:
-    """The same, and a look at its labels, if it has any: whatever it is, it may answer with them."""
+def _with_labels(check_class: Callable[[FittedAttributes], None]) -> Callable[[FittedAttributes], None]:
+    """Return a check of the labels, if there are any, and then of the rest: any class may answer with
+    them."""
 
     def check(fitted: FittedAttributes) -> None:
         of_targets = fitted.classes_ if type(fitted.classes_) is list else [fitted.classes_]
@@ -293,13 +298,14 @@ def _labelled(judge: Callable[[FittedAttributes], None]) -> Callable[[FittedAttr
             all(type(labels) is not np.ndarray or are_valid_labels(labels) for labels in of_targets),
             f"it has labels that are no words of up to {MAX_CHARACTERS:,} letters that UTF-8 has",
         )
-        judge(fitted)
+        check_class(fitted)
 
     return check
 
 
 INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
-    name: _labelled(judge)
-    for name, judge in {**dict.fromkeys(_OF_NO_CONCERN, _anything), **_OF_CONCERN}.items()
+    name: _with_labels(check_class)
+    for name, check_class in {**dict.fromkeys(_OF_NO_CONCERN, _anything), **_OF_CONCERN}.items()
 }
-"""Every class that may be loaded unasked and has attributes, and some that people often allow."""
+"""By class the check of its attributes: of each class that may be loaded although nobody has allowed it in
+particular, and of some that people often allow."""

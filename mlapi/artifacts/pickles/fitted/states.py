@@ -1,9 +1,9 @@
-"""Whether a loaded estimator is made of nothing but data and allowed classes, each as its class makes it.
+"""Whether a loaded estimator consists of nothing but data and allowed classes, each as its class makes it.
 
-A pickle gives an object any attributes. One that is called as a method is would run in its place; one that
-compiled code follows leads it out of an array (`mlapi.artifacts.pickles.fitted.invariants`); parts that are
-shared or hold themselves take for ever. So all that was loaded is walked through before anybody asks it
-anything.
+A pickle can give an object any attributes. One with the name of a method would be called in its place; one
+that compiled code follows could lead it out of an array (`mlapi.artifacts.pickles.fitted.invariants`); parts
+that are shared many times, or hold themselves, take for ever. So all parts are visited before any method of
+the estimator is called.
 """
 
 import math
@@ -20,6 +20,7 @@ from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES, check_matrix
 from mlapi.artifacts.pickles.parts.trees import TREE, check_grown
 
 _SCALARS = (str, bytes, bytearray, bool, float, complex, np.generic, np.dtype, slice, range, type(None))
+"""Types of values that have no parts."""
 
 _LEAVES = frozenset(
     {
@@ -31,19 +32,24 @@ _LEAVES = frozenset(
         TREE,
     }
 )
-"""Made by compiled code, which keeps what they are made of to itself."""
+"""Classes of compiled code, whose parts cannot be seen from Python."""
 
 _MOST_WAYS = 32
-"""In which a part that has parts of its own is reached: `svc_` of a CalibratedSVC is asked in two places."""
+"""The most ways in which a part that has parts is reached from the estimator. There are several in honest
+ones: `svc_` of a CalibratedSVC lies in two places."""
 
 _DEEPEST = 100
+"""The most parts that lie within each other."""
 
 _COSTLY = frozenset({TREE, "scipy.interpolate._bsplines.BSpline", *MATRICES})
-"""Leaves that are followed anew in each way that leads to them."""
+"""Classes without visible parts that are computed anew for each way that leads to them."""
 
-_MOST_COPIES, _MOST_AT_HAND = 32, 10**7
-"""How many entries lists and arrays may have once each is counted in every way that leads to it, as numpy
-makes an array of lists of the same lists: so many times what they have, or so many in all."""
+_MOST_COPIES = 32
+"""How often, on average, the entries of lists and arrays may be reached, beside `_MOST_ENTRIES`: numpy makes
+an array of lists of the same lists by copying them each time."""
+
+_MOST_ENTRIES = 10**7
+"""How many entries may be reached in any case, each counted in every way that leads to it."""
 
 _NESTED = frozenset(
     {
@@ -52,16 +58,19 @@ _NESTED = frozenset(
         "sklearn.pipeline.Pipeline",
     }
 )
-_MOST_NESTED = 6
-"""Of these within each other: each asks those within two or three times, pipelines for 40 ms in all."""
+"""Classes that ask the estimator within them two or three times."""
 
-_NO_WORDS = (tuple, frozenset, range, slice, complex, np.complexfloating, np.void, np.dtype)
-"""What no column of words and numbers has. Their hashes can be made alike: then all are compared with all."""
+_MOST_NESTED = 6
+"""The most of these within each other. So many pipelines take 40 ms."""
+
+_NO_CATEGORIES = (tuple, frozenset, range, slice, complex, np.complexfloating, np.void, np.dtype)
+"""Types of values that no column of texts and numbers has. Their hashes can be made equal: then all are
+compared with all."""
 
 _SHARED = "it has parts that are shared too often"
 
 _MOST_EMPTY = 10**6
-"""Entries of an array that takes no memory: a list of them does."""
+"""The most entries of an array that takes no memory: a list of them would take some."""
 
 
 class _Walk:
@@ -104,29 +113,31 @@ class _Walk:
         self._nest(part, parts)
 
     def check_ways(self) -> None:
-        """Count in how many ways each part is reached from the whole, which is the last.
+        """Count in how many ways each part is reached from the estimator, which is the last part.
 
         Raises:
-            NotAllowed: It is asked again and again for one question: each level may double that.
+            NotAllowed: A part is reached too often: it would be asked so often for one answer, and each level
+                can double that.
         """
         ways = dict.fromkeys(self._parts, 0) | {next(reversed(self._parts)): 1} if self._parts else {}
-        at_hand = 0
+        entries = 0
         for part, within in reversed(self._parts.items()):
             is_costly = within or part in self._costly
-            at_hand += ways[part] * self._entries.get(part, 0)
+            entries += ways[part] * self._entries.get(part, 0)
             _require(not is_costly or ways[part] <= _MOST_WAYS, _SHARED)
             for inner in within or ():
                 ways[inner] += ways[part]
-        _require(at_hand <= _MOST_AT_HAND + _MOST_COPIES * sum(self._entries.values()), _SHARED)
+        _require(entries <= _MOST_ENTRIES + _MOST_COPIES * sum(self._entries.values()), _SHARED)
 
     def check_values(self) -> None:
-        """Check what compiled code takes on trust; numpy may be asked of any part now.
+        """Check what compiled code uses without a check. All parts were visited: numpy may look into them
+        now.
 
         Raises:
             NotAllowed: See `mlapi.artifacts.pickles.fitted.invariants`.
         """
-        for each in self._checks:
-            each()
+        for check_part in self._checks:
+            check_part()
 
     def _nest(self, part: Any, within: list[Any]) -> None:
         nested = max((self._nested.get(id(inner), 0) for inner in within), default=0)
@@ -176,13 +187,15 @@ class _Walk:
             )
         self._checks += [
             partial(INVARIANTS[kind], FittedAttributes(attributes)),
-            partial(_check_words, attributes),
+            partial(_check_columns, attributes),
         ]
         return list(attributes.values())
 
 
 def check(estimator: Any) -> None:
-    """Refuse what is not as its class makes it. Costs some microseconds a part; an array of numbers is one.
+    """Refuse an estimator with parts that are not as their class makes them.
+
+    Costs some microseconds a part; an array of numbers is one part.
 
     Raises:
         NotAllowed: The message says what is wrong.
@@ -195,16 +208,17 @@ def check(estimator: Any) -> None:
     walk.check_values()
 
 
-def _check_words(attributes: Mapping[str, Any]) -> None:
+def _check_columns(attributes: Mapping[str, Any]) -> None:
+    """Refuse names of features that are no texts, and columns of other things than texts and numbers."""
     names = attributes.get("feature_names_in_")
-    are_words = type(names) is np.ndarray and names.ndim == 1 and all(type(each) is str for each in names)
-    _require(names is None or are_words, "it has names of features that are no words")
+    are_texts = type(names) is np.ndarray and names.ndim == 1 and all(type(name) is str for name in names)
+    _require(names is None or are_texts, "it has names of features that are no words")
     for value in attributes.values():
         for array in value if isinstance(value, list | tuple) else (value,):
             if isinstance(array, np.ndarray) and array.dtype.hasobject:
                 others = _others(array.ravel().tolist())
                 _require(
-                    not any(isinstance(each, _NO_WORDS) for each in others),
+                    not any(isinstance(value, _NO_CATEGORIES) for value in others),
                     "it has a column of other things than words and numbers",
                 )
 
@@ -215,12 +229,13 @@ def _within_array(array: Any) -> Iterable[Any]:
 
 
 def _entries(array: Any) -> int:
-    """How many entries an array has in all but its empty axes."""
+    """Return how many entries an array has along its axes that are not empty."""
     return math.prod(length or 1 for length in array.shape)
 
 
 def _others(values: list[Any]) -> list[Any]:
-    """What is no plain value: most arrays of objects are words, and many."""
+    """Return the values that are no texts, floats, booleans or None, which most arrays of objects consist
+    of."""
     return [value for value in values if type(value) not in (str, float, bool, type(None))]
 
 

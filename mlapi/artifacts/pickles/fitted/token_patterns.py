@@ -1,8 +1,9 @@
 """Regular expressions that split a text in time that grows as the text does.
 
-Python's `re` tries every way to repeat what may be repeated. A pattern can therefore take for ever on sixty
-letters, and all threads of the process wait. Here a pattern is good if nothing that must follow can fail
-after something of variable length was read: then no way is ever tried twice.
+Python's `re` tries every way to repeat what may be repeated. So a pattern can take for ever on sixty letters,
+while all threads of the process wait. A pattern is quick, for this module, if after a step of variable length
+no step can fail: then nothing is tried a second time. A pattern is read as the steps that Python's own parser
+makes of it, each an opcode and its arguments.
 """
 
 import re
@@ -11,22 +12,30 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 _SINGLE = frozenset({codes.LITERAL, codes.NOT_LITERAL, codes.IN, codes.ANY, codes.CATEGORY})
+"""Opcodes of steps that read one character."""
+
 _REPEATS = frozenset({codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT})
+"""Opcodes of steps that repeat others."""
+
 _BORDERS = frozenset({codes.AT_BOUNDARY, codes.AT_BEGINNING, codes.AT_BEGINNING_STRING})
+"""Positions that a step can ask for without reading a character."""
+
 _BORDER = (codes.AT, codes.AT_BOUNDARY)
+r"""The step `\b`."""
 
 _LONGEST = 500
-"""Characters of a pattern, and letters that it asks for, which are read in vain from each of a text's."""
+"""The most characters of a pattern, and the most that it can need in a text before it fails: from each
+character of the text so many may be read in vain."""
 
 _MOST = 100
-"""How often something must be repeated: a text that is shorter is read in vain from each of its letters."""
+"""The most times that something must be repeated, for the same reason."""
 
 _OPTIONAL = 3
-"""Optional letters before others, in the whole pattern: each doubles the ways to try."""
+"""The most optional characters before others, in the whole pattern: each doubles the ways to try."""
 
 
 def is_quick(pattern: str) -> bool:
-    r"""Whether `re.findall` takes time in proportion to the text, whatever the text is.
+    r"""Return whether `re.findall` takes time in proportion to the text, whatever the text is.
 
     `\b\w\w+\b`, `[a-z]+(?:'[a-z]+)?` and `\w+|\S` are; `(a|aa)+$` and `\d+\.\d+` are not known to be.
     """
@@ -45,7 +54,7 @@ def is_quick(pattern: str) -> bool:
 
 
 def _parts(step: Any) -> list[Any]:
-    """The patterns within a step."""
+    """Return the patterns within a step."""
     code, value = step
     if code is codes.BRANCH:
         return list(value[1])
@@ -53,7 +62,7 @@ def _parts(step: Any) -> list[Any]:
 
 
 def _required(steps: Any) -> int:
-    """How many letters are read at most before it is known that none of the steps goes on."""
+    """Return how many characters are read at most before it is known that the steps fail."""
     count = 0
     for step in steps:
         times = max(1, step[1][0]) if step[0] in _REPEATS else 1
@@ -62,12 +71,12 @@ def _required(steps: Any) -> int:
 
 
 def _optional(steps: Any) -> int:
-    """How many optional letters there are, however deep."""
+    """Count the optional characters, in patterns within patterns too."""
     return sum(_is_optional(step) + sum(map(_optional, _parts(step))) for step in steps)
 
 
 def _is_word(steps: list[Any]) -> bool:
-    r"""Whether it is `\b[a-z][a-z]+\b` or its like: there is one way to read each word of the text."""
+    r"""Return whether this is `\b[a-z][a-z]+\b` or alike: there is one way to read each word of a text."""
     if len(steps) < 3 or steps[0] != _BORDER or steps[-1] != _BORDER:
         return False
     middle = steps[1:-1]
@@ -82,7 +91,7 @@ def _is_word(steps: list[Any]) -> bool:
 
 
 def _is_letter(step: Any) -> bool:
-    """Whether it takes one character, of those that words are made of."""
+    """Return whether a step reads one character, of those that words consist of."""
     code, value = step
     if code is codes.LITERAL:
         return _are_letters(value, value)
@@ -99,9 +108,10 @@ def _are_letters(first: int, last: int) -> bool:
 
 
 def _is_quick(steps: Any, spare: int) -> bool:
-    """Whether what follows the first step of variable length may be missing, so that nothing fails there.
+    """Return whether nothing fails after the first step of variable length, as all after it may be missing.
 
-    So many optional letters as are spare may come first.
+    Args:
+        spare: How many optional characters may come before it.
     """
     steps = list(steps)
     optional = _leading(steps)
@@ -119,7 +129,7 @@ def _is_quick(steps: Any, spare: int) -> bool:
 
 
 def _leading(steps: list[Any]) -> int:
-    """How many optional letters it begins with."""
+    """Return how many optional characters the steps begin with."""
     return next((place for place, step in enumerate(steps) if not _is_optional(step)), len(steps))
 
 

@@ -1,8 +1,8 @@
-"""How many numbers a fitted estimator makes of one row, and how many pieces of one letter.
+"""How many numbers a fitted estimator makes of one row, and how many n-grams of one letter.
 
-Follows a row through the estimator by what each part was fitted to, without asking it anything. A row of a
-few bytes may become a million products of its numbers, and a text ten copies of itself, in pieces; so a row
-is bounded when an estimator is loaded, and many rows are answered some at a time
+A row is followed through the estimator by the attributes of each part; no method is called. A row of a few
+bytes can become a million products of its numbers, and a text ten copies of itself, in n-grams. So the width
+of a row is limited when an estimator is loaded, and many rows are answered some at a time
 (`mlapi.inference.estimator_calls`, `mlapi.inference.compiled.predictor`); `joined` puts their answers
 together.
 """
@@ -19,32 +19,35 @@ from mlapi.data.labels import float64s_per_label
 from mlapi.errors import Unanswerable
 
 MOST = 10**6
-"""Numbers that one row may become: 8 MB."""
+"""The most numbers that one row may become: 8 MB."""
 
 AT_ONCE = 2**23
-"""Numbers that are made at once of many rows: 64 MB, and scikit-learn holds two or three copies."""
+"""The most numbers that are made of many rows at once: 64 MB, and scikit-learn holds two or three copies."""
 
 _MOST_ANSWERED = 2**29
-"""Bytes of the answers to all rows of a request, before they are written as JSON."""
+"""The most bytes of the answers to all rows of a request, before they are written as JSON."""
 
 
 class RowSize(NamedTuple):
-    """`width` counts the numbers that are held of one row, `grams` the pieces that begin with one letter."""
+    """What an estimator makes of one row."""
 
     width: int
+    """The most numbers that are held of it at once."""
     grams: float
+    """The n-grams that begin with one letter of a text."""
 
     @property
     def rows_at_once(self) -> int:
+        """How many rows may be asked at once."""
         return max(1, AT_ONCE // max(1, self.width))
 
 
 _KNOWN: "WeakKeyDictionary[Any, RowSize]" = WeakKeyDictionary()
-"""An estimator does not change once it is fitted, and is asked again and again."""
+"""By estimator its size: it does not change once it is fitted, and is asked again and again."""
 
 
 def size_of(estimator: Any) -> RowSize:
-    """What this estimator makes of a row; the first time costs some microseconds a part."""
+    """Return what this estimator makes of a row. The first time costs some microseconds a part."""
     try:
         known = _KNOWN.get(estimator)
         if known is None:
@@ -61,7 +64,8 @@ def _size(estimator: Any) -> RowSize:
 
 
 def check(estimator: Any) -> None:
-    """
+    """Refuse an estimator that makes too many numbers of a row.
+
     Raises:
         NotAllowed: A row becomes more numbers than `MOST`.
     """
@@ -71,26 +75,30 @@ def check(estimator: Any) -> None:
 
 
 def joined(parts: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """By method, the answers to some rows after the other.
+    """Return by method the answers to all rows, `(rows,)` or `(rows, columns)`.
+
+    Args:
+        parts: By method the answers to some of the rows, in order.
 
     Raises:
         Unanswerable: They take more than half a gigabyte.
     """
-    found: list[Mapping[str, NDArray[Any]]] = []
+    answered: list[Mapping[str, NDArray[Any]]] = []
     left = _MOST_ANSWERED
     for part in parts:
         left -= sum(answers.nbytes for answers in part.values())
         if left < 0:
             raise Unanswerable("the answer to so many rows is too large: send fewer at once")
-        found.append(part)
-    return {method: np.concatenate([part[method] for part in found]) for method in found[0]}
+        answered.append(part)
+    return {method: np.concatenate([part[method] for part in answered]) for method in answered[0]}
 
 
 class _Row(NamedTuple):
-    """One row between two parts; a sparse one holds fewer numbers than it has columns."""
+    """One row between two parts of an estimator."""
 
     columns: int
     held: int | None = None
+    """Of a sparse row, how many numbers it holds; None for a dense one."""
 
     @property
     def is_sparse(self) -> bool:
@@ -102,17 +110,18 @@ class _Row(NamedTuple):
 
 
 class _Walk:
-    """Follows rows, and remembers the widest. A part that is reached twice is followed once."""
+    """Follows rows, and notes the widest. A part that is reached twice by rows of one width is followed
+    once."""
 
     def __init__(self) -> None:
         self.widest = 0
         self.grams = 0.0
         self._became: dict[tuple[int, _Row], _Row] = {}
-        self._seen: set[int] = set()
-        """Lists of no parts, by identity."""
+        self._without_parts: set[int] = set()
+        """By identity, the lists that hold no parts."""
 
     def follow(self, part: Any, row: _Row) -> _Row:
-        """What becomes of a row in one part, and in all within."""
+        """Return what becomes of a row in one part, and in all within."""
         if part is None or isinstance(part, str):  # "passthrough" and "drop"
             return row if part != "drop" else _Row(0)
         if not hasattr(part, "__dict__"):
@@ -120,8 +129,8 @@ class _Walk:
         row = _as_taken(part, row)
         if (id(part), row) not in self._became:
             self._became[id(part), row] = row  # while it is open: a part of somebody else's may hold itself
-            found = self._became[id(part), row] = self._followed(part, row)
-            self.widest = max(self.widest, row.numbers, found.numbers, _answered(part))
+            result = self._became[id(part), row] = self._followed(part, row)
+            self.widest = max(self.widest, row.numbers, result.numbers, _answered(part))
         return self._became[id(part), row]
 
     def _followed(self, part: Any, row: _Row) -> _Row:
@@ -136,14 +145,14 @@ class _Walk:
         return _Row(len(components)) if isinstance(components, np.ndarray) and components.ndim == 2 else row
 
     def _estimators(self, values: Iterable[Any]) -> Iterator[Any]:
-        """What may answer a row among an estimator's attributes, also in lists of them."""
+        """Yield the parts that may be estimators among attributes, also in lists of them."""
         for value in values:
             if isinstance(value, list | tuple | dict | np.ndarray):
-                if id(value) not in self._seen:
-                    found = list(self._estimators(_listed(value)))
-                    if not found:
-                        self._seen.add(id(value))
-                    yield from found
+                if id(value) not in self._without_parts:
+                    parts = list(self._estimators(_listed(value)))
+                    if not parts:
+                        self._without_parts.add(id(value))
+                    yield from parts
             elif hasattr(value, "__dict__") and not isinstance(value, type):
                 yield value
 
@@ -155,7 +164,7 @@ def _listed(values: Any) -> Iterable[Any]:
 
 
 def _as_taken(part: Any, row: _Row) -> _Row:
-    """With as many columns as the part was fitted to: the first one is who knows."""
+    """Return the row with as many columns as the part was fitted to: how many come in first is not known."""
     takes = vars(part).get("n_features_in_")
     is_more = isinstance(takes, int) and takes > row.columns and not row.is_sparse
     return _Row(takes) if is_more else row
@@ -168,7 +177,7 @@ def _chain(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 
 
 def _side_by_side(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
-    """All parts are there before they are put together, as sparse or as dense as the whole is."""
+    """Follow a row through a column transformer: all results are held before they are joined."""
     parts = []
     for name, part, columns in fitted.get("transformers_") or ():
         chosen = _chosen(fitted, name, columns, row.columns)
@@ -179,7 +188,7 @@ def _side_by_side(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 
 
 def _chosen(fitted: Mapping[str, Any], name: Any, columns: Any, width: int) -> int:
-    """How many columns a part takes: what it says itself, or of a frame what is said by its name."""
+    """Return how many columns a part takes: as many as it says, or as are noted under its name."""
     by_name = fitted.get("_transformer_to_input_indices")
     named = len(by_name.get(name, ())) if isinstance(by_name, dict) else 0
     if isinstance(columns, slice):
@@ -208,7 +217,7 @@ def _splines(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 
 
 def _one_hot(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
-    """Words that are compared with categories become as long as the longest of these."""
+    """Follow a row: texts that are compared with categories take as much memory as the longest of these."""
     categories = fitted.get("categories_") or ()
     walk.widest = max([walk.widest, *(float64s_per_label(column) for column in categories)])
     columns = sum(fitted.get("_n_features_outs") or ())
@@ -233,8 +242,9 @@ def _calendar(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 
 
 def _imputer(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
-    marked = vars(fitted["indicator_"]).get("features_", ()) if fitted.get("indicator_") is not None else ()
-    return _Row(row.columns + len(marked), None if row.held is None else row.held + len(marked))
+    indicator = fitted.get("indicator_")
+    flagged = len(vars(indicator).get("features_", ())) if indicator is not None else 0
+    return _Row(row.columns + flagged, None if row.held is None else row.held + flagged)
 
 
 def _indicator(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
@@ -265,19 +275,20 @@ _BECOMES: Mapping[str, Callable[[_Walk, Mapping[str, Any], _Row], _Row]] = {
     "sklearn.preprocessing._polynomial.PolynomialFeatures": _polynomials,
     "sklearn.preprocessing._polynomial.SplineTransformer": _splines,
 }
-"""Of a part that is not here a row becomes what it was, or as many numbers as the part has components."""
+"""By class, what becomes of a row. In a part of another class it becomes as many numbers as the part has
+components, or stays as it is."""
 
 
 def _answered(part: Any) -> int:
-    """How many numbers a row's answer holds, or what is compared for it."""
+    """Return how many numbers a row's answer holds, or how many training rows it is compared with."""
     fitted = vars(part)
-    found = [_classes(fitted), fitted.get("n_trees_per_iteration_"), _outputs(fitted.get("coef_"))]
-    found += [_outputs(fitted.get(rows)) for rows in ("X_fit_", "X_train_")]
-    return min(MOST, max([each for each in found if isinstance(each, int)], default=0))
+    counts = [_classes(fitted), fitted.get("n_trees_per_iteration_"), _outputs(fitted.get("coef_"))]
+    counts += [_outputs(fitted.get(rows)) for rows in ("X_fit_", "X_train_")]
+    return min(MOST, max([count for count in counts if isinstance(count, int)], default=0))
 
 
 def _classes(fitted: Mapping[str, Any]) -> int:
-    """A machine asks about each pair of them."""
+    """Return how many decisions there are: one a class, or of a support vector machine one a pair of them."""
     classes = fitted.get("classes_")
     if not isinstance(classes, np.ndarray):
         return 0
@@ -292,6 +303,6 @@ def _outputs(array: Any) -> int:
 
 
 def _rows_of(matrix: Any) -> int:
-    """Also of a sparse one, which has no length: what was fitted to texts keeps such."""
+    """Return how many rows a matrix has: also a sparse one, which has no `len`."""
     shape = getattr(matrix, "shape", None)
     return int(shape[0]) if shape else 0

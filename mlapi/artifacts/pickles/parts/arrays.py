@@ -1,8 +1,8 @@
-"""numpy's parts of a pickle: what stands here is called in place of numpy's own functions.
+"""numpy's parts of a pickle: these functions are called in place of numpy's own.
 
-numpy's own pickles are programs too: `numpy.ndarray` lays an array over any bytes, the state of a dtype says
-whether these bytes are objects, and both together make objects of numbers. So no pickle gets numpy's
-functions: it gets these, which take what numpy writes, and nothing else.
+numpy's pickles are programs too. `numpy.ndarray` lays an array over any bytes, and the state of a dtype says
+whether these bytes are objects: both together make objects of numbers. So no pickle gets numpy's functions.
+It gets these, which take the arguments that numpy writes, and raise NotAllowed for any other.
 """
 
 import re
@@ -16,29 +16,43 @@ from numpy.typing import NDArray
 from mlapi.artifacts.pickles.parts.names import Name, NotAllowed
 
 _ALIGNED = 0x80
-"""The flag of a dtype that is laid out as C does; of no consequence here but for what numpy shows."""
+"""The flag of a dtype that is laid out as C does. It changes nothing here but how numpy shows the dtype."""
 
 CODE = re.compile(r"[biufcOSUVMm][0-9]{1,9}")
+"""How numpy writes the type and the size of an entry, without its order of bytes."""
+
 _MOST_FIELDS = 1000
+"""The most fields of a dtype, those of fields included."""
+
 _UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
+"""A unit of time of a dtype."""
 
 ARRAY = "numpy.ndarray"
+"""The name of numpy's arrays."""
+
 SEEDS = "numpy.random.bit_generator.SeedSequence"
+"""The name of the class that random generators are seeded from."""
 
 
 def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
+    """Return an empty array, `(0,)`, int8; its state comes next, and says its shape and dtype.
+
+    In place of `numpy._core.multiarray._reconstruct`.
+    """
     if not _is_named(kind, ARRAY) or shape != (0,):
         raise NotAllowed("it makes an array of another kind than numpy does")
     return np.empty(0, np.int8)
 
 
 def scalar(kind: Any, content: Any = b"") -> Any:
+    """Return a number or a text of numpy's, in place of `numpy._core.multiarray.scalar`."""
     if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
         raise NotAllowed("it makes a number of something else")
     return multiarray.scalar(copied(kind), content)
 
 
 def bit_generator(kind: Any) -> BitGenerator:
+    """Return a bit generator of this class, in place of `numpy.random._pickle.__bit_generator_ctor`."""
     kind = kind.real if isinstance(kind, Name) else kind
     if not isinstance(kind, type) or not issubclass(kind, BitGenerator):
         raise NotAllowed("it makes random numbers in another way than numpy does")
@@ -46,14 +60,17 @@ def bit_generator(kind: Any) -> BitGenerator:
 
 
 def generator(bits: Any) -> Generator:
-    """numpy's own takes a function as well, and calls it."""
+    """Return a random generator, in place of `numpy.random._pickle.__generator_ctor`.
+
+    numpy's own takes a function as well, and calls it.
+    """
     if not isinstance(bits, BitGenerator):
         raise NotAllowed("it makes random numbers in another way than numpy does")
     return Generator(bits)
 
 
 def seed_sequence(kind: Any, checksum: Any, state: Any = None) -> Any:
-    """In place of `__pyx_unpickle_SeedSequence`; the state comes next."""
+    """Return a seed sequence, whose state comes next, in place of numpy's `__pyx_unpickle_SeedSequence`."""
     if not _is_named(kind, SEEDS) or type(checksum) is not int or state is not None:
         raise NotAllowed("it makes random numbers in another way than numpy does")
     make = vars(np.random.bit_generator)["__pyx_unpickle_SeedSequence"]
@@ -61,7 +78,7 @@ def seed_sequence(kind: Any, checksum: Any, state: Any = None) -> Any:
 
 
 def masked(kind: Any, base: Any, shape: Any, code: Any) -> Any:
-    """In place of `numpy.ma.core._mareconstruct`; the state comes next."""
+    """Return an empty masked array, whose state comes next, in place of `numpy.ma.core._mareconstruct`."""
     from numpy.ma.core import MaskedArray, _mareconstruct  # type: ignore[attr-defined]  # noqa: PLC0415
 
     if kind is not MaskedArray or not _is_named(base, ARRAY) or shape != (0,) or code not in ("b", b"b"):
@@ -70,18 +87,24 @@ def masked(kind: Any, base: Any, shape: Any, code: Any) -> Any:
 
 
 def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
+    """Return a dtype that nothing else has, as its state comes next; in place of `numpy.dtype`."""
     if type(code) is not str or not CODE.fullmatch(code) or align:
         raise NotAllowed("it names a dtype in another way than numpy does")
-    return np.dtype(code, align=False, copy=True)  # a copy: its state comes next
+    return np.dtype(code, align=False, copy=True)
 
 
 def copied(kind: "np.dtype[Any]") -> "np.dtype[Any]":
-    """The same with all within, for what is made of it: a pickle may give its own another state later."""
-    return kind.newbyteorder("I")  # changes nothing, and copies; np.dtype(kind, copy=True) does not
+    """Return a copy of a dtype and of all within, for an array: a pickle may give its own another state
+    later."""
+    return kind.newbyteorder("I")  # changes nothing, and copies all; np.dtype(kind, copy=True) does not
 
 
 def give_state(target: "np.dtype[Any]", state: Any) -> None:
-    """The state that numpy gives to a dtype like this one: the pickle's own words are not taken for it."""
+    """Give a dtype its state: not the pickle's, but that of the dtype that numpy makes of what it describes.
+
+    Raises:
+        NotAllowed: It describes another kind or size, or mixes objects with other things.
+    """
     _, order, within, names, fields, size, *rest = state
     if order not in ("<", ">", "=", "|") or size not in (-1, target.itemsize):
         raise NotAllowed("it has a dtype of another size than it says")
@@ -115,13 +138,13 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
 
 
 def _check_fields(parts: list[Any]) -> None:
-    """Refuse fields within fields without end: numpy makes those of each part anew, shared or not."""
+    """Refuse too many fields within fields: numpy makes those of each part anew, also if parts are shared."""
     if not all(isinstance(part, np.dtype) for part in parts) or sum(map(fields_of, parts)) > _MOST_FIELDS:
         raise NotAllowed(f"it has a dtype of more than {_MOST_FIELDS} fields, or of none that numpy has")
 
 
 def fields_of(kind: "np.dtype[Any]") -> int:
-    """How many there are within, those of fields included."""
+    """Return how many fields a dtype has, those within fields included, and itself."""
     if kind.subdtype is not None:
         return fields_of(kind.subdtype[0])
     return 1 + sum(fields_of(field[0]) for field in (kind.fields or {}).values())

@@ -1,6 +1,8 @@
-"""What a name in a pickle becomes where nobody has allowed it in particular: of use to the unpickler alone.
+"""The names in a pickle: what they become, what they are called today, and which modules of ours they may
+name.
 
-A class that a pickle got as it is could be handed on to whatever else it may call, and be called by that.
+A pickle gets no class as it is, unless somebody has allowed that class in particular: as an argument of a
+call it could be called in turn.
 """
 
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
@@ -12,7 +14,10 @@ class NotAllowed(Exception):
 
 
 class Name:
-    """A class or function by its full name. It cannot be called, and nothing can be done to it."""
+    """A class or function as a pickle gets it, which a pickle can neither call nor alter.
+
+    `full` is its name, `module.name`, and `real` the class or function itself.
+    """
 
     __slots__ = ("full", "real")
 
@@ -21,7 +26,7 @@ class Name:
 
 
 def name_of(kind: Any) -> str:
-    """The name by which a pickle would import a class or function."""
+    """Return the name by which a pickle would import a class or function, `module.name`."""
     return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
 
 
@@ -50,8 +55,11 @@ _MOVED = {
 
 
 def of_today(module: str, name: str, protocol: int) -> tuple[str, str]:
-    """A name as it is called today: ours may have moved since, and protocols 0 to 2 spell some as Python 2
-    did, `copy_reg` for `copyreg`."""
+    """Return the module and the name by which a class is imported today.
+
+    Ours may have moved since it was pickled, and protocols 0 to 2 write some modules as Python 2 called them,
+    `copy_reg` for `copyreg`.
+    """
     package = ".".join(module.split(".")[:2])
     if package in _MOVED:
         module = _MOVED[package] + module.removeprefix(package)

@@ -11,12 +11,18 @@ NEIGHBOR_TREES = frozenset(
     for module, kind in (("kd_tree", "KDTree"), ("ball_tree", "BallTree"))
     for bits in ("", "32", "64")
 )
+"""The classes of these trees, for float64 and float32."""
 
 _METRICS = "sklearn.metrics._dist_metrics."
+"""The module of scikit-learn's distances."""
 
 
 def check_neighbor_tree(kind: str, state: Any) -> None:
-    """The state of a tree (scikit-learn 1.9, `_binary_tree.pxi.tp`): each place within its array."""
+    """Check the state of a tree (scikit-learn 1.9, `_binary_tree.pxi.tp`).
+
+    Raises:
+        NotAllowed: A position in it lies outside of the array that it points to.
+    """
     data, order, nodes, bounds, leaf_size, levels, count, *_, metric, weights = state
     rows, features = data.shape
     sides = 2 if "KDTree" in kind else 1
@@ -35,14 +41,14 @@ def check_neighbor_tree(kind: str, state: Any) -> None:
 
 
 def _are_parts(nodes: Any, rows: int) -> bool:
-    """Each node is a part of the rows, and the last level has no more below it."""
+    """Return whether each node is a range of the rows, and all nodes of the last level are leaves."""
     starts, ends = nodes["idx_start"], nodes["idx_end"]
     within = bool(((starts >= 0) & (starts <= ends) & (ends <= rows)).all())
     return within and bool((nodes["is_leaf"][len(nodes) // 2 :] != 0).all())
 
 
 def _fits_metric(metric: Any, features: int) -> bool:
-    """Whether a metric that has numbers of its own has them for each feature."""
+    """Return whether a distance that has numbers of its own has them for each feature."""
     name = name_of(type(metric))
     if not name.startswith(_METRICS):
         return False

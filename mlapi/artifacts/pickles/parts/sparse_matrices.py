@@ -11,6 +11,7 @@ import numpy as np
 from mlapi.artifacts.pickles.parts.names import NotAllowed
 
 MATRIX = "scipy.sparse._csr.csr_matrix"
+"""The class that support vector machines hold."""
 
 MATRICES = frozenset(
     {
@@ -19,16 +20,26 @@ MATRICES = frozenset(
         *(f"scipy.sparse._csc.csc_{kind}" for kind in ("array", "matrix")),
     }
 )
-"""Those that are kept as rows, or columns, of places and numbers."""
+"""The classes that store, row by row or column by column, positions and numbers."""
 
 _ARRAYS = ("indptr", "indices", "data")
+"""Where each row begins `(rows + 1,)`, and the column and the value of each number `(numbers,)`."""
 
 _STATE = frozenset({"_shape", "maxprint", *_ARRAYS, "_has_sorted_indices", "_has_canonical_format"})
-"""What a matrix consists of (scipy 1.17); any other name could take the place of a method."""
+"""The attributes of a matrix (scipy 1.17). Any other name could take the place of a method."""
 
 
 def check_matrix(state: Any, *, by_columns: bool = False) -> None:
-    """Rows (or columns) begin where they may, and every number is in a column (or row) that there is."""
+    """Check the attributes of a sparse matrix.
+
+    Args:
+        by_columns: Whether it is stored column by column.
+
+    Raises:
+        NotAllowed: A row does not begin within the numbers, or a number is in no column; of a matrix stored
+            by
+            columns the other way round.
+    """
     if not isinstance(state, Mapping) or not {"_shape", *_ARRAYS} <= state.keys() <= _STATE:
         raise NotAllowed("it describes a sparse matrix in another way than scipy does")
     starts, places, numbers = (state[name] for name in _ARRAYS)

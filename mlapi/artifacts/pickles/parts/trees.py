@@ -1,4 +1,4 @@
-"""scikit-learn's trees in a pickle, checked: compiled code follows what they say without looking.
+"""scikit-learn's trees in a pickle, checked: compiled code follows the positions in them without a check.
 
 A tree that points outside of itself would end the process, or answer from other memory.
 """
@@ -12,16 +12,26 @@ from numpy.typing import NDArray
 from mlapi.artifacts.pickles.parts.names import NotAllowed
 
 TREE = "sklearn.tree._tree.Tree"
+"""The class of a tree of a decision tree, a forest or gradient boosting."""
 
 LEAF = -1
-"""In place of a child (scikit-learn 1.9, `sklearn.tree._tree.TREE_LEAF`)."""
+"""A leaf's children (scikit-learn 1.9, `sklearn.tree._tree.TREE_LEAF`)."""
 
 BITSET = 8
-"""Words of 32 bits for the categories that go left (scikit-learn 1.9, `_hist_gradient_boosting.common`)."""
+"""The number of uint32 whose bits say which categories go left (scikit-learn 1.9,
+`_hist_gradient_boosting.common`)."""
 
 
 def tree(features: Any, classes: Any, outputs: Any) -> Any:
-    """Called in place of `sklearn.tree._tree.Tree`, which reads as many `classes` as there are outputs."""
+    """Return an empty tree, whose state comes next, in place of `sklearn.tree._tree.Tree`.
+
+    scikit-learn's own reads as many `classes` as there are outputs, without a check.
+
+    Args:
+        features: How many features a row has.
+        classes: How many classes each output has, (outputs,).
+        outputs: How many outputs there are.
+    """
     from sklearn.tree._tree import Tree  # noqa: PLC0415 - scikit-learn, where there is a tree
 
     if not isinstance(classes, np.ndarray) or classes.shape != (outputs,) or not (classes > 0).all():
@@ -30,10 +40,13 @@ def tree(features: Any, classes: Any, outputs: Any) -> Any:
 
 
 def check_nodes(grown: Any, state: Mapping[str, Any]) -> None:
-    """Each question of a `Tree` is about a known feature and leads to later nodes, so that it ends.
+    """Check the state of a `Tree`: each node compares a known feature, and its children come after it.
 
-    It gets its nodes once: scikit-learn writes second ones into the memory that it took for the first. Fields
-    count by their order: it takes no notice of what a pickle calls them.
+    So every path ends. A tree gets its nodes once: scikit-learn writes second ones into the memory that it
+    took for the first. Their fields must have scikit-learn's names in its order, as it reads them by order.
+
+    Raises:
+        NotAllowed: Something else is in it.
     """
     from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 - scikit-learn, where there is a tree
 
@@ -49,17 +62,25 @@ def check_nodes(grown: Any, state: Mapping[str, Any]) -> None:
 
 
 def check_grown(tree: Any) -> None:
-    """A `Tree` has nodes: compiled code begins at the first without looking whether there is one."""
+    """Refuse a `Tree` without nodes: compiled code begins at the first without a check.
+
+    Raises:
+        NotAllowed: It has none.
+    """
     if tree.node_count == 0:
         raise NotAllowed("it has a tree without a root")
 
 
 def check_predictor(nodes: Any, bitsets: Any, categorical: NDArray[np.bool_]) -> None:
-    """The same of a `TreePredictor` of histogram boosting.
+    """Check a `TreePredictor` of histogram boosting as `check_nodes` does a `Tree`.
 
     Args:
-        bitsets: Which categories go left, (questions about categories, BITSET).
+        nodes: (nodes,), a structured array.
+        bitsets: Which categories go left, (nodes that compare categories, BITSET), uint32.
         categorical: Which features have categories, (features,).
+
+    Raises:
+        NotAllowed: A node leads elsewhere, or has no bitset.
     """
     if not _is_table(nodes) or not _is_bitsets(bitsets):
         raise NotAllowed("it has a tree of other things than scikit-learn's")
@@ -75,7 +96,8 @@ def check_predictor(nodes: Any, bitsets: Any, categorical: NDArray[np.bool_]) ->
 
 
 def _is_table(nodes: Any) -> bool:
-    """Whether its fields are scikit-learn's in their order: compiled code reads them by where they lie."""
+    """Return whether these are nodes with scikit-learn's fields: compiled code reads them by their
+    offsets."""
     from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE  # noqa: PLC0415
 
     return type(nodes) is np.ndarray and nodes.ndim == 1 and nodes.dtype == PREDICTOR_RECORD_DTYPE
