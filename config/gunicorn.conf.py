@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.errors import SettingsError
+from mlapi.server.gunicorn_app import WORKER_CLASSES, thread_count
 from mlapi.settings import process_settings
 
 try:
@@ -33,10 +34,9 @@ workers = _settings.workers
 # With eight such calls, one in every thread, nobody is answered by any.
 # (`sync`, in another run: 305 and 272; it closes every connection after one answer. The same view under
 # granian, in this run: 124, 113, 159 µs, 7,900.)
-worker_class = "mlapi.server.worker.worker.Worker"
-# Of a worker, inside long calls at once; a short one never leaves the loop's own thread. Those for fits on
-# request, which only wait for another process, come on top; a thread is made when it is needed.
-threads = 4 + _settings.fit_workers + _settings.fits_waiting
+worker_class = WORKER_CLASSES[_settings.worker_class]
+# Of a worker, inside long calls at once; of ours a short one never leaves the loop's own thread.
+threads = thread_count(_settings)
 keepalive = 15
 worker_connections = 1000  # of a worker; below the 1,024 open files that many systems allow a process
 backlog = 2048  # a burst of 800 connections at once is answered whole (tests/server/worker/test_worker.py)

@@ -22,17 +22,24 @@ from mlapi.errors import SettingsError
 from mlapi.wording import did_you_mean
 
 FILE = Path("config/mlapi.toml")
+"""Below the current folder."""
+
 PREFIX = "MLAPI_"
+"""Of the variables in the environment that are settings."""
 
 _SAFE_PATH = "PYTHONSAFEPATH"
+"""Python's own variable: not to import from the folder of a program, nor from the current one."""
 
 OURS = "ed25519:gun31iC1HJzznlMMpD6oe/fHXB8zw0MVkkODI+ypY84="
-"""Its private half signed the version in the box, models/cifar10/1, and is in no commit."""
+"""The public key of this project: its private half signed models/cifar10/1, and is in no commit."""
 
-_PILLOWS_MOST = 178_956_970
-"""Pixels: Pillow opens no picture that has more (twice `PIL.Image.MAX_IMAGE_PIXELS`)."""
+_MOST_PIXELS = 178_956_970
+"""Pillow opens no picture that has more (twice `PIL.Image.MAX_IMAGE_PIXELS`)."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+WORKER_CLASSES = ("mlapi", "gthread")
+"""What serves a connection: the worker of `mlapi.server.worker`, or gunicorn's own worker with threads."""
 
 
 def _path(value: object) -> Path:
@@ -80,10 +87,10 @@ def _class_names(value: object) -> tuple[str, ...]:
 
 
 def _flag(value: object) -> bool:
-    found = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
-    if found is None:
+    flag = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
+    if flag is None:
         raise ValueError("expected true or false")
-    return found
+    return flag
 
 
 def _text(value: object) -> str:
@@ -104,10 +111,13 @@ def _dask(value: object) -> str:
     return value
 
 
-def _log_level(value: object) -> str:
-    if value not in LOG_LEVELS:
-        raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}")
-    return str(value)
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return str(value)
+
+    return parse
 
 
 def _whole(minimum: int, maximum: int) -> Callable[[object], int]:
@@ -145,7 +155,10 @@ def _setting(default: Any, parse: Callable[[object], Any], purpose: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """The table itself: a name, its type, its default, what it is for."""
+    """The table itself: a name, its type, its default, what it is for.
+
+    docs/operating.md has the same table, and a test compares them.
+    """
 
     models_dir: Path | str = _setting(
         Path("models"), _place, "Where the models are: a folder, or a URL such as s3://bucket/models."
@@ -187,7 +200,7 @@ class Settings:
     max_pictures: int = _setting(64, _whole(1, 10_000), "The most pictures in one request.")
     max_pixels: int = _setting(
         DEFAULT_PIXELS,
-        _whole(1, _PILLOWS_MOST),
+        _whole(1, _MOST_PIXELS),
         "The most pixels of one picture, a WebP a quarter of it; those of one request, twice as many.",
     )
     fit_workers: int = _setting(1, _whole(0, 64), "How many fits on request run at once; 0 for none at all.")
@@ -213,28 +226,35 @@ class Settings:
     host: str = _setting("127.0.0.1", _text, "The address that the server listens on.")
     port: int = _setting(8000, _whole(1, 65_535), "The port that the server listens on.")
     workers: int = _setting(2, _whole(1, 256), "How many worker processes serve.")
-    log_level: str = _setting("info", _log_level, "The least level that is logged.")
+    worker_class: str = _setting(
+        "mlapi", _one_of(*WORKER_CLASSES), "Which worker serves: `mlapi`, or gunicorn's own `gthread`."
+    )
+    log_level: str = _setting("info", _one_of(*LOG_LEVELS), "The least level that is logged.")
 
     @property
     def address(self) -> str:
+        """`host:port`, to listen on."""
         return f"{self.host}:{self.port}"
 
     @property
     def picture_limits(self) -> ImageLimits:
+        """Of the images in one request."""
         return ImageLimits(self.max_pixels, self.max_pictures)
 
     @property
     def fit_limits(self) -> TableLimits:
+        """Of the table that a fit on request takes."""
         return TableLimits(self.fit_rows, self.fit_columns, self.fit_classes)
 
     @property
     def job_limits(self) -> TableLimits:
+        """Of the table that a job takes."""
         return TableLimits(self.job_rows, self.job_columns, self.job_classes)
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One setting as it stands: its value, and which source gave it."""
+    """One setting as it is in force: its value, which source gave it, and what it is for."""
 
     name: str
     value: Any
@@ -250,9 +270,11 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     options: Mapping[str, object] = MappingProxyType({}),
 ) -> Settings:
-    """The settings in force.
+    """Return the settings in force: those of the options, of the environment, of the file, or the defaults.
 
     Args:
+        file: TOML; it need not exist.
+        environ: None for that of the process.
         options: Settings by name that a command line gives; they win.
 
     Raises:
@@ -263,12 +285,15 @@ def load_settings(
 
 @cache
 def process_settings() -> Settings:
-    """`load_settings`, once in a process, so that a reload cannot fail on a file edited since."""
+    """Return what `load_settings` returned the first time in this process.
+
+    So a reload cannot fail on a file that was edited since.
+    """
     return load_settings()
 
 
 def path_prefix() -> str:
-    """What all paths begin with, from where gunicorn takes it once a worker has started; "" for nothing."""
+    """Return what all paths begin with, from where gunicorn takes it once a worker has started."""
     return os.environ.get("SCRIPT_NAME", "")
 
 
@@ -277,7 +302,7 @@ def settings_rows(
     environ: Mapping[str, str] | None = None,
     options: Mapping[str, object] = MappingProxyType({}),
 ) -> list[SettingRow]:
-    """Every setting with its value and its source, in the table's order.
+    """Return every setting with its value and its source, in the table's order.
 
     Raises:
         SettingsError: As `load_settings`.
@@ -287,7 +312,7 @@ def settings_rows(
         for name, entry in _TABLE.items()
     }
     problems = []
-    for name, value, source in _given(file, os.environ if environ is None else environ, options):
+    for name, value, source in _sources(file, os.environ if environ is None else environ, options):
         if name not in _TABLE:
             problems.append(f"{source}: unknown setting{did_you_mean(name, _TABLE)}")
             continue
@@ -306,9 +331,10 @@ def settings_rows(
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Within it Python programs are started so that they import nothing from the current folder.
+    """Start Python programs, within this context, so that they import nothing from the current folder.
 
-    Else a file of somebody's there that is called json.py takes the place of the library's.
+    Else a file of somebody's there that is called json.py takes the place of the library's. Changes the
+    environment of the process meanwhile.
     """
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
@@ -325,10 +351,10 @@ def _is_inside(folder: Path, place: Path | str) -> bool:
     return isinstance(place, Path) and folder.resolve().is_relative_to(place.resolve())
 
 
-def _given(
+def _sources(
     file: Path, environ: Mapping[str, str], options: Mapping[str, object]
 ) -> Iterator[tuple[str, object, str]]:
-    """Name, value and source of all that is given; what comes later wins."""
+    """Name, value and source of all that anybody has set; what comes later wins."""
     for name, value in _read(file).items():
         yield name, value, f"{file}: {name}"
     for variable in sorted(environ):

@@ -84,6 +84,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", params=["mlapi", pytest.param("gthread", marks=pytest.mark.exhaustive)])
+def worker_class(request: pytest.FixtureRequest) -> str:
+    """Each of the workers that can serve: what a test of the service asks with it holds for both of them."""
+    return str(request.param)
+
+
 @pytest.fixture
 def models_dir(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained models for one test to change."""

@@ -1,18 +1,20 @@
 """`create_app(settings)`: the one place where the parts of the server meet."""
 
 import logging
+from dataclasses import replace
 
 from mlapi.http import problems, telemetry
 from mlapi.http.application import Application
 from mlapi.jobs.jobs import Jobs
 from mlapi.registry.opening import make_key, open_registry
 from mlapi.resources import add_routes
+from mlapi.server.gunicorn_app import most_streams
 from mlapi.settings import Settings, process_settings
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 1.0
-"""For who writes a job just now."""
+_LOCK_WAIT_S = 1.0
+"""How long the start waits for a process that writes to the jobs just now."""
 
 
 def create_app(settings: Settings | None = None) -> Application:
@@ -33,11 +35,11 @@ def create_app(settings: Settings | None = None) -> Application:
     make_key(settings)
     registry = open_registry(settings)
     registry.refresh()
-    if problem := Jobs(settings.state_dir, _PATIENCE_S).problem():
+    if problem := Jobs(settings.state_dir, _LOCK_WAIT_S).problem():
         logger.warning("jobs not usable", extra={"reason": problem})
     telemetry.install(app)
     problems.install(app, settings.max_body_bytes)
-    add_routes(problems.Api(app), registry, settings)
+    add_routes(problems.Api(app), registry, replace(settings, streams=most_streams(settings)))
     for page in app.jinja_env.list_templates():
         app.jinja_env.get_template(page)  # which keeps it: a request may find no file that it can open
     return app

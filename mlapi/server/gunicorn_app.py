@@ -8,21 +8,48 @@ from gunicorn.app.base import Application
 
 from mlapi.settings import Settings
 
-_HERE = Path(__file__).resolve().parents[1]
+WORKER_CLASSES = {"mlapi": "mlapi.server.worker.worker.Worker", "gthread": "gthread"}
+"""gunicorn's `worker_class`, by the setting of this name."""
+
+STREAM_THREADS = 50
+"""Threads of a gthread worker for streams alone, each of which holds one: so many it may have at most."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def thread_count(settings: Settings) -> int:
+    """Return how many calls a worker may be inside at once; a thread is made when it is needed.
+
+    Those for fits on request, which only wait for another process, come on top of four, and those for streams
+    where a stream takes a thread.
+    """
+    count = 4 + settings.fit_workers + settings.fits_waiting
+    return count + (most_streams(settings) if settings.worker_class == "gthread" else 0)
+
+
+def most_streams(settings: Settings) -> int:
+    """Return how many clients of one worker may follow jobs, so that they leave threads for others."""
+    return min(settings.streams, STREAM_THREADS) if settings.worker_class == "gthread" else settings.streams
 
 
 class Server(Application):  # type: ignore[misc]
+    """gunicorn's application for `mlapi serve`; `run` serves until SIGTERM or SIGINT comes."""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         super().__init__()
 
     def load_config(self) -> None:
+        """Read our configuration file, then set what options of the command may have changed."""
         self.load_config_from_file(str(config_file()))
         self.cfg.set("bind", [self._settings.address])
         self.cfg.set("workers", self._settings.workers)
+        self.cfg.set("worker_class", WORKER_CLASSES[self._settings.worker_class])
+        self.cfg.set("threads", thread_count(self._settings))
         self.cfg.set("proc_name", f"mlapi {self._settings.address}")
 
     def load(self) -> Any:
+        """Return the WSGI application; gunicorn calls it once, before the first fork."""
         # Here and not above: numpy must find the limits on its threads that the configuration sets.
         from mlapi.server.app import create_app  # noqa: PLC0415
         from mlapi.server.pool_process import PoolProcess  # noqa: PLC0415
@@ -32,6 +59,6 @@ class Server(Application):  # type: ignore[misc]
 
 
 def config_file() -> Path:
-    """config/gunicorn.conf.py: of the checkout, or the copy that the wheel carries."""
-    carried = _HERE / "gunicorn.conf.py"
-    return carried if carried.exists() else _HERE.parent / "config" / "gunicorn.conf.py"
+    """Return where config/gunicorn.conf.py is: in the checkout, or the copy that the wheel carries."""
+    packaged = _PACKAGE / "gunicorn.conf.py"
+    return packaged if packaged.exists() else _PACKAGE.parent / "config" / "gunicorn.conf.py"

@@ -35,54 +35,59 @@ _IMPORTED = (
 """What children run, and what that imports late: imported by the process that they are forked from, and by no
 other of the server."""
 
-_ERRANDS = 16
-"""So many requests wait to be read, or for a description, at most."""
+_SHORT_TASKS_WAITING = 16
+"""So many requests wait at most to be read, or for a description."""
 
-_LONGEST_LOOK_S = 5.0
-"""No job waits longer for the workers to see its version."""
+_LONGEST_VISIBLE_S = 5.0
+"""How long a job waits at most for the workers to see its version."""
 
-_LOOK_S = 1.0
+_PARENT_CHECK_S = 1.0
 """How often this process looks whether its parent is there."""
 
-
-_AGAIN_S = 5.0
-"""A disk that was full may have room by then."""
+_RESTART_PAUSE_S = 5.0
+"""Before a pool that failed ends, and another takes its place: a disk that was full may have room by then."""
 
 
 class PoolProcess(DirtyApp):  # type: ignore[misc]
+    """What gunicorn runs in its dirty worker: the pool, until it fails or the parent process is gone."""
+
     settings: Settings | None = None
     """Those of the server, set before its first fork; else those of the process."""
 
     def init(self) -> None:
+        """Start the pool in a thread of its own, and return; gunicorn calls it once in the dirty worker."""
         # Else each child would run the program's own module anew: what children do is imported by its name.
         sys.modules["__main__"] = ModuleType("__main__")
         settings = self.settings or process_settings()
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-        threading.Thread(target=_keep, args=(settings,), daemon=True).start()
+        threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_run_pool, args=(settings,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    """gunicorn's own dirty worker outlives a parent that is killed (27.0.1)."""
+def _end_after(parent: int) -> None:
+    """End this process once its parent is gone: gunicorn's own outlives one that is killed (27.0.1)."""
     while os.getppid() == parent:
-        time.sleep(_LOOK_S)
+        time.sleep(_PARENT_CHECK_S)
     os._exit(1)
 
 
-def _keep(settings: Settings) -> None:
-    """Until something goes wrong; then this process ends, and another takes its place."""
+def _run_pool(settings: Settings) -> None:
+    """Serve until something goes wrong; then this process ends, and another takes its place."""
     try:
         pool_of(settings).serve()
     except Exception:
         logger.exception("the pool cannot be kept")
-        time.sleep(_AGAIN_S)
+        time.sleep(_RESTART_PAUSE_S)
     os._exit(1)
 
 
 def pool_of(settings: Settings) -> Pool:
-    """The pool that the settings describe."""
+    """Return the pool that the settings describe, not yet serving.
+
+    It takes short tasks (`describe`, `order`), fits on request if there are any, and runs jobs.
+    """
     fit = Bounds(settings.fit_workers, settings.fits_waiting, settings.fit_seconds, settings.fit_megabytes)
-    errand = Bounds(1, _ERRANDS, settings.fit_seconds, settings.fit_megabytes, nice=0)
-    queues = dict.fromkeys(("describe", "order"), Queue(partial(_errand, settings.job_limits), errand))
+    short = Bounds(1, _SHORT_TASKS_WAITING, settings.fit_seconds, settings.fit_megabytes, nice=0)
+    queues = dict.fromkeys(("describe", "order"), Queue(partial(_short_task, settings.job_limits), short))
     if settings.fit_workers:
         queues["fit"] = Queue(partial(_fit, settings.fit_limits), fit, _warm_up)
     return Pool(settings.state_dir, queues, partial(_begin, settings))
@@ -94,9 +99,9 @@ def _begin(settings: Settings) -> None:
         return
     bounds = Bounds(settings.job_workers, 0, settings.job_seconds, settings.job_megabytes)
     registry = open_changes(settings, "a job").registry
-    found = partial(published_version, registry, settings.state_dir)
-    visible_s = min(2 * settings.models_poll_s, _LONGEST_LOOK_S)
-    Runner(Jobs(settings.state_dir), partial(_train, settings), bounds, found, visible_s).start()
+    find_publication = partial(published_version, registry, settings.state_dir)
+    visible_s = min(2 * settings.models_poll_s, _LONGEST_VISIBLE_S)
+    Runner(Jobs(settings.state_dir), partial(_train, settings), bounds, find_publication, visible_s).start()
 
 
 # What children do, each of which has imported it already.
@@ -114,7 +119,7 @@ def _warm_up() -> None:
     tasks.warm_up()
 
 
-def _errand(limits: TableLimits, message: Message, report: ReportProgress) -> Message:
+def _short_task(limits: TableLimits, message: Message, report: ReportProgress) -> Message:
     from mlapi.jobs import tasks  # noqa: PLC0415
 
     return tasks.short_task(limits, message, report)

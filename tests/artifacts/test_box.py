@@ -34,10 +34,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(models_dir=folder / "models", state_dir=folder / "state")
 
 
-def test_a_server_of_it_ends_when_it_is_told_to(settings: Settings, tmp_path: Path) -> None:
+def test_a_server_of_it_ends_when_it_is_told_to(
+    settings: Settings, tmp_path: Path, worker_class: str
+) -> None:
     """onnxruntime's own end of a process that was forked aborts it, or hangs."""
-    places = {"MLAPI_STATE_DIR": str(settings.state_dir), "MLAPI_FIT_WORKERS": "1"}
-    with running(Path(settings.models_dir), tmp_path, **places) as server:
+    environ = {
+        "MLAPI_STATE_DIR": str(settings.state_dir),
+        "MLAPI_FIT_WORKERS": "1",
+        "MLAPI_WORKER_CLASS": worker_class,
+    }
+    with running(Path(settings.models_dir), tmp_path, **environ) as server:
         until(lambda: server.get("/fit")[0] == 200)
         assert server.get("/health/ready")[0] == 200
         server.signal(signal.SIGTERM)

@@ -112,7 +112,9 @@ def test_joblib_starts_nothing_for_an_answer(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(found, ROWS.to_numpy().sum(axis=1))
 
 
-def test_a_server_answers_with_estimators_that_would_spread_their_work(tmp_path: Path) -> None:
+def test_a_server_answers_with_estimators_that_would_spread_their_work(
+    tmp_path: Path, worker_class: str
+) -> None:
     estimators = models()
     expected = {}
     for name, estimator in estimators.items():
@@ -120,7 +122,8 @@ def test_a_server_answers_with_estimators_that_would_spread_their_work(tmp_path:
         expected[name] = call(estimator, "predict", ROWS.to_numpy()[:5])
     allowed = {name for estimator in estimators.values() for name in classes_of(estimator)}
 
-    with running(tmp_path / "models", tmp_path, MLAPI_ALLOWED_CLASSES=",".join(allowed)) as server:
+    environ = {"MLAPI_ALLOWED_CLASSES": ",".join(allowed), "MLAPI_WORKER_CLASS": worker_class}
+    with running(tmp_path / "models", tmp_path, **environ) as server:
         for name in estimators:
             for _ in range(2):
                 status, answer = server.post(f"/predict/{name}", {"X": ROWS.to_numpy()[:5].tolist()})

@@ -578,7 +578,7 @@ def _promote_in_a_fork(url: str, folder: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_real_server_follows_a_bucket(s3: dict[str, str], tmp_path: Path) -> None:
+def test_a_real_server_follows_a_bucket(s3: dict[str, str], tmp_path: Path, worker_class: str) -> None:
     """Two workers, forked from a master that has looked at the bucket already."""
     url = f"s3://models/{uuid.uuid4().hex}"
     here = machine(url, tmp_path / "here")
@@ -589,6 +589,7 @@ def test_a_real_server_follows_a_bucket(s3: dict[str, str], tmp_path: Path) -> N
     patient = {
         "GUNICORN_CMD_ARGS": f"{PATIENT} --graceful-timeout {2 * HANG_S}",
         "MLAPI_MODELS_POLL_S": "0.1",
+        "MLAPI_WORKER_CLASS": worker_class,
     }
     with running(tmp_path, tmp_path, MLAPI_MODELS_DIR=url, **patient, **s3) as server:
         answers = {server.post("/predict/line", body)[1]["version"] for _ in range(20)}

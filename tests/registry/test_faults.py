@@ -306,7 +306,7 @@ def test_where_a_predictor_answers_such_a_pickle_is_read_only_for_what_takes_it_
 
 
 @pytest.mark.exhaustive
-def test_a_server_unpickles_none_of_them(tmp_path: Path) -> None:
+def test_a_server_unpickles_none_of_them(tmp_path: Path, worker_class: str) -> None:
     world = new_world(tmp_path / "world")
     names = [f"line-{number}" for number in range(len(SIGNED) * len(PICKLES))]
     compiled = [f"compiled-{number}" for number in range(len(PICKLES))]
@@ -318,7 +318,8 @@ def test_a_server_unpickles_none_of_them(tmp_path: Path) -> None:
         traces, folder = tmp_path / f"traces-{name}", world / "models" / name / "2"
         plant(folder, PICKLES[pickle](traces), SIGNED[signed][0](world), compiled=name in compiled)
 
-    with running(world / "models", tmp_path, MLAPI_STATE_DIR=str(world / "state")) as server:
+    environ = {"MLAPI_STATE_DIR": str(world / "state"), "MLAPI_WORKER_CLASS": worker_class}
+    with running(world / "models", tmp_path, **environ) as server:
         for name in names:
             status, answer = server.post(f"/predict/{name}", {"X": [[1]]})
             assert (status, answer["version"], answer["prediction"]) == (200, 1, [pytest.approx(1)])

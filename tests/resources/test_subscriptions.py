@@ -102,9 +102,10 @@ def test_streams_are_bounded_for_one_caller_and_for_all_until_they_are_closed(jo
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, worker_class: str) -> Iterator[Server]:
     submit(Jobs(tmp_path / "state"))
     environ = {"MLAPI_STATE_DIR": str(tmp_path / "state"), "MLAPI_STREAMS_PER_CALLER": "12"}
+    environ |= {"MLAPI_WORKER_CLASS": worker_class}
     command = [*GUNICORN[:-1], "--timeout", "3", GUNICORN[-1]]
     with running(tmp_path / "models", tmp_path, command, **environ) as server:
         server.wait_for_workers()

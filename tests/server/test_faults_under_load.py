@@ -36,8 +36,8 @@ NAMES = [f"line-{number}" for number in range(24)]
 
 
 @pytest.fixture(scope="module")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lines with two versions, of which the first is production."""
+def models_dir(tmp_path_factory: pytest.TempPathFactory, worker_class: str) -> Path:
+    """Lines with two versions, of which the first is production; others for each worker class."""
     folder = tmp_path_factory.mktemp("load") / "models"
     for name, version in product(NAMES, (1, 2)):
         publish(changes_in(folder), version, name)
@@ -45,13 +45,14 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(models_dir, tmp_path_factory.mktemp("server"), MLAPI_MODELS_POLL_S=str(POLL_S)) as server:
+def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory, worker_class: str) -> Iterator[Server]:
+    environ = {"MLAPI_MODELS_POLL_S": str(POLL_S), "MLAPI_WORKER_CLASS": worker_class}
+    with running(models_dir, tmp_path_factory.mktemp("server"), **environ) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def names() -> Iterator[str]:
+def names(worker_class: str) -> Iterator[str]:
     return iter(NAMES)
 
 
@@ -137,8 +138,8 @@ def test_promotions_fail_nothing_and_every_answer_is_its_versions(server: Server
 def test_the_models_of_a_running_server_may_go(
     server: Server, models_dir: Path, home: Path, remove: Any
 ) -> None:
-    kept = Path(shutil.copytree(models_dir, models_dir.with_name("kept")))
-    for other in kept.iterdir():
+    copy = Path(shutil.copytree(models_dir, models_dir.with_name("copy")))
+    for other in copy.iterdir():
         if remove is remove_bit_by_bit and other.name != home.name:
             shutil.rmtree(models_dir / other.name)
     with under(server, home) as load:
@@ -148,7 +149,7 @@ def test_the_models_of_a_running_server_may_go(
         load.wait_for(SEVERAL_LOOKS)
 
     shutil.rmtree(models_dir.with_name(".away"), ignore_errors=True)
-    kept.rename(models_dir)
+    copy.rename(models_dir)
     assert load.broken_connections <= CLIENTS
     assert_right_after_a_retry(load)
     assert set(load.versions) == {1}
@@ -225,17 +226,17 @@ def test_a_version_that_is_damaged_while_it_serves_serves_on_and_a_new_worker_an
     promote(home, 3)
     with under(server, home) as load:
         load.wait_for_version(3)
-        seen = len(load.versions)
+        intact = len(load.versions)
         damage(home / "3" / damaged)
         load.wait_for(SEVERAL_LOOKS)
-        before = set(load.versions[seen:])
+        before = set(load.versions[intact:])
         kill_a_worker(server)
         load.wait_for(SEVERAL_LOOKS)
 
     assert before == {3}
     assert load.broken_connections <= CLIENTS
     assert_right_after_a_retry(load)
-    assert set(load.versions[seen:]) <= {2, 3}
+    assert set(load.versions[intact:]) <= {2, 3}
 
 
 @pytest.mark.parametrize("content", ["garbage", None], ids=["words", "gone"])

@@ -44,10 +44,11 @@ def promote(server: Server, statuses: list[int]) -> None:
 
 
 def test_changes_that_somebody_holds_up_are_told_so_and_silence_nobody(
-    models_dir: Path, tmp_path: Path
+    models_dir: Path, tmp_path: Path, worker_class: str
 ) -> None:
     statuses: list[int] = []
-    with running(models_dir, tmp_path, MLAPI_ALLOW_WRITES="true") as server:
+    environ = {"MLAPI_ALLOW_WRITES": "true", "MLAPI_WORKER_CLASS": worker_class}
+    with running(models_dir, tmp_path, **environ) as server:
         threads = [threading.Thread(target=promote, args=(server, statuses)) for _ in range(CHANGES)]
         with locked(models_dir / "line" / LOCK):
             for thread in threads:
@@ -68,15 +69,16 @@ def answers(server: Server) -> set[int]:
 
 
 def broken(server: Server) -> list[str]:
-    found = [server.get("/health/ready")[1]["broken"] for _ in range(10)]
-    return [entry["reason"] for entries in found for entry in entries]
+    answers = [server.get("/health/ready")[1] for _ in range(10)]
+    return [entry["reason"] for answer in answers for entry in answer["broken"]]
 
 
 def test_a_models_folder_that_goes_and_comes_back_takes_nothing_away(
-    models_dir: Path, tmp_path: Path
+    models_dir: Path, tmp_path: Path, worker_class: str
 ) -> None:
     """As where a volume is unmounted: an empty folder is in its place."""
-    with running(models_dir, tmp_path, MLAPI_MODELS_POLL_S="0.05") as server:
+    environ = {"MLAPI_MODELS_POLL_S": "0.05", "MLAPI_WORKER_CLASS": worker_class}
+    with running(models_dir, tmp_path, **environ) as server:
         assert answers(server) == {200}
 
         models_dir.rename(tmp_path / "away")

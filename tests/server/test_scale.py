@@ -153,11 +153,11 @@ def neighbors(folder: Path, name: str, rows: int) -> int:
 
 def proportional_bytes(server: Server) -> int:
     """What the workers take together, shared pages divided among those that map them."""
-    found = 0
+    total = 0
     for pid in server.workers:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        found += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    return found
+        total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
 
 
 def ask_all(server: Server, *names: str) -> None:
@@ -171,18 +171,19 @@ def ask_all(server: Server, *names: str) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures in /proc: Linux only")
-def test_workers_share_a_large_version_whenever_it_comes(tmp_path: Path) -> None:
+def test_workers_share_a_large_version_whenever_it_comes(tmp_path: Path, worker_class: str) -> None:
     allowed = ",".join(classes_of(KNeighborsClassifier().fit([[0.0], [1.0]] * 5, [0, 1] * 5)))
+    environ = {"MLAPI_ALLOWED_CLASSES": allowed, "MLAPI_WORKER_CLASS": worker_class}
     folder = tmp_path / "models"
     neighbors(folder, "small", 100)
-    with running(folder, tmp_path, MLAPI_ALLOWED_CLASSES=allowed) as server:
+    with running(folder, tmp_path, **environ) as server:
         ask_all(server, "small")
         without = proportional_bytes(server)
 
         size = neighbors(folder, "large", 40_000)
         ask_all(server, "large", "small")
         later = proportional_bytes(server) - without
-    with running(folder, tmp_path, MLAPI_ALLOWED_CLASSES=allowed) as server:
+    with running(folder, tmp_path, **environ) as server:
         ask_all(server, "large", "small")
         from_the_start = proportional_bytes(server) - without
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,8 +36,8 @@ RECIPE = load_recipes(ROOT / "config" / "models.toml")["svm"]
 
 
 @pytest.fixture
-def server(models_dir: Path, tmp_path: Path) -> Iterator[Server]:
-    with running(models_dir, tmp_path) as server:
+def server(models_dir: Path, tmp_path: Path, worker_class: str) -> Iterator[Server]:
+    with running(models_dir, tmp_path, MLAPI_WORKER_CLASS=worker_class) as server:
         yield server
 
 
@@ -69,14 +70,14 @@ def test_two_workers_see_a_new_version_and_a_moved_alias(server: Server, models_
     assert server.workers == workers, "no worker was restarted"
 
 
-def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Path) -> None:
+def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Path, worker_class: str) -> None:
     """It answered its golden rows before the fork, and threads do not survive one."""
     frame = pd.DataFrame({"x": [float(x) for x in range(200)]})
     model = HistGradientBoostingRegressor(max_iter=5).fit(frame.to_numpy(), frame["x"])
     publish_fitted(tmp_path / "models", "steps", model, frame)
-    allowed = ",".join(classes_of(model))
+    environ = {"MLAPI_ALLOWED_CLASSES": ",".join(classes_of(model)), "MLAPI_WORKER_CLASS": worker_class}
 
-    with running(tmp_path / "models", tmp_path, MLAPI_ALLOWED_CLASSES=allowed) as server:
+    with running(tmp_path / "models", tmp_path, **environ) as server:
         for worker in server.workers:
             connection = server.connect_to(worker)
             assert ask(connection, "POST", "/predict/steps", b'{"x": 7}')[0] == 200
@@ -109,13 +110,15 @@ def test_sighup_fails_no_request(server: Server) -> None:
     assert set(outcomes) == {200}
 
 
-def test_sighup_with_settings_that_became_wrong_keeps_serving(models_dir: Path, tmp_path: Path) -> None:
+def test_sighup_with_settings_that_became_wrong_keeps_serving(
+    models_dir: Path, tmp_path: Path, worker_class: str
+) -> None:
     """A reload takes no new settings, so that a typo cannot end a running server."""
     (tmp_path / "config").mkdir()
     for name in ("gunicorn.conf.py", "mlapi.toml"):
         (tmp_path / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
     (tmp_path / "wsgi.py").write_bytes((ROOT / "wsgi.py").read_bytes())
-    with running(models_dir, tmp_path, cwd=tmp_path) as server:
+    with running(models_dir, tmp_path, cwd=tmp_path, MLAPI_WORKER_CLASS=worker_class) as server:
         before = server.workers
         (tmp_path / "config" / "mlapi.toml").write_text("prot = 1")
         (models_dir / "svm" / "1" / "model.joblib").unlink()
@@ -168,9 +171,9 @@ def is_ready(connection: http.client.HTTPConnection) -> bool:
     return ask(connection, "GET", "/health/ready")[0] == 200
 
 
-def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path) -> None:
+def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path, worker_class: str) -> None:
     folder = tmp_path / "models"
-    with running(folder, tmp_path) as server:
+    with running(folder, tmp_path, MLAPI_WORKER_CLASS=worker_class) as server:
         assert server.get("/health/live")[0] == 200
         assert server.get("/health/ready")[0] == 503
 
@@ -180,6 +183,18 @@ def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path) ->
             connection = server.connect_to(worker)
             until(partial(is_ready, connection))
             assert ask(connection, "POST", "/predict", BODY)[1]["prediction"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "class_name"), [("mlapi", "mlapi.server.worker.worker.Worker"), ("gthread", "gthread")]
+)
+def test_the_settings_name_the_worker_for_gunicorn_and_for_the_command(
+    tmp_path: Path, name: str, class_name: str
+) -> None:
+    serve = [sys.executable, "-c", "from mlapi.cli.main import main; main()", "serve", "--port", "{port}"]
+    for command in (None, serve):
+        with running(tmp_path / "models", tmp_path, command, MLAPI_WORKER_CLASS=name) as server:
+            assert f"Using worker: {class_name}\n" in server.log
 
 
 def test_port_in_the_environment_does_not_open_the_server_to_the_network(
@@ -282,6 +297,8 @@ def test_a_body_at_the_limit_of_rows_is_answered(shared_server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(trained, tmp_path_factory.mktemp("server")) as server:
+def shared_server(
+    trained: Path, tmp_path_factory: pytest.TempPathFactory, worker_class: str
+) -> Iterator[Server]:
+    with running(trained, tmp_path_factory.mktemp("server"), MLAPI_WORKER_CLASS=worker_class) as server:
         yield server

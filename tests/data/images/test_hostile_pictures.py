@@ -174,11 +174,14 @@ def ask(server: Server, file: bytes) -> int:
 
 
 @pytest.mark.exhaustive
-def test_bombs_cost_a_server_bounded_memory_and_no_worker(folder: Path, tmp_path: Path) -> None:
+def test_bombs_cost_a_server_bounded_memory_and_no_worker(
+    folder: Path, tmp_path: Path, worker_class: str
+) -> None:
     """Sixteen at once; twelve take 196 MB each, and a worker decodes one at a time."""
     bombs = [png_of_zeros(7000, 7000, 3)] * 12 + [png_of_zeros(20_000, 20_000, 0)] * 4
     digit = file_of(drawn(digits()[0][3]))
-    with running(folder, tmp_path, MLAPI_IMAGE_MODEL="digits") as server:
+    environ = {"MLAPI_IMAGE_MODEL": "digits", "MLAPI_WORKER_CLASS": worker_class}
+    with running(folder, tmp_path, **environ) as server:
         workers = server.wait_for_workers()
         assert [ask(server, digit) for _ in range(6)] == [200] * 6
         before = max(map(peak_memory, workers))

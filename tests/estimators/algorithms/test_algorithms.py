@@ -267,13 +267,15 @@ def test_a_bare_estimator_is_known_by_its_class(kind: type) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="finds the workers in /proc: Linux only")
-def test_gradient_boosting_answers_in_both_workers_of_a_preloading_server(tmp_path: Path) -> None:
+def test_gradient_boosting_answers_in_both_workers_of_a_preloading_server(
+    tmp_path: Path, worker_class: str
+) -> None:
     """It computes with OpenMP: on its golden rows before the fork, and on requests after it."""
     machine = ALGORITHMS["gradient_boosting"].build(CLASSIFICATION, {"max_iter": 20}).fit(X, THREE)
     publish_fitted(tmp_path / "models", "boosted", machine, pd.DataFrame(X, columns=list("abcdefg")))
     row = json.dumps({"X": X[:1].tolist()}).encode()
 
-    with running(tmp_path / "models", tmp_path) as server:
+    with running(tmp_path / "models", tmp_path, MLAPI_WORKER_CLASS=worker_class) as server:
         for worker in server.workers:
             connection = server.connect_to(worker)
             status, answer = ask(connection, "POST", "/predict/boosted?include=probabilities", row)
