@@ -61,10 +61,10 @@ def ask(app: Flask, body: bytes) -> bytes:
         "wsgi.run_once": False,
     }
     answer = app(environ, lambda *_: lambda _: None)
-    found = b"".join(answer)
+    content = b"".join(answer)
     if hasattr(answer, "close"):
         answer.close()
-    return found
+    return content
 
 
 def calls_of(app: Flask, body: bytes) -> Counter[str]:

@@ -25,6 +25,8 @@ GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "
 
 
 class Server:
+    """A running server: its processes, its log, and requests to it."""
+
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process = process
         self.port = port
@@ -50,17 +52,17 @@ class Server:
     @property
     def pool(self) -> list[int]:
         """The process ids of the pool and of who restarts it, that one first; none while there is no pool."""
-        keepers = [pid for pid in children(self.process.pid) if children(pid)]
-        return [*keepers, *(pid for keeper in keepers for pid in children(keeper))]
+        arbiters = [pid for pid in children(self.process.pid) if children(pid)]
+        return [*arbiters, *(pid for arbiter in arbiters for pid in children(arbiter))]
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection that is kept alive until the server is stopped."""
+        """Return a connection, not yet open, that is kept alive until the server is stopped."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_S)
         self._connections.append(connection)
         return connection
 
     def connect_to(self, worker: int) -> http.client.HTTPConnection:
-        """A connection that this worker holds, once it serves: the others are halted while it is made."""
+        """Return an open connection that this worker holds: the others are halted while it is made."""
         with ExitStack() as stack:
             for pid in self.workers:
                 if pid != worker:
@@ -70,7 +72,7 @@ class Server:
         return connection
 
     def wait_for_workers(self, count: int = 2, *, other_than: Collection[int] = ()) -> list[int]:
-        """The workers, once so many are there and none of the given ones."""
+        """Return the process ids of the workers, once so many are there, and none of `other_than`."""
 
         def all_of_them() -> list[int]:
             workers = self.workers
@@ -97,7 +99,7 @@ class Server:
 
 
 def children(pid: int) -> list[int]:
-    """Of a process that may have ended, lowest first."""
+    """Return the process ids of a process's children, lowest first; none of one that has ended."""
     try:
         return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
     except OSError:
@@ -106,7 +108,7 @@ def children(pid: int) -> list[int]:
 
 @contextmanager
 def halted(pid: int) -> Iterator[None]:
-    """A process that runs on after the block, and finds there whatever has arrived meanwhile."""
+    """Halt a process for as long as the block; then it runs on, with whatever has arrived meanwhile."""
     os.kill(pid, signal.SIGSTOP)
     until(lambda: all("T (stopped)" in (task / "status").read_text() for task in _tasks(pid)))
     try:
@@ -121,7 +123,7 @@ def _tasks(pid: int) -> list[Path]:
 
 
 def is_running(pid: int) -> bool:
-    """One that has ended, and that nobody has waited for yet, is not."""
+    """Return whether a process runs; one that has ended, and that nobody has waited for yet, does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -131,7 +133,7 @@ def is_running(pid: int) -> bool:
 def ask(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None
 ) -> tuple[int, Any]:
-    """Status and JSON of one request; the connection stays open."""
+    """Send one request, and return its answer's status and JSON; the connection stays open."""
     connection.request(method, path, body)
     response = connection.getresponse()
     return response.status, json.loads(response.read())
@@ -147,7 +149,12 @@ def free_port() -> int:
 def running(
     models_dir: Path, tmp_path: Path, command: list[str] | None = None, cwd: Path = ROOT, **environ: str
 ) -> Iterator[Server]:
-    """The server, once it answers; ended with the block, whatever happens in it."""
+    """Start the server, and end it with the block, whatever happens in it; the block begins once it answers.
+
+    Args:
+        command: Instead of gunicorn with `wsgi:app`; "{port}" in it becomes the port.
+        environ: Variables of the environment, settings for example.
+    """
     port = free_port()
     log = tmp_path / "server.log"
     settings = {

@@ -10,12 +10,12 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     path = environ["PATH_INFO"]
     if path == "/fail":
         raise ValueError("on purpose")
-    told = {name: value for name, value in environ.items() if isinstance(value, str)}
+    document = {name: value for name, value in environ.items() if isinstance(value, str)}
     try:
-        told["bytes"] = str(len(environ["wsgi.input"].read()))
+        document["bytes"] = str(len(environ["wsgi.input"].read()))
     except Exception:
         if path != "/patient":
             raise
-    body = json.dumps(told).encode()
+    body = json.dumps(document).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -10,14 +10,14 @@ HANG_S = 300
 """What takes longer will never come. This ends a test that would wait for ever, and decides nothing else."""
 
 
-def until(found: Callable[[], T], why: Callable[[], object] = lambda: "it did not happen") -> T:
-    """What it gives, once that is true.
+def until(condition: Callable[[], T], why: Callable[[], object] = lambda: "it did not happen") -> T:
+    """Ask a condition again and again, and return its value once that is true.
 
     Args:
-        why: What to show if that never comes.
+        why: What to show if it never becomes true.
     """
     deadline = time.monotonic() + HANG_S
-    while not (value := found()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, why()
         time.sleep(0.01)
     return value

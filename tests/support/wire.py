@@ -26,7 +26,7 @@ class Answer:
 
 
 def exchange(port: int, sent: bytes, *, ends: bool = False) -> list[Answer]:
-    """All answers until the server closes; those with 100 are left out.
+    """Send bytes over a new connection, and return all answers until the server closes, without those of 100.
 
     Args:
         ends: Whether the client says that nothing follows.
@@ -40,31 +40,31 @@ def exchange(port: int, sent: bytes, *, ends: bool = False) -> list[Answer]:
 
 
 def everything_from(sock: socket.socket) -> bytes:
-    """Until the server closes, or resets, the connection."""
-    found = b""
+    """Return what comes until the server closes, or resets, the connection."""
+    received = b""
     with contextlib.suppress(ConnectionError):
         while piece := sock.recv(65536):
-            found += piece
-    return found
+            received += piece
+    return received
 
 
-def answers_in(found: bytes) -> list[Answer]:
-    """What was sent back, to its last byte: to requests other than HEAD."""
+def answers_in(received: bytes) -> list[Answer]:
+    """Take apart what was sent back, to its last byte: to requests other than HEAD."""
     answers = []
-    while found:
-        head, end, rest = found.partition(b"\r\n\r\n")
+    while received:
+        head, end, rest = received.partition(b"\r\n\r\n")
         line, *fields = head.split(b"\r\n")
         status = _LINE.fullmatch(line)
-        assert status is not None, found[:300]
-        assert end, found[:300]
+        assert status is not None, received[:300]
+        assert end, received[:300]
         if int(status[2]) == _INTERIM:
-            found = rest
+            received = rest
             continue
         headers = {
             name.decode().lower(): value.strip().decode("latin1")
             for name, _, value in (entry.partition(b":") for entry in fields)
         }
-        body, found = _body(headers, rest)
+        body, received = _body(headers, rest)
         answers.append(Answer(status[1].decode(), int(status[2]), headers, body))
     return answers
 

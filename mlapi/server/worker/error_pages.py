@@ -1,6 +1,6 @@
 """The worker's own errors: for what is no request, comes too late, or breaks outside of the application.
 
-They have the form of all others (mlapi.http.problems), without Flask; each ends its connection.
+They have the document of all others (mlapi.http.problem_document); each ends its connection.
 """
 
 import contextlib
@@ -20,15 +20,17 @@ _LONGEST_DETAIL = 200
 
 
 class ErrorPage:
-    """Takes gunicorn's own page for an error, as if it were the socket, and sends a problem document."""
+    """Takes the place of the socket, for gunicorn's page for an error: sends a problem document instead."""
 
     def __init__(self, connection: Connection, error: BaseException, log: Any) -> None:
         self._connection, self._error, self._log = connection, error, log
 
     def gettimeout(self) -> float:
+        """Return 0.0, as a socket does that never waits: gunicorn asks before it sends."""
         return 0.0
 
     def sendall(self, page: bytes) -> None:
+        """Take the status from gunicorn's page, and send a problem document with it."""
         number, title = page.partition(b"\r\n")[0].decode().split(" ", 2)[1:]
         status = int(number)
         if status == 500:

@@ -49,7 +49,7 @@ def test_no_bytes_are_a_5xx_or_a_redirect(trained: Path, tmp_path: Path) -> None
 
 
 def test_ours_sees_no_request_that_gthread_does_not_see(tmp_path: Path) -> None:
-    seen = Counter[str]()
+    statuses = Counter[str]()
     with (
         teller("mlapi.server.worker.worker.Worker", tmp_path / "ours") as ours,
         teller("gthread", tmp_path / "peer") as peer,
@@ -59,10 +59,10 @@ def test_ours_sees_no_request_that_gthread_does_not_see(tmp_path: Path) -> None:
             here, there = (exchange(server.port, sent, ends=True) for server in (ours, peer))
             assert len(here) <= len(there), (number, sent, here, there)
             for answer, other in zip(here, there, strict=False):
-                seen[f"{answer.status} {other.status}"] += 1
+                statuses[f"{answer.status} {other.status}"] += 1
                 assert same(answer, other), (number, sent, answer, other)
 
-    assert seen["200 200"] > 0 < seen["400 400"]
+    assert statuses["200 200"] > 0 < statuses["400 400"]
 
 
 def same(ours: Answer, theirs: Answer) -> bool:

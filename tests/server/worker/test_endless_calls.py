@@ -12,7 +12,7 @@ import pytest
 
 from mlapi.training.workflows.registration import register
 from tests.conftest import changes_in
-from tests.server.worker.test_worker import GET, echo, open_socket, open_sockets, read_problem, told
+from tests.support.echo_server import GET, echo, open_socket, open_sockets, read_document, read_problem
 from tests.support.endless import NEVER, Endless
 from tests.support.server import Server, running
 
@@ -67,10 +67,10 @@ def test_a_worker_with_one_endless_call_finishes_the_others(tmp_path: Path) -> N
             with open_sockets(server, 1, GET % b"wait/1?%s" % os.fsencode(end)) as (good,):
                 assert read_problem(endless, 503)["status"] == 503
                 end.touch()
-                assert told(good)["pid"] == before
+                assert read_document(good)["pid"] == before
         with open_socket(server) as sock:  # waits in the kernel until the next worker is there
             sock.sendall(GET % b"next")
-            assert told(sock)["pid"] != before
+            assert read_document(sock)["pid"] != before
 
 
 def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path
         before = server.workers
         for _ in range(3):
             with open_sockets(server, 4, GET % b"sleep/2.5") as socks:
-                assert {told(sock)["slept"] for sock in socks} == {"2.5"}
+                assert {read_document(sock)["slept"] for sock in socks} == {"2.5"}
         with open_sockets(server, 1, SLOW) as (slow,):  # a thread reads it, for what no body may have
             time.sleep(7)
             slow.sendall(bytes(60_000))

@@ -40,8 +40,8 @@ def teller(tmp_path: Path, *options: str, **environ: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module", params=PARSERS)
 def parser(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+    parser: str = request.param
+    return parser
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,12 @@ def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield server
 
 
-def told(answer: Answer) -> dict[str, str]:
-    """What the application was told."""
+def environ_of(answer: Answer) -> dict[str, str]:
+    """The environment that the application was called with: the parts of it that are text."""
     assert answer.status == 200, answer
     assert answer.version in ("1.0", "1.1")
-    found: dict[str, str] = answer.document
-    return found
+    environ: dict[str, str] = answer.document
+    return environ
 
 
 def assert_problem(answer: Answer, status: int) -> None:
@@ -75,8 +75,8 @@ def assert_problem(answer: Answer, status: int) -> None:
 
 
 def assert_tells(answer: Answer, expected: dict[str, str | None]) -> None:
-    found = told(answer)
-    assert {name: found.get(name) for name in expected} == expected
+    environ = environ_of(answer)
+    assert {name: environ.get(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(("sent", "becomes"), ANSWERED.values(), ids=ANSWERED)
@@ -86,7 +86,7 @@ def test_a_request_is_answered_once_and_so_is_the_next(
     first, second = exchange(server.port, sent + PROBE)
 
     assert_tells(first, becomes)
-    assert told(second)["PATH_INFO"] == "/probe"
+    assert environ_of(second)["PATH_INFO"] == "/probe"
 
 
 @pytest.mark.parametrize(("sent", "becomes"), CLOSED.values(), ids=CLOSED)
@@ -135,9 +135,9 @@ def test_gunicorns_other_workers_refuse_nothing_that_ours_answers(peer: Server, 
 def test_a_host_that_is_none_is_told_before_the_client_sends_its_body(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as sock:
         sock.sendall(head(b"POST /a HTTP/1.1", b"Expect: 100-continue\r\nContent-Length: 3\r\n"))
-        found = everything_from(sock)
+        sent_back = everything_from(sock)
 
-    assert found.startswith(b"HTTP/1.1 400 ")
+    assert sent_back.startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_body_that_breaks_its_framing_ends_its_connection_whoever_read_it(server: Server) -> None:
@@ -221,10 +221,10 @@ def test_under_a_prefix_what_is_outside_of_it_is_404(tmp_path: Path, prefix: str
     with teller(tmp_path, SCRIPT_NAME=prefix) as server:
         for target in inside:
             (only,) = exchange(server.port, head(b"GET %s HTTP/1.0" % target.encode()))
-            found = told(only)
+            environ = environ_of(only)
             path = target.partition("?")[0]
-            assert found["SCRIPT_NAME"] == prefix
-            assert found["SCRIPT_NAME"] + found["PATH_INFO"] == path
+            assert environ["SCRIPT_NAME"] == prefix
+            assert environ["SCRIPT_NAME"] + environ["PATH_INFO"] == path
         for target in outside:
             (only,) = exchange(server.port, head(b"OPTIONS %s HTTP/1.1" % target.encode()) + PROBE)
             assert_problem(only, 404)

@@ -16,31 +16,33 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gunicorn.config import Config
 
 from mlapi.server.worker import connection as connections
 from mlapi.server.worker import loop, timing
-from tests.support.server import GUNICORN, ROOT, Server, ask, halted, running
+from tests.support.echo_server import (
+    GET,
+    echo,
+    open_socket,
+    open_sockets,
+    read_all,
+    read_answer,
+    read_document,
+    read_problem,
+    read_rest,
+)
+from tests.support.server import ROOT, Server, ask, halted
 from tests.support.waiting import HANG_S, until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks at the server's processes in /proc: Linux only"
 )
 
-GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
-
-
-@contextmanager
-def echo(tmp_path: Path, *options: str, workers: int = 1, **environ: str) -> Iterator[Server]:
-    command = [*GUNICORN[:-2], "tests/support/echo_configuration.py", *options, "tests.support.echo:app"]
-    with running(tmp_path / "models", tmp_path, command, MLAPI_WORKERS=str(workers), **environ) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -68,58 +70,8 @@ def patient_server(
 
 @pytest.fixture(params=["server", "server_without_epoll"])
 def either_server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
-
-
-def open_socket(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S)
-
-
-@contextmanager
-def open_sockets(server: Server, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """So many connections, on each of which this was sent."""
-    with ExitStack() as stack:
-        socks = [stack.enter_context(open_socket(server)) for _ in range(count)]
-        for sock in socks:
-            sock.sendall(sent)
-        yield socks
-
-
-def read_all(sock: socket.socket) -> bytes:
-    """Everything until the server closes."""
-    return b"".join(iter(lambda: sock.recv(65536), b""))
-
-
-def read_rest(sock: socket.socket, size: int) -> int:
-    """How much comes, until there is as much as this or the server has closed."""
-    count = 0
-    while count < size and (piece := sock.recv(1_000_000)):
-        count += len(piece)
-    return count
-
-
-def answer(sock: socket.socket, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-    response = http.client.HTTPResponse(sock, method=method)
-    response.begin()
-    return response, response.read()
-
-
-def told(sock: socket.socket) -> Any:
-    """What the application answers."""
-    response, body = answer(sock)
-    assert response.status == 200, body
-    return json.loads(body)
-
-
-def read_problem(sock: socket.socket, status: int) -> dict[str, Any]:
-    """The problem document that ends this connection."""
-    head, _, body = read_all(sock).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 %d " % status), head
-    assert b"Content-Type: application/problem+json" in head
-    found: dict[str, Any] = json.loads(body)
-    assert (found["status"], b"X-Request-ID: " + found["request_id"].encode() in head) == (status, True)
-    return found
+    server: Server = request.getfixturevalue(request.param)
+    return server
 
 
 def test_requests_that_come_at_once_are_answered_in_their_order(either_server: Server) -> None:
@@ -146,9 +98,9 @@ def test_a_request_may_arrive_byte_by_byte(patient_server: Server, tail: bytes) 
         for byte in POST + tail:
             sock.sendall(bytes([byte]))
 
-        found = told(sock)
+        document = read_document(sock)
 
-    assert (found["bytes"], found["sha256"]) == (5, hashlib.sha256(b"hello").hexdigest())
+    assert (document["bytes"], document["sha256"]) == (5, hashlib.sha256(b"hello").hexdigest())
 
 
 @pytest.mark.parametrize("size", [70_000, 1_000_000, 3_000_000])
@@ -162,8 +114,8 @@ def test_large_bodies_arrive_whole_and_the_connection_is_kept(
     for _ in range(2):
         pieces = iter([body[: size // 3], body[size // 3 :]]) if chunked else body
         connection.request("POST", "/", pieces, encode_chunked=chunked)
-        found = json.loads(connection.getresponse().read())
-        assert found["sha256"] == hashlib.sha256(body).hexdigest()
+        document = json.loads(connection.getresponse().read())
+        assert document["sha256"] == hashlib.sha256(body).hexdigest()
         sock = connection.sock
 
     assert sock is connection.sock is not None
@@ -175,14 +127,14 @@ def test_a_client_that_waits_to_be_told_to_send_is_told(patient_server: Server) 
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(b"hello")
 
-        assert told(sock)["bytes"] == 5
+        assert read_document(sock)["bytes"] == 5
 
 
 def test_head_has_no_body_and_keeps_the_connection(server: Server) -> None:
     with open_socket(server) as sock:
         for _ in range(2):
             sock.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
-            response, _ = answer(sock, method="HEAD")
+            response, _ = read_answer(sock, method="HEAD")
             assert (response.status, response.headers["Connection"]) == (200, "keep-alive")
 
 
@@ -269,16 +221,16 @@ def test_a_hook_that_fails_leaves_the_answer_alone(server: Server) -> None:
     with open_socket(server) as sock:
         for _ in range(2):
             sock.sendall(GET % b"hook")
-            assert told(sock)["path"] == "hook"
+            assert read_document(sock)["path"] == "hook"
 
 
 def test_what_is_wrong_with_a_body_that_nobody_read_is_no_second_answer(server: Server) -> None:
     with open_socket(server) as sock:
         sock.sendall(b"POST /ignore/1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-        found = read_all(sock)
+        answer = read_all(sock)
 
-    assert found.startswith(b"HTTP/1.1 200 OK")
-    assert found.count(b"HTTP/1.1") == 1
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 def test_half_a_request_is_408_and_silence_does_no_harm(server: Server) -> None:
@@ -294,7 +246,7 @@ def test_half_a_request_is_408_and_silence_does_no_harm(server: Server) -> None:
             assert read_problem(sock, 408)["type"] == "/problems/request-timeout"
 
         idle.sendall(GET % b"late")
-        assert told(idle)["path"] == "late"
+        assert read_document(idle)["path"] == "late"
 
 
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -360,7 +312,7 @@ def test_clients_that_do_not_read_their_answers_hold_no_thread_and_are_cut(eithe
         for sock in deaf:
             until(lambda sock=sock: either_server.get("/health/live")[0] == 200 and not is_held(sock))  # type: ignore[misc]
             with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
-                answer(sock)
+                read_answer(sock)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -440,7 +392,7 @@ def test_clients_that_are_cut_and_leave_at_once_do_not_break_the_loop(server: Se
     """What the poller told of a connection may come after another one's answer has cut it."""
     worker = server.worker
     with open_sockets(server, 12, GET % b"one") as socks:
-        assert {told(sock)["path"] for sock in socks} == {"one"}
+        assert {read_document(sock)["path"] for sock in socks} == {"one"}
         deaf, eager = socks[:6], socks[6:]
         for sock in deaf:
             sock.sendall(GET % b"large/45000000")
@@ -460,7 +412,7 @@ def test_answers_that_have_left_take_no_memory(server: Server) -> None:
     with open_sockets(server, 60, b"") as socks:
         for sock in socks:
             sock.sendall(GET % b"large/9000000")
-            assert len(answer(sock)[1]) == 9_000_000
+            assert len(read_answer(sock)[1]) == 9_000_000
 
         status = Path(f"/proc/{worker}/status").read_text()
 
@@ -489,14 +441,14 @@ def test_an_answer_that_a_client_was_too_slow_for_is_not_sent_twice(monkeypatch:
 
 def test_many_connections_at_once_are_all_answered(server: Server) -> None:
     with open_sockets(server, 800, GET % b"one") as socks:
-        assert {told(sock)["path"] for sock in socks} == {"one"}
+        assert {read_document(sock)["path"] for sock in socks} == {"one"}
 
 
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_client_waits_for_one_request_of_each_other_client(either_server: Server, is_new: bool) -> None:
     worker = either_server.worker
     with open_sockets(either_server, 5, GET % b"one") as socks:
-        before = max(told(sock)["number"] for sock in socks)
+        before = max(read_document(sock)["number"] for sock in socks)
         *greedy, modest = socks
         with halted(worker):
             for sock in greedy:
@@ -506,7 +458,7 @@ def test_a_client_waits_for_one_request_of_each_other_client(either_server: Serv
                 modest = open_socket(either_server)
             modest.sendall(GET % b"mine")
 
-        waited = told(modest)["number"] - before - 1
+        waited = read_document(modest)["number"] - before - 1
         modest.close()
 
     assert waited <= 2 * len(greedy)
@@ -515,14 +467,14 @@ def test_a_client_waits_for_one_request_of_each_other_client(either_server: Serv
 def test_all_who_have_come_while_a_turn_was_long_are_accepted_at_once(server: Server) -> None:
     worker = server.worker
     with open_sockets(server, 3, GET % b"one") as greedy:
-        before = max(told(sock)["number"] for sock in greedy)
+        before = max(read_document(sock)["number"] for sock in greedy)
         with halted(worker):
             for sock in greedy:
                 sock.sendall(GET % b"more" * 1500)
             newcomers = [open_socket(server) for _ in range(20)]
             for sock in newcomers:
                 sock.sendall(GET % b"mine")
-        last = max(told(sock)["number"] for sock in newcomers) - before
+        last = max(read_document(sock)["number"] for sock in newcomers) - before
         for sock in newcomers:
             sock.close()
 
@@ -538,12 +490,12 @@ def test_long_calls_leave_the_others_unharmed(either_server: Server, tmp_path: P
             assert either_server.get("/health/live")[0] == 200
         end.touch()
 
-        assert [told(sock)["pid"] for sock in waiting] == [worker] * 3
+        assert [read_document(sock)["pid"] for sock in waiting] == [worker] * 3
 
 
 def test_more_long_calls_than_threads_take_turns(server: Server) -> None:
     with open_sockets(server, 10, GET % b"sleep/0.3") as sleepers:
-        assert {told(sock)["slept"] for sock in sleepers} == {"0.3"}
+        assert {read_document(sock)["slept"] for sock in sleepers} == {"0.3"}
 
     assert server.get("/health/live")[0] == 200
 
@@ -551,7 +503,7 @@ def test_more_long_calls_than_threads_take_turns(server: Server) -> None:
 def test_a_call_longer_than_gunicorns_timeout_is_answered(tmp_path: Path) -> None:
     """Somebody tells the master that the worker lives, also when every thread is inside a call."""
     with echo(tmp_path, "--timeout", "4") as server, open_sockets(server, 4, GET % b"sleep/6") as sleepers:
-        pids = {told(sock)["pid"] for sock in sleepers}
+        pids = {read_document(sock)["pid"] for sock in sleepers}
 
         assert pids == set(server.workers)
 
@@ -598,7 +550,7 @@ def test_sigterm_answers_what_was_asked_in_every_thread_and_sends_it_whole(tmp_p
 
             server.signal(signal.SIGTERM)
 
-            assert {told(sock)["slept"] for sock in sleepers} == {"0.5"}
+            assert {read_document(sock)["slept"] for sock in sleepers} == {"0.5"}
         assert read_rest(late, 8_999_999) >= 8_999_999
         late.close()
         assert server.process.wait(HANG_S) == 0
@@ -635,16 +587,16 @@ def test_a_worker_holds_as_many_connections_as_it_may(strict_server: Server) -> 
 
 def test_a_full_worker_cuts_who_is_idle_for_newcomers_and_nobody_who_asks(tmp_path: Path) -> None:
     options = ("--worker-connections", "20", "--keep-alive", "600")
-    with echo(tmp_path, *options) as server, open_sockets(server, 2, GET % b"one") as (kept, sleeper):
-        assert [told(kept)["path"], told(sleeper)["path"]] == ["one", "one"]
+    with echo(tmp_path, *options) as server, open_sockets(server, 2, GET % b"one") as (asking, sleeper):
+        assert [read_document(asking)["path"], read_document(sleeper)["path"]] == ["one", "one"]
         sleeper.sendall(GET % b"sleep/3")
         with open_sockets(server, 40, b""):
             for _ in range(30):
                 assert server.get("/health/live")[0] == 200
-            kept.sendall(GET % b"two")  # silent ones were cut, it was not
+            asking.sendall(GET % b"two")  # silent ones were cut, it was not
 
-            assert told(kept)["path"] == "two"
-            assert told(sleeper)["slept"] == "3"
+            assert read_document(asking)["path"] == "two"
+            assert read_document(sleeper)["slept"] == "3"
 
 
 LARGE = POST + b"Content-Length: 10000000\r\n\r\n"
@@ -669,7 +621,7 @@ def test_who_waits_to_be_told_to_send_holds_no_thread(server: Server) -> None:
         for sock in socks:  # all of them before any has sent
             assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         socks[0].sendall(bytes(3_000_000))
-        assert told(socks[0])["bytes"] == 3_000_000
+        assert read_document(socks[0])["bytes"] == 3_000_000
 
 
 def whole(body: bytes, chunk: int) -> bytes:
@@ -691,9 +643,9 @@ def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: 
         memory = Path(f"/proc/{worker}/status").read_text().partition("VmRSS:")[2].split()[0]
         for sock in socks:
             sock.sendall(request[9_500_000:])
-            assert told(sock)["sha256"] == hashlib.sha256(body).hexdigest()
+            assert read_document(sock)["sha256"] == hashlib.sha256(body).hexdigest()
             sock.sendall(GET % b"next")
-            assert told(sock)["path"] == "next"
+            assert read_document(sock)["path"] == "next"
 
     assert sum(name.endswith("(deleted)") for name in files) > 3
     assert int(memory) < 190_000
@@ -701,13 +653,13 @@ def test_what_does_not_fit_into_memory_of_large_bodies_waits_in_files(tmp_path: 
 
 def test_who_asks_while_every_thread_is_in_a_call_is_answered_however_late(strict_server: Server) -> None:
     with open_sockets(strict_server, 2, GET % b"one") as (sleeper, asking):
-        assert [told(sleeper)["path"], told(asking)["path"]] == ["one", "one"]
+        assert [read_document(sleeper)["path"], read_document(asking)["path"]] == ["one", "one"]
 
         sleeper.sendall(GET % b"sleep/3.5")
         time.sleep(0.1)  # it is inside
         asking.sendall(GET % b"two")
 
-        assert told(asking)["path"] == "two"
+        assert read_document(asking)["path"] == "two"
 
 
 def test_a_worker_whose_loop_breaks_is_replaced(strict_server: Server) -> None:
