@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.errors import SettingsError
-from mlapi.server.gunicorn_app import WORKER_CLASSES, thread_count
+from mlapi.server.gunicorn_settings import WORKER_CLASSES, thread_count
 from mlapi.settings import process_settings
 
 try:

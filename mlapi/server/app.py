@@ -8,7 +8,7 @@ from mlapi.http.application import Application
 from mlapi.jobs.jobs import Jobs
 from mlapi.registry.opening import make_key, open_registry
 from mlapi.resources import add_routes
-from mlapi.server.gunicorn_app import most_streams
+from mlapi.server.gunicorn_settings import most_streams
 from mlapi.settings import Settings, process_settings
 
 logger = logging.getLogger(__name__)
