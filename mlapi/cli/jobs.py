@@ -1,4 +1,4 @@
-"""`mlapi jobs`: training jobs, seen and ended from the terminal of the machine that runs them."""
+"""`mlapi jobs`: list, watch and cancel training jobs, on the machine whose server runs them."""
 
 import time
 from datetime import datetime
@@ -10,7 +10,10 @@ from mlapi.jobs.jobs import Job, Jobs
 from mlapi.settings import load_settings
 
 _SHOWN = 30
+"""Jobs that are listed, the newest ones."""
+
 _LOOK_S = 0.5
+"""Seconds between two looks at a job that is watched."""
 
 
 @click.group(cls=Commands, invoke_without_command=True)
@@ -22,39 +25,39 @@ def jobs(context: click.Context) -> None:
         return
     rows = table("job", "model", "state", "", "from", "since")
     for job in context.obj.newest(_SHOWN):
-        told = f"version {job.version}" if job.version else job.message
-        rows.add_row(job.id, job.model, job.state, told, job.caller, _time(job.created))
+        outcome = f"version {job.version}" if job.version else job.message
+        rows.add_row(job.id, job.model, job.state, outcome, job.caller, _time(job.created))
     stdout.print(rows)
 
 
 @jobs.command()
 @click.argument("job")
 @click.pass_obj
-def watch(known: Jobs, job: str) -> None:
+def watch(all_jobs: Jobs, job: str) -> None:
     """Show how far a job is, until it ends; the status is 1 where it has no version then."""
-    found = known.status(job)
+    status = all_jobs.status(job)
     with bar() as shown:
         task = shown.add_task("", total=1.0)
-        while not found.is_over:
-            shown.update(task, description=f"{found.model}: {found.message}", completed=found.progress)
+        while not status.is_over:
+            shown.update(task, description=f"{status.model}: {status.message}", completed=status.progress)
             time.sleep(_LOOK_S)
-            found = known.status(job)
-    stdout.print(f"{found.model}: {found.state}: {_told(found)}", soft_wrap=True)
-    if found.version is None:
+            status = all_jobs.status(job)
+    stdout.print(f"{status.model}: {status.state}: {_outcome(status)}", soft_wrap=True)
+    if status.version is None:
         raise SystemExit(1)
 
 
 @jobs.command()
 @click.argument("job")
 @click.pass_obj
-def cancel(known: Jobs, job: str) -> None:
+def cancel(all_jobs: Jobs, job: str) -> None:
     """End a job that waits or runs."""
-    found = known.cancel(job)
-    told = found.state if found.is_over else "is being ended"
-    stdout.print(f"{found.model}: {told}")
+    status = all_jobs.cancel(job)
+    state = status.state if status.is_over else "is being ended"
+    stdout.print(f"{status.model}: {state}")
 
 
-def _told(job: Job) -> str:
+def _outcome(job: Job) -> str:
     return f"version {job.version}: {job.message}" if job.version else job.message
 
 

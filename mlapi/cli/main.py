@@ -21,10 +21,10 @@ from mlapi.cli.terminal import (
     changes_in,
     changes_of,
     registry_of,
+    show_waiting,
     stderr,
     stdout,
     table,
-    tell_of_waiting,
     write,
 )
 from mlapi.cli.training import card, register, train
@@ -54,9 +54,9 @@ def main() -> None:
 @click.option("--host", help="Listen on this address.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Listen on this port.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Serve with this many processes.")
-def serve(**given: Any) -> None:
+def serve(**options: Any) -> None:
     """Serve the models under gunicorn until SIGTERM or Ctrl-C."""
-    settings = load_settings(options={name: value for name, value in given.items() if value is not None})
+    settings = load_settings(options={name: value for name, value in options.items() if value is not None})
     from mlapi.server.gunicorn_app import Server
 
     Server(settings).run()
@@ -148,7 +148,7 @@ def create(replaces: bool) -> None:
     settings = load_settings()
     from mlapi.artifacts.keys import create_key
 
-    tell_of_waiting()
+    show_waiting()
     write(f"{create_key(settings.state_dir, replace=replaces).public}\n")
 
 

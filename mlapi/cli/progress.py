@@ -1,4 +1,4 @@
-"""What a training shows on the terminal: decisions, warnings, candidates, a bar, and what came out."""
+"""What a training shows on the terminal: decisions, warnings, candidates, a bar, and the result."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -21,7 +21,7 @@ MOST_COLUMNS = 60
 
 
 class Display:
-    """A `mlapi.training.execution.progress.Progress`: is told what happens, one recipe after the other."""
+    """Prints the events of trainings, one recipe after the other; see `mlapi.training.execution.progress`."""
 
     def __init__(self) -> None:
         self._bar = bar(disable=not stderr.is_terminal)
@@ -38,7 +38,7 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What was published before one failed is told too."""
+        """Print the results, also of what was published before a training failed."""
         self._bar.stop()
         if self._summary.row_count:
             stdout.print(self._summary)
@@ -58,7 +58,7 @@ class Display:
             self._print(line)
 
     def network_advanced(self, state: "NetworkState") -> None:
-        """A bar on a terminal; elsewhere a line an epoch."""
+        """Move a bar on a terminal; elsewhere print a line for each epoch."""
         last, self._epoch = self._epoch, state
         if stderr.is_terminal:
             self._show(f"{_learning(state)}, {_time(state.seconds_left)} left", state.share, 1)
@@ -80,7 +80,7 @@ class Display:
         self._show(f"{state.done} of {state.planned} tried{best}{stop}", state.done, state.planned)
 
     def trained(self, trained: "Trained", card: str | None = None) -> None:
-        """A version is published; `card` is where its model card lies."""
+        """Show that a version is published; `card` is where its model card lies."""
         manifest, verdict = trained.manifest, trained.verdict
         self._epoch = None
         if manifest.recipe.get("dataset"):
@@ -89,8 +89,10 @@ class Display:
             self._print(_figures(manifest))
             self._verdicts += _account(trained, card)
         if verdict is not None:
-            told = "promoted" if verdict.promotes else "not promoted"
-            self._verdicts.append(f"{manifest.name}: version {manifest.version} is {told}: {verdict.reason}.")
+            outcome = "promoted" if verdict.promotes else "not promoted"
+            self._verdicts.append(
+                f"{manifest.name}: version {manifest.version} is {outcome}: {verdict.reason}."
+            )
 
     def _show(self, words: str, done: float | None = None, planned: float | None = None) -> None:
         if self._task is None:
@@ -111,7 +113,7 @@ class Display:
 
 
 def print_comparison(version: str, comparison: "Comparison") -> None:
-    """What training a version again gave."""
+    """Print what training a version again gave."""
     shown = table("metric", "then", "now")
     for name, (then, now) in comparison.metrics.items():
         shown.add_row(name, f"{then:.6g}", f"{now:.6g}")
@@ -131,7 +133,7 @@ def _row(trained: "Trained") -> tuple[str, ...]:
 
 
 def _figures(manifest: "Manifest") -> Table:
-    """Each metric on rows that training did not see, as sure as it is, beside guessing."""
+    """Each metric on the test rows with its interval, beside that of guessing."""
     shown = table("metric", "held-out", "95 % interval", "cross-validated", "guessing")
     for name, entry in manifest.metrics.items():
         low, high = entry.get("interval", (None, None))
@@ -142,7 +144,7 @@ def _figures(manifest: "Manifest") -> Table:
 
 
 def _account(trained: "Trained", card: str | None) -> Iterator[str]:
-    """What was made of a table, in sentences."""
+    """What was trained, in sentences."""
     manifest = trained.manifest
     data, which = manifest.provenance, f"{manifest.name} version {manifest.version}"
     unit = "pictures" if "images" in manifest.recipe else "rows"
@@ -150,9 +152,9 @@ def _account(trained: "Trained", card: str | None) -> Iterator[str]:
         f"{which}: {manifest.algorithm}, learnt from {data.training_rows:,} {unit} and judged by "
         f"{data.test_rows:,}, in {trained.seconds:.0f} s."
     )
-    for said in (data.search, *data.notes):
-        if said:
-            yield f"{which}: {said.rstrip('.')}."
+    for note in (data.search, *data.notes):
+        if note:
+            yield f"{which}: {note.rstrip('.')}."
     if card:
         yield f"{which}: {card} shows it all."
 
@@ -169,11 +171,11 @@ def _decisions(columns: tuple[tuple[str, str | None, str], ...]) -> Table:
 
 
 def _learning(state: "NetworkState") -> str:
-    """In a line: what an epoch is like so far."""
+    """How far an epoch is, and what the network gets right, in a line."""
     checked = state.validation_accuracy
-    apart = "" if checked is None else f", {checked:.1%} of others"
+    others = "" if checked is None else f", {checked:.1%} of others"
     return (
-        f"epoch {state.epoch}: loss {state.loss:.3f}, {state.accuracy:.1%} right{apart}, "
+        f"epoch {state.epoch}: loss {state.loss:.3f}, {state.accuracy:.1%} right{others}, "
         f"{state.pictures_per_second:,.0f} pictures/s"
     )
 

@@ -1,4 +1,4 @@
-"""What the commands share: where they print, tables, one line for a mistake, and their registry."""
+"""What the commands share: how they print, how a mistake becomes one line, and how they open the registry."""
 
 import logging
 import sys
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mlapi.registry.registry import Registry
 
 _PATIENCE_S = 600.0
-"""What a person can end with Ctrl-C may wait; a training that has taken hours had better."""
+"""Seconds that a command waits for a lock: a person can end it, and a training may have taken hours."""
 
 
 class Terminal(Console):
-    """Shows people's own words: brackets are no markup, and what a terminal would obey is an escape.
+    """A rich console that prints any text as it is: brackets are no markup, control characters are escaped.
 
     Every string that is printed, alone or in a table, comes through here.
     """
@@ -49,11 +49,13 @@ class _Description(ProgressColumn):
 
 
 class WrongUsage(click.ClickException):
+    """A command is used wrongly; its one line is printed without click's usage text. Exit status 2."""
+
     exit_code = click.UsageError.exit_code
 
 
 class Commands(click.Group):
-    """Turns what a user can mend into one line."""
+    """A group of commands that prints one line, and no traceback, for an error that the user can mend."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         with _one_line():
@@ -91,29 +93,31 @@ def _one_line() -> Iterator[None]:
 
 
 def registry_of(settings: Settings, *, eager: bool) -> "Registry":
+    """Open the registry; `eager` loads every version that serves, which can take seconds."""
     from mlapi.registry.opening import open_registry
 
     return open_registry(settings, eager=eager)
 
 
 def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
+    """Open the registry to change it; waiting for a lock is shown on the terminal."""
     from mlapi.registry.audit import who
     from mlapi.registry.opening import open_changes
 
-    tell_of_waiting()
+    show_waiting()
     return open_changes(settings, who(), eager=eager, patience_s=_PATIENCE_S)
 
 
 def changes_in(registry: "Registry", settings: Settings) -> "Changes":
-    """By whoever runs this, who need not have a key."""
+    """Return what changes a registry that is open, in the name of whoever runs this; it needs no key."""
     from mlapi.registry.audit import who
     from mlapi.registry.changes import changes_of
 
     return changes_of(registry, settings.state_dir, who(), patience_s=_PATIENCE_S)
 
 
-def tell_of_waiting() -> None:
-    """From now on the terminal shows which lock this process waits for; a server's log has it anyway."""
+def show_waiting() -> None:
+    """Show on the terminal, from now on, which lock this process waits for; a server's log has it anyway."""
     logging.getLogger("mlapi.storage.locks").addHandler(_WAITING)
 
 
@@ -127,19 +131,20 @@ _WAITING = _Waiting(logging.WARNING)
 
 
 def bar(**how: Any) -> Progress:
-    """How far something is, which goes away when it is over."""
+    """Return a progress bar that goes away when it is over."""
     return Progress(_Description(), BarColumn(), TimeElapsedColumn(), console=stderr, transient=True, **how)
 
 
 def write(data: str | bytes) -> None:
-    """Data on standard output: as it is for a file or a program, and printable on a terminal."""
-    words = data.decode() if isinstance(data, bytes) else data
-    sys.stdout.write(printable(words) if sys.stdout.isatty() else words)  # click.echo would take colors out
+    """Write data to standard output: as it is for a file or a program, with escapes for a terminal."""
+    text = data.decode() if isinstance(data, bytes) else data
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)  # click.echo would take colors out
 
 
 def table(*columns: str) -> Table:
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    made.add_column(columns[0], no_wrap=True)
+    """Return an empty table with these headings; its first column is never wrapped."""
+    rows = Table(box=None, header_style="bold", pad_edge=False)
+    rows.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
-        made.add_column(column, overflow="fold")
-    return made
+        rows.add_column(column, overflow="fold")
+    return rows

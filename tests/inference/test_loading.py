@@ -30,7 +30,7 @@ from mlapi.training.preparation import features
 from mlapi.training.preparation.columns import infer_columns
 from mlapi.training.preparation.features import PipelineFactory
 from mlapi.training.recipes import IF_NOT_WORSE, Expansion, Overrides
-from mlapi.training.versions.promotion import EvaluationRows, judge
+from mlapi.training.versions.promotion import EvaluationRows, decide_promotion
 from tests.conftest import STATE, publish_fitted, replace_file, trusting
 from tests.support.customers import customers
 from tests.support.lines import FRAME, fit
@@ -267,7 +267,7 @@ def test_a_version_in_production_that_cannot_be_judged_stays_there(tmp_path: Pat
     old = loaded(folder)
     test = EvaluationRows(FRAME, np.array([0.0, 2.0, 4.0]), "regression", "r2", 1.0)
 
-    verdict = judge(IF_NOT_WORSE, allow_breaking=False, new=old.signature, test=test, old=old)
+    verdict = decide_promotion(IF_NOT_WORSE, allow_breaking=False, new=old.signature, test=test, old=old)
 
     assert not verdict.promotes
     assert "which is not allowed" in verdict.reason

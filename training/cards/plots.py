@@ -111,7 +111,14 @@ def of_calibration(calibration: Calibration, names: Sequence[str], target: str) 
 
     def draw(axes: Any) -> str:
         axes.plot([0, 1], [0, 1], color=GRAY, linestyle="--", label="perfectly calibrated")
-        axes.plot(calibration.said, calibration.true, color=BLUE, marker="o", markersize=4, label="held out")
+        axes.plot(
+            calibration.predicted,
+            calibration.observed,
+            color=BLUE,
+            marker="o",
+            markersize=4,
+            label="held out",
+        )
         axes.set(
             xlabel=f"probability of {of}",
             ylabel="share that came true",
@@ -216,10 +223,10 @@ def _confusion(counts: NDArray[np.intp], names: Sequence[str]) -> Plot:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         step = -(-size // MOST_NAMED_CLASSES)
         places = range(0, size, step)
-        words = [label(names[place]) for place in places]
-        axes.set_yticks(places, words)
-        turned = UPRIGHT if sum(map(len, words)) > MOST_LETTERS else {}
-        axes.set_xticks(places, words, **turned)
+        labels = [label(names[place]) for place in places]
+        axes.set_yticks(places, labels)
+        turned = UPRIGHT if sum(map(len, labels)) > MOST_LETTERS else {}
+        axes.set_xticks(places, labels, **turned)
         axes.set(xlabel="predicted", ylabel="actual")
         if size <= MOST_COUNTED_CLASSES:
             for (row, column), share in np.ndenumerate(shares):

@@ -57,7 +57,7 @@ class Mistake(NamedTuple):
 
     name: str
     actual: str
-    said: str
+    predicted: str
     probability: float
     uri: str | None
 

@@ -29,7 +29,7 @@ class Answers:
         return len(self.truth)
 
     def take(self, rows: NDArray[np.intp]) -> "Answers":
-        """Return the answers for some of the rows, by their positions `(some rows,)`."""
+        """Return the answers for some of the rows, by their positions `(rows,)`."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return Answers(self.truth[rows], self.predicted[rows], self.classes, probabilities)
 

@@ -21,8 +21,8 @@ class Calibration:
     the mean over the rows.
     """
 
-    said: tuple[float, ...]
-    true: tuple[float, ...]
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
     rows: tuple[int, ...]
     error: float
 
@@ -65,15 +65,15 @@ def _positive_probabilities(
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
 
 
-def _calibration(said: NDArray[np.float64], came_true: NDArray[np.bool_], bins: int) -> Calibration:
-    edges = np.unique(np.quantile(said, np.arange(1, bins) / bins, method="inverted_cdf"))
-    places = np.searchsorted(edges, said)  # an edge belongs to the bin below it
+def _calibration(predicted: NDArray[np.float64], came_true: NDArray[np.bool_], bins: int) -> Calibration:
+    edges = np.unique(np.quantile(predicted, np.arange(1, bins) / bins, method="inverted_cdf"))
+    places = np.searchsorted(edges, predicted)  # an edge belongs to the bin below it
     rows = np.bincount(places)
     filled = rows > 0
     rows, expected, observed = (
         rows[filled],
-        np.bincount(places, said)[filled] / rows[filled],
+        np.bincount(places, predicted)[filled] / rows[filled],
         np.bincount(places, came_true)[filled] / rows[filled],
     )
-    error = float((np.abs(expected - observed) * rows).sum() / len(said))
+    error = float((np.abs(expected - observed) * rows).sum() / len(predicted))
     return Calibration(tuple(expected.tolist()), tuple(observed.tolist()), tuple(rows.tolist()), error)

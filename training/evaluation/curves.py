@@ -51,7 +51,7 @@ class Sample(NamedTuple):
     y: Any
 
     def take(self, positions: NDArray[np.intp]) -> "Sample":
-        """Return some of the rows, by their positions `(some rows,)`."""
+        """Return some of the rows, by their positions `(rows,)`."""
         X = self.X.iloc[positions] if isinstance(self.X, pd.DataFrame) else self.X[positions]
         return Sample(X, np.asarray(self.y)[positions])
 

@@ -82,7 +82,7 @@ class InferredColumns:
         """Return the same without the features that are missing in all of these rows.
 
         Args:
-            rows: Positions `(train rows,)` in the frame: nothing could be fitted on such a feature.
+            rows: Positions `(rows,)` of the train rows: nothing could be fitted on such a feature.
 
         Raises:
             DatasetError: No feature is left.

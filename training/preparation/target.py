@@ -37,7 +37,7 @@ class TargetSummary:
     """The task, and the target of each row that can be used.
 
     `known` `(rows,)` says which rows of the table these are. The other arrays have one entry for each of
-    them: `values` `(known rows,)` are float64, or labels in their own type; `codes` `(known rows,)` are each
+    them: `values` `(rows,)` are float64, or labels in their own type; `codes` `(rows,)` are each
     row's position among `classes`, which are sorted. A regression has no codes and no classes. `left_out`
     says in words which rows are not known, and why.
     """

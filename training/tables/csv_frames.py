@@ -166,9 +166,9 @@ def _count_rows(name: str, content: bytes, dialect: Dialect) -> int:
 
 
 def _may_lack_cells(frame: pd.DataFrame, header: list[str], content: bytes, dialect: Dialect) -> bool:
-    """Whether rows may be too short, which pandas fills with blanks.
+    """Whether rows may be too short, which pandas fills with missing cells.
 
-    If so, the last column has blanks too. Without quotes, counting tells more: every row has as many
+    If so, some are in the last column. Without quotes, counting tells more: every row has as many
     delimiters as the header.
     """
     named = csv_files.cells_needed(header)
@@ -181,22 +181,22 @@ def _may_lack_cells(frame: pd.DataFrame, header: list[str], content: bytes, dial
 def _exact(
     name: str, frame: pd.DataFrame, content: bytes, dialect: Dialect
 ) -> tuple[dict[str, pd.Series], list[str]]:
-    """The columns whose words say more than the numbers that pandas made of them, and a note on each."""
+    """The columns whose texts say more than the numbers that pandas made of them, and a note on each."""
     whole = [column for column in frame if _is_whole(frame[column])]
     large = {column for column in whole if _is_inexact(frame[column])}
     suspects = whole if large or _has_leading_zero(content, dialect.delimiter) else []
     if not suspects:
         return {}, []
     places = [frame.columns.get_loc(column) for column in suspects]
-    words = _frame(name, content, dialect, usecols=places, dtype=str).set_axis(suspects, axis=1)
-    zeros = {column for column in suspects if words[column].str.match(r"\s*[-+]?0[0-9]").any()}
+    texts = _frame(name, content, dialect, usecols=places, dtype=str).set_axis(suspects, axis=1)
+    zeros = {column for column in suspects if texts[column].str.match(r"\s*[-+]?0[0-9]").any()}
     digits = {
-        column: _integers(words[column])
+        column: _integers(texts[column])
         for column in large - zeros
-        if words[column].dropna().str.fullmatch(r"\s*[-+]?[0-9]+\s*").all()
+        if texts[column].dropna().str.fullmatch(r"\s*[-+]?[0-9]+\s*").all()
     }
     notes = [f"column {column!r} holds words: as numbers they would lose leading zeros" for column in zeros]
-    return {column: words[column] for column in zeros} | digits, sorted(notes)
+    return {column: texts[column] for column in zeros} | digits, sorted(notes)
 
 
 def _is_whole(column: pd.Series) -> bool:
@@ -216,13 +216,13 @@ def _is_inexact(column: pd.Series) -> bool:
     return types.is_float_dtype(column.dtype) and bool(column.abs().max() >= INEXACT)
 
 
-def _integers(words: pd.Series) -> pd.Series:
-    """Every digit of them: as integers with blanks where 64 bits do, else as words."""
-    whole = [None if word is None else int(word) for word in words.astype(object).where(words.notna(), None)]
+def _integers(texts: pd.Series) -> pd.Series:
+    """Whole numbers with every digit: as integers, missing where blank, if 64 bits do; else as texts."""
+    whole = [None if text is None else int(text) for text in texts.astype(object).where(texts.notna(), None)]
     try:
-        return pd.Series(pd.array(whole, dtype="Int64"), index=words.index)
+        return pd.Series(pd.array(whole, dtype="Int64"), index=texts.index)
     except (OverflowError, TypeError):
-        return words
+        return texts
 
 
 def _has_leading_zero(content: bytes, delimiter: str) -> bool:
@@ -244,8 +244,8 @@ def _has_leading_zero(content: bytes, delimiter: str) -> bool:
 
 def _without_nameless(frame: pd.DataFrame, header: list[str]) -> tuple[pd.DataFrame, list[str]]:
     nameless = [column for column, cell in zip(frame.columns, header, strict=True) if not cell.strip()]
-    blank = [column for column in nameless if frame[column].isna().all()]
-    filled = [column for column in nameless if column not in blank]
-    notes = [f"{len(blank)} columns with neither name nor value are left out"] if blank else []
+    empty = [column for column in nameless if frame[column].isna().all()]
+    filled = [column for column in nameless if column not in empty]
+    notes = [f"{len(empty)} columns with neither name nor value are left out"] if empty else []
     notes += [f"columns without a name are called {listed(filled)}"] if filled else []
-    return frame.drop(columns=blank), notes
+    return frame.drop(columns=empty), notes

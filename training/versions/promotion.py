@@ -36,7 +36,7 @@ class EvaluationRows(NamedTuple):
     score: float
 
 
-def judge(
+def decide_promotion(
     policy: str, *, allow_breaking: bool, new: Signature, test: EvaluationRows, old: Model | None
 ) -> Verdict:
     """Decide whether a new version becomes `production`.

@@ -16,7 +16,7 @@ from mlapi.training.execution.checkpoints import Leftover
 from mlapi.training.execution.progress import SILENT, Progress
 from mlapi.training.images import version
 from mlapi.training.recipes import Recipe
-from mlapi.training.versions.promotion import Verdict, in_production, judge
+from mlapi.training.versions.promotion import Verdict, decide_promotion, in_production
 from mlapi.training.versions.result import Result
 from mlapi.training.workflows.sources import TableSource
 from mlapi.training.workflows.version import TableTrainer, version_of_table
@@ -85,7 +85,7 @@ def _publish(
     Where this process ends between publishing and promoting, whoever looks after it can do the rest.
     """
     old = in_production(changes.registry, recipe.name)
-    verdict = judge(
+    verdict = decide_promotion(
         recipe.promote,
         allow_breaking=options.allow_breaking,
         new=result.draft.signature,

@@ -24,7 +24,7 @@ def test_probabilities_that_come_true_have_a_small_error() -> None:
 
     assert found.error < 0.02
     assert found.rows == (2_000,) * 10
-    np.testing.assert_allclose(found.said, np.arange(0.05, 1, 0.1), atol=0.02)
+    np.testing.assert_allclose(found.predicted, np.arange(0.05, 1, 0.1), atol=0.02)
 
 
 def test_probabilities_that_claim_too_much_are_off_by_that() -> None:
@@ -39,8 +39,8 @@ def test_probabilities_that_claim_too_much_are_off_by_that() -> None:
 def test_equal_probabilities_share_a_bin() -> None:
     found = claimed(np.array([0.2] * 50 + [0.9] * 50), np.arange(100) >= 50)
 
-    assert found.said == pytest.approx((0.2, 0.9))
-    assert found.true == (0.0, 1.0)
+    assert found.predicted == pytest.approx((0.2, 0.9))
+    assert found.observed == (0.0, 1.0)
     assert found.rows == (50, 50)
 
 
