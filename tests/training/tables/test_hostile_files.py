@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from mlapi.errors import DatasetError
-from mlapi.jobs.pool.child import _done
+from mlapi.jobs.pool.child import _perform
 from mlapi.jobs.pool.messages import Message
 from mlapi.settings import Settings
 from mlapi.training.images.archives import ImageFiles
@@ -75,7 +75,7 @@ def end_of(folder: Path, content: bytes, name: str = "data.csv") -> dict[str, An
     def task(message: Message, tell: Any) -> Message:
         return perform(settings, message, tell)
 
-    return dict(_done(task, Message(head), 4096, lambda _: None)[1].head)
+    return dict(_perform(task, Message(head), 4096, lambda _: None)[1].head)
 
 
 def bitten(content: bytes, chance: random.Random) -> bytes:
