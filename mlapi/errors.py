@@ -421,8 +421,8 @@ def class_of(slug: str) -> type[MlapiError]:
 
 
 def passes(error: BaseException | None) -> bool:
-    """Whether it comes of what may be over in a moment: too many open files, too little memory or space, a
-    failing disk or network; and of nothing that is wrong with a file, or with us."""
+    """Return whether an error may be over in a moment: too many open files, too little memory or space, a
+    failing disk or network. What is wrong with a file, or with us, is not."""
     while isinstance(error, MlapiError):
         error = error.__cause__
     if isinstance(error, OSError):

@@ -1,6 +1,6 @@
-"""How a message is worded: names in a list, a client's own word in quotes, the place of a value, the way out.
+"""How messages are worded: lists of names, a client's own word in quotes, the nearest name, JSON pointers.
 
-Whatever comes from somebody else is shortened here, and made safe to print and to encode.
+Text from somebody else is shortened here, and made safe to print and to encode.
 """
 
 import re
@@ -22,9 +22,11 @@ _COMPARED = 100
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
-"""Controls, marks of direction and of lines, and halves of pairs, which no encoding has."""
+"""Characters that a terminal obeys: controls, marks of direction and of lines. And halves of surrogate pairs,
+which no encoding has."""
 
 _PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
+"""An absolute path in a message."""
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "parquet": ("pyarrow>=21",),
@@ -33,13 +35,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "s3": ("s3fs>=2025.7",),
     "gcs": ("gcsfs>=2025.7",),
 }
-"""The extras of pyproject.toml, word by word."""
+"""The extras of pyproject.toml: the same names and requirements."""
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first names, comma separated, and how many more there are; "none" if there are none.
+    """Return the first 20 names, comma separated, and how many more there are; "none" if there are none.
 
-    On one line, and of each a beginning: they may be somebody else's words.
+    The text is one line, and of each name has 80 characters at most: they may be somebody else's words.
     """
     known = list(names)
     shown = [printable(shortened(str(name), LONGEST_NAME)).replace("\n", "\\n") for name in known[:SHOWN]]
@@ -48,12 +50,12 @@ def listed(names: Iterable[object]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of something: "1 row", "2,000 rows"."""
+    """Return a number and its noun: "1 row", "2,000 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def quoted(text: str, limit: int = 40) -> str:
-    """The caller's own word, shortened, safe to print and to encode."""
+    """Return a client's own word in quotes, shortened to `limit` characters, safe to print and to encode."""
     plain = (
         sign if sign.isprintable() else sign.encode("unicode_escape").decode()
         for sign in shortened(text, limit)
@@ -62,19 +64,20 @@ def quoted(text: str, limit: int = 40) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters; where something was cut off, the last one is "…"."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def printable(text: str) -> str:
-    """With what a terminal would obey, or show in another order, written as its escape: `\\x1b`.
+    """Return the text with each character that a terminal would obey written as its escape: `\\x1b`.
 
-    Line ends and tabs stay, and so does whatever a script needs to be read.
+    Line ends and tabs stay, and so does whatever a language needs to be read.
     """
     return _OBEYED.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
-    """The first findings, and the number of all, in constant memory."""
+    """Return the first 20 findings, and the number of all; an iterator of millions takes no more memory."""
     shown: list[T] = []
     count = 0
     for finding in findings:
@@ -85,15 +88,19 @@ def bounded(findings: Iterable[T]) -> tuple[tuple[T, ...], int]:
 
 
 def reason(error: BaseException) -> str:
-    """The error's class and first line, short, and without the server's paths: clients see it."""
-    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # it names no file
-    first = (told.splitlines() or [""])[0]
+    """Return an error's class and the first line of its message, without paths: clients see it."""
+    # The strerror of an OSError names no file.
+    message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    first = (message.splitlines() or [""])[0]
     first = _PATH.sub("…", first)[:160]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """What follows "unknown setting" or the like: the most similar known name, or else the first of them."""
+    """Return what follows "unknown setting" or the like: the most similar known name, or else a list of them.
+
+    Takes up to some milliseconds: only for what is shown.
+    """
     start = name[:_COMPARED]
     near = get_close_matches(start, known, n=1) or [
         other for other in known if other.lower() == start.lower()
@@ -102,20 +109,20 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer (RFC 6901)."""
+    """Return a JSON pointer (RFC 6901) to the place that these names and positions lead to."""
     return "".join(f"/{escaped(token)}" for token in path)
 
 
 def escaped(token: str | int) -> str:
-    """One token of a JSON pointer (RFC 6901), safe to encode."""
+    """Return one token of a JSON pointer (RFC 6901), safe to encode."""
     return encodable(str(token)).replace("~", "~0").replace("/", "~1")
 
 
 def encodable(text: str) -> str:
-    """The text with each half of a surrogate pair, which UTF-8 cannot hold, written as its escape."""
+    """Return the text with each half of a surrogate pair, which UTF-8 cannot hold, written as its escape."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def how_to_install(extra: str) -> str:
-    """The command that brings what an extra needs, in a checkout and beside an installed wheel alike."""
+    """Return the command that installs what an extra needs, in a checkout or beside an installed wheel."""
     return " ".join(["pip install", *(f"'{requirement}'" for requirement in EXTRAS[extra])])

@@ -13,6 +13,7 @@ from mlapi.settings import Settings
 
 
 def add_routes(api: Api, registry: Registry, settings: Settings) -> None:
+    """Add every Resource at its paths; each is made with what it needs of registry and settings."""
     models = {"registry": registry}
     both = {**models, "settings": settings}
     for resource, paths, needs in (

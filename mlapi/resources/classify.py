@@ -1,4 +1,4 @@
-"""POST /classify: what is on one picture, by the model that the setting `image_model` names."""
+"""POST /classify: the class of one image, by the model that the setting `image_model` names."""
 
 from typing import Any
 
@@ -49,15 +49,15 @@ class Classify(Resource):  # type: ignore[misc]
 
 
 def _answer(model: Model, classes: list[Any], prediction: Prediction) -> dict[str, Any]:
-    """What `response_schema` describes."""
+    """The answer that `response_schema` describes, to a prediction for one image."""
     (label,) = prediction.values.tolist()
     place = classes.index(label)
     names = model.signature.target.class_names
-    found = prediction.outputs.get(PROBABILITIES)
+    probabilities = prediction.outputs.get(PROBABILITIES)
     return {
         "model": model.name,
         "version": model.version,
         "class": place,
         "class_name": names[place] if names else str(label),
-        "probability": None if found is None else found[0, place],
+        "probability": None if probabilities is None else probabilities[0, place],
     }

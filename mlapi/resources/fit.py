@@ -20,7 +20,8 @@ TUTORIALS = {"/linear_regression": "linear_regression", "/support_vector_machine
 """Paths that tutorials use."""
 
 _START_S = 60.0
-"""The first who asks also waits for the process that the others are forked from: 2 s, on an idle machine."""
+"""How much longer the first request of all may wait, in seconds: until the process runs that every fit is
+forked from. That takes 2 s on an idle machine."""
 
 
 class Fit(Resource):  # type: ignore[misc]
@@ -35,12 +36,13 @@ class Fit(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def get(self, name: str | None = None) -> Response:
+        """Answer with the parameters of the algorithm that the path names, or of all."""
         self._check_offered()
         name = TUTORIALS.get(request.path, name)
         return respond(self._ask("describe", Message({"algorithm": name})).head)
 
     def post(self, name: str | None = None) -> Response:
-        """In the thread of a request that waits meanwhile, without work of its own."""
+        """Answer with a fit to the rows of the body. A process of the pool computes it; the thread waits."""
         self._check_offered()
         name = TUTORIALS.get(request.path, name)
         media_type, _ = negotiation.encoder(request.environ.get("HTTP_ACCEPT"))

@@ -12,7 +12,7 @@ from mlapi.wording import listed
 
 
 class Live(Resource):  # type: ignore[misc]
-    """`/health/live`: touches nothing, so that it answers whatever else is wrong."""
+    """`/health/live`: looks at nothing else, so that it answers whatever is wrong."""
 
     response_schema = service.LiveResponse()
 
@@ -21,7 +21,7 @@ class Live(Resource):  # type: ignore[misc]
 
 
 class Ready(Resource):  # type: ignore[misc]
-    """`/health/ready`: at least one model serves; with `?model=`, this one does."""
+    """`/health/ready`: whether any model serves; with `?model=`, whether this one does."""
 
     response_schema = service.ReadyResponse()
 

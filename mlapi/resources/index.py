@@ -1,4 +1,4 @@
-"""GET /: a page for a browser, the same links as data for anyone else."""
+"""GET /: a page for a browser, the links as data for everybody else."""
 
 import shlex
 
@@ -23,11 +23,13 @@ LINKS = {
     "live": "/health/live",
     "ready": "/health/ready",
 }
+"""The paths where everything begins, by what they are for."""
+
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class Index(Resource):  # type: ignore[misc]
-    """`/`"""
+    """`/`: as HTML where the Accept header prefers that, else as JSON."""
 
     response_schema = service.IndexResponse()
 
@@ -57,7 +59,7 @@ class Index(Resource):  # type: ignore[misc]
         return Response(page, content_type="text/html; charset=utf-8", headers=headers)
 
     def _example(self, snapshot: Snapshot) -> str | None:
-        """The words of a call that works, as a shell takes them."""
+        """A command line for a shell, with curl, which gets a prediction; None if no model serves."""
         if not snapshot.serving:
             return None
         model = self.registry.get(snapshot.serving[0])

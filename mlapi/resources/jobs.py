@@ -25,10 +25,11 @@ _ENTRY = jobs.JobEntry()
 _LIST = jobs.JobList()
 
 _NEWEST = 100
+"""How many jobs are listed."""
 
 
 class Versions(Resource):  # type: ignore[misc]
-    """`/models/<model>/versions`"""
+    """`/models/<model>/versions`: a POST submits a job that trains the next version."""
 
     response_schema = _ENTRY
 
@@ -45,17 +46,18 @@ class Versions(Resource):  # type: ignore[misc]
             raise NotOffered("no training jobs are run here: the setting job_workers is 0")
         body = read_body(request.environ, settings.max_body_bytes)
         hand_over(request.environ)
-        order = self._order(name, body)
+        submission = self._submission(name, body)
         with shared_access(JOBS) as patience_s, raised_for_clients():
             job = Jobs(settings.state_dir, patience_s).submit(
-                order, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
+                submission, most=settings.jobs_waiting, most_of_caller=settings.jobs_per_caller
             )
         response = _shown(job)
         response.status_code = 202
         response.headers["Location"] = f"{request.root_path}/jobs/{job.id}"
         return response
 
-    def _order(self, name: str, body: bytes) -> Submission:
+    def _submission(self, name: str, body: bytes) -> Submission:
+        """The body, checked by a process of the pool: a worker has no memory for its rows."""
         message = Message({"content_type": request.headers.get("Content-Type")}, body)
         with raised_for_clients():
             read = ask(self.settings.state_dir, "order", message, seconds=self.settings.fit_seconds)
@@ -78,7 +80,7 @@ class AllJobs(Resource):  # type: ignore[misc]
 
 
 class OneJob(Resource):  # type: ignore[misc]
-    """`/jobs/<id>`"""
+    """`/jobs/<id>`: its state; a DELETE cancels it, at once if it waits (200), else soon (202)."""
 
     response_schema = _ENTRY
 
@@ -92,9 +94,9 @@ class OneJob(Resource):  # type: ignore[misc]
     def delete(self, job: str) -> Response:
         check_writes(self.settings)
         with shared_access(JOBS) as patience_s:
-            found = Jobs(self.settings.state_dir, patience_s).cancel(job)
-        response = _shown(found)
-        response.status_code = 200 if found.is_over else 202
+            cancelled = Jobs(self.settings.state_dir, patience_s).cancel(job)
+        response = _shown(cancelled)
+        response.status_code = 200 if cancelled.is_over else 202
         return response
 
 
@@ -109,15 +111,15 @@ class JobEvents(Resource):  # type: ignore[misc]
 
     def get(self, job: str) -> Response:
         with shared_access(JOBS) as patience_s:
-            found = Jobs(self.settings.state_dir, patience_s).status(job)
+            followed = Jobs(self.settings.state_dir, patience_s).status(job)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         if request.method == "HEAD":  # follows nothing, and takes no stream's place
             return Bytes(headers=Headers(headers))
-        return Streaming(self.subscriptions.open(found, str(request.remote_addr)), headers)
+        return Streaming(self.subscriptions.open(followed, str(request.remote_addr)), headers)
 
 
 def subscriptions(settings: Settings) -> Subscriptions:
-    """Of all streams of a process."""
+    """Make what counts all event streams of a process, and reads the jobs that they follow."""
     return Subscriptions(
         Jobs(settings.state_dir),
         _event,

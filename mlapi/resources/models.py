@@ -1,4 +1,7 @@
-"""/models: what there is and, where the settings allow it, its changes. Reading never unpickles anything."""
+"""/models: which models and versions there are, and where the settings allow it, changes of them.
+
+Reading never unpickles anything.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -39,7 +42,7 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class Models(Resource):  # type: ignore[misc]
-    """`/models`"""
+    """`/models`: all models."""
 
     response_schema = _LIST
 
@@ -66,7 +69,7 @@ class OneModel(Resource):  # type: ignore[misc]
 
 
 class Version(Resource):  # type: ignore[misc]
-    """`/models/<model>/versions/<ref>`; to delete one takes its number."""
+    """`/models/<model>/versions/<ref>`: a number, an alias, or `latest`; a DELETE takes a number only."""
 
     response_schema = _VERSION
 
@@ -110,7 +113,7 @@ class ModelCard(Resource):  # type: ignore[misc]
 
 
 class OneAlias(Resource):  # type: ignore[misc]
-    """`/models/<model>/aliases/<alias>`"""
+    """`/models/<model>/aliases/<alias>`: a PUT points it at a version, a DELETE removes it."""
 
     response_schema = _ENTRY
 
@@ -120,7 +123,7 @@ class OneAlias(Resource):  # type: ignore[misc]
 
     def put(self, name: str, alias: str) -> Response:
         check_writes(self.settings)
-        negotiation.encoder(request.headers.get("Accept"))
+        negotiation.encoder(request.headers.get("Accept"))  # a refusal must come before the change
         negotiation.check_encoding(request.headers.get("Content-Encoding"))
         body = read_body(request.environ, self.settings.max_body_bytes)
         version = _ALIAS.read(negotiation.decode(request.headers.get("Content-Type"), body))
@@ -145,14 +148,14 @@ def _changes(registry: Registry, settings: Settings, patience_s: float) -> Chang
 
 
 def _unchanged(changes: Changes, name: str) -> Callable[[], None]:
-    """What `If-Match` asks for."""
+    """The check that `If-Match` asks for: the model is what it was when the client read its ETag."""
     registry = changes.registry
 
     def check() -> None:
         changes.refresh()
-        # Asked for by name: one that is empty or garbled matches nothing, and must not pass for none.
-        asked = "If-Match" in request.headers
-        if asked and not request.if_match.contains(_etag(registry.snapshot.record(name))):
+        # Looked up by name: an empty or garbled header matches nothing, and is not the same as none.
+        is_conditional = "If-Match" in request.headers
+        if is_conditional and not request.if_match.contains(_etag(registry.snapshot.record(name))):
             raise PreconditionFailed(f"model {name!r} is not what If-Match says any more; read it again")
 
     return check

@@ -1,4 +1,6 @@
-"""What a request asks for beside the prediction: `?include=probabilities,decision` and `?top=3`."""
+"""The outputs that a request's query asks for beside the prediction: `?include=probabilities,decision` and
+`?top=3`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,52 +14,65 @@ from mlapi.inference.model import PROBABILITIES, Prediction
 from mlapi.wording import quoted
 
 _MOST_DIGITS = 9
+"""Digits of a number in a query: Python refuses thousands of them."""
 
 
-class Outputs(NamedTuple):
+class RequestedOutputs(NamedTuple):
+    """The outputs that one request asks for."""
+
     include: Sequence[str] = ()
+    """Names of outputs of the model, each once; nobody has checked yet whether it can give them."""
     top: int | None = None
+    """How many of the likeliest classes to list for each row; None for no list."""
 
     @property
-    def needed(self) -> Sequence[str]:
-        """What the model has to tell for them."""
+    def of_model(self) -> Sequence[str]:
+        """The outputs that the model has to compute: those that are included, and probabilities for `top`."""
         return self.include if self.top is None else list(dict.fromkeys((*self.include, PROBABILITIES)))
 
-    def of(self, prediction: Prediction) -> Mapping[str, Any]:
-        """The members of the answer that they are."""
-        found: dict[str, Any] = {name: prediction.outputs[name] for name in self.include}
+    def members(self, prediction: Prediction) -> Mapping[str, Any]:
+        """Return what the answer has of them beside `prediction`, by the names of its members.
+
+        They are the outputs that are included, as arrays with an entry for each row; `classes`, the columns
+        of the probabilities; and `top`, a list for each row.
+        """
+        members: dict[str, Any] = {name: prediction.outputs[name] for name in self.include}
         if PROBABILITIES in self.include:
-            found["classes"] = prediction.classes
+            members["classes"] = prediction.classes
         if self.top is not None:
-            found["top"] = _likeliest(prediction.outputs[PROBABILITIES], prediction.classes or [], self.top)
-        return found
+            members["top"] = _likeliest(prediction.outputs[PROBABILITIES], prediction.classes or [], self.top)
+        return members
 
 
-NOTHING = Outputs()
+NO_OUTPUTS = RequestedOutputs()
 
 
-def asked() -> Outputs:
-    """What this request's query asks for.
+def requested_outputs() -> RequestedOutputs:
+    """Read the query of the current request.
 
     Raises:
         UnknownOutput: `top` is no number from 1.
     """
     names = (name.strip() for name in ",".join(request.args.getlist("include")).split(","))
     include = list(dict.fromkeys(name for name in names if name))
-    return Outputs(include, _top(request.args["top"]) if "top" in request.args else None)
+    return RequestedOutputs(include, _top(request.args["top"]) if "top" in request.args else None)
 
 
-def _top(given: str) -> int:
-    number = int(given) if given.isdecimal() and len(given) <= _MOST_DIGITS else 0
+def _top(text: str) -> int:
+    number = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
     if number < 1:
         raise UnknownOutput(
-            f"top is how many classes to tell: expected a whole number from 1, got {quoted(given)}"
+            f"top is how many classes to tell: expected a whole number from 1, got {quoted(text)}"
         )
     return number
 
 
 def _likeliest(probabilities: NDArray[Any], classes: list[Any], top: int) -> list[list[dict[str, Any]]]:
-    """So many classes a row, or all; of equals, the first comes first."""
+    """The `top` likeliest classes of each row, or all if there are fewer; of equals, the first comes first.
+
+    Args:
+        probabilities: (rows, classes), its columns in the order of `classes`.
+    """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     chances = np.take_along_axis(probabilities, best, axis=1)
     return [

@@ -8,7 +8,7 @@ from mlapi.formats import negotiation
 
 
 def respond(data: Any) -> Response:
-    """A 200 with the data.
+    """Make a response with status 200 of plain data.
 
     Raises:
         NotAcceptable: The client accepts no format that there is.

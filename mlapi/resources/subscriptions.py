@@ -1,7 +1,7 @@
-"""Clients that follow jobs: how many may, and what there is to say to them.
+"""Clients that follow jobs: how many may, and what is sent to them.
 
-One thread reads the jobs that anybody follows, all with one query, and only when something has changed. So
-those who follow never wait for the disk, and hundreds of them cost what one does.
+One thread reads all jobs that anybody follows, with one query, and only when something has changed. So the
+clients' streams never wait for the disk, and hundreds of them cost as much as one.
 """
 
 import threading
@@ -17,36 +17,42 @@ from mlapi.jobs.jobs import Job, Jobs
 from mlapi.wording import quoted
 
 QUIET_S = 15.0
-"""The longest that a client is told nothing, and that a change may be overlooked: a file's stamp may miss one
-of two within a tick of the clock."""
+"""The longest time without a byte to a client, and the longest until a change is noticed, in seconds: of two
+changes within one tick of the clock, the time stamp of the database may show only the first."""
 
 
 class _Event(NamedTuple):
     job: Job
-    words: bytes
+    content: bytes
 
 
 class Subscriptions:
-    """Of one process. `say` puts a job into words."""
+    """All subscriptions of one process. Threads may share it."""
 
-    def __init__(self, jobs: Jobs, say: Callable[[Job], bytes], *, most: int, most_of_caller: int) -> None:
-        self._jobs, self._say = jobs, say
+    def __init__(self, jobs: Jobs, write: Callable[[Job], bytes], *, most: int, most_of_caller: int) -> None:
+        """
+        Args:
+            write: Makes the event of a job that is sent to clients.
+            most: How many subscriptions may be open.
+            most_of_caller: How many of one client's address.
+        """
+        self._jobs, self._write = jobs, write
         self._most, self._most_of_caller = most, most_of_caller
         self._lock = threading.Lock()
         self._of_caller: Counter[str] = Counter()
         self._of_job: Counter[str] = Counter()
         self._events: dict[str, _Event | None] = {}
-        """The last one of each job that is followed; None where it is gone."""
+        """The last event of each job that is followed; None for a job that was forgotten."""
         self._problem: OSError | None = None
         self._is_read = False
-        """Whether a thread reads the jobs: while anybody follows one."""
+        """Whether a thread reads the jobs; one does while anybody follows a job."""
 
     def open(self, job: Job, caller: str) -> "Subscription":
         """Follow a job, until the subscription is closed.
 
         Raises:
-            Overloaded: So many clients follow jobs.
-            TooManyStreams: This caller follows so many.
+            Overloaded: So many subscriptions are open as may be.
+            TooManyStreams: So many of this caller are.
         """
         with self._lock:
             if self._of_caller.total() >= self._most:
@@ -63,6 +69,7 @@ class Subscriptions:
         return Subscription(self, job.id, caller)
 
     def close(self, job: str, caller: str) -> None:
+        """Count one subscription less; to be called once for each that was opened."""
         with self._lock:
             for counts, key in ((self._of_caller, caller), (self._of_job, job)):
                 counts[key] -= 1
@@ -72,7 +79,7 @@ class Subscriptions:
                 self._events.pop(job, None)
 
     def last(self, job: str) -> _Event:
-        """What there was to say last of a job that is followed; never waits.
+        """Return the last event of a job that is followed; waits for no disk and no lock.
 
         Raises:
             JobNotFound: It was forgotten meanwhile.
@@ -88,7 +95,7 @@ class Subscriptions:
     def _note(self, job: Job) -> None:
         known = self._events.get(job.id)
         if known is None or known.job != job:
-            self._events[job.id] = _Event(job, self._say(job))
+            self._events[job.id] = _Event(job, self._write(job))
 
     def _read_on(self) -> None:
         read: object = None
@@ -109,36 +116,39 @@ class Subscriptions:
                 self._problem = None if is_locked(error) else error  # what was last said holds meanwhile
             time.sleep(LOOK_S)
 
-    def _take(self, followed: list[str], found: dict[str, Job]) -> None:
+    def _take(self, followed: list[str], jobs: dict[str, Job]) -> None:
         with self._lock:
             for job in followed:
                 if job not in self._of_job:
                     continue
-                if job in found:
-                    self._note(found[job])
+                if job in jobs:
+                    self._note(jobs[job])
                 else:
                     self._events[job] = None
 
 
 class Subscription(Stream):
-    """Server-sent events (WHATWG HTML, 9.2): each is the whole job. A comment now and then keeps proxies from
-    taking the connection for a dead one, and finds out if it is."""
+    """The server-sent events about one job for one client (WHATWG HTML, 9.2); each is the whole job.
+
+    A comment every `QUIET_S` seconds keeps proxies from closing the connection, and finds out if the client
+    has gone.
+    """
 
     def __init__(self, subscriptions: Subscriptions, job: str, caller: str) -> None:
         self._subscriptions, self._job, self._caller = subscriptions, job, caller
         self._last: _Event | None = None
-        self._said_at = 0.0
+        self._sent_at = 0.0
         self._is_open = True
 
     def news(self) -> bytes | None:
         if self._last is not None and self._last.job.is_over:
             return None
         event, now = self._subscriptions.last(self._job), time.monotonic()
-        if event is self._last and now < self._said_at + QUIET_S:
+        if event is self._last and now < self._sent_at + QUIET_S:
             return b""
-        words = b":\n\n" if event is self._last else event.words
-        self._last, self._said_at = event, now
-        return words
+        content = b":\n\n" if event is self._last else event.content
+        self._last, self._sent_at = event, now
+        return content
 
     def close(self) -> None:
         if self._is_open:

@@ -1,7 +1,7 @@
-"""marshmallow schemas: requests, derived from a model's signature, and responses.
+"""The schemas of predictions: of requests, made for a model's signature, and of answers.
 
-The four bodies of a prediction are one schema; its fields hand the rows whole to `mlapi.data.rows.reader`,
-because a field per cell costs a hundred times more. A schema is made once a signature and kept.
+One schema reads the four forms of a body. Its fields hand the rows whole to `mlapi.data.rows.reader`: a
+field for each cell would take a hundred times as long. A schema is made once for each signature.
 """
 
 from collections.abc import Mapping
@@ -31,11 +31,14 @@ from mlapi.schemas.errors import findings_of, invalid
 from mlapi.wording import bounded
 
 ONE_ROW = "features"
+"""The member of a body that holds one row; the others hold many."""
+
 FORMS = ("instances", "X", ONE_ROW)
+"""The members that may hold rows; a body has one of them, or is a record itself."""
 
 
 class RowsField(fields.Field[Instances]):
-    """Many rows -> `Instances`."""
+    """Many rows -> `Instances`, by the reader of the schema that the field is in."""
 
     default_error_messages = {"null": "expected a list of rows, got null"}
 
@@ -52,7 +55,7 @@ class RowsField(fields.Field[Instances]):
 
 
 class OneRowField(fields.Field[Instances]):
-    """One row -> `Instances` of one."""
+    """One row -> `Instances` of one, by the reader of the schema that the field is in."""
 
     default_error_messages = {"null": "expected a row, a list or an object, got null"}
 
@@ -86,23 +89,23 @@ class PredictRequest(Schema):
 
         Raises:
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
-            TooLarge: It has more rows, or more or larger pictures, than the settings allow.
+            TooLarge: It has more rows, or more or larger images, than the settings allow.
         """
         if type(body) is NumberTable:
-            found = self._accept(body.form, body.rows)
-            if found is not None:
-                return found
+            accepted = self._accept(body.form, body.rows)
+            if accepted is not None:
+                return accepted
             body = body.plain()
         if not isinstance(body, dict):
             raise InvalidInput([Finding((), f"expected an object: {', '.join(FORMS)}, or one record")], 1)
         if len(body) == 1:
-            found = self._accept(*next(iter(body.items())))
-            if found is not None:
-                return found
+            accepted = self._accept(*next(iter(body.items())))
+            if accepted is not None:
+                return accepted
         if self._is_record(body):
             return self._read_record(body)
-        strays, stray_count = bounded(key for key in body if key not in FORMS)
-        unknown = [Finding((key,), "unknown key") for key in strays]
+        first_unknown, unknown_count = bounded(key for key in body if key not in FORMS)
+        unknown = [Finding((key,), "unknown key") for key in first_unknown]
         findings: list[Finding] = []
         hidden = 0
         try:
@@ -110,15 +113,15 @@ class PredictRequest(Schema):
         except ValidationError as error:
             findings, hidden = findings_of(error)
         if findings or unknown:
-            raise invalid([*findings, *unknown], hidden + stray_count - len(strays))
+            raise invalid([*findings, *unknown], hidden + unknown_count - len(unknown))
         return instances
 
     def read_files(self, files: Uploads) -> Instances:
-        """The pictures of a body that is nothing else.
+        """Read the image files of a body that has nothing else; places in errors are below the form's field.
 
         Raises:
-            InvalidInput: Some of several cannot be read.
-            TooLarge: There are more, or more or larger ones, than the settings allow.
+            InvalidInput: There are several, and some cannot be read.
+            TooLarge: There are more or larger ones than the settings allow.
             MalformedBody, UnsupportedFormat: There is one, which cannot be read; or the model takes none.
         """
         if not isinstance(self.reader, ImageReader):
@@ -130,7 +133,10 @@ class PredictRequest(Schema):
             raise invalid(findings, error.count - len(findings)) from error
 
     def _accept(self, form: str, rows: Any) -> Instances | None:
-        """Rows that are right, without the walk through marshmallow that tells what is wrong."""
+        """The rows as a batch, by the shortest way; None if anything is wrong with them or their number.
+
+        Then the way through marshmallow explains it.
+        """
         if form not in self._forms:
             return None
         if form == ONE_ROW:
@@ -155,14 +161,17 @@ class PredictRequest(Schema):
             raise invalid(error.findings, error.count - len(error.findings)) from error
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
-        """All keys are columns, or none names a form: then the unknown ones are told as features."""
+        """Whether the body is a row itself: all its keys are columns, or none is a form.
+
+        In the second case unknown keys are refused as unknown features.
+        """
         return self.reader.knows(body) or not any(form in body for form in FORMS)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _has_one_form(self, _: Any, body: Mapping[str, Any], **__: Any) -> None:
-        given = [form for form in FORMS if form in body]
-        if len(given) > 1:
-            raise ValidationError(f"expected one of {', '.join(FORMS)}, got {', '.join(given)}")
+        forms = [form for form in FORMS if form in body]
+        if len(forms) > 1:
+            raise ValidationError(f"expected one of {', '.join(FORMS)}, got {', '.join(forms)}")
 
     @post_load
     def _only(self, loaded: Mapping[str, Instances], **_: Any) -> Instances:
@@ -182,7 +191,7 @@ class SVMRequest(PredictRequest):
 
 
 class ImageClassifierRequest(PredictRequest):
-    """Pictures for a network."""
+    """Images for a network."""
 
 
 class EstimatorRequest(PredictRequest):
@@ -238,7 +247,7 @@ class LogisticRegressionResponse(ClassifierResponse):
 
 
 class SVMResponse(ClassifierResponse):
-    """Probabilities are calibrated beside the machine, so that the likeliest class is not always the
+    """Probabilities are calibrated apart from the decision, so that the likeliest class is not always the
     label."""
 
 
@@ -265,7 +274,7 @@ Request = TypeVar("Request", bound=PredictRequest)
 
 @lru_cache(maxsize=1024)
 def request_schema(kind: type[Request], signature: Signature, max_rows: int, limits: ImageLimits) -> Request:
-    """The schema for one model's requests; cached, and shared by threads."""
+    """Return the schema for the requests of models with this signature, made once and shared by threads."""
     return kind(signature, max_rows, limits)
 
 

@@ -171,14 +171,14 @@ class Reader:
         batch = {name: arrays[place] for place, name in enumerate(self._names)}
         if self._numbers.are_usual(numbers.T) and all(each.is_usual(cells) for each in self._columns):
             return Instances(batch)
-        return Instances(batch, *in_words(self._strange_cells(cells, by_name=by_name)))
+        return Instances(batch, *in_words(self._unusual_cells(cells, by_name=by_name)))
 
     # Warning: an accepted value that training never saw.
 
     def _with_warnings(self, matrix: Matrix, *, by_name: bool) -> Instances:
         if self._numbers.are_usual(matrix):
             return Instances(matrix)
-        cells = np.flatnonzero(self._numbers.strange(matrix))
+        cells = np.flatnonzero(self._numbers.outside(matrix))
         warnings = []
         for cell in cells[:SHOWN].tolist():
             row, position = divmod(cell, matrix.shape[1])
@@ -187,7 +187,7 @@ class Reader:
             warnings.append(Finding(place, novelty(feature, _as_sent(float(matrix[row, position])))))
         return Instances(matrix, tuple(warnings), len(cells))
 
-    def _strange_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
+    def _unusual_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
         for position, feature in enumerate(self._signature.features):
             usual = _usual(feature)
             if usual is not None:

@@ -1,6 +1,7 @@
-"""Whether cells are what features take, and as which arrays: whole columns at once, or the cells of one row.
+"""Whether cells are what features take, and the arrays that they become: whole columns at once, or one row.
 
-No Python code runs for a cell of an ordinary column.
+No Python code runs for a cell of an ordinary column. Cells are Python's values as JSON has them, None for a
+missing one.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +18,23 @@ from mlapi.data.rows.values import fits, parse_time
 from mlapi.data.signature import NUMERIC, Feature, Matrix
 
 Cells: TypeAlias = Sequence[Sequence[Any]]
+"""All cells, by row or by column: (rows, features) or (features, rows), as the function says."""
 
 Accept: TypeAlias = Callable[[Sequence[Any]], NDArray[Any] | None]
-"""The cells of one column as an array, blanks as NaN or NaT; None if one does not fit."""
+"""Makes an array (rows,) of one column's cells, NaN or NaT for a missing one; None if one does not fit."""
 
 _NUMBERS = frozenset({int, float})
-_BLANK = frozenset({NoneType})
+_MISSING = frozenset({NoneType})
 
 _FOLD = 50
-"""Rows side by side, where ranges are looked at."""
+"""How many rows are put side by side to compare their numbers with the ranges of training."""
 
 _NONE = np.array(None, dtype=object)
+"""To compare an array of objects with: `array == None` would not look at its elements."""
 
 
 class NumberChecks:
-    """The features that are numbers: checked as one matrix, (rows, features)."""
+    """Checks the features that are numbers, all at once, as a matrix (rows, numbers): a column for each."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.places = [place for place, feature in enumerate(features) if feature.kind in NUMERIC]
@@ -46,15 +49,15 @@ class NumberChecks:
         self._are_all = len(numeric) == len(features)
 
     def matrix(self, cells: Cells) -> Matrix | None:
-        """Cells by row; None if one does not fit."""
+        """Make a matrix (rows, features) of cells by row, all of numbers; None if one does not fit."""
         types = set(map(type, chain.from_iterable(cells)))
-        if not types <= _NUMBERS | _BLANK:
+        if not types <= _NUMBERS | _MISSING:
             return None
         matrix = np.array(cells, dtype=np.float64)
-        return matrix if self._fit(matrix, blanks=NoneType in types) else None
+        return matrix if self._fit(matrix, has_missing=NoneType in types) else None
 
     def are_usual_in(self, cells: Sequence[Any]) -> bool:
-        """Whether the numbers among the cells of one row are, all known and in the range of training."""
+        """Return whether the numbers among one row's cells are all there, and in the ranges of training."""
         numbers = cells if self._are_all else [cells[place] for place in self.places]
         return (
             _NUMBERS.issuperset(map(type, numbers))
@@ -64,42 +67,50 @@ class NumberChecks:
         )
 
     def columns(self, cells: Cells) -> Matrix | None:
-        """Cells by column, of all features; (features, rows) of those that are numbers."""
+        """Make an array (numbers, rows) of the features that are numbers; None if a cell does not fit.
+
+        Args:
+            cells: By column, of all features.
+        """
         numbers = [cells[place] for place in self.places]
         types = set(map(type, chain.from_iterable(numbers)))
-        if not types <= _NUMBERS | _BLANK:
+        if not types <= _NUMBERS | _MISSING:
             return None
         columns = np.array(numbers, dtype=np.float64).reshape(self._width, len(cells[0]))
-        return columns if self._fit(columns.T, blanks=NoneType in types) else None
+        return columns if self._fit(columns.T, has_missing=NoneType in types) else None
 
     def fit(self, matrix: Matrix) -> bool:
-        """Whether numbers, none of them blank, are what the features take."""
-        return matrix.shape[1] == self._width and self._fit(matrix, blanks=False)
+        """Return whether a matrix (rows, features) without a missing number is what the features take."""
+        return matrix.shape[1] == self._width and self._fit(matrix, has_missing=False)
 
     def are_usual(self, matrix: Matrix) -> bool:
+        """Return whether all of a matrix (rows, numbers) is in the ranges of training, or missing."""
         tall = len(matrix) - len(matrix) % _FOLD
         if not tall or not self._width or not matrix.flags.c_contiguous:
-            return not self.strange(matrix).any()
-        # Several rows side by side: numpy is three times as fast on long ones. A blank fails here.
+            return not self.outside(matrix).any()
+        # Several rows side by side: numpy is three times as fast on long ones. A missing number fails here.
         folded = matrix[:tall].reshape(-1, self._folded_low.size)
         fits = (np.minimum.reduce(folded) >= self._folded_low).all()
         fits = fits and (np.maximum.reduce(folded) <= self._folded_high).all()
-        return not self.strange(matrix[tall:] if fits else matrix).any()
+        return not self.outside(matrix[tall:] if fits else matrix).any()
 
-    def strange(self, matrix: Matrix) -> NDArray[np.bool_]:
-        """Where a number is outside of what training saw; a blank never is."""
-        strange = matrix < self._low
-        strange |= matrix > self._high
-        return strange
+    def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """Return where the numbers of a matrix are outside of the ranges of training: flags (rows, numbers).
 
-    def _fit(self, matrix: Matrix, *, blanks: bool) -> bool:
-        if blanks and (np.isnan(matrix).any(axis=0) & self._required).any():
+        A missing one never is.
+        """
+        outside = matrix < self._low
+        outside |= matrix > self._high
+        return outside
+
+    def _fit(self, matrix: Matrix, *, has_missing: bool) -> bool:
+        if has_missing and (np.isnan(matrix).any(axis=0) & self._required).any():
             return False
         return not self._whole or _is_whole(matrix[:, self._whole])
 
 
 class ColumnChecks:
-    """One column that is not of numbers."""
+    """Checks one column that is not of numbers; `place` is that of its feature in the signature."""
 
     def __init__(self, place: int, feature: Feature) -> None:
         self.place = place
@@ -107,31 +118,36 @@ class ColumnChecks:
         self._accept = _ACCEPT[feature.kind](feature)
         known = None if feature.categories is None else frozenset((*feature.categories, None))
         self._known = known if feature.kind == "category" else None
-        self._types = _types_of(feature) | (_BLANK if feature.nullable else frozenset())
+        self._types = _types_of(feature) | (_MISSING if feature.nullable else frozenset())
 
     def accept(self, values: Sequence[Any]) -> NDArray[Any] | None:
+        """Make an array (rows,) of the column's cells; None if one does not fit.
+
+        Flags become bool, categories that are numbers float64, datetimes datetime64[us], all else objects. A
+        missing cell becomes NaN or NaT; flags among which one is missing become objects.
+        """
         if not self._nullable and None in values:
             return None
         return self._accept(values)
 
     def is_usual_value(self, value: Any) -> bool:
-        """Whether this one value is taken as it stands, and training saw it."""
+        """Return whether this one value needs no conversion, and training saw it."""
         return type(value) in self._types and (self._known is None or value in self._known)
 
     def is_usual(self, cells: Cells) -> bool:
-        """Whether training saw all of this column's cells."""
+        """Return whether training saw each value of this column, in the cells (features, rows) of all."""
         return self._known is None or self._known.issuperset(cells[self.place])
 
 
 def _types_of(feature: Feature) -> frozenset[type]:
-    """What a single value may be without being looked at: moments have to be parsed."""
+    """The types of values that need no closer look or conversion; datetimes have none, they are parsed."""
     if feature.kind == "category":
         kinds = frozenset(map(type, feature.categories or ()))
         return kinds | _NUMBERS if int in kinds else kinds
     return {"boolean": frozenset({bool}), "text": frozenset({str})}.get(feature.kind, frozenset())
 
 
-def _accept_words(_: Feature) -> Accept:
+def _accept_texts(_: Feature) -> Accept:
     def accept(values: Sequence[Any]) -> NDArray[Any] | None:
         return _objects(values) if frozenset({str, NoneType}).issuperset(map(type, values)) else None
 
@@ -139,7 +155,7 @@ def _accept_words(_: Feature) -> Accept:
 
 
 def _accept_flags(_: Feature) -> Accept:
-    """With a blank among them they are objects, which is what reading a table gives."""
+    """With a missing one among them they are objects, as in a table that was read from a file."""
 
     def accept(values: Sequence[Any]) -> NDArray[Any] | None:
         types = set(map(type, values))
@@ -153,7 +169,7 @@ def _accept_flags(_: Feature) -> Accept:
 def _accept_categories(feature: Feature) -> Accept:
     kinds = set(map(type, feature.categories or ()))
     if kinds == {str}:
-        return _accept_words(feature)
+        return _accept_texts(feature)
     if kinds == {int}:
         return _accept_whole
 
@@ -165,7 +181,7 @@ def _accept_categories(feature: Feature) -> Accept:
 
 
 def _accept_whole(values: Sequence[Any]) -> NDArray[Any] | None:
-    if not (_NUMBERS | _BLANK).issuperset(map(type, values)):
+    if not (_NUMBERS | _MISSING).issuperset(map(type, values)):
         return None
     column = np.array(values, dtype=np.float64)
     return column if _is_whole(column) else None
@@ -176,9 +192,9 @@ def _accept_times(feature: Feature) -> Accept:
         column = np.full(len(values), np.datetime64("NaT", "us"))
         cells = np.array(values, dtype=object)
         known = cells != _NONE if None in values else slice(None)
-        words = cells[known].tolist()
+        texts = cells[known].tolist()
         times: Sequence[datetime | None]
-        times = _iso_times(words) or [parse_time(feature, word) for word in words]
+        times = _iso_times(texts) or [parse_time(feature, text) for text in texts]
         if None in times:
             return None
         column[known] = times
@@ -187,10 +203,10 @@ def _accept_times(feature: Feature) -> Accept:
     return accept
 
 
-def _iso_times(words: Sequence[Any]) -> list[datetime] | None:
-    """Of ISO 8601 without offsets, as most are; None if one is something else."""
+def _iso_times(texts: Sequence[Any]) -> list[datetime] | None:
+    """The datetimes, if all are texts in ISO 8601 without an offset, as most are; else None."""
     try:
-        times = list(map(datetime.fromisoformat, words))
+        times = list(map(datetime.fromisoformat, texts))
     except (ValueError, TypeError):
         return None
     return times if {None}.issuperset(map(attrgetter("tzinfo"), times)) else None
@@ -200,7 +216,7 @@ _ACCEPT: dict[str, Callable[[Feature], Accept]] = {
     "boolean": _accept_flags,
     "category": _accept_categories,
     "datetime": _accept_times,
-    "text": _accept_words,
+    "text": _accept_texts,
 }
 
 
@@ -212,6 +228,6 @@ def _objects(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _is_whole(numbers: NDArray[np.float64]) -> bool:
-    """Whether all are whole numbers or blank."""
+    """Whether all are whole numbers or missing."""
     whole = numbers == np.floor(numbers)
     return bool(whole.all() or (whole | np.isnan(numbers)).all())

@@ -1,6 +1,7 @@
-"""What one value of a request may be, by the kind of its feature, and how it is put into words.
+"""What one value of a request may be, by the kind of its feature, and how a message names it.
 
-One value at a time: for explaining, and for the few kinds of columns that have no check for all at once.
+One value at a time: to explain what is wrong, and for the few kinds of columns that have no check of all
+cells at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,24 +15,24 @@ from mlapi.wording import listed, quoted
 
 
 def fits(feature: Feature, value: Any) -> bool:
-    """Whether a feature takes a value; None is a blank."""
+    """Return whether a feature takes a value; None stands for a missing one."""
     return feature.nullable if value is None else _KINDS[feature.kind].fits(feature, value)
 
 
 def expected(feature: Feature) -> str:
-    """What a feature takes."""
+    """Return the words for what a feature takes: "a whole number", "one of "a", "b""."""
     return _KINDS[feature.kind].expected(feature)
 
 
 def novelty(feature: Feature, value: Any) -> str:
-    """A value that a feature takes, but that training never saw."""
+    """Return the warning for a value that a feature takes, but that training did not see."""
     if feature.kind == "category":
         return f"{shown(value)} is a category that training did not see"
     return f"{shown(value)} is outside of what training saw, {feature.minimum} to {feature.maximum}"
 
 
 def shown(value: Any) -> str:
-    """A value in JSON's words, shortened; a list or an object only by its kind."""
+    """Return a value as JSON writes it, shortened; of a list or an object only that it is one."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, list):
@@ -44,7 +45,10 @@ def shown(value: Any) -> str:
 
 
 def parse_time(feature: Feature, value: Any) -> datetime | None:
-    """ISO 8601, or the training file's own form; with an offset, the same moment in UTC."""
+    """Read a datetime in ISO 8601, or in the feature's own format; None if it is neither.
+
+    The result has no time zone: a value with an offset is converted to UTC.
+    """
     if not isinstance(value, str):
         return None
     parsers = [datetime.fromisoformat]
@@ -61,6 +65,8 @@ def parse_time(feature: Feature, value: Any) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class _KindRules:
+    """What features of one kind take: as a check of a value that is not None, and in words."""
+
     fits: Callable[[Feature, Any], bool]
     expected: Callable[[Feature], str]
 

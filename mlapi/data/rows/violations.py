@@ -1,4 +1,7 @@
-"""Why rows are refused: a walk over all cells that names every wrong one. Slow, and only after a refusal."""
+"""Why rows are refused: a walk over all cells that names every wrong one. Slow, and only after a refusal.
+
+`mlapi.data.rows.validation` has decided before that something is wrong; a test holds the two together.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -13,8 +16,8 @@ LazyFinding: TypeAlias = tuple[Place, Callable[[], str]]
 """A place, from the rows on, and what words the finding there; called only for the few that are shown: the
 nearest known name takes a millisecond."""
 
-_SHAPES = 100
-"""So many sets of names are kept while records are counted: most records of a request have the same."""
+_MOST_NAMES = 100
+"""How many sets of names are remembered while records are counted: most records have the same names."""
 
 
 class InvalidRows(Exception):
@@ -31,7 +34,10 @@ class InvalidRows(Exception):
 
 
 def violations(rows: Sequence[Any], signature: Signature) -> InvalidRows:
-    """What is wrong with rows that a signature does not take."""
+    """Return the error for rows that a signature does not take: the first 20 findings, and the number of all.
+
+    Only those findings are worded; the rest is counted in a tenth of the time.
+    """
     if not rows:
         return InvalidRows((Finding((), "no rows: expected at least one"),), 1)
     as_records = isinstance(rows[0], dict)
@@ -46,7 +52,8 @@ def violations(rows: Sequence[Any], signature: Signature) -> InvalidRows:
 
 
 def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyFinding]:
-    """A finding for each wrong cell, or for a row of the wrong form; none if the rows are right."""
+    """Give all findings about at least one row, in order: one for each wrong cell, or for a row of the wrong
+    form; none if the rows are right."""
     as_records = isinstance(rows[0], dict)
     for number, row in enumerate(rows):
         yield from _of_row(number, row, signature, as_records=as_records)
@@ -74,22 +81,25 @@ def wrong_form(row: Any, *, as_records: bool) -> str | None:
 
 
 def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
-    """How many findings `_of_row` has, a tenth as slow: a body of a megabyte can be worth a million."""
+    """Make a function that gives the number of findings that `_of_row` has about a row.
+
+    It takes a tenth of the time; a body of a megabyte can have a million findings.
+    """
     form = dict if as_records else list
     features = signature.features
-    shapes: dict[tuple[str, ...], tuple[int, list[Feature]]] = {}
+    counted_names: dict[tuple[str, ...], tuple[int, list[Feature]]] = {}
 
     def count(row: Any) -> int:
         if not isinstance(row, form):
             return 1
         if isinstance(row, dict):
             names = tuple(row)
-            shape = shapes.get(names)
-            if shape is None:
-                shape = _shape(names, signature)
-                if len(shapes) < _SHAPES:
-                    shapes[names] = shape
-            wrong, known = shape
+            of_names = counted_names.get(names)
+            if of_names is None:
+                of_names = _of_names(names, signature)
+                if len(counted_names) < _MOST_NAMES:
+                    counted_names[names] = of_names
+            wrong, known = of_names
             return wrong + sum([not fits(feature, row[feature.name]) for feature in known])
         if len(row) != len(features):
             return 1
@@ -98,8 +108,8 @@ def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
     return count
 
 
-def _shape(names: Sequence[str], signature: Signature) -> tuple[int, list[Feature]]:
-    """Of a record with these names: how many findings the names are worth, and whose cells it has."""
+def _of_names(names: Sequence[str], signature: Signature) -> tuple[int, list[Feature]]:
+    """Of a record with these names: the number of findings about the names, and the features that it has."""
     present = set(names)
     known = [feature for feature in signature.features if feature.name in present]
     missing = [feature for feature in signature.features if feature.name not in present]
