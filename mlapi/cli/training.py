@@ -220,9 +220,9 @@ def card(name: str, images: str, ref: str | None) -> None:
     mlapi card flowers --images flowers/ > card.html
     """
     registry = registry_of(load_settings(), eager=False)
-    from mlapi.training.images.card import card_again
+    from mlapi.training.images.card import card_of_published
 
-    write(card_again(registry.get(name, ref), images))
+    write(card_of_published(registry.get(name, ref), images))
 
 
 @click.command()

@@ -18,7 +18,7 @@ from mlapi.storage import remote
 from mlapi.training.tables.files import shown
 from mlapi.wording import quoted, reason
 
-MOST_BYTES = 1 << 28
+MAX_FILE_BYTES = 1 << 28
 """Of one file. CIFAR-100 keeps all of its training pictures in one of 155 MB; a photo takes some."""
 
 _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
@@ -104,7 +104,7 @@ def _name(path: str) -> str:
 
 
 def _check_size(name: str, size: int) -> None:
-    if size > MOST_BYTES:
+    if size > MAX_FILE_BYTES:
         raise DatasetError(f"{quoted(name, 60)} has {size:,} bytes, which no picture has: take it away")
 
 

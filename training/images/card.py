@@ -1,17 +1,17 @@
-"""A training on pictures, told to `training.report` as the model card's account."""
+"""The model card of a version that was trained on images: what training knows, as the card's `Account`."""
 
 from base64 import b64encode
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import numpy as np
 
-from mlapi.artifacts.manifest import Draft, Manifest, environment
+from mlapi.artifacts.manifest import Draft
 from mlapi.data.images.decoding import Pixels, png
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.inference.model import Model
 from mlapi.training.cards import plots
-from mlapi.training.cards.report import Account, Gallery, Mistake, report
+from mlapi.training.cards.report import Account, Gallery, Mistake, report, sentence
 from mlapi.training.evaluation.answers import Answers
 from mlapi.training.evaluation.calibration import calibration_of
 from mlapi.training.images.dataset import ImageDataset, load
@@ -21,13 +21,22 @@ from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.wording import counted
 
 MOST_MISTAKES = 24
+"""How many wrong answers a card shows."""
 
 
-def card(recipe: Recipe, draft: Draft, fitted: ImageFit) -> bytes:
-    """The content of report.html; the draft of a version that is published already is its manifest."""
-    published = draft if isinstance(draft, Manifest) else None
-    now = datetime.now(UTC).isoformat()
-    prepared, data = fitted.prepared, draft.data
+def card(
+    recipe: Recipe, draft: Draft, fitted: ImageFit, *, trained_at: datetime, environment: Mapping[str, str]
+) -> bytes:
+    """Return the content of report.html.
+
+    Args:
+        recipe: Its `pictures_in_card` says whether the card shows images that were answered wrongly.
+        draft: The version, or its manifest if it is published already.
+        fitted: The estimator, and its answers for the test images.
+        trained_at: When the version was trained, in UTC.
+        environment: The versions of Python and of packages that it was trained with.
+    """
+    prepared, provenance = fitted.prepared, draft.provenance
     gallery = Gallery(
         by_class=by_class(fitted.answers),
         mistakes=mistakes(fitted.answers, prepared.test, shows=recipe.pictures_in_card),
@@ -40,94 +49,112 @@ def card(recipe: Recipe, draft: Draft, fitted: ImageFit) -> bytes:
             algorithm=draft.algorithm,
             task=draft.task,
             target=draft.signature.target.name,
-            trained_at=_moment(published.created_at if published else now),
-            source=data["source"],
-            sha256=data["sha256"],
-            rows=data["rows"],
-            training_rows=data["training_rows"],
-            test_rows=data["test_rows"],
-            split=_sentence(_divided(fitted)),
+            trained_at=trained_at.strftime("%Y-%m-%d %H:%M UTC"),
+            source=provenance.source,
+            sha256=provenance.sha256,
+            rows=provenance.rows,
+            training_rows=provenance.training_rows,
+            test_rows=provenance.test_rows,
+            split=sentence(_split(fitted)),
             seed=recipe.seed,
             metrics=draft.metrics,
             primary=fitted.metric,
-            intervals=data["intervals"],
+            intervals=provenance.intervals,
             answers=fitted.answers,
-            warnings=list(map(_sentence, data["warnings"])),
-            notes=list(map(_sentence, (*data["notes"], _time(fitted, data["machine"])))),
+            warnings=list(map(sentence, provenance.warnings)),
+            notes=list(map(sentence, (*provenance.notes, _time(fitted, provenance.machine or "")))),
             parameters=draft.parameters,
-            recipe={**draft.recipe, "images": data["source"]},
+            recipe={**draft.recipe, "images": provenance.source},
             calibration=calibration_of(fitted.answers),
-            environment=published.environment if published else environment(),
+            environment=environment,
             gallery=gallery,
         )
     )
 
 
 def by_class(answers: Answers) -> list[tuple[str, float, float, int]]:
-    """Name, precision, recall and pictures of each class."""
+    """Return the name, precision, recall and number of test images of each class.
+
+    The precision of a class that was never predicted, and the recall of one without test images, are NaN.
+    """
     counts = plots.confusion(answers)
-    right, true, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    precision, recall = (right / np.where(whole, whole, np.nan) for whole in (said, true))
-    figures = zip(answers.classes, precision.tolist(), recall.tolist(), true.tolist(), strict=True)
+    right, of_class, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = (right / np.where(total, total, np.nan) for total in (predicted, of_class))
+    figures = zip(answers.classes, precision.tolist(), recall.tolist(), of_class.tolist(), strict=True)
     return [(str(name), *rest) for name, *rest in figures]
 
 
 def mistakes(answers: Answers, test: ImageDataset, *, shows: bool) -> list[Mistake]:
-    """The wrong answers that were surest; none of an estimator that tells no probabilities."""
+    """Return the wrong answers with the highest probabilities, at most `MOST_MISTAKES`, the highest first.
+
+    Args:
+        answers: The answers for the test images; without probabilities there is nothing to choose by, and
+            the list is empty.
+        test: The test images, in the order of the answers.
+        shows: Whether the images themselves are part of the result.
+    """
     if answers.probabilities is None:
         return []
     wrong = np.flatnonzero(answers.predicted != answers.truth)
-    sure = answers.probabilities[wrong, answers.predicted[wrong]]
-    order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
+    probabilities = answers.probabilities[wrong, answers.predicted[wrong]]
+    order = np.argsort(-probabilities, kind="stable")[:MOST_MISTAKES]
     return [
         Mistake(
             test.names[row],
             str(answers.classes[answers.truth[row]]),
             str(answers.classes[answers.predicted[row]]),
             float(probability),
-            _uri(test.X[row]) if shows else None,
+            _data_url(test.X[row]) if shows else None,
         )
-        for row, probability in zip(wrong[order].tolist(), sure[order].tolist(), strict=True)
+        for row, probability in zip(wrong[order].tolist(), probabilities[order].tolist(), strict=True)
     ]
 
 
-def card_again(model: Model, source: str) -> bytes:
-    """The card of a published version with its mistakes as pictures, which may have been left out of it.
+def card_of_published(model: Model, source: str) -> bytes:
+    """Return the card of a published version with the images that it answers wrongly.
+
+    The published card may be without them. The images are read, divided and answered again.
+
+    Args:
+        model: The version.
+        source: Where its images lie now: a folder or an archive.
 
     Raises:
-        RecipeError, DatasetError: The version did not learn from pictures, or these are not they.
+        RecipeError, DatasetError: The version was not trained on images, or these are other ones.
         ModelUnavailable: Its estimator cannot be loaded.
-        OSError: They cannot be read.
+        OSError: The images cannot be read.
     """
-    manifest = model.manifest
+    manifest, provenance = model.manifest, model.manifest.provenance
     if "images" not in manifest.recipe:
         raise RecipeError(
             f"{model.name} version {model.version} did not learn from pictures: its card is whole"
         )
     recipe = make_recipe(model.name, {**manifest.recipe, "images": source, "pictures_in_card": True})
-    pictures = load(source, recipe.size)
-    if pictures.digest != manifest.data["sha256"]:
+    dataset = load(source, recipe.size)
+    if dataset.digest != provenance.sha256:
         raise DatasetError(
-            f"{pictures.source} holds other pictures than {manifest.data['source']} did, from which "
+            f"{dataset.source} holds other pictures than {provenance.source} did, from which "
             f"{model.name} version {model.version} learnt"
         )
-    prepared = prepare(recipe, pictures, manifest.task)
+    prepared = prepare(recipe, dataset, manifest.task)
     return card(
-        recipe, manifest, evaluate(recipe, pictures, prepared, model.estimator, manifest.data["seconds"])
+        recipe,
+        manifest,
+        evaluate(recipe, dataset, prepared, model.estimator, provenance.seconds or 0.0),
+        trained_at=datetime.fromisoformat(manifest.created_at),
+        environment=manifest.environment,
     )
 
 
-def _moment(stamp: str) -> str:
-    return datetime.fromisoformat(stamp).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _uri(picture: Pixels) -> str:
-    return f"data:image/png;base64,{b64encode(png(picture)).decode()}"
+def _data_url(image: Pixels) -> str:
+    """Return an image as a data: URL, which a page without other files can show."""
+    return f"data:image/png;base64,{b64encode(png(image)).decode()}"
 
 
 def _limits(draft: Draft, fitted: ImageFit) -> Iterator[str]:
-    image = draft.signature.features[0]
-    names = fitted.pictures.classes
+    """Yield sentences on what the model cannot do."""
+    image, provenance = draft.signature.features[0], draft.provenance
+    names = fitted.dataset.classes
     some = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     yield f"It knows {len(names)} classes and nothing else: {some}."
     yield (
@@ -141,25 +168,23 @@ def _limits(draft: Draft, fitted: ImageFit) -> Iterator[str]:
     if image.channels == 1:
         yield "It sees no colors: a picture in color is made grey."
     yield (
-        f"It learnt from {draft.data['source']} alone. How good it is on pictures that were taken, drawn or "
+        f"It learnt from {provenance.source} alone. How good it is on pictures that were taken, drawn or "
         f"compressed in another way is not known; the figures above are for pictures like those."
     )
-    if draft.data["validation_rows"]:
+    if provenance.validation_rows:
         yield "Probabilities are its own word: the calibration plot shows how far they can be believed."
 
 
-def _divided(fitted: ImageFit) -> str:
-    chosen = fitted.prepared.validation
-    if chosen is None:
+def _split(fitted: ImageFit) -> str:
+    """Say how the images were divided into train, validation and test."""
+    validation = fitted.prepared.validation
+    if validation is None:
         return fitted.prepared.split
-    which = "in a folder for it" if (chosen.parts == VALIDATION).all() else "of the others, by chance"
-    return f"{fitted.prepared.split}; {len(chosen.y):,} {which}, chose the best epoch"
+    which = "in a folder for it" if (validation.parts == VALIDATION).all() else "of the others, by chance"
+    return f"{fitted.prepared.split}; {len(validation.y):,} {which}, chose the best epoch"
 
 
 def _time(fitted: ImageFit, machine: str) -> str:
-    said = f"{counted(len(fitted.history), 'epoch')} in " if fitted.history else "fitted in "
-    return f"{said}{fitted.seconds:,.0f} seconds on {machine}"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+    """Say how long fitting took, and on which machine."""
+    prefix = f"{counted(len(fitted.history), 'epoch')} in " if fitted.history else "fitted in "
+    return f"{prefix}{fitted.seconds:,.0f} seconds on {machine}"

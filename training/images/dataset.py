@@ -33,7 +33,7 @@ from mlapi.training.images.folders import (
 )
 from mlapi.wording import counted, listed, quoted
 
-FEWEST = 20
+FEWEST_IMAGES = 20
 """Pictures in all."""
 
 _MEMORY = 0.25
@@ -247,6 +247,8 @@ def _checked(found: ImageDataset) -> ImageDataset:
         raise DatasetError(
             f"{listed(map(quoted, alone))} has a single picture to learn from: each class needs two at least"
         )
-    if len(found.y) < FEWEST:
-        raise DatasetError(f"{len(found.y)} pictures are too few to learn from: bring {FEWEST} at least")
+    if len(found.y) < FEWEST_IMAGES:
+        raise DatasetError(
+            f"{len(found.y)} pictures are too few to learn from: bring {FEWEST_IMAGES} at least"
+        )
     return found

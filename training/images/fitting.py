@@ -46,7 +46,7 @@ class PreparedImages:
 
 @dataclass(frozen=True, slots=True)
 class ImageFit:
-    pictures: ImageDataset
+    dataset: ImageDataset
     prepared: PreparedImages
     estimator: Any
     seconds: float
@@ -84,9 +84,9 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     deciding_metric(recipe, CLASSIFICATION)  # a wrong one is told at once
     place = checkpoint() if task == IMAGE_CLASSIFICATION else None
     progress.step_began("reading")
-    pictures = load(recipe.source, recipe.size)
-    prepared = prepare(recipe, pictures, task)
-    lines = tuple(f"{line}." for line in _account(pictures, prepared))
+    dataset = load(recipe.source, recipe.size)
+    prepared = prepare(recipe, dataset, task)
+    lines = tuple(f"{line}." for line in _account(dataset, prepared))
     progress.data_described(recipe.name, DataDescription(lines))
     progress.step_began("fitting")
     started = time.perf_counter()
@@ -97,44 +97,44 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
     seconds = max([time.perf_counter() - started, *noted[-1:]])
     progress.step_began("evaluating")
-    return evaluate(recipe, pictures, prepared, estimator, seconds)
+    return evaluate(recipe, dataset, prepared, estimator, seconds)
 
 
 def evaluate(
-    recipe: Recipe, pictures: ImageDataset, prepared: PreparedImages, estimator: Any, seconds: float
+    recipe: Recipe, dataset: ImageDataset, prepared: PreparedImages, estimator: Any, seconds: float
 ) -> ImageFit:
     """Ask an estimator that took so many seconds to fit about the held-out pictures."""
     test = prepared.test
     with one_core():
         answers = answers_of(CLASSIFICATION, estimator, flat(test.X), test.y)
     metric, found = deciding_metric(recipe, CLASSIFICATION), _figures(answers, prepared, recipe.seed)
-    return ImageFit(pictures, prepared, estimator, seconds, metric, answers, found)
+    return ImageFit(dataset, prepared, estimator, seconds, metric, answers, found)
 
 
-def prepare(recipe: Recipe, pictures: ImageDataset, task: str) -> PreparedImages:
+def prepare(recipe: Recipe, dataset: ImageDataset, task: str) -> PreparedImages:
     """Hold out the test folder, or a share of all; and of the rest what chooses the epoch."""
-    codes = np.searchsorted(pictures.classes, pictures.y)
-    if (pictures.parts == TEST).any():
+    codes = np.searchsorted(dataset.classes, dataset.y)
+    if (dataset.parts == TEST).any():
         split = "the pictures of the test folder are held out"
-        train = np.flatnonzero(pictures.parts != TEST)
-        test = np.flatnonzero(pictures.parts == TEST)
+        train = np.flatnonzero(dataset.parts != TEST)
+        test = np.flatnonzero(dataset.parts == TEST)
     else:
         rows = SplitKeys(len(codes), recipe.seed, codes)
         split = rows.explanation
         train, test = hold_out(rows, recipe.test_size)
     choosing = np.array([], np.intp)
     if task == IMAGE_CLASSIFICATION:
-        train, choosing = _choosing(pictures, codes, np.sort(train), recipe.seed)
-    test_set = pictures.take(np.sort(test))
-    train_set = pictures.take(np.sort(train))
+        train, choosing = _choosing(dataset, codes, np.sort(train), recipe.seed)
+    test_set = dataset.take(np.sort(test))
+    train_set = dataset.take(np.sort(train))
     return PreparedImages(
         task=task,
         train=train_set,
-        validation=pictures.take(choosing) if len(choosing) else None,
+        validation=dataset.take(choosing) if len(choosing) else None,
         test=test_set,
         split=split,
         warnings=(
-            *checks.imbalance(pictures.y),
+            *checks.imbalance(dataset.y),
             *checks.same_pictures(train_set.X, test_set.X),
             *checks.kept_pictures(recipe.algorithm or FOR_PICTURES),
         ),
@@ -149,10 +149,10 @@ def _task(recipe: Recipe, algorithm: Algorithm) -> str:
 
 
 def _choosing(
-    pictures: ImageDataset, codes: Positions, train: Positions, seed: int
+    dataset: ImageDataset, codes: Positions, train: Positions, seed: int
 ) -> tuple[Positions, Positions]:
     """Positions to learn from, and to choose the epoch by: those of a folder for it, or some by chance."""
-    told = pictures.parts[train] == VALIDATION
+    told = dataset.parts[train] == VALIDATION
     if told.any():
         return train[~told], train[told]
     if len(train) < _FEWEST:
@@ -181,7 +181,7 @@ def _estimator(
             train.X,
             train.y,
             validation=None if validation is None else (validation.X, validation.y),
-            probes=golden.pictures(feature_of(train.X), recipe.seed),
+            probes=golden.golden_images(feature_of(train.X), recipe.seed),
             watch=progress.network_advanced,
             checkpoint=checkpoint,
         )
@@ -202,15 +202,15 @@ def _figures(answers: Answers, prepared: PreparedImages, seed: int) -> dict[str,
 INTERVALS = BY_BOOTSTRAP.replace("rows", "pictures")
 
 
-def _account(pictures: ImageDataset, prepared: PreparedImages) -> Iterator[str]:
+def _account(dataset: ImageDataset, prepared: PreparedImages) -> Iterator[str]:
     """What was found, in sentences."""
     height, width, channels = prepared.train.X.shape[1:]
     color = {1: "grey", 3: "in color", 4: "in color, with transparency"}[channels]
     yield (
-        f"{pictures.source}: {counted(len(pictures.y), 'picture')} of {len(pictures.classes)} classes, "
+        f"{dataset.source}: {counted(len(dataset.y), 'picture')} of {len(dataset.classes)} classes, "
         f"{width} × {height}, {color}"
     )
     chosen = f"{len(prepared.validation.y):,} choose the epoch, " if prepared.validation else ""
     yield f"{len(prepared.train.y):,} to learn from, {chosen}{len(prepared.test.y):,} to judge by"
-    yield from (f"{note[:1].upper()}{note[1:]}" for note in pictures.notes)
+    yield from (f"{note[:1].upper()}{note[1:]}" for note in dataset.notes)
     yield from (f"Warning: {warning}" for warning in prepared.warnings)

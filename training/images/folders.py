@@ -54,11 +54,11 @@ def scan(file: ImageFile) -> ScannedFile:
     """What can be said of a file without decoding it."""
     digest = hashlib.sha256(file.content).digest()
     try:
-        picture = open_image(file.content)
+        image = open_image(file.content)
     except MlapiError:
         return ScannedFile(file.name, digest)
-    channels = 4 if picture.has_transparency_data else 1 if picture.mode in _GREY else 3
-    return ScannedFile(file.name, digest, picture.size, channels)
+    channels = 4 if image.has_transparency_data else 1 if image.mode in _GREY else 3
+    return ScannedFile(file.name, digest, image.size, channels)
 
 
 def assign_classes(source: str, entries: Sequence[ScannedFile]) -> dict[str, tuple[str, str]]:

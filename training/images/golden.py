@@ -28,14 +28,14 @@ def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Go
     Raises:
         Unanswerable: An answer is not finite.
     """
-    X = pictures(image, seed)
+    X = golden_images(image, seed)
     if is_network:
         X = X[_is_clear(estimator.predict_proba(flat(X)))]
     rows: list[Any] = [{BASE64: b64encode(png(picture)).decode()} for picture in X]
     return Golden(rows, outputs(estimator, flat(X)), SINGLE if is_network else TOLERANCE)
 
 
-def pictures(image: Feature, seed: int) -> Pixels:
+def golden_images(image: Feature, seed: int) -> Pixels:
     """(n, height, width, channels): black, white, noise, gradients, shapes, and crops of photos."""
     random = np.random.default_rng(seed)
     drawn = [rescaled(picture[None], image)[0] for picture in (*_drawn(image, random), *_crops(random))]

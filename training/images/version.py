@@ -1,11 +1,12 @@
-"""A recipe for pictures -> a version that is ready to be published, its files with it."""
+"""Make a version of a recipe for images: train, then write all that is published, its files with it."""
 
 import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.artifacts.manifest import REFERENCE, REPORT, Draft
-from mlapi.data.images.decoding import Pixels
+from mlapi.artifacts.manifest import REFERENCE, REPORT, Draft, environment
+from mlapi.artifacts.provenance import Provenance
+from mlapi.data.images.decoding import Images
 from mlapi.data.profile import QUANTILES
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.errors import RecipeError, Unanswerable
@@ -32,13 +34,17 @@ from mlapi.training.versions.result import Result
 from mlapi.wording import counted
 
 TARGET = "class"
+"""The name of the target in the signature."""
 
 
 def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Result:
-    """Read, fit, judge, and write the version's files.
+    """Read the images, fit an estimator, evaluate it, and write the version's files.
+
+    Args:
+        checkpoint: Returns where the training may leave its state; see `mlapi.training.images.fitting.fit`.
 
     Raises:
-        RecipeError, DatasetError: The recipe does not suit its pictures.
+        RecipeError, DatasetError: The recipe does not suit its images.
         OSError: They cannot be read.
     """
     fitted = fit(recipe, progress, checkpoint)
@@ -53,11 +59,11 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
         raise RecipeError(f"the fitted estimator fails on drawn pictures: {error}") from error
     files = {
         REFERENCE: reference(image, fitted.prepared.train.X),
-        REPORT: card(recipe, draft, fitted),
+        REPORT: card(recipe, draft, fitted, trained_at=datetime.now(UTC), environment=environment()),
     }
     test = fitted.prepared.test
     evaluation_rows = EvaluationRows(
-        partial(_as_taken, test.X),
+        partial(_matrix, test.X),
         test.y,
         CLASSIFICATION,
         fitted.metric,
@@ -66,15 +72,23 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     return Result(draft, fitted.estimator, answers, files, evaluation_rows)
 
 
-def reference(image: Feature, X: Pixels) -> bytes:
-    """The content of reference.json: how bright the pictures are that training saw, by channel."""
+def reference(image: Feature, X: Images) -> bytes:
+    """Return the content of reference.json: how bright the training images are, channel by channel.
+
+    Args:
+        image: The feature of the signature.
+        X: The training images.
+    """
     channels = [_brightness(X[..., channel]) for channel in range(X.shape[-1])]
     content = {"rows": len(X), "features": {image.name: {"missing": 0, "channels": channels}}}
     return json.dumps(content, indent=2).encode()
 
 
-def _brightness(values: Pixels) -> dict[str, Any]:
-    """From a histogram: as float64 the pixels of a large set would take eight times its memory."""
+def _brightness(values: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return statistics of one channel `(images, height, width)`, with the keys of `mlapi.data.profile`.
+
+    They are computed of a histogram: as float64 the pixels would take eight times their memory.
+    """
     counts = np.bincount(values.reshape(-1), minlength=256)
     levels, total = np.arange(256), counts.sum()
     mean = float(counts @ levels / total)
@@ -88,8 +102,12 @@ def _brightness(values: Pixels) -> dict[str, Any]:
     }
 
 
-def _as_taken(X: Pixels, signature: Signature) -> NDArray[Any]:
-    """The pictures as a model of this signature takes them."""
+def _matrix(X: Images, signature: Signature) -> NDArray[Any]:
+    """Return images as a model of this signature takes them, `(images, columns)`, in its size and its range.
+
+    Raises:
+        ValueError: It takes no images.
+    """
     image = signature.image
     if image is None:
         raise ValueError("it takes no pictures")
@@ -99,8 +117,8 @@ def _as_taken(X: Pixels, signature: Signature) -> NDArray[Any]:
 
 
 def _machine() -> str:
-    """What it was trained on; only a training by PyTorch has imported that."""
-    torch = sys.modules.get("torch")
+    """Name what the version was trained on: the graphics card or the cores, and PyTorch if it was used."""
+    torch = sys.modules.get("torch")  # imported by a training with it alone
     cores = f"{counted(os.cpu_count() or 1, 'core')} ({platform.machine()})"
     if torch is None:
         return cores
@@ -109,11 +127,11 @@ def _machine() -> str:
 
 
 def _signature(fitted: ImageFit) -> Signature:
-    """It has what a network subtracts from the values and divides them by; other estimators tell nothing."""
+    """Return the signature, with the mean and std of each channel if the estimator has them: a network."""
     fields = ((name, getattr(fitted.estimator, f"{name}_", None)) for name in ("mean", "std"))
-    scale: Any = {name: tuple(map(float, values)) for name, values in fields if values is not None}
-    image = replace(feature_of(fitted.prepared.train.X), **scale)
-    return Signature((image,), Target(TARGET, "category", fitted.pictures.classes), (TARGET,))
+    statistics: Any = {name: tuple(map(float, values)) for name, values in fields if values is not None}
+    image = replace(feature_of(fitted.prepared.train.X), **statistics)
+    return Signature((image,), Target(TARGET, "category", fitted.dataset.classes), (TARGET,))
 
 
 def _draft(recipe: Recipe, fitted: ImageFit) -> Draft:
@@ -126,33 +144,30 @@ def _draft(recipe: Recipe, fitted: ImageFit) -> Draft:
         signature=_signature(fitted),
         parameters=algorithm.taken(task, recipe.parameters),
         metrics=fitted.figures,
-        data=_provenance(recipe, fitted),
+        data=_provenance(recipe, fitted).to_json(),
         recipe=to_json(recipe) | {"images": shown(recipe.source)},
     )
 
 
-def _provenance(recipe: Recipe, fitted: ImageFit) -> Mapping[str, Any]:
-    """What a manifest says of the pictures: where from, how many, and what was made of them."""
-    pictures, prepared = fitted.pictures, fitted.prepared
-    return {
-        "source": pictures.source,
-        "sha256": pictures.digest,
-        "rows": len(pictures.y),
-        "training_rows": len(prepared.train.y),
-        "validation_rows": 0 if prepared.validation is None else len(prepared.validation.y),
-        "test_rows": len(prepared.test.y),
-        "test_size": recipe.test_size,
-        "seed": recipe.seed,
-        "split": prepared.split,
-        "left_out": [],
-        "columns": [],
-        "warnings": list(prepared.warnings),
-        "notes": list(pictures.notes),
-        "search": None,
-        "intervals": INTERVALS,
-        "seconds": round(fitted.seconds, 1),
-        "epochs": len(fitted.history) or None,
-        "apart": getattr(fitted.estimator, "apart_", None),
-        "rounding": getattr(fitted.estimator, "rounding_", None),
-        "machine": _machine(),
-    }
+def _provenance(recipe: Recipe, fitted: ImageFit) -> Provenance:
+    """Return where the version comes from: its images, how they were divided, and how it was fitted."""
+    dataset, prepared = fitted.dataset, fitted.prepared
+    return Provenance(
+        source=dataset.source,
+        sha256=dataset.digest,
+        rows=len(dataset.y),
+        training_rows=len(prepared.train.y),
+        validation_rows=0 if prepared.validation is None else len(prepared.validation.y),
+        test_rows=len(prepared.test.y),
+        test_size=recipe.test_size,
+        seed=recipe.seed,
+        split=prepared.split,
+        warnings=prepared.warnings,
+        notes=dataset.notes,
+        intervals=INTERVALS,
+        seconds=round(fitted.seconds, 1),
+        epochs=len(fitted.history) or None,
+        apart=getattr(fitted.estimator, "apart_", None),
+        rounding=getattr(fitted.estimator, "rounding_", None),
+        machine=_machine(),
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from mlapi.data.images.decoding import png, read
 from mlapi.errors import DatasetError
-from mlapi.training.images.archives import MOST_BYTES, ImageFile
+from mlapi.training.images.archives import MAX_FILE_BYTES, ImageFile
 from mlapi.training.images.dataset import _second_pass, feature_of, load, rescaled
 from tests.conftest import ROOT
 from tests.support.drawn import CLASSES, encoded, shape, write
@@ -318,7 +318,7 @@ def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "bomb.tar").read_bytes())
     with tarfile.open(tmp_path / "bomb.tar", "w") as archive:
         member = tarfile.TarInfo("a/b.png")
-        member.size = MOST_BYTES + 1
+        member.size = MAX_FILE_BYTES + 1
         header = member.tobuf()
     content[: len(header)] = header
     (tmp_path / "bomb.tar").write_bytes(content)

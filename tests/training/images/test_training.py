@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,12 @@ from mlapi.cli import main
 from mlapi.cli.progress import Display
 from mlapi.data.images.decoding import read
 from mlapi.data.signature import Feature
+from mlapi.inference.loading import load_model
 from mlapi.server.app import create_app
 from mlapi.training import recipes
 from mlapi.training.execution.progress import DataDescription
 from mlapi.training.images import golden as picture_golden
+from mlapi.training.images.card import card_of_published
 from mlapi.training.images.dataset import ImageDataset, load
 from mlapi.training.images.fitting import prepare
 from tests.conftest import Run, assert_no_training, settings_for, trusting
@@ -76,6 +78,10 @@ def test_a_manifest_says_what_was_learnt_from(run: Run, folder: Path) -> None:
     data = manifest.data
     assert (data["source"], data["rows"], data["training_rows"], data["test_rows"]) == ("shapes", 126, 90, 36)
     assert data["split"] == "the pictures of the test folder are held out"
+    assert " ".join(data) == (
+        "source sha256 rows training_rows validation_rows test_rows test_size seed split left_out columns "
+        "warnings notes search intervals seconds epochs apart rounding machine promotion"
+    )
     assert manifest.recipe == {"images": "shapes", "algorithm": "logistic_regression"}
     reference = json.loads((folder / "models" / "shapes" / "1" / "reference.json").read_bytes())
     X = np.stack([shape(kind, number) for kind in ("box", "disc", "stripes") for number in range(30)])
@@ -112,7 +118,7 @@ def test_golden_pictures_are_drawn_and_photographed_ones_as_a_client_sends_them(
     pixels = [read(file, image) for file in files]
     assert not pixels[0].any()
     assert (pixels[1] == 255).all()
-    assert (np.stack(pixels) == picture_golden.pictures(image, 0)).all()
+    assert (np.stack(pixels) == picture_golden.golden_images(image, 0)).all()
 
 
 @pytest.mark.exhaustive
@@ -120,11 +126,11 @@ def test_golden_pictures_are_drawn_and_photographed_ones_as_a_client_sends_them(
 def test_golden_pictures_are_many_different_ones_of_any_size(channels: int) -> None:
     image = Feature("image", "image", width=9, height=13, channels=channels, minimum=0, maximum=255)
 
-    X = picture_golden.pictures(image, 3)
+    X = picture_golden.golden_images(image, 3)
 
     assert X.shape == (40, 13, 9, channels)
     assert len({picture.tobytes() for picture in X}) == 40
-    assert (picture_golden.pictures(image, 3) == X).all()
+    assert (picture_golden.golden_images(image, 3) == X).all()
 
 
 def test_the_card_shows_the_mistakes_and_says_what_the_model_cannot_do(run: Run, folder: Path) -> None:
@@ -179,6 +185,19 @@ def test_a_card_without_pictures_is_made_anew_with_them_where_they_lie(run: Run,
     refused = CliRunner().invoke(main.main, ["card", "shapes", "--images", "shapes"])
     assert refused.exit_code == 1
     assert "holds other pictures than shapes did" in refused.stderr
+
+
+def test_the_card_of_a_published_version_has_its_own_day_and_packages(run: Run, folder: Path) -> None:
+    run(*QUICK)
+    place = folder / "models" / "shapes" / "1"
+    model = load_model(place, read_manifest(place, trusting()), trusting())
+    old = replace(model.manifest, created_at="2001-02-03T04:05:06Z", environment={"numpy": "0.0.99"})
+
+    card = card_of_published(replace(model, manifest=old), "shapes").decode()
+
+    assert "2001-02-03 04:05 UTC" in card
+    assert "0.0.99" in card
+    assert "0.0.99" not in card_of(folder)
 
 
 def figures(card: str) -> list[str]:
