@@ -68,11 +68,11 @@ class Finding:
         return text if len(text) <= LONGEST_POINTER else text[:LONGEST_POINTER] + "…"
 
     def below(self, *tokens: str | int) -> "Finding":
-        """The same finding, its place seen from further outside."""
+        """Return the same finding with these tokens before its place: seen from further outside."""
         return Finding((*tokens, *self.place), self.detail)
 
     def to_json(self) -> dict[str, str]:
-        """The members that answers have of it."""
+        """Return the members that an answer has for it: pointer and detail."""
         return {"pointer": self.pointer, "detail": self.detail}
 
 
@@ -89,13 +89,15 @@ def _cut(place: Place) -> Place:
 
 
 class MlapiError(Exception):
+    """An error that is raised on purpose. Its message is the detail that a client or an operator reads."""
+
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Internal error"
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """HTTP headers that tell the client what would do."""
+        """The HTTP headers that tell the client what would help, as Retry-After."""
         return {}
 
     def members(self) -> dict[str, Any]:
@@ -113,12 +115,16 @@ class MlapiError(Exception):
 
 
 class MalformedBody(MlapiError):
+    """A body that cannot be read: it is empty, broken, or broke off."""
+
     status = 400
     slug = "malformed-body"
     title = "The body cannot be read"
 
 
 class UnsupportedFormat(MlapiError):
+    """A body in a format that is not read, or compressed; `headers` name what is read."""
+
     status = 415
     slug = "unsupported-format"
     title = "The body's format is not supported"
@@ -137,6 +143,8 @@ class UnsupportedFormat(MlapiError):
 
 
 class NotAcceptable(MlapiError):
+    """The Accept header asks for no format that there is."""
+
     status = 406
     slug = "not-acceptable"
     title = "No acceptable format"
@@ -158,6 +166,8 @@ class NotAcceptable(MlapiError):
 
 
 class TooLarge(MlapiError):
+    """The body has more bytes, rows, images or pixels than the settings allow."""
+
     status = 413
     slug = "too-large"
     title = "The request is too large"
@@ -192,73 +202,98 @@ class InvalidInput(MlapiError):
 
 
 class UnknownOutput(MlapiError):
+    """A request asks for an output that the model cannot give, or for `top` of no classes."""
+
     status = 422
     slug = "unknown-output"
     title = "The model cannot give this output"
 
 
 class Unanswerable(MlapiError):
+    """Rows that fit the signature, but that the estimator refuses, or has no finite answer to."""
+
     status = 422
     slug = "unanswerable"
     title = "The model has no answer to these rows"
 
 
 class Unfittable(MlapiError):
+    """Rows or parameters that scikit-learn refuses to fit, or that take too much time or memory."""
+
     status = 422
     slug = "unfittable"
     title = "These rows cannot be fitted so"
 
 
 class UnknownVersion(MlapiError):
+    """An alias shall name a version that does not exist."""
+
     status = 422
     slug = "unknown-version"
     title = "No such version to point at"
 
 
 class InvalidAlias(MlapiError):
+    """A name that no alias can have."""
+
     status = 422
     slug = "invalid-alias"
     title = "No alias can be called so"
 
 
 class WritesNotAllowed(MlapiError):
+    """A change that the settings do not allow, or that a page of another site asks for."""
+
     status = 403
     slug = "writes-not-allowed"
     title = "Writing is not allowed"
 
 
 class Conflict(MlapiError):
+    """A change that the state of the model does not allow."""
+
     status = 409
     slug = "conflict"
     title = "The model's state does not allow it"
 
 
 class PreconditionFailed(MlapiError):
+    """The model has changed since the client read the ETag that If-Match names."""
+
     status = 412
     slug = "precondition-failed"
     title = "The model has changed"
 
 
 class ModelNotFound(MlapiError):
+    """No model has this name, or a request names none where it has to."""
+
     status = 404
     slug = "model-not-found"
     title = "No such model"
 
 
 class VersionNotFound(MlapiError):
+    """The model has no version or alias that is named so."""
+
     status = 404
     slug = "version-not-found"
     title = "No such version"
 
 
 class ReportNotFound(MlapiError):
+    """The version has no model card."""
+
     status = 404
     slug = "report-not-found"
     title = "No model card"
 
 
 class ModelUnavailable(MlapiError):
-    """`passes` says that the server lacks something for now, and that nothing else is known to be wrong."""
+    """A version or the server cannot answer now; `Retry-After` says when to ask again.
+
+    `passes` says that the server lacks something for now, and that nothing else is known to be wrong.
+    """
 
     status = 503
     slug = "model-unavailable"
@@ -281,49 +316,67 @@ class ModelUnavailable(MlapiError):
 
 
 class NotWritable(ModelUnavailable):
+    """The disk refuses a change, or others have held what it changes for too long."""
+
     slug = "not-writable"
     title = "The models cannot be changed now"
 
 
 class NotReady(ModelUnavailable):
+    """No model serves, or the models cannot be read."""
+
     slug = "not-ready"
     title = "No model serves"
 
 
 class FitsBusy(ModelUnavailable):
+    """So many fits or jobs run or wait as may."""
+
     slug = "fits-busy"
     title = "Too many fits at once"
 
 
 class Overloaded(ModelUnavailable):
+    """The server lacks something for now, or has so many clients as it may have."""
+
     slug = "overloaded"
     title = "Too much at once"
 
 
 class NoPool(ModelUnavailable):
+    """The pool's process is not there, or ended in the middle of a task."""
+
     slug = "no-pool"
     title = "Nothing can be fitted now"
 
 
 class NotOffered(MlapiError):
+    """The settings do not offer this here."""
+
     status = 403
     slug = "not-offered"
     title = "Not offered here"
 
 
 class AlgorithmNotFound(MlapiError):
+    """No algorithm of this name is fitted on request."""
+
     status = 404
     slug = "algorithm-not-found"
     title = "No such algorithm"
 
 
 class JobNotFound(MlapiError):
+    """No job has this id, or it was forgotten."""
+
     status = 404
     slug = "job-not-found"
     title = "No such job"
 
 
 class TooManyJobs(MlapiError):
+    """One client has so many jobs that wait or run as it may have."""
+
     status = 429
     slug = "too-many-jobs"
     title = "Too many jobs"
@@ -334,6 +387,8 @@ class TooManyJobs(MlapiError):
 
 
 class TooManyStreams(TooManyJobs):
+    """One client follows so many jobs as it may."""
+
     slug = "too-many-streams"
     title = "Too many event streams"
 
@@ -377,7 +432,7 @@ class BrokenArtifact(MlapiError):
 
     @property
     def origin(self) -> BaseException | None:
-        """What it came of, below errors of ours; None if it is the first."""
+        """The first cause that is no error of ours; None if there is none."""
         cause = self.__cause__
         while isinstance(cause, MlapiError):
             cause = cause.__cause__

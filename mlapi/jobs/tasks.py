@@ -95,7 +95,7 @@ def _known(name: str | None) -> str:
 
 def _described(name: str) -> dict[str, Any]:
     entry = FITTED[name]
-    parameters = parameter_schemas.known(entry, bare=True)
+    parameters = parameter_schemas.parameters_of(entry, bare=True)
     return {
         "name": name,
         "path": f"/fit/{name}",

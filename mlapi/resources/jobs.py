@@ -66,7 +66,7 @@ class Versions(Resource):  # type: ignore[misc]
 
 
 class AllJobs(Resource):  # type: ignore[misc]
-    """`/jobs`: the newest."""
+    """`/jobs`: the newest jobs."""
 
     response_schema = _LIST
 

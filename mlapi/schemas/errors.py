@@ -18,10 +18,10 @@ def findings_of(error: ValidationError) -> tuple[list[Finding], int]:
     request, until Python's collector comes by.
     """
     error.__traceback__ = None
-    return flat(error.messages)
+    return findings_in(error.messages)
 
 
-def flat(tree: Any) -> tuple[list[Finding], int]:
+def findings_in(tree: Any) -> tuple[list[Finding], int]:
     """Return the findings in marshmallow's tree of errors, and how many more there are that were not kept.
 
     In the tree's lists are details, or an `InvalidRows`, whose findings stand below the place of the list.

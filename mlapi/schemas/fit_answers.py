@@ -25,7 +25,7 @@ class AlgorithmEntry(Schema):
 
 
 class AlgorithmList(Schema):
-    """All of them."""
+    """All algorithms that are fitted on request."""
 
     algorithms = fields.List(fields.Nested(AlgorithmEntry), required=True)
 

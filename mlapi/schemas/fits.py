@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields, validate
 
 from mlapi.data.limits import TableLimits
 from mlapi.data.rows.reader import Reader
-from mlapi.data.rows.values import shown
+from mlapi.data.rows.values import text_of
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Feature, Matrix, Signature, Target
 from mlapi.errors import Finding, TooLarge
@@ -111,11 +111,11 @@ class FitRequest(TableRequest):
         if X is not None:
             yield from wrong_length(len(X), len(y))
         if task == REGRESSION and not set(map(type, y)) <= _NUMBERS:
-            yield Finding(("y",), f"expected numbers, for a regression, got {shown(y[0])}")
+            yield Finding(("y",), f"expected numbers, for a regression, got {text_of(y[0])}")
         if task == CLASSIFICATION:
             classes = set(y)
             if len(classes) < 2:
-                yield Finding(("y",), f"expected two classes or more, got {shown(y[0])} in every row")
+                yield Finding(("y",), f"expected two classes or more, got {text_of(y[0])} in every row")
             if set(map(type, y)) == {float} and not all(value.is_integer() for value in y):
                 yield Finding(("y",), "expected labels: texts, flags or whole numbers, got fractions")
             self.check_classes(len(classes))

@@ -67,7 +67,7 @@ class VersionEntry(Schema):
 
 
 class AliasRequest(Schema):
-    """`{"version": 2}`: what an alias shall name."""
+    """`{"version": 2}`: the version that an alias shall name."""
 
     version = fields.Integer(strict=True, required=True, validate=validate.Range(1))
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from mlapi.data.rows.values import shown
+from mlapi.data.rows.values import text_of
 from mlapi.errors import Finding
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameter
@@ -30,7 +30,7 @@ class OneParameter(fields.Field[Any]):
         return value
 
 
-def known(algorithm: Algorithm, *, bare: bool) -> dict[str, Parameter]:
+def parameters_of(algorithm: Algorithm, *, bare: bool) -> dict[str, Parameter]:
     """Return the parameters that may be sent: with `bare` only those of scikit-learn's own estimator."""
     return {name: entry for name, entry in algorithm.parameters.items() if not (bare and entry.ours)}
 
@@ -41,16 +41,16 @@ def wrong_choice(algorithm: Any, parameters: Any) -> list[Finding]:
     if algorithm is None:
         return [Finding((KEY,), "whose? name an algorithm")] if parameters else []
     if algorithm not in trained:
-        return [Finding(("algorithm",), f"expected one of {', '.join(trained)}, got {shown(algorithm)}")]
+        return [Finding(("algorithm",), f"expected one of {', '.join(trained)}, got {text_of(algorithm)}")]
     return wrong(ALGORITHMS[algorithm], parameters, bare=False)
 
 
 def wrong(algorithm: Algorithm, parameters: Any, task: str | None = None, *, bare: bool) -> list[Finding]:
     """Return all that is wrong with the parameters of a request, for a task if that is known."""
     if not isinstance(parameters, dict):
-        return [Finding((KEY,), f"expected an object, got {shown(parameters)}")]
+        return [Finding((KEY,), f"expected an object, got {text_of(parameters)}")]
     schema = _schema(algorithm.name, bare=bare)
-    out_of_range, _ = errors.flat(schema.validate(parameters))
+    out_of_range, _ = errors.findings_in(schema.validate(parameters))
     return [
         *_unknown(parameters, schema.fields),
         *_of_other_tasks(algorithm, parameters, task),
@@ -60,7 +60,9 @@ def wrong(algorithm: Algorithm, parameters: Any, task: str | None = None, *, bar
 
 @lru_cache
 def _schema(algorithm: str, *, bare: bool) -> Schema:
-    own = {name: OneParameter(entry) for name, entry in known(ALGORITHMS[algorithm], bare=bare).items()}
+    own = {
+        name: OneParameter(entry) for name, entry in parameters_of(ALGORITHMS[algorithm], bare=bare).items()
+    }
     return Schema.from_dict(cast("dict[str, Any]", own))(unknown=EXCLUDE)
 
 

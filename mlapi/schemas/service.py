@@ -12,7 +12,7 @@ class IndexResponse(Schema):
 
 
 class LiveResponse(Schema):
-    """The process answers."""
+    """That the process answers."""
 
     status = fields.String(required=True)
 

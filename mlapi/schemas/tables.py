@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from mlapi.data.limits import TableLimits
-from mlapi.data.rows.values import shown
+from mlapi.data.rows.values import text_of
 from mlapi.errors import Finding, InvalidInput, TooLarge
 from mlapi.formats.decoded import Decoded, plain_data
 from mlapi.schemas.errors import findings_of
@@ -46,7 +46,7 @@ class TargetField(fields.Field[list[Any]]):
             raise ValidationError(_EXPECTED_VALUES)
         if not self.types.issuperset(map(type, value)):
             place = next(place for place, entry in enumerate(value) if type(entry) not in self.types)
-            words = f"expected a number, a text or a flag, got {shown(value[place])}"
+            words = f"expected a number, a text or a flag, got {text_of(value[place])}"
             raise ValidationError({place: [words]})
         return value
 
@@ -82,7 +82,8 @@ class TableRequest(Schema):
             return cast("dict[str, Any]", error.valid_data), findings_of(error)[0]
 
     def check_size(self, member: str, rows: int, columns: int) -> None:
-        """
+        """Refuse a table of so many rows and columns if the settings allow no such one.
+
         Raises:
             TooLarge: There are more rows or columns than the settings allow.
         """
@@ -94,7 +95,8 @@ class TableRequest(Schema):
             )
 
     def check_classes(self, classes: int) -> None:
-        """
+        """Refuse a target of so many classes if the settings allow no such one.
+
         Raises:
             TooLarge: There are more classes than the settings allow.
         """

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from mlapi.data.images import decoding
 from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances, Reader, Row
-from mlapi.data.rows.values import shown
+from mlapi.data.rows.values import text_of
 from mlapi.data.rows.violations import InvalidRows, violations
 from mlapi.data.signature import Feature, Matrix, Signature
 from mlapi.errors import Finding, MalformedBody, Place, TooLarge, UnsupportedFormat
@@ -164,7 +164,7 @@ class ImageReader:
 
     def _of_row(self, row: Any, place: Place) -> Iterator[PlacedFile]:
         if not isinstance(row, dict):
-            yield place, f"{self._expected}, got {shown(row)}"
+            yield place, f"{self._expected}, got {text_of(row)}"
             return
         unknown = [name for name in row if name not in self._known]
         yield from (((*place, name), f"unknown name; {self._expected}") for name in unknown)
@@ -178,7 +178,7 @@ class ImageReader:
         elif isinstance(row[name], dict) and set(row[name]) == {BASE64}:
             yield self._of_text(row[name][BASE64], (*place, name, BASE64))
         else:
-            yield (*place, name), f'expected {{"{BASE64}": "…"}}, got {shown(row[name])}'
+            yield (*place, name), f'expected {{"{BASE64}": "…"}}, got {text_of(row[name])}'
 
     @property
     def _expected(self) -> str:
@@ -188,7 +188,7 @@ class ImageReader:
 
     def _of_text(self, text: Any, place: Place) -> PlacedFile:
         if not isinstance(text, str):
-            return place, f"expected a file in base64, got {shown(text)}"
+            return place, f"expected a file in base64, got {text_of(text)}"
         return place, _decoded(text)
 
 

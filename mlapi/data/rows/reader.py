@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.rows.validation import Cells, ColumnChecks, NumberChecks
-from mlapi.data.rows.values import novelty
+from mlapi.data.rows.values import unseen_warning
 from mlapi.data.rows.violations import InvalidRows, LazyFinding, in_words, violations
 from mlapi.data.signature import NUMERIC, Batch, Feature, Matrix, Signature
 from mlapi.errors import Finding
@@ -184,7 +184,7 @@ class Reader:
             row, position = divmod(cell, matrix.shape[1])
             feature = self._signature.features[position]
             place = (row, feature.name if by_name else position)
-            warnings.append(Finding(place, novelty(feature, _as_sent(float(matrix[row, position])))))
+            warnings.append(Finding(place, unseen_warning(feature, _as_sent(float(matrix[row, position])))))
         return Instances(matrix, tuple(warnings), len(cells))
 
     def _unusual_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
@@ -193,7 +193,10 @@ class Reader:
             if usual is not None:
                 for row, value in enumerate(cells[position]):
                     if value is not None and not usual(value):
-                        yield (row, feature.name if by_name else position), partial(novelty, feature, value)
+                        yield (
+                            (row, feature.name if by_name else position),
+                            partial(unseen_warning, feature, value),
+                        )
 
 
 def _usual(feature: Feature) -> Callable[[Any], bool] | None:

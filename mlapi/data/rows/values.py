@@ -24,14 +24,14 @@ def expected(feature: Feature) -> str:
     return _KINDS[feature.kind].expected(feature)
 
 
-def novelty(feature: Feature, value: Any) -> str:
+def unseen_warning(feature: Feature, value: Any) -> str:
     """Return the warning for a value that a feature takes, but that training did not see."""
     if feature.kind == "category":
-        return f"{shown(value)} is a category that training did not see"
-    return f"{shown(value)} is outside of what training saw, {feature.minimum} to {feature.maximum}"
+        return f"{text_of(value)} is a category that training did not see"
+    return f"{text_of(value)} is outside of what training saw, {feature.minimum} to {feature.maximum}"
 
 
-def shown(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a value as JSON writes it, shortened; of a list or an object only that it is one."""
     if isinstance(value, str):
         return quoted(value)
@@ -89,7 +89,7 @@ def _fits_integer(_: Feature, value: Any) -> bool:
 
 
 def _one_of(feature: Feature) -> str:
-    return "one of " + listed(shown(category) for category in feature.categories or ())
+    return "one of " + listed(text_of(category) for category in feature.categories or ())
 
 
 _KINDS: Mapping[Kind, _KindRules] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from mlapi.data.rows.values import expected, fits, shown
+from mlapi.data.rows.values import expected, fits, text_of
 from mlapi.data.signature import Feature, Signature
 from mlapi.errors import Finding, Place
 from mlapi.wording import SHOWN, bounded, did_you_mean
@@ -51,7 +51,7 @@ def violations(rows: Sequence[Any], signature: Signature) -> InvalidRows:
     return InvalidRows(_worded(first[:SHOWN]), total)
 
 
-def explained(rows: Sequence[Any], signature: Signature) -> Iterator[LazyFinding]:
+def all_findings(rows: Sequence[Any], signature: Signature) -> Iterator[LazyFinding]:
     """Give all findings about at least one row, in order: one for each wrong cell, or for a row of the wrong
     form; none if the rows are right."""
     as_records = isinstance(rows[0], dict)
@@ -71,10 +71,10 @@ def _of_row(number: int, row: Any, signature: Signature, *, as_records: bool) ->
 
 
 def wrong_form(row: Any, *, as_records: bool) -> str | None:
-    """Say what is wrong with a row that is neither a list nor a record, or not what the first row is; None if
-    nothing is."""
+    """Return what is wrong with a row that is neither a list nor a record, or not what the first row is; None
+    if nothing is."""
     if not isinstance(row, list | dict):
-        return f"expected a row, a list or an object, got {shown(row)}"
+        return f"expected a row, a list or an object, got {text_of(row)}"
     if isinstance(row, dict) is not as_records:
         return "rows of both forms: send either all lists or all objects"
     return None
@@ -153,7 +153,7 @@ def _unknown(name: str, signature: Signature) -> str:
 
 def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
     why = ": training saw no blank" if value is None else ""
-    return f"{prefix}expected {expected(feature)}, got {shown(value)}{why}"
+    return f"{prefix}expected {expected(feature)}, got {text_of(value)}{why}"
 
 
 def _missing(feature: Feature) -> str:

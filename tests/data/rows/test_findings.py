@@ -6,7 +6,7 @@ import pytest
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.errors import LONGEST_POINTER, Finding
 from mlapi.jobs.pool.errors import document_of, error_of
-from mlapi.schemas.errors import flat, invalid
+from mlapi.schemas.errors import findings_in, invalid
 from mlapi.wording import pointer
 
 
@@ -49,7 +49,7 @@ def test_a_pointer_is_cut_as_the_whole_place_would_be(place: tuple[str | int, ..
 def test_what_marshmallow_and_a_reader_say_is_one_list() -> None:
     many = InvalidRows((Finding((3, "age"), "too old"), Finding((4,), "no row")), 7)
 
-    findings, hidden = flat(
+    findings, hidden = findings_in(
         {"X": [many], "_schema": ["one form"], "scale": {"_schema": ["odd"], 0: ["even"]}}
     )
 

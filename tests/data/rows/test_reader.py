@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlapi.data.rows.reader import Reader
-from mlapi.data.rows.violations import InvalidRows, explained, violations
+from mlapi.data.rows.violations import InvalidRows, all_findings, violations
 from mlapi.data.signature import Feature, Signature, Target
 
 NUMBERS = Signature(
@@ -210,7 +210,7 @@ def test_the_fast_check_refuses_exactly_what_the_slow_walk_explains(
     signature: Signature, rows: list[Any]
 ) -> None:
     reader = Reader(signature)
-    is_wrong = not rows or any(True for _ in explained(rows, signature))
+    is_wrong = not rows or any(True for _ in all_findings(rows, signature))
 
     if is_wrong:
         with pytest.raises(InvalidRows):
@@ -223,7 +223,7 @@ def test_the_fast_check_refuses_exactly_what_the_slow_walk_explains(
 def test_all_that_is_wrong_is_counted_as_it_would_be_explained(signature: Signature, rows: list[Any]) -> None:
     many = rows * 30
 
-    assert violations(many, signature).count == sum(1 for _ in explained(many, signature))
+    assert violations(many, signature).count == sum(1 for _ in all_findings(many, signature))
 
 
 @given(st.integers(0, 120), st.integers(0, 119), st.sampled_from([99.0, -1.0, None, 5.0]))
