@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlapi.training.workflows.train import Trained
+    from mlapi.training.workflows.train import TrainedVersion
 
 __all__ = ["train"]
 
 
-def train(table: "pd.DataFrame | str", *, target: str, name: str | None = None, **recipe: Any) -> "Trained":
+def train(
+    table: "pd.DataFrame | str", *, target: str, name: str | None = None, **recipe: Any
+) -> "TrainedVersion":
     """Train a model on a table, and publish it as the next version of its name.
 
     Does what `mlapi train --data` does, with the settings in force (config/mlapi.toml and MLAPI_* variables):

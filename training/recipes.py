@@ -169,13 +169,13 @@ def load_recipes(file: Path = FILE) -> dict[str, Recipe]:
     Raises:
         RecipeError: The file is missing or not TOML, or recipes are wrong: then all problems at once.
     """
-    document = _read(file)
+    document = _read_toml(file)
     problems = [
         f"[{name}] {problem}" for name, entry in document.items() for problem in _problems(name, entry)
     ]
     if problems:
         raise RecipeError(f"{file}: {'; '.join(problems)}")
-    return {name: _made(name, entry) for name, entry in document.items()}
+    return {name: _recipe(name, entry) for name, entry in document.items()}
 
 
 def make_recipe(name: str, values: Mapping[str, Any]) -> Recipe:
@@ -190,7 +190,7 @@ def make_recipe(name: str, values: Mapping[str, Any]) -> Recipe:
     problems = list(_problems(name, entry, needs_rows=False))
     if problems:
         raise RecipeError("; ".join(problems))
-    return _made(name, entry)
+    return _recipe(name, entry)
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def seconds(duration: object) -> float | None:
     return float(match[1]) * _SECONDS[match[2]] if match else None
 
 
-def _made(name: str, entry: Mapping[str, Any]) -> Recipe:
+def _recipe(name: str, entry: Mapping[str, Any]) -> Recipe:
     values: dict[str, Any] = {
         key: tuple(_names(value)) if key in _NAMES else value for key, value in entry.items()
     }
@@ -251,7 +251,7 @@ def _names(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -279,14 +279,14 @@ def _problems(name: str, entry: object, *, needs_rows: bool = True) -> Iterator[
         yield "target is missing: the column of `data` to predict"
     if "dataset" in entry and "target" in entry:
         yield "target: a `dataset` has its own"
-    yield from _mixed(entry)
+    yield from _misplaced_keys(entry)
     for key, (is_valid, expected) in _VALUES.items():
         if key in entry and not is_valid(entry[key]):
             yield f"{key}: expected {expected}, got {entry[key]!r:.100}"
     yield from _wrong_choices(entry)
 
 
-def _mixed(entry: Mapping[str, Any]) -> Iterator[str]:
+def _misplaced_keys(entry: Mapping[str, Any]) -> Iterator[str]:
     """Keys of tables in a recipe of pictures, and the other way round."""
     if "images" in entry:
         for key in sorted(entry.keys() & set(_KEYS) - _WITH_IMAGES):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlapi.artifacts.manifest import Manifest
     from mlapi.training.execution.progress import Candidate, DataDescription, NetworkState, TrialState
     from mlapi.training.workflows.reproduction import Comparison
-    from mlapi.training.workflows.train import Trained
+    from mlapi.training.workflows.train import TrainedVersion
 
 MOST_COLUMNS = 60
 """Columns of a table that are listed one by one; the card has all."""
@@ -79,7 +79,7 @@ class Display:
         stop = "; Ctrl-C keeps it" if best else ""
         self._show(f"{state.done} of {state.planned} tried{best}{stop}", state.done, state.planned)
 
-    def trained(self, trained: "Trained", card: str | None = None) -> None:
+    def trained(self, trained: "TrainedVersion", card: str | None = None) -> None:
         """Show that a version is published; `card` is where its model card lies."""
         manifest, verdict = trained.manifest, trained.verdict
         self._epoch = None
@@ -125,7 +125,7 @@ def print_comparison(version: str, comparison: "Comparison") -> None:
         _say(f"{version}: trained again, it gives the same predictions for {rows}.")
 
 
-def _row(trained: "Trained") -> tuple[str, ...]:
+def _row(trained: "TrainedVersion") -> tuple[str, ...]:
     manifest = trained.manifest
     figures = [f"{name} {entry['value']:.4g}" for name, entry in manifest.metrics.items()]
     rows = f"{manifest.provenance.training_rows:,} + {manifest.provenance.test_rows:,}"
@@ -143,7 +143,7 @@ def _figures(manifest: "Manifest") -> Table:
     return shown
 
 
-def _account(trained: "Trained", card: str | None) -> Iterator[str]:
+def _account(trained: "TrainedVersion", card: str | None) -> Iterator[str]:
     """What was trained, in sentences."""
     manifest = trained.manifest
     data, which = manifest.provenance, f"{manifest.name} version {manifest.version}"

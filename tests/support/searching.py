@@ -44,7 +44,7 @@ def large(times: int) -> CrossValidation:
 
 
 @dataclass(frozen=True)
-class Noting:
+class RecordingBuild:
     """Leaves a file in this folder whenever a fit begins, called by the machine's clock."""
 
     folder: Path

@@ -15,7 +15,7 @@ from mlapi.training.evaluation.answers import Answers
 from mlapi.training.evaluation.calibration import Calibration, Spread
 from mlapi.training.evaluation.curves import Importance, LearningCurve
 from mlapi.training.evaluation.metrics import LOWER_IS_BETTER
-from mlapi.training.evaluation.ranking import Curve, curve, sides
+from mlapi.training.evaluation.ranking import Curve, curve, ranked_classes
 
 # Okabe and Ito, "Color Universal Design" (2008): the color-blind tell them apart; in print, styles do.
 BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#767676"
@@ -248,8 +248,10 @@ def _curves(answers: Answers) -> Iterator[tuple[int, Curve, float]]:
     if answers.probabilities is None:
         return iter(())
     rows = np.bincount(answers.truth, minlength=len(answers.classes))
-    known = [(side, curve(answers, side)) for side in sides(answers) if 0 < rows[side] < len(answers)]
-    with_areas = [(side, drawn, float(np.trapezoid(*_from_zero(drawn)[::-1]))) for side, drawn in known]
+    known = [
+        (code, curve(answers, code)) for code in ranked_classes(answers) if 0 < rows[code] < len(answers)
+    ]
+    with_areas = [(code, drawn, float(np.trapezoid(*_from_zero(drawn)[::-1]))) for code, drawn in known]
     return iter(sorted(with_areas, key=lambda entry: entry[2]))
 
 
@@ -259,7 +261,7 @@ def _from_zero(points: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def _roc(axes: Any, ranked: Sequence[tuple[int, Curve, float]], names: Sequence[str]) -> str:
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8)
-    lines = [(side, *_from_zero(points), area) for side, points, area in ranked]
+    lines = [(code, *_from_zero(points), area) for code, points, area in ranked]
     axes.set(xlabel="share of the others taken for it", ylabel="share of the class found")
     return _named_lines(axes, lines, names, "area", "lower right")
 
@@ -267,12 +269,12 @@ def _roc(axes: Any, ranked: Sequence[tuple[int, Curve, float]], names: Sequence[
 def _precision(axes: Any, ranked: Sequence[tuple[int, Curve, float]], names: Sequence[str]) -> str:
     lines = [
         (
-            side,
+            code,
             np.append(0.0, points.recall),
             np.append(points.precision[0], points.precision),
             float(np.diff(points.recall, prepend=0.0) @ points.precision),
         )
-        for side, points, _ in ranked
+        for code, points, _ in ranked
     ]
     axes.set(
         xlabel="share of the class found (recall)",
@@ -291,8 +293,8 @@ def _named_lines(
     for _, x, y, _ in lines[len(LINES) :]:
         axes.plot(*_thinned(x, y), color=GRAY, linewidth=0.6, alpha=0.6, rasterized=True)
     values = []
-    for (side, x, y, value), (color, style) in zip(lines, LINES, strict=False):
-        values.append(f"{value:.3f} for {label(names[side])}")
+    for (code, x, y, value), (color, style) in zip(lines, LINES, strict=False):
+        values.append(f"{value:.3f} for {label(names[code])}")
         axes.plot(*_thinned(x, y), color=color, linestyle=style, label=values[-1])
     axes.legend(title=figure if len(lines) <= len(LINES) else f"{figure}, the lowest", loc=corner)
     return f"{figure} by class, the lowest first: {'; '.join(values)}."

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.training.evaluation.answers import Answers, answers_of
-from mlapi.training.evaluation.ranking import area, by_score, influence, sides
+from mlapi.training.evaluation.ranking import area, by_score, influence, ranked_classes
 
 METRICS = {
     REGRESSION: ("r2", "rmse", "mae"),
@@ -193,25 +193,25 @@ def _of_probabilities(answers: Answers) -> Weighted:
 def _of_ranking(answers: Answers, *, exact: bool) -> Weighted:
     if len(answers.classes) < 2 or np.bincount(answers.truth, minlength=len(answers.classes)).min() == 0:
         return lambda _: {}
-    which = sides(answers)
+    codes = ranked_classes(answers)
     if exact:  # one class at a time: a hundred sorted classes of 250,000 rows would fill 600 MB
         return lambda weights: {
-            "roc_auc": _of_known([area(by_score(answers, side), weights) for side in which])
+            "roc_auc": _of_known([area(by_score(answers, code), weights) for code in codes])
         }
-    if len(which) * len(answers) <= MOST_EXACT:
-        ranked = [by_score(answers, side) for side in which]
-        return lambda weights: {"roc_auc": _of_known([area(side, weights) for side in ranked])}
+    if len(codes) * len(answers) <= MOST_EXACT:
+        ranked = [by_score(answers, code) for code in codes]
+        return lambda weights: {"roc_auc": _of_known([area(each, weights) for each in ranked])}
     middle, effect = _to_first_order(answers)
     return lambda weights: {"roc_auc": min(1.0, middle + _mean(effect, weights))}
 
 
 def _to_first_order(answers: Answers) -> tuple[float, RowWeights]:
     """The area under the ROC curve of equal weights, and what each row's weight adds to it `(rows,)`."""
-    areas, effect, which = [], np.zeros(len(answers)), sides(answers)
-    for side in which:
-        ranked = by_score(answers, side)
+    areas, effect, codes = [], np.zeros(len(answers)), ranked_classes(answers)
+    for code in codes:
+        ranked = by_score(answers, code)
         areas.append(area(ranked, np.ones(len(answers))))
-        effect += influence(ranked) / len(which)
+        effect += influence(ranked) / len(codes)
     return _of_known(areas), effect
 
 

@@ -33,21 +33,21 @@ class Curve(NamedTuple):
     precision: NDArray[np.float64]
 
 
-def sides(answers: Answers) -> range:
+def ranked_classes(answers: Answers) -> range:
     """Return the classes that have a curve, by their position."""
     return range(1, 2) if len(answers.classes) == 2 else range(len(answers.classes))
 
 
-def by_score(answers: Answers, which: int) -> Sorted:
+def by_score(answers: Answers, code: int) -> Sorted:
     """Sort the rows by their probability of one class; the answers must have probabilities."""
     assert answers.probabilities is not None  # noqa: S101 - for mypy: callers have looked
-    scores = answers.probabilities[:, which]
+    scores = answers.probabilities[:, code]
     order = np.argsort(scores)
     ranked = scores[order]
     starts = np.flatnonzero(np.diff(ranked, prepend=np.nan) != 0)
     sizes = np.diff(starts, append=len(ranked))
     first = np.repeat(starts, sizes)
-    return Sorted(order, answers.truth[order] == which, first, first + np.repeat(sizes, sizes))
+    return Sorted(order, answers.truth[order] == code, first, first + np.repeat(sizes, sizes))
 
 
 def area(ranked: Sorted, weights: NDArray[np.float64]) -> float:
@@ -83,12 +83,12 @@ def influence(ranked: Sorted) -> NDArray[np.float64]:
     return changes
 
 
-def curve(answers: Answers, which: int) -> Curve:
+def curve(answers: Answers, code: int) -> Curve:
     """Compute the curves of one class, which must have rows of its own and others.
 
     As `sklearn.metrics.roc_curve` and `precision_recall_curve`, with a point for every threshold.
     """
-    ranked = by_score(answers, which)
+    ranked = by_score(answers, code)
     ends = np.unique(ranked.first)[::-1]
     positives = np.cumsum(ranked.positive[::-1])[::-1][ends]
     taken = len(ranked.order) - ends

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from mlapi.errors import DatasetError, MlapiError
 from mlapi.storage import remote
-from mlapi.training.tables.files import shown
+from mlapi.training.tables.files import without_credentials
 from mlapi.wording import quoted, reason
 
 MAX_FILE_BYTES = 1 << 28
@@ -44,7 +44,9 @@ class ImageFiles:
             OSError: It cannot be reached.
         """
         self._path = Path(source)
-        self.name = PurePosixPath(shown(source)).name if "://" in source else self._path.resolve().name
+        self.name = (
+            PurePosixPath(without_credentials(source)).name if "://" in source else self._path.resolve().name
+        )
         self._fetched = remote.fetch(source) if "://" in source else None
         if self._fetched is None and not self._path.exists():
             raise DatasetError(

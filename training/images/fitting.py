@@ -135,8 +135,8 @@ def prepare(recipe: Recipe, dataset: ImageDataset, task: str) -> PreparedImages:
         split=split,
         warnings=(
             *checks.imbalance(dataset.y),
-            *checks.same_pictures(train_set.X, test_set.X),
-            *checks.kept_pictures(recipe.algorithm or FOR_PICTURES),
+            *checks.duplicate_images(train_set.X, test_set.X),
+            *checks.stored_images(recipe.algorithm or FOR_PICTURES),
         ),
     )
 

@@ -28,16 +28,16 @@ from mlapi.training.images.card import card
 from mlapi.training.images.dataset import feature_of, flat, rescaled
 from mlapi.training.images.fitting import INTERVALS, ImageFit, fit
 from mlapi.training.recipes import FOR_PICTURES, Recipe, to_json
-from mlapi.training.tables.files import shown
+from mlapi.training.tables.files import without_credentials
 from mlapi.training.versions.promotion import EvaluationRows
-from mlapi.training.versions.result import Result
+from mlapi.training.versions.result import TrainingResult
 from mlapi.wording import counted
 
 TARGET = "class"
 """The name of the target in the signature."""
 
 
-def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> Result:
+def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> TrainingResult:
     """Read the images, fit an estimator, evaluate it, and write the version's files.
 
     Args:
@@ -69,7 +69,7 @@ def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
         fitted.metric,
         fitted.figures[fitted.metric]["value"],
     )
-    return Result(draft, fitted.estimator, answers, files, evaluation_rows)
+    return TrainingResult(draft, fitted.estimator, answers, files, evaluation_rows)
 
 
 def reference(image: Feature, X: Images) -> bytes:
@@ -145,7 +145,7 @@ def _draft(recipe: Recipe, fitted: ImageFit) -> Draft:
         parameters=algorithm.taken(task, recipe.parameters),
         metrics=fitted.figures,
         data=_provenance(recipe, fitted).to_json(),
-        recipe=to_json(recipe) | {"images": shown(recipe.source)},
+        recipe=to_json(recipe) | {"images": without_credentials(recipe.source)},
     )
 
 

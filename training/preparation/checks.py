@@ -74,7 +74,7 @@ def leaks(  # noqa: PLR0913 - what a column is held against
             )
 
 
-def times(
+def time_dependence(
     columns: Sequence[Column], frame: pd.DataFrame, y: NDArray[Any], *, task: str, target: str
 ) -> Iterator[tuple[str, str]]:
     """Yield each datetime column by whose order neighbors have alike targets, with a warning.
@@ -134,7 +134,7 @@ def duplicates(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def same_pictures(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator[str]:
+def duplicate_images(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator[str]:
     """Warn of test images that equal a training image pixel by pixel.
 
     Both are `(images, height, width, channels)`. An image is known by a digest of 16 bytes.
@@ -148,7 +148,7 @@ def same_pictures(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator
         )
 
 
-def kept_pictures(algorithm: str) -> Iterator[str]:
+def stored_images(algorithm: str) -> Iterator[str]:
     """Warn of an algorithm whose fitted estimator holds training images, also where the card shows none."""
     if algorithm == "svm":
         yield (

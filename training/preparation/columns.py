@@ -78,7 +78,7 @@ class InferredColumns:
         """The columns that are not left out, in the frame's order."""
         return tuple(column for column in self.columns if column.kind is not None)
 
-    def where_known(self, rows: NDArray[np.intp]) -> "InferredColumns":
+    def without_empty(self, rows: NDArray[np.intp]) -> "InferredColumns":
         """Return the same without the features that are missing in all of these rows.
 
         Args:

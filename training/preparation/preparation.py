@@ -88,7 +88,7 @@ def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -
     used, keys, left_out = _used_rows(recipe, table, target_summary)
     inferred = _infer_columns(recipe, table, used)
     split = hold_out(keys, recipe.test_size)
-    inferred = inferred.where_known(split[0])
+    inferred = inferred.without_empty(split[0])
     y = target_summary.values[used[target_summary.known]]
     train, test = (Subset(inferred.frame, y, keys).take(positions) for positions in split)
     target = str(table.target.name)
@@ -229,7 +229,7 @@ def _check_classes(target: Target, limits: TableLimits) -> None:
 def _warnings(
     inferred: InferredColumns, task: str, target: str, train: Subset, test: Subset
 ) -> Iterator[str]:
-    in_time = dict(checks.times(inferred.features, train.frame, train.y, task=task, target=target))
+    in_time = dict(checks.time_dependence(inferred.features, train.frame, train.y, task=task, target=target))
     if train.keys.times is None:
         yield from in_time.values()
     rest = [column for column in inferred.features if column.name not in in_time]

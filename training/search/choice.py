@@ -12,7 +12,7 @@ from mlapi.training.preparation.preparation import Prepared
 from mlapi.training.preparation.splits import folds, sample
 from mlapi.training.recipes import Recipe
 from mlapi.training.search import search
-from mlapi.training.search.search import Tuned
+from mlapi.training.search.search import SearchResult
 from mlapi.training.search.trials import CrossValidation
 
 _COMPARING = 0.5
@@ -113,7 +113,7 @@ def _sampled(rows: int, prepared: Prepared, what: str) -> list[str]:
     return [f"{what} on a sample of {rows:,} of the {len(prepared.train.y):,} training rows"]
 
 
-def _explanation(tuned: Tuned, metric: str) -> str:
+def _explanation(tuned: SearchResult, metric: str) -> str:
     failed = f", {tuned.trials_failed} could not be fitted" if tuned.trials_failed else ""
     return (
         f"random search over {tuned.trials_done} of {tuned.trials_planned} choices of parameters in "

@@ -42,10 +42,10 @@ def _of_probabilities(metric: str, estimator: Any, X: Any, y: NDArray[Any]) -> f
     probabilities, classes = estimator.predict_proba(X), estimator.classes_
     if metric == "log_loss":
         return float(metrics.log_loss(y, probabilities, labels=classes))
-    sides = [number for number, label in enumerate(classes) if 0 < np.sum(y == label) < len(y)]
-    if not sides:
+    codes = [number for number, label in enumerate(classes) if 0 < np.sum(y == label) < len(y)]
+    if not codes:
         raise ValueError("roc_auc needs rows of two classes at least on both sides of each split")
-    areas = [metrics.roc_auc_score(y == classes[side], probabilities[:, side]) for side in sides]
+    areas = [metrics.roc_auc_score(y == classes[code], probabilities[:, code]) for code in codes]
     return float(np.mean(areas))
 
 

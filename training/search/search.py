@@ -43,7 +43,7 @@ TRIALS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class AlgorithmRanking:
     """The algorithms, the best first, which has a score; `rows` is how many training rows they shared.
 
     `stopped` says why it ended, `seconds` is what it took.
@@ -56,7 +56,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class SearchResult:
     """The best parameters of those trials that were done: the first `trials_done` of those planned.
 
     `parameters` are those that were drawn or fixed, the rest being defaults. `mean` and `std` are over the
@@ -83,7 +83,7 @@ def compare(
     budget_s: float | None = None,
     progress: TrialObserver = lambda _: None,
     algorithms: Mapping[str, Algorithm] = ALGORITHMS,
-) -> Compared:
+) -> AlgorithmRanking:
     """Score every algorithm that does the task, as it starts: the cheapest first, and one at any rate.
 
     If time seems too short for all of them, on fewer rows: a good algorithm that is slow should not lose for
@@ -116,7 +116,9 @@ def compare(
     if np.isnan(candidates[0].mean):
         reasons = "; ".join(f"{candidate.algorithm}: {candidate.note}" for candidate in candidates)
         raise RecipeError(f"no algorithm can be fitted on these rows: {reasons}")
-    return Compared(tuple(candidates), round(share * len(validation.y)), stopped, time.monotonic() - started)
+    return AlgorithmRanking(
+        tuple(candidates), round(share * len(validation.y)), stopped, time.monotonic() - started
+    )
 
 
 def tune(  # noqa: PLR0913 - each a choice of its own
@@ -129,7 +131,7 @@ def tune(  # noqa: PLR0913 - each a choice of its own
     trials: int = TRIALS,
     budget_s: float | None = None,
     progress: TrialObserver = lambda _: None,
-) -> Tuned:
+) -> SearchResult:
     """Search at random for better parameters than those that the algorithm starts with.
 
     The result depends on the seed and on how many trials were done, not on the engine nor on the order in
@@ -155,7 +157,7 @@ def tune(  # noqa: PLR0913 - each a choice of its own
     if best is None:
         raise RecipeError(f"{algorithm.name} cannot be fitted: {failures[0]}")
     mean, std = leaderboard.mean_and_std(best)
-    return Tuned(
+    return SearchResult(
         parameters=leaderboard.trials[best].parameters,
         mean=mean,
         std=std,

@@ -48,9 +48,9 @@ def parse(name: str, content: bytes, options: CsvOptions) -> tuple[pd.DataFrame,
     header = csv_files.header_of(name, _text(content), dialect)
     _refuse_numbers(name, header)
     names = csv_files.column_names(name, header)
-    frame = _as_it_stands(name, content, dialect, header)
+    frame = _read_plain(name, content, dialect, header)
     if frame is None:
-        content, dialect = _anew(name, content, dialect)
+        content, dialect = _rewritten(name, content, dialect)
         frame = _frame(name, content, dialect)
     frame = frame.set_axis(names, axis=1)
     exact, exact_notes = _exact(name, frame, content, dialect)
@@ -97,7 +97,7 @@ def _refuse_numbers(name: str, header: list[str]) -> None:
         )
 
 
-def _as_it_stands(name: str, content: bytes, dialect: Dialect, header: list[str]) -> pd.DataFrame | None:
+def _read_plain(name: str, content: bytes, dialect: Dialect, header: list[str]) -> pd.DataFrame | None:
     """The rows as pandas reads them; None where it may read others than are written.
 
     Raises:
@@ -118,7 +118,7 @@ def _as_it_stands(name: str, content: bytes, dialect: Dialect, header: list[str]
     return frame
 
 
-def _anew(name: str, content: bytes, dialect: Dialect) -> tuple[bytes, Dialect]:
+def _rewritten(name: str, content: bytes, dialect: Dialect) -> tuple[bytes, Dialect]:
     """The rows as `mlapi.data.tables.csv_files` reads them, written anew so that pandas cannot read others.
 
     Raises:

@@ -44,7 +44,7 @@ _FOREIGN: Mapping[bytes, str] = {
 
 
 @dataclass(frozen=True)
-class Read:
+class RawTable:
     """A file's rows as they stand there, `(rows, columns)`.
 
     `decimal` is the decimal sign, for `mlapi.data.tables.cells`; `notes` say what was assumed or left out.
@@ -55,7 +55,7 @@ class Read:
     notes: tuple[str, ...] = ()
 
 
-def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = None) -> Read:
+def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = None) -> RawTable:
     """Read a path or a URL that fsspec knows; its content decides what kind of file it is.
 
     Args:
@@ -66,7 +66,7 @@ def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = Non
         DatasetError: It is no table that can be read, or a column or row of it is not as it must be.
         OSError: It cannot be reached; the message tells no credentials.
     """
-    name = called or shown(source)
+    name = called or without_credentials(source)
     content = _content(source, name)
     table = _parquet(name, content) if content.startswith(PARQUET) else _csv(name, content, options)
     if table.frame.empty:
@@ -74,7 +74,7 @@ def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = Non
     return table
 
 
-def shown(source: str) -> str:
+def without_credentials(source: str) -> str:
     """Return a path or URL as messages may repeat it: without a user, a password, a query."""
     if "://" not in source:
         return source
@@ -130,16 +130,16 @@ def _unzipped(name: str, raw: bytes) -> bytes:
         raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
 
 
-def _csv(name: str, content: bytes, options: CsvOptions) -> Read:
+def _csv(name: str, content: bytes, options: CsvOptions) -> RawTable:
     start = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     foreign = next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), None)
     if foreign:
         raise DatasetError(f"{name} is {foreign}")
     frame, decimal, notes = csv_frames.parse(name, content, options)
-    return Read(frame, decimal, notes)
+    return RawTable(frame, decimal, notes)
 
 
-def _parquet(name: str, content: bytes) -> Read:
+def _parquet(name: str, content: bytes) -> RawTable:
     try:
         pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")  # an extra
     except ImportError as error:
@@ -159,7 +159,7 @@ def _parquet(name: str, content: bytes) -> Read:
         raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
     if not names:
         raise DatasetError(f"{name} has no columns")
-    return Read(frame.set_axis(csv_files.column_names(name, names), axis=1).apply(_plain_integers))
+    return RawTable(frame.set_axis(csv_files.column_names(name, names), axis=1).apply(_plain_integers))
 
 
 def _plain_integers(column: pd.Series) -> pd.Series:

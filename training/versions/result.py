@@ -10,7 +10,7 @@ from mlapi.training.versions.promotion import EvaluationRows
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TrainingResult:
     """A version before it is published.
 
     `answers` are its golden rows, `files` those beside the estimator by name, and `test` the test rows on

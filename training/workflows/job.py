@@ -20,9 +20,9 @@ from mlapi.training.execution.engine import Engine, engine
 from mlapi.training.execution.progress import STEPS, Progress, Silent, TrialState
 from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.training.tables import files
-from mlapi.training.versions.result import Result
+from mlapi.training.versions.result import TrainingResult
 from mlapi.training.workflows.sources import SourcedRows, TableSource
-from mlapi.training.workflows.train import Trained, TrainingOptions, train
+from mlapi.training.workflows.train import TrainedVersion, TrainingOptions, train
 from mlapi.training.workflows.version import version_of_table
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def perform(settings: Settings, message: Message, tell: ReportProgress) -> Messa
     return Message({"version": trained.manifest.version})
 
 
-def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trained:
+def _trained(settings: Settings, message: Message, tell: ReportProgress) -> TrainedVersion:
     job = message.head
     folder = Path(job["folder"])
     with folder_lock(folder, patience_s=0):
@@ -74,7 +74,7 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
 
 def _make(
     settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, rows: TableSource
-) -> Result:
+) -> TrainingResult:
     """In this process, which can be ended without harm to the server; or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
@@ -82,7 +82,9 @@ def _make(
         return running.send(_make_on_worker, recipe, rows, settings.job_limits, tell=tell)
 
 
-def _make_on_worker(tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits) -> Result:
+def _make_on_worker(
+    tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits
+) -> TrainingResult:
     return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)
 
 
@@ -91,7 +93,7 @@ def _rows(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
         sent = json.loads(path.read_bytes())
         frame = pd.DataFrame(sent["rows"], columns=sent["columns"])
         frame[sent["target"]] = sent["values"]
-        return SourcedRows(f"rows sent over HTTP by {caller}", files.Read(frame))
+        return SourcedRows(f"rows sent over HTTP by {caller}", files.RawTable(frame))
     _check_size(path.name, _claimed_shape(path), limits)
     table = files.read(str(path), called=path.name)
     _check_size(path.name, table.frame.shape, limits)

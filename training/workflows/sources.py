@@ -19,7 +19,7 @@ class SourcedRows:
     """Rows `(rows, columns)` that are read already, and what to say of where they came from."""
 
     source: str
-    read: files.Read
+    read: files.RawTable
 
 
 TableSource: TypeAlias = pd.DataFrame | SourcedRows | None
@@ -37,17 +37,17 @@ def load(recipe: Recipe, rows: TableSource = None) -> Dataset:
     if isinstance(rows, SourcedRows):
         return _with_target(recipe, rows.source, rows.read)
     if rows is not None:
-        return _with_target(recipe, "a DataFrame", files.Read(rows))
+        return _with_target(recipe, "a DataFrame", files.RawTable(rows))
     if recipe.dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:
         raise RecipeError("names neither `data` nor a `dataset`")
     options = CsvOptions(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
-    name = PurePath(files.shown(recipe.data)).name  # clients see it: no path of this machine
+    name = PurePath(files.without_credentials(recipe.data)).name  # clients see it: no path of this machine
     return _with_target(recipe, name, files.read(recipe.data, options))
 
 
-def _with_target(recipe: Recipe, source: str, read: files.Read) -> Dataset:
+def _with_target(recipe: Recipe, source: str, read: files.RawTable) -> Dataset:
     frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1)
     check_names(list(frame.columns))
     if recipe.target is None:

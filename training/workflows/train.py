@@ -17,12 +17,12 @@ from mlapi.training.execution.progress import SILENT, Progress
 from mlapi.training.images import version
 from mlapi.training.recipes import Recipe
 from mlapi.training.versions.promotion import Verdict, decide_promotion, in_production
-from mlapi.training.versions.result import Result
+from mlapi.training.versions.result import TrainingResult
 from mlapi.training.workflows.sources import TableSource
 from mlapi.training.workflows.version import TableTrainer, version_of_table
 
 
-class Trained(NamedTuple):
+class TrainedVersion(NamedTuple):
     """What was published; `verdict` tells whether the version became `production`.
 
     It is None for the first version of a model, which always does.
@@ -56,7 +56,7 @@ def train(
     *,
     frame: TableSource = None,
     options: TrainingOptions = TrainingOptions(),
-) -> Trained:
+) -> TrainedVersion:
     """Train a recipe, publish the result as its model's next version, and promote it if it may be.
 
     Args:
@@ -74,11 +74,11 @@ def train(
         else:
             result = options.make(recipe, progress, frame)
         manifest, verdict = _publish(recipe, changes, result, options)
-    return Trained(manifest, time.perf_counter() - started, verdict)
+    return TrainedVersion(manifest, time.perf_counter() - started, verdict)
 
 
 def _publish(
-    recipe: Recipe, changes: Changes, result: Result, options: TrainingOptions
+    recipe: Recipe, changes: Changes, result: TrainingResult, options: TrainingOptions
 ) -> tuple[Manifest, Verdict | None]:
     """Decide on the promotion before publishing: the manifest has the decision.
 

@@ -21,15 +21,15 @@ from mlapi.training.execution.engine import engine as this_machine
 from mlapi.training.execution.progress import Progress
 from mlapi.training.preparation import features
 from mlapi.training.recipes import Recipe, to_json
-from mlapi.training.tables.files import shown
+from mlapi.training.tables.files import without_credentials
 from mlapi.training.versions.golden import golden, golden_rows
 from mlapi.training.versions.promotion import EvaluationRows
-from mlapi.training.versions.result import Result
+from mlapi.training.versions.result import TrainingResult
 from mlapi.training.workflows.card import card
 from mlapi.training.workflows.fitting import TableFit, fit
 from mlapi.training.workflows.sources import TableSource
 
-TableTrainer: TypeAlias = Callable[[Recipe, Progress, TableSource], Result]
+TableTrainer: TypeAlias = Callable[[Recipe, Progress, TableSource], TrainingResult]
 """Makes of a recipe for a table what is to be published, as `version_of_table` does."""
 
 
@@ -40,7 +40,7 @@ def version_of_table(
     *,
     engine: Engine | None = None,
     limits: TableLimits | None = None,
-) -> Result:
+) -> TrainingResult:
     """Train a recipe for a table; evaluating the result against the one in production is left to the caller.
 
     Args:
@@ -63,7 +63,7 @@ def version_of_table(
         REFERENCE: reference(signature, fitted.prepared.train.frame),
         REPORT: card(recipe, draft, fitted, example),
     }
-    return Result(draft, fitted.pipeline, answers, files, _evaluation_rows(fitted))
+    return TrainingResult(draft, fitted.pipeline, answers, files, _evaluation_rows(fitted))
 
 
 def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
@@ -103,7 +103,7 @@ def _draft(recipe: Recipe, fitted: TableFit) -> Draft:
 
 def _published_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe without what a URL tells of users and passwords: many may read a manifest."""
-    data = {"data": shown(recipe.data)} if recipe.data else {}
+    data = {"data": without_credentials(recipe.data)} if recipe.data else {}
     return to_json(recipe) | data
 
 

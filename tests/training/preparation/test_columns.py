@@ -197,11 +197,11 @@ def test_a_column_that_is_blank_in_all_rows_to_learn_from_is_left_out() -> None:
     column, understood = look(cells)
     assert column.kind == "category"
 
-    without = understood.where_known(np.arange(ROWS - 1))
+    without = understood.without_empty(np.arange(ROWS - 1))
 
     assert [entry.kind for entry in without.columns] == [None, "number"]
     assert list(without.frame) == ["other"]
-    assert understood.where_known(np.array([ROWS - 1])) is understood
+    assert understood.without_empty(np.array([ROWS - 1])) is understood
 
 
 def test_many_categories_are_not_listed_and_any_word_is_taken() -> None:

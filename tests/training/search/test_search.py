@@ -28,7 +28,7 @@ from mlapi.training.execution.progress import TrialState
 from mlapi.training.search import search as search_room
 from mlapi.training.search.search import compare, tune
 from mlapi.training.search.trials import CrossValidation, FoldScore, Leaderboard
-from tests.support.searching import SVM, Noting, build, cross_validation, large
+from tests.support.searching import SVM, RecordingBuild, build, cross_validation, large
 from tests.support.waiting import HANG_S, until
 
 ROOT = Path(__file__).parents[3]
@@ -343,7 +343,7 @@ def test_a_budget_is_kept_by_processes_too(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(search_room, "run_trials", play)
     with engine(None) as here:
-        rows = replace(large(times=6), build=Noting(tmp_path))
+        rows = replace(large(times=6), build=RecordingBuild(tmp_path))
         found = tune(rows, here, SVM, {}, trials=1000, budget_s=2)
 
     assert found.stopped == "budget"

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from mlapi.data.tables.csv_files import DELIMITERS, CsvOptions, open_csv
 from mlapi.errors import DatasetError
 from mlapi.training.tables import files
-from mlapi.training.tables.files import Read, read
+from mlapi.training.tables.files import RawTable, read
 
 TABLE = "name,age,city\nAnn,31,Oslo\nBob,27.5,\n"
 
@@ -34,12 +34,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "people.csv"
 
 
-def read_bytes(file: Path, content: bytes | str, **told: str) -> Read:
+def read_bytes(file: Path, content: bytes | str, **told: str) -> RawTable:
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     return read(str(file), CsvOptions(**told))
 
 
-def cells(found: Read) -> dict[str, list[Any]]:
+def cells(found: RawTable) -> dict[str, list[Any]]:
     """Column by column, blank ones None."""
     frame = found.frame.astype(object).where(found.frame.notna(), None)
     return {str(name): frame[name].tolist() for name in frame}
