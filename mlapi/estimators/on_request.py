@@ -1,6 +1,6 @@
-"""A fit on request: scikit-learn's own estimator on the rows of one request, and what it says of them.
+"""A fit on request: scikit-learn's own estimator on the rows of one request, and its answers.
 
-Nothing is kept.
+Nothing of it is stored.
 """
 
 import warnings
@@ -20,26 +20,32 @@ from mlapi.estimators.algorithms.declaration import CLASSIFICATION
 from mlapi.wording import counted, listed, reason
 
 SEED = 0
-"""Of what is drawn: one request has one answer."""
+"""The random state of all fits: so one request has one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """What is to be fitted. `X` and `predict` have one column a name; `y` has numbers, or labels in their own
-    type, one a row."""
+    """What is to be fitted, and what is to be predicted."""
 
     algorithm: str
     task: str
     parameters: Mapping[str, Any]
     scale: bool
+    """Whether columns are standardized first."""
     names: tuple[str, ...]
+    """The names of the columns."""
     X: Matrix
+    """`(rows, columns)`, to fit on."""
     y: list[Any]
+    """Numbers, or labels in their own type, one for each row."""
     predict: Matrix | None = None
+    """`(rows, columns)`, to predict; None for `X` itself."""
 
 
 def answer(fit: FitInput) -> dict[str, Any]:
-    """What the fitted estimator says, arrays as they are; the score is of the rows that it was fitted to.
+    """Fit, and return the answer of the request: predictions `(rows,)`, score, coefficients, notes.
+
+    Arrays are numpy's, in scikit-learn's shapes. The score is that of the rows that it was fitted to.
 
     Raises:
         Unfittable: scikit-learn refuses the rows, or parameters that do not go together.
@@ -47,14 +53,14 @@ def answer(fit: FitInput) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            found = _fitted(fit, np.array(fit.y))
+            results = _results(fit, np.array(fit.y))
         except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
             raise Unfittable(f"{fit.algorithm} cannot be fitted so: {reason(error)}") from error
     notes = [*_notes(fit), *sorted({_line(warning) for warning in caught})]
-    return {"algorithm": fit.algorithm, "task": fit.task, **found, **({"notes": notes} if notes else {})}
+    return {"algorithm": fit.algorithm, "task": fit.task, **results, **({"notes": notes} if notes else {})}
 
 
-def _fitted(fit: FitInput, y: NDArray[Any]) -> dict[str, Any]:
+def _results(fit: FitInput, y: NDArray[Any]) -> dict[str, Any]:
     estimator = ALGORITHMS[fit.algorithm].bare[fit.task](**fit.parameters)
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=SEED)
@@ -76,7 +82,10 @@ def _fitted(fit: FitInput, y: NDArray[Any]) -> dict[str, Any]:
 
 
 def _equation(fit: FitInput, estimator: Any) -> dict[str, Any]:
-    """Of what is a weighted sum: its weights, by feature or by class and feature, in the rows' own units."""
+    """Return the weights of a linear model, (features,) or (classes, features), in the units of the rows.
+
+    Nothing for other models, and for support vector machines with a kernel.
+    """
     scaler, last = (estimator[0], estimator[-1]) if fit.scale else (None, estimator)
     weights = getattr(last, "coef_", None)
     if weights is None or ("C" in last.get_params() and hasattr(last, "support_")):

@@ -1,7 +1,8 @@
-"""Transformers that this project's pipelines are made of beside scikit-learn's own.
+"""Transformers of this project's own, which its pipelines have beside scikit-learn's.
 
 They are pickled with every version, so their names and attributes are part of the format. Each takes what a
 server makes of a request (see `mlapi.data.rows.reader`) and what training makes of a table: the same columns.
+A table is a pandas DataFrame `(rows, features)`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,19 +22,22 @@ if (
     import pandas as pd
 
 OTHER = "_other_"
-"""What `Frequent` makes of words that are not frequent."""
+"""What `Frequent` makes of categories that are not frequent."""
 
 _BLANK = "_blank_"
+"""What `Texts` makes of a missing or blank text."""
 
 
 class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Flags as 1.0 and 0.0, blanks as NaN."""
+    """Booleans as 1.0 and 0.0, missing ones as NaN."""
 
     def fit(self, X: Any, y: Any = None) -> "Flags":
+        """Note the names of the columns of a table, `(rows, features)`."""
         self._remember(X)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the numbers, `(rows, features)`."""
         return np.asarray(X, dtype=object).astype(np.float64)
 
     def _remember(self, X: "pd.DataFrame") -> None:
@@ -42,42 +46,46 @@ class Flags(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
 
 
 class Frequent(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The `most` frequent words of each column in `fit`, and one word for all others; blanks stay.
+    """The `most` frequent categories of each column in `fit`, and `OTHER` for all others; missing ones stay.
 
-    An encoder looks up every word that it was given: a million rows with 632,000 different ones took
-    minutes to train instead of 9 s, and each request would have paid as well.
+    An encoder looks up every category that was in its `fit`: a million rows with 632,000 different ones took
+    minutes to train instead of 9 s, and each request would have taken longer too.
     """
 
     def __init__(self, most: int = 100) -> None:
         self.most = most
 
     def fit(self, X: "pd.DataFrame", y: Any = None) -> "Frequent":
+        """Count the categories of each column of a table, `(rows, features)`."""
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         counts = (X[name].value_counts() for name in X.columns)
-        self.words_ = [np.array(found.index[: self.most], dtype=object) for found in counts]
+        self.words_ = [np.array(column.index[: self.most], dtype=object) for column in counts]
         return self
 
     def transform(self, X: "pd.DataFrame") -> NDArray[Any]:
+        """Return the categories, `(rows, features)`, dtype object."""
         check_is_fitted(self)
         columns = (X.iloc[:, place].astype(object) for place in range(self.n_features_in_))
-        kept = [
-            column.where(column.isin(words) | column.isna(), OTHER).to_numpy(dtype=object)
-            for column, words in zip(columns, self.words_, strict=True)
+        categories = [
+            column.where(column.isin(frequent) | column.isna(), OTHER).to_numpy(dtype=object)
+            for column, frequent in zip(columns, self.words_, strict=True)
         ]
-        return np.column_stack(kept)
+        return np.column_stack(categories)
 
 
 class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """One column of texts, what a vectorizer takes; a blank one is a word of its own.
+    """One column of texts, as a vectorizer takes it; a missing or blank text becomes the word `_blank_`.
 
-    So a vectorizer finds a word also where few rows have a text, and a fold none of them.
+    So a vectorizer has a word also where few rows have a text, and a fold has none of them.
     """
 
     def fit(self, X: Any, y: Any = None) -> "Texts":
+        """Do nothing: there is nothing to learn from texts, `(rows,)`."""
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
+        """Return the texts, `(rows,)`, dtype object."""
         texts = [_BLANK if text != text or not text.strip() else text for text in X]  # noqa: PLR0124 - NaN
         return np.array(texts, dtype=object)
 
@@ -86,37 +94,41 @@ class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Moments as parts of the calendar and as an age in days, counted from the newest that `fit` saw.
+    """Datetimes as parts of the calendar, and as an age in days before the newest one in `fit`.
 
     A part that never changed in `fit` (the hour of plain dates) is left out, and so is one that others, also
-    of another column, add up to; blanks are NaN throughout.
+    of another column, add up to. All parts of a missing datetime are NaN.
     """
 
     def fit(self, X: "pd.DataFrame", y: Any = None) -> "CalendarParts":
+        """Choose the parts of the datetimes in a table, `(rows, features)`."""
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        columns = [_moments(X.iloc[:, place]) for place in range(self.n_features_in_)]
-        self.newest_us_ = np.array([newest(moments) for moments in columns], dtype=np.int64)
-        found = zip(columns, self.newest_us_.tolist(), strict=True)
-        self.parts_ = independent([(moments, last, varying(moments, last)) for moments, last in found])
+        columns = [_datetimes(X.iloc[:, place]) for place in range(self.n_features_in_)]
+        self.newest_us_ = np.array([newest(column) for column in columns], dtype=np.int64)
+        pairs = zip(columns, self.newest_us_.tolist(), strict=True)
+        self.parts_ = independent([(column, last, varying(column, last)) for column, last in pairs])
         return self
 
     def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
+        """Return the parts of all columns, `(rows, parts)`."""
         check_is_fitted(self)
-        found = enumerate(zip(self.newest_us_, self.parts_, strict=True))
-        columns = [
-            part for place, (last, kept) in found for part in parts_of(_moments(X.iloc[:, place]), last, kept)
-        ]
-        return np.column_stack(columns)
+        columns = (_datetimes(X.iloc[:, place]) for place in range(self.n_features_in_))
+        chosen = zip(columns, self.newest_us_, self.parts_, strict=True)
+        return np.column_stack(
+            [part for column, last, names in chosen for part in parts_of(column, last, names)]
+        )
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the names of the parts, `(parts,)`, such as `signed_up_month`."""
         check_is_fitted(self)
-        found = zip(self.feature_names_in_, self.parts_, strict=True)
-        return np.array([f"{name}_{part}" for name, kept in found for part in kept], dtype=object)
+        chosen = zip(self.feature_names_in_, self.parts_, strict=True)
+        return np.array([f"{name}_{part}" for name, parts in chosen for part in parts], dtype=object)
 
 
 class Splines(SplineTransformer):  # type: ignore[misc]
-    """scikit-learn's, pickled as numbers: SciPy's own pickles name functions of its private modules."""
+    """scikit-learn's splines, pickled as numbers: SciPy's own pickles name functions of its private
+    modules."""
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__()}
@@ -148,15 +160,16 @@ declared by its algorithm. tests/inference/test_form.py has the attributes of ou
 
 
 def _spline(knots: Any, coefficients: Any, degree: Any, extrapolate: Any) -> BSpline:
-    """From the parts of a pickle.
+    """Return the spline that was pickled as these parts.
 
     Raises:
-        TypeError: They are no arrays. SciPy would make such of lists, also of lists of the same lists.
+        TypeError: They are no arrays of floats. SciPy would make arrays of lists, also of lists of the same
+            lists, which take any memory.
     """
     if not all(type(array) is np.ndarray and array.dtype.kind == "f" for array in (knots, coefficients)):
         raise TypeError("a spline's knots and coefficients are arrays of numbers")
     return BSpline(knots, coefficients, degree, extrapolate)
 
 
-def _moments(column: "pd.Series") -> Datetimes:
+def _datetimes(column: "pd.Series") -> Datetimes:
     return column.to_numpy().astype("datetime64[us]")  # type: ignore[no-any-return]

@@ -24,16 +24,18 @@ from mlapi.estimators.networks.runtime import Runtime
 from mlapi.wording import how_to_install, listed
 
 CHANNELS = (1, 3, 4)
+"""How many channels an image may have."""
 
 
 class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Pictures -> classes: (n, height, width, channels), or as flat rows where `shape` tells how to see them.
+    """A classifier of images.
 
-    Values are raw ones, best of 0 to 255, and normalized by the moments of the training pictures. A fitted
-    one has `shape_`, `mean_` and `std_` (by channel), `network_` (an ONNX file), `history_` (what became of
-    each epoch), `apart_` (how far its probabilities are from PyTorch's at most) and `rounding_` (how far
-    rounding its weights moved them). It pickles, and answers, without PyTorch; threads may ask it at once.
-    """
+    X are images, (rows, height, width, channels), or flat rows, (rows, height * width * channels), with
+    `shape` to say how to divide them. Values are raw ones, best from 0 to 255; they are normalized by the
+    mean and the standard deviation of the training images. `fit` sets `shape_`, `mean_` and `std_` (by
+    channel), `network_` (an ONNX file), `history_` (the results of each epoch), `apart_` (by how much its
+    probabilities differ from PyTorch's at most) and `rounding_` (by how much rounding its weights changed
+    them). It is pickled, and answers, without PyTorch; threads may ask it at once."""
 
     def __init__(  # noqa: PLR0913 - scikit-learn's contract: a parameter each
         self,
@@ -81,11 +83,13 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Train for `epochs`, or for `budget` seconds, in which all that is done here fits.
 
         Args:
-            validation: Pictures and classes to choose the best epoch by.
-            probes: Pictures on which the exported network has to answer as PyTorch does.
-            watch: Is told some times a second how far the training is; what it raises ends the training.
-            checkpoint: A file to go on from if it is there, and written after each epoch. Only for a
-                training with a whole number for `random_state`; the caller removes it.
+            X: Images, (rows, height, width, channels), or flat rows.
+            y: Their classes, (rows,).
+            validation: Further images and classes, to choose the best epoch by.
+            probes: Images on which the exported network has to answer as PyTorch does.
+            watch: Called some times a second with the progress; what it raises ends the training.
+            checkpoint: A file to continue from if it exists, written after each epoch. Only for a training
+                with a whole number for `random_state`; the caller removes it.
 
         Raises:
             RecipeError: PyTorch is not installed, or the checkpoint is of another training.
@@ -111,10 +115,12 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likeliest class of each image, `(rows,)`."""
         likeliest = self.predict_proba(X).argmax(axis=1)
         return self.classes_[likeliest]  # type: ignore[no-any-return]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probabilities, `(rows, classes)`, float64."""
         check_is_fitted(self)
         rows = validate_data(self, _flat(X, self.shape_)[0], dtype="numeric", reset=False)
         return self._runtime.probabilities(rows.reshape(len(rows), *self.shape_))
@@ -148,7 +154,12 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return {name: value for name, value in super().__getstate__().items() if name != "_runtime"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Values alone: what has a method's name would be called in its place."""
+        """Take the state of a pickle, and load the network if it is there.
+
+        Raises:
+            BrokenArtifact: An attribute has the name of a method, and would be called in its place; or the
+                network is none.
+        """
         reserved = [name for name in state if name == "_runtime" or hasattr(type(self), name)]
         if reserved:
             raise BrokenArtifact(f"its state would take the place of {listed(reserved)}")
@@ -157,7 +168,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             self.load_network(self.network_)
 
     def _learned(self, X: Any, y: Any) -> LabeledImages:
-        """Check the training pictures, and take their shape and classes over."""
+        """Check the training images, and note their shape and their classes."""
         rows, shape = _flat(X, self.shape)
         rows, y = validate_data(self, rows, y, dtype="numeric")
         check_classification_targets(y)
@@ -168,7 +179,11 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return LabeledImages(_compact(rows).reshape(-1, *self.shape_), labels)
 
     def _labeled(self, X: Any, y: Any) -> LabeledImages:
-        """Further pictures of the same classes."""
+        """Check further images of the same classes.
+
+        Raises:
+            ValueError: A class is not one of the training images'.
+        """
         rows, y = validate_data(self, _flat(X, self.shape_)[0], y, dtype="numeric", reset=False)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
@@ -188,16 +203,20 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return height, width, channels
 
     def _plan(self) -> Plan:
-        """The parameters, each in its range."""
-        told = {field.name: getattr(self, field.name) for field in fields(Plan)}
-        checked = {name: value for name, value in told.items() if name in ALGORITHM.parameters}
+        """Check all parameters, and return them.
+
+        Raises:
+            ValueError: Some have values that are not allowed; the message names all of them.
+        """
+        parameters = {field.name: getattr(self, field.name) for field in fields(Plan)}
+        checked = {name: value for name, value in parameters.items() if name in ALGORITHM.parameters}
         problems = list(ALGORITHM.problems(checked))
         if self.budget is not None and not self.budget > 0:
             problems.append(f"budget: expected seconds, got {self.budget!r}")
         if problems:
             raise ValueError("; ".join(problems))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Plan(**told | {"random_state": seed})
+        return Plan(**parameters | {"random_state": seed})
 
 
 def _train() -> Callable[..., TrainedNetwork]:
@@ -213,7 +232,8 @@ def _train() -> Callable[..., TrainedNetwork]:
 
 
 def _flat(X: Any, shape: Any) -> tuple[Any, Any]:
-    """Rows of numbers, as scikit-learn wants them, and the pictures' shape if it is known."""
+    """Return the images as flat rows, as scikit-learn takes them, and the shape of an image if it is
+    known."""
     if getattr(X, "ndim", 2) != 4:
         return X, shape
     if shape is not None and tuple(shape) != X.shape[1:]:
@@ -222,7 +242,10 @@ def _flat(X: Any, shape: Any) -> tuple[Any, Any]:
 
 
 def _compact(rows: NDArray[Any]) -> NDArray[Any]:
-    """As uint8 where that loses nothing, so that the same pictures give the same network in any type."""
+    """Return the rows as uint8 where that loses nothing, else as float32.
+
+    So the same images give the same network, whatever dtype they come in.
+    """
     if rows.dtype == np.uint8:
         return rows
     with np.errstate(invalid="ignore"):

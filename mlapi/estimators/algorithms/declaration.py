@@ -1,4 +1,5 @@
-"""How an algorithm is declared: what it builds for each task, and the parameters that it takes."""
+"""How an algorithm is declared: the estimator that it builds for each task, and the parameters that it
+takes."""
 
 import sys
 import warnings
@@ -11,17 +12,26 @@ import numpy as np
 from sklearn.model_selection import ParameterSampler
 
 CLASSIFICATION = "classification"
+"""The task of predicting a label from a row of a table."""
+
 REGRESSION = "regression"
+"""The task of predicting a number from a row of a table."""
+
 IMAGE_CLASSIFICATION = "image-classification"
+"""The task of predicting a label from an image."""
 
 EstimatorBuilder: TypeAlias = Callable[..., Any]
+"""Parameters as keyword arguments -> an estimator that is not fitted."""
 
 Parameters: TypeAlias = Mapping[str, Any]
-AtScale: TypeAlias = Callable[[Parameters, int], tuple[Parameters, str | None]]
+"""By name, values of an algorithm's parameters."""
 
+AtScale: TypeAlias = Callable[[Parameters, int], tuple[Parameters, str | None]]
+"""Parameters and a number of rows -> parameters that can be fitted on so many, and a sentence if they
+differ."""
 
 MOST_DRAWS = 1000
-"""So many candidates are drawn, of which a search tries the first."""
+"""How many candidates are drawn; a search tries the first of them."""
 
 
 def _unchanged(parameters: Parameters, _: int) -> tuple[Parameters, str | None]:
@@ -30,24 +40,25 @@ def _unchanged(parameters: Parameters, _: int) -> tuple[Parameters, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of an estimator, under scikit-learn's own name for it.
-
-    A number lies from `minimum` (not itself, if `above`) to `maximum`; `choices` are further values. `tasks`
-    are those that have the parameter; `ours` says that scikit-learn's estimator has no such one.
-    """
+    """One parameter of an estimator, under scikit-learn's own name for it."""
 
     default: object
     help: str
     kind: type[bool] | type[int] | type[float] | None = None
+    """The type of its values; None if it has `choices` alone."""
     minimum: float | None = None
     maximum: float | None = None
     above: bool = False
+    """Whether a number has to be above the minimum, and not the minimum itself."""
     choices: tuple[object, ...] = ()
+    """Further values, beside those of its type."""
     tasks: tuple[str, ...] = (CLASSIFICATION, REGRESSION)
+    """The tasks that have the parameter."""
     ours: bool = False
+    """Whether scikit-learn's own estimator has no such parameter."""
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a value, or None."""
+        """Return what is wrong with a value, as a sentence; None if it is allowed."""
         if any(
             value is choice or (type(value) is type(choice) and value == choice) for choice in self.choices
         ):
@@ -60,6 +71,7 @@ class Parameter:
 
     @property
     def expected(self) -> str:
+        """What values are allowed, in words."""
         return " or ".join(self._alternatives())
 
     def _is_in_range(self, value: object) -> bool:
@@ -82,39 +94,40 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """`builders` by task; `bare` are scikit-learn's own estimators by task, with its defaults, which take
-    parameters that are not `ours`, and `bare_rows` the most rows that those take within reason. `recognises`
-    are the classes of a foreign estimator that this one serves.
-
-    `classes` are those that a fitted one's pickle names, `module.name`: nothing else is imported to load it.
-
-    What training makes of it: `search` are distributions by parameter (scipy.stats, or lists), one mapping or
-    several as `sklearn.model_selection.ParameterSampler` takes them, each with one distribution at least;
-    `start` are parameters to begin with where nobody told any, if the defaults suit few tables, and
-    `tries_defaults` says whether a search tries those as well;
-    `quick` are parameters that leave the predictions as they are but cost less, where a fit is only scored.
-    `at_scale` takes the parameters and a number of rows, and gives those that can be fitted on so many, with
-    a sentence where they differ. `dense` says that the estimator takes no sparse matrix, `seeded` that its
-    builders take `random_state`.
-    """
+    """An algorithm under its name in recipes, and what training makes of it."""
 
     name: str
     builders: Mapping[str, EstimatorBuilder]
+    """By task, what builds an estimator of all parameters."""
     bare: Mapping[str, EstimatorBuilder]
+    """By task, scikit-learn's own estimator with its own defaults; it takes the parameters that are not
+    `ours`."""
     parameters: Mapping[str, Parameter]
     recognises: tuple[type, ...]
+    """The classes of estimators that somebody else has fitted and that count as this algorithm."""
     classes: tuple[str, ...]
+    """The classes that the pickle of a fitted estimator may name, as `module.name`. Nothing else is
+    imported."""
     search: tuple[Mapping[str, Any], ...] = ()
+    """What a search draws from: mappings of a parameter to a distribution of scipy.stats or a list, as
+    `sklearn.model_selection.ParameterSampler` takes them, each with one distribution at least."""
     start: Parameters = field(default_factory=dict)
+    """The parameters to begin with where nobody has chosen any, if the defaults suit few tables."""
     tries_defaults: bool = True
+    """Whether a search tries the defaults as well."""
     quick: Parameters = field(default_factory=dict)
+    """Parameters that cost less and leave the predictions as they are, for fits that are only scored."""
     at_scale: AtScale = _unchanged
     bare_rows: int | None = None
+    """The most rows that the `bare` estimators can be fitted on in reasonable time; None for any number."""
     dense: bool = False
+    """Whether the estimator takes no sparse matrix."""
     seeded: bool = False
+    """Whether the builders take `random_state`."""
 
     def problems(self, parameters: Mapping[str, object], task: str | None = None) -> Iterator[str]:
-        """Every parameter that is unknown, out of its range, or, where the task is known, of another one."""
+        """Yield a sentence for each parameter that is unknown, has a value that is not allowed, or is for
+        another task than this one, if it is known."""
         for name, value in parameters.items():
             entry = self.parameters.get(name)
             if entry is None:
@@ -125,35 +138,38 @@ class Algorithm:
                 yield f"{name}: {problem}"
 
     def complete(self, parameters: Parameters) -> dict[str, Any]:
-        """All parameters: those that are given, and the others' defaults."""
+        """Return all parameters: these values, and the defaults of the others."""
         defaults = {name: entry.default for name, entry in self.parameters.items()}
         return {name: self._typed(name, value) for name, value in (defaults | {**parameters}).items()}
 
     def build(self, task: str, parameters: Parameters, *, seed: int = 0) -> Any:
-        """An estimator that is not fitted yet; what is not given has its default.
+        """Return an estimator that is not fitted; missing parameters have their defaults.
 
-        Parameters of the other task count for nothing.
+        Parameters of other tasks are ignored.
         """
         chance = {"random_state": seed} if self.seeded else {}
         return self.builders[task](**self.taken(task, parameters), **chance)
 
     def taken(self, task: str, parameters: Parameters) -> dict[str, Any]:
-        """All parameters that the task has."""
-        given = self.complete(parameters).items()
-        return {name: value for name, value in given if task in self.parameters[name].tasks}
+        """Return all parameters that the task has, the missing ones with their defaults."""
+        complete = self.complete(parameters).items()
+        return {name: value for name, value in complete if task in self.parameters[name].tasks}
 
     def start_for(self, task: str) -> dict[str, Any]:
-        """The parameters of `start` that this task has."""
+        """Return the parameters of `start` that this task has."""
         return {name: value for name, value in self.start.items() if task in self.parameters[name].tasks}
 
     def candidates(
-        self, task: str, given: Parameters = MappingProxyType({}), *, seed: int = 0
+        self, task: str, fixed: Parameters = MappingProxyType({}), *, seed: int = 0
     ) -> Iterator[dict[str, Any]]:
-        """Draws from `search`, each value a plain one within its range; what is given is not drawn.
+        """Yield up to `MOST_DRAWS` draws from `search`, of plain Python values.
 
-        Always as many are drawn: those from lists alone would be others if fewer were.
+        Always all are drawn at once: of lists alone, fewer draws would be others.
+
+        Args:
+            fixed: Parameters that somebody has chosen, and that are not drawn.
         """
-        spaces = list(self._free(task, given))
+        spaces = list(self._free(task, fixed))
         if not spaces:
             return
         with warnings.catch_warnings(action="ignore"):  # of lists with few combinations, all drawn then
@@ -161,25 +177,28 @@ class Algorithm:
         for drawn in draws:
             yield {name: _plain(value) for name, value in drawn.items()}
 
-    def _free(self, task: str, given: Parameters) -> Iterator[Mapping[str, Any]]:
-        """What is left to search where some is given: only spaces that go with it, if there are such."""
-        for space in [space for space in self.search if _goes_with(space, given)] or self.search:
+    def _free(self, task: str, fixed: Parameters) -> Iterator[Mapping[str, Any]]:
+        """Yield the spaces without the parameters that are fixed: those that allow their values, if any
+        does."""
+        for space in [space for space in self.search if _allows(space, fixed)] or self.search:
             free = {
                 name: values
                 for name, values in space.items()
-                if name not in given and task in self.parameters[name].tasks
+                if name not in fixed and task in self.parameters[name].tasks
             }
             if free:
                 yield free
 
     def _typed(self, name: str, value: Any) -> Any:
-        """A whole number for a share is one: scikit-learn takes `max_features=1` for a count."""
+        """Return a whole number as a float, where a float is meant: scikit-learn takes `max_features=1` for a
+        count, and 1.0 for a share."""
         return float(value) if self.parameters[name].kind is float and type(value) is int else value
 
 
-def _goes_with(space: Mapping[str, Any], given: Parameters) -> bool:
+def _allows(space: Mapping[str, Any], fixed: Parameters) -> bool:
+    """Return whether the lists of a space have the values that are fixed."""
     return all(
-        given[name] in values for name, values in space.items() if name in given and isinstance(values, list)
+        fixed[name] in values for name, values in space.items() if name in fixed and isinstance(values, list)
     )
 
 

@@ -1,4 +1,5 @@
-"""Kernels of more rows than can be compared with each other: columns whose products are nearly the same."""
+"""Kernels for more rows than can be compared with each other: columns whose dot products are nearly the
+kernel."""
 
 from typing import Any
 
@@ -10,14 +11,20 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 def approximately(linear: Any, kernel: str, **columns: Any) -> Any:
-    """A linear machine that answers nearly as one with this kernel would."""
+    """Return a linear estimator that answers nearly as one with this kernel would.
+
+    Args:
+        linear: The linear estimator.
+        columns: The parameters of `KernelColumns`.
+    """
     return linear if kernel == "linear" else make_pipeline(KernelColumns(kernel, **columns), linear)
 
 
 class KernelColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Columns whose products of rows are nearly the kernel's values: Nystroem, with SVC's words for gamma.
+    """Columns for which the dot product of two rows is nearly the kernel's value: scikit-learn's Nystroem,
+    with SVC's names for gamma.
 
-    No more than there are rows.
+    There are as many as `components` says, but no more than training rows.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn's contract: a parameter each
@@ -37,6 +44,7 @@ class KernelColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> "KernelColumns":
+        """Choose training rows to compare others with. X is `(rows, features)`, dense or sparse."""
         X = validate_data(self, X, accept_sparse="csr")
         self.nystroem_ = Nystroem(
             self.kernel,
@@ -49,6 +57,7 @@ class KernelColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> Any:
+        """Return the columns, `(rows, components)`."""
         check_is_fitted(self)
         return self.nystroem_.transform(validate_data(self, X, accept_sparse="csr", reset=False))
 
@@ -58,7 +67,8 @@ class KernelColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _gamma(self, X: Any) -> Any:
-        """What SVC makes of the words (scikit-learn 1.9, `sklearn.svm._base.BaseLibSVM.fit`)."""
+        """Return the number that SVC makes of "scale" and "auto" (scikit-learn 1.9,
+        `sklearn.svm._base.BaseLibSVM.fit`)."""
         if not isinstance(self.gamma, str):
             return self.gamma
         if self.gamma == "auto":

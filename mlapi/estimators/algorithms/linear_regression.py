@@ -8,10 +8,12 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 from mlapi.estimators.algorithms.declaration import REGRESSION, Algorithm, Parameter
 
 MAX_ITER = 20_000
-"""Of coordinate descent; scikit-learn's own 1,000 stop short where columns are nearly the same."""
+"""The most iterations of coordinate descent. scikit-learn's own 1,000 are too few where columns are nearly
+the same."""
 
 
 def _values(penalty: str | None, alpha: float, l1_ratio: float, **line: Any) -> Any:
+    """Return the estimator of this penalty; `line` are the parameters that all of them have."""
     if penalty == "ridge":
         return Ridge(alpha, **line)
     if penalty == "lasso":
@@ -22,10 +24,11 @@ def _values(penalty: str | None, alpha: float, l1_ratio: float, **line: Any) -> 
 
 
 _BARE = {None: LinearRegression, "ridge": Ridge, "lasso": Lasso, "elastic_net": ElasticNet}
+"""By penalty, scikit-learn's class."""
 
 
-def _bare(penalty: str | None = None, **given: Any) -> Any:
-    return _BARE[penalty](**given)
+def _bare(penalty: str | None = None, **parameters: Any) -> Any:
+    return _BARE[penalty](**parameters)
 
 
 ALGORITHM = Algorithm(

@@ -8,17 +8,19 @@ from sklearn.linear_model import LogisticRegression
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, Algorithm, Parameter
 
 
-def _classes(l1_ratio: float, **given: Any) -> LogisticRegression:
-    """`l1_ratio` alone says the penalty: scikit-learn deprecates `penalty` since 1.8.
+def _classes(l1_ratio: float, **parameters: Any) -> LogisticRegression:
+    """Return the estimator with the solver that suits the penalty.
 
-    Only saga takes an L1 part for any number of classes; without one, lbfgs is the quicker by far.
+    `l1_ratio` alone says what the penalty is: scikit-learn deprecates `penalty` since 1.8. Only saga takes an
+    L1 part for any number of classes; without one, lbfgs is much quicker.
     """
-    return LogisticRegression(l1_ratio=l1_ratio, solver="saga" if l1_ratio else "lbfgs", **given)
+    return LogisticRegression(l1_ratio=l1_ratio, solver="saga" if l1_ratio else "lbfgs", **parameters)
 
 
-def _bare(**given: Any) -> LogisticRegression:
-    """The solver that takes what is given: scikit-learn's own, or saga for an L1 part."""
-    return LogisticRegression(**given, **({"solver": "saga"} if given.get("l1_ratio") else {}))
+def _bare(**parameters: Any) -> LogisticRegression:
+    """Return scikit-learn's estimator with a solver that takes its penalty: its own, or saga for an L1
+    part."""
+    return LogisticRegression(**parameters, **({"solver": "saga"} if parameters.get("l1_ratio") else {}))
 
 
 ALGORITHM = Algorithm(

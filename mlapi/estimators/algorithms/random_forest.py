@@ -16,23 +16,26 @@ from mlapi.estimators.algorithms.declaration import (
 )
 
 AUTO = "auto"
+"""The value of `max_features` for scikit-learn's default of the task."""
+
 TREES = 100
+"""How many trees there are by default."""
 
 
-def _classes(max_features: Any, **given: Any) -> RandomForestClassifier:
-    return RandomForestClassifier(max_features="sqrt" if max_features == AUTO else max_features, **given)
+def _classes(max_features: Any, **parameters: Any) -> RandomForestClassifier:
+    return RandomForestClassifier(max_features="sqrt" if max_features == AUTO else max_features, **parameters)
 
 
-def _values(max_features: Any, **given: Any) -> RandomForestRegressor:
-    return RandomForestRegressor(max_features=1.0 if max_features == AUTO else max_features, **given)
+def _values(max_features: Any, **parameters: Any) -> RandomForestRegressor:
+    return RandomForestRegressor(max_features=1.0 if max_features == AUTO else max_features, **parameters)
 
 
-def _bare(forest: type, **given: Any) -> Any:
-    return forest(**{name: value for name, value in given.items() if value != AUTO})
+def _bare(forest: type, **parameters: Any) -> Any:
+    return forest(**{name: value for name, value in parameters.items() if value != AUTO})
 
 
 def at_scale(parameters: Parameters, rows: int) -> tuple[Parameters, str | None]:
-    """Bound the leaves; a tree that draws its rows sees about 63 % of them."""
+    """Limit the leaves for so many rows; a tree that draws its rows gets about 63 % of them."""
     share = 0.64 if parameters.get("bootstrap", True) else 1.0
     return trees.at_scale(parameters, rows, trees=parameters.get("n_estimators", TREES), share=share)
 

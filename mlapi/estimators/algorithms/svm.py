@@ -24,14 +24,18 @@ from mlapi.estimators.algorithms.declaration import (
 from mlapi.estimators.algorithms.kernels import approximately
 
 FOLDS = 5
+"""The folds whose test rows the probabilities are calibrated on."""
+
 FEW_FOLDS = 2
-"""Of many rows: the sigmoid has two coefficients, and half of them are plenty."""
+"""The same for many rows: the sigmoid has two coefficients, and half of the rows are plenty for them."""
 
 LINEAR = {"dual": False, "max_iter": 10_000}
-"""The primal problem, which many rows leave small; the dual one warns that it did not converge."""
+"""Parameters of linear estimators: they solve the primal problem, whose size does not grow with the rows. The
+dual one warns that it did not converge."""
 
 TOLERANCE = 0.01
-"""For classes: to scikit-learn's own 0.0001 takes up to five times as long, for the same accuracy."""
+"""The tolerance of linear classifiers: scikit-learn's own 0.0001 takes up to five times as long, for the same
+accuracy."""
 
 
 def _is_calibrated(estimator: "CalibratedSVC") -> bool:
@@ -42,9 +46,9 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An SVC with probabilities beside it: labels and decision values are the plain SVC's own.
 
     Replaces `SVC(probability=True)`, which scikit-learn 1.9 deprecates. The probabilities come from a
-    sigmoid fitted to decision values of held-out folds, so that the likeliest class can differ from the
-    label near a boundary. A class with one row leaves nothing to hold out: then there is no
-    `predict_proba`. With `approximate`, a linear machine on `components` columns stands for the SVC.
+    sigmoid that is fitted to decision values of the test rows of folds, so that the likeliest class can
+    differ from the label near a boundary. A class with one row leaves nothing for a test: then there is no
+    `predict_proba`. With `approximate`, a linear classifier on `components` columns takes the SVC's place.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn's contract: a parameter each
@@ -72,27 +76,31 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> "CalibratedSVC":
+        """Fit to X, `(rows, features)`, dense or sparse, and labels y, `(rows,)`."""
         X, y = validate_data(self, X, y, accept_sparse="csr", accept_large_sparse=False)
         folds = min(FEW_FOLDS if self.approximate else FOLDS, _rarest(y))
         self.calibrator_: Any = None
         if self.probabilities and folds > 1:
-            self.calibrator_ = CalibratedClassifierCV(self._machine(), cv=folds, ensemble=False).fit(X, y)
+            self.calibrator_ = CalibratedClassifierCV(self._classifier(), cv=folds, ensemble=False).fit(X, y)
             self.svc_ = self.calibrator_.calibrated_classifiers_[0].estimator  # fitted to all rows
         else:
-            self.svc_ = self._machine().fit(X, y)
+            self.svc_ = self._classifier().fit(X, y)
         self.classes_ = self.svc_.classes_
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
+        """Return the label of each row, `(rows,)`."""
         X = self._checked(X)
         return self.svc_.predict(X)  # type: ignore[no-any-return]
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the scores as SVC has them: `(rows,)` of two classes, else `(rows, classes)`."""
         X = self._checked(X)
         return self.svc_.decision_function(X)  # type: ignore[no-any-return]
 
     @available_if(_is_calibrated)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the calibrated probabilities, `(rows, classes)`."""
         return self.calibrator_.predict_proba(self._checked(X))  # type: ignore[no-any-return]
 
     def __sklearn_tags__(self) -> Tags:
@@ -100,7 +108,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def _machine(self) -> Any:
+    def _classifier(self) -> Any:
         kernel = {name: getattr(self, name) for name in ("kernel", "degree", "gamma", "coef0")}
         if not self.approximate:
             return SVC(C=self.C, class_weight=self.class_weight, **kernel)
@@ -114,7 +122,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return approximately(linear, **kernel, components=self.components, random_state=self.random_state)
 
     def _checked(self, X: Any) -> Any:
-        """Without names: the machine within was fitted without them, and would warn."""
+        """Return the rows without names: the estimator within was fitted without them, and would warn."""
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", accept_large_sparse=False, reset=False)
 
@@ -133,19 +141,20 @@ def _values(  # noqa: PLR0913 - a parameter each
     random_state: int,
     **kernel: Any,
 ) -> Any:
-    machine = SVR(C=C, epsilon=epsilon, **kernel)
+    regressor = SVR(C=C, epsilon=epsilon, **kernel)
     if approximate:
         loss = "squared_epsilon_insensitive"  # the one that the primal problem knows
         linear = LinearSVR(C=C, epsilon=epsilon, loss=loss, random_state=random_state, **LINEAR)
-        machine = approximately(linear, **kernel, components=components, random_state=random_state)
+        regressor = approximately(linear, **kernel, components=components, random_state=random_state)
     if not scale_target:
-        return machine
-    return TransformedTargetRegressor(machine, transformer=StandardScaler(), check_inverse=False)
+        return regressor
+    return TransformedTargetRegressor(regressor, transformer=StandardScaler(), check_inverse=False)
 
 
 EXACT_ROWS = 10_000
-"""Measured on one core with 20 scaled columns, calibration included: the linear kernel takes 45 s on 10,000
-rows and five minutes on 20,000; rbf, poly and sigmoid take 15 to 25 s, and one to two minutes."""
+"""The most rows that are fitted with a kernel. Measured on one core with 20 scaled columns, calibration
+included: the linear kernel takes 45 s on 10,000 rows and five minutes on 20,000; rbf, poly and sigmoid take
+15 to 25 s, and one to two minutes."""
 
 CELLS = 10_000_000
 """The most numbers in the columns that approximate a kernel: 300 of 33,000 rows, 50 of 200,000 or more.
@@ -155,7 +164,7 @@ classes 23 s; a polynomial kernel takes several times as long."""
 
 
 def at_scale(parameters: Parameters, rows: int) -> tuple[Parameters, str | None]:
-    """Where a kernel of so many rows is hopeless, approximate it."""
+    """Approximate a kernel that would take too long on so many rows, and say so in a sentence."""
     if rows <= EXACT_ROWS or parameters.get("approximate"):
         return parameters, None
     changed = {**parameters, "approximate": True}

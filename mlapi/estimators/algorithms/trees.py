@@ -1,4 +1,4 @@
-"""What a decision tree and a forest of them have in common: parameters, and a bound on their size."""
+"""What a decision tree and a forest have in common: parameters, and a limit of their size."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,13 @@ LEAVES = 1_000_000
 def at_scale(
     parameters: Parameters, rows: int, *, trees: int = 1, share: float = 1.0
 ) -> tuple[Parameters, str | None]:
-    """Bound the leaves where trees that each see this share of the rows could grow more than `LEAVES`."""
+    """Limit the leaves if a model could have more than `LEAVES`: its parameters, and a sentence if they
+    change.
+
+    Args:
+        trees: How many trees the model has.
+        share: The share of the rows that each of them gets.
+    """
     most = max(2, LEAVES // trees)
     if most >= _possible_leaves(parameters, rows * share):
         return parameters, None
@@ -41,7 +47,7 @@ def at_scale(
 
 
 def _possible_leaves(parameters: Parameters, rows: float) -> Any:
-    """No more than the parameters allow."""
+    """Return how many leaves a tree can have of so many rows, with these parameters."""
     depth, leaves = parameters.get("max_depth"), parameters.get("max_leaf_nodes")
     smallest = max(parameters.get("min_samples_leaf", 1), parameters.get("min_samples_split", 2) / 2)
     return min(rows / smallest, 2.0**depth if depth else rows, leaves or rows)

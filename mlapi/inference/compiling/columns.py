@@ -21,7 +21,7 @@ from mlapi.inference.compiled.columns import (
 from mlapi.inference.compiled.final_estimator import Uncompilable
 from mlapi.inference.compiled.steps import Step
 from mlapi.inference.compiling.preprocessing import flat, steps
-from mlapi.inference.compiling.words import SPARSE, reads_words, tables
+from mlapi.inference.compiling.words import SPARSE, reads_categories, tables
 
 
 def preparation(transformers: Sequence[Any], names: Names) -> Preparation:
@@ -99,9 +99,9 @@ def _block(transformers: Sequence[Any], names: Names, positions: Sequence[int], 
         Uncompilable: A transformer is not understood.
     """
     chosen = tuple(names[position] for position in positions)
-    if transformers and reads_words(transformers[0]):
-        word_tables, width = tables(transformers, positions)
-        return WordBlock(names, word_tables, slice(start, start + width))
+    if transformers and reads_categories(transformers[0]):
+        category_tables, width = tables(transformers, positions)
+        return WordBlock(names, category_tables, slice(start, start + width))
     source: Source = Numbers(names, positions)
     columns, rest = len(chosen), transformers
     if transformers and type(transformers[0]) is CalendarParts:

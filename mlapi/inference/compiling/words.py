@@ -30,7 +30,7 @@ _CodedRows: TypeAlias = tuple[Codes, Matrix]
 """The codes of one column's categories, and the numbers that each code becomes, `(codes, numbers)`."""
 
 
-def reads_words(transformer: Any) -> bool:
+def reads_categories(transformer: Any) -> bool:
     """Return whether a chain that begins with this takes categories, or booleans or codes, which are looked
     up alike."""
     is_filler = type(transformer) is SimpleImputer and transformer._fill_dtype.kind == "O"
