@@ -1,8 +1,8 @@
 """Golden rows: some rows of a version's own data, with the answers that training got from its estimator.
 
-They are kept beside the estimator as golden.json, the rows as a client sends them. Whoever loads the version
-answers them again, through the path that will serve: a library that was upgraded, another processor or a
-damaged file shows itself here, and not to a client.
+They lie beside the estimator as golden.json, the rows as a client sends them. Whoever loads the version
+answers them again, by the path that will serve. So an upgraded library, another processor or a damaged file
+is noticed here, and not by a client.
 """
 
 from collections.abc import Mapping
@@ -21,48 +21,61 @@ from mlapi.errors import BrokenArtifact, MlapiError
 from mlapi.wording import reason
 
 PREDICTION = "prediction"
+"""The output that every version has."""
 
 TOLERANCE = 1e-9
-"""scikit-learn's own answers differ in the last bits with the number of rows and the processor."""
+"""The relative error that any version may have: scikit-learn's own answers differ in the last bits with the
+number of rows and the processor."""
 
 LOOSEST = 1e-3
-"""An estimator whose digits are all noise is better told from a damaged one by hand."""
+"""The largest tolerance that `tolerance` gives. With a larger one a damaged estimator would pass too; one
+that is off by more has to be looked at by somebody."""
 
 _ALONE = 16
-"""So many golden rows are asked for one by one."""
+"""How many golden rows, at most, are answered one by one."""
 
 _MARGIN = 30
-"""Another processor is off by more than that; by four times at most in what was tried."""
+"""How many times the error of a row that is answered alone a version may be off. Answers on another processor
+were off by at most four times that error in what was tried; the rest is a reserve."""
 
 SMALL = 1e-3
-"""What is smaller than this share of an output's largest number is measured against that share instead:
-a decision value near zero is the difference of large numbers, and has no more digits than they."""
+"""Errors are relative to the expected number, or to this share of the output's largest number if that is
+more: a decision value near zero is the difference of large numbers, and has no more digits than they have."""
 
 
 class AnsweringModel(Protocol):
     """A loaded model, as far as its golden rows are concerned."""
 
-    def answers(self, batch: Any, outputs: Any) -> Mapping[str, NDArray[Any]]: ...
+    def answers(self, batch: Any, outputs: Any) -> Mapping[str, NDArray[Any]]:
+        """Return the outputs of a batch by name, each (rows,) or (rows, classes).
+
+        Raises:
+            MlapiError: The model has no answer to these rows.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """`rows` as a client sends them, lists in signature order; `outputs` by name, an entry a row."""
+    """Some rows, and the answers that training got for them."""
 
     rows: list[list[Any]]
+    """As a client sends them: lists of cells, in the order of the signature's features."""
     outputs: Mapping[str, Any]
+    """By name, each a list with an entry for each row: a number, a label, or a list of numbers."""
     least: float = TOLERANCE
-    """What `tolerance` gives at least: of an estimator that computes in float32 more."""
+    """The smallest tolerance; more for an estimator that computes in float32. It is not stored."""
 
 
 def to_bytes(golden: Golden) -> bytes:
+    """Return the content of golden.json."""
     return orjson.dumps({"rows": golden.rows, "outputs": golden.outputs}) + b"\n"
 
 
 def from_bytes(content: bytes) -> Golden:
-    """
+    """Read what `to_bytes` wrote.
+
     Raises:
-        BrokenArtifact: It is not what `to_bytes` wrote.
+        BrokenArtifact: It is something else, or has no rows.
     """
     try:
         document = orjson.loads(content)
@@ -75,10 +88,13 @@ def from_bytes(content: bytes) -> Golden:
 
 
 def check(model: AnsweringModel, signature: Signature, golden: Golden, tolerance: float) -> None:
-    """Answer the golden rows and compare.
+    """Answer all golden rows at once, and compare.
+
+    Args:
+        tolerance: The largest relative error that passes (`distance`).
 
     Raises:
-        BrokenArtifact: They are refused, or an answer differs; the message says how far.
+        BrokenArtifact: They are refused, or an answer differs by more; the message says by how much.
     """
     try:
         answers = model.answers(reader_of(signature).read_rows(golden.rows).batch, list(golden.outputs))
@@ -89,10 +105,11 @@ def check(model: AnsweringModel, signature: Signature, golden: Golden, tolerance
 
 
 def check_alone(model: AnsweringModel, signature: Signature, golden: Golden, tolerance: float) -> None:
-    """`check` of some rows one by one, for a model that has a path of its own for a single row.
+    """Answer up to 16 golden rows one by one, and compare: a model may have a path of its own for a single
+    row.
 
     Raises:
-        BrokenArtifact: As `check`.
+        BrokenArtifact: As `check`. A row that no reader takes alone is passed over.
     """
     reader = reader_of(signature)
     expected = golden.outputs[PREDICTION]
@@ -109,7 +126,7 @@ def check_alone(model: AnsweringModel, signature: Signature, golden: Golden, tol
 
 
 def _compare(name: str, off: float, row: int, tolerance: float) -> None:
-    if not off <= tolerance:
+    if not off <= tolerance:  # also where it is NaN
         far = f"off by {off:.1e} of its size" if np.isfinite(off) else "another one"
         raise BrokenArtifact(
             f"it does not reproduce its golden rows: the {name} of row {row} is {far}, "
@@ -118,54 +135,64 @@ def _compare(name: str, off: float, row: int, tolerance: float) -> None:
 
 
 def tolerance(model: AnsweringModel, signature: Signature, golden: Golden) -> float:
-    """How far off this version may be: more than `TOLERANCE` where it has fewer digits to give.
+    """Return how large a relative error this version may have: more than `TOLERANCE` if it has fewer digits.
 
-    Alone a row takes another order of the same sums, as it does on another processor. What that changes is
-    not known better by anybody: of a Gaussian process it can be the fifth digit.
+    It is measured: a row that is answered alone takes the same sums in another order than among others, as it
+    does on another processor. Of a Gaussian process that can change the fifth digit. The result is `_MARGIN`
+    times the largest error of up to 16 rows, at least `golden.least` and at most `LOOSEST`.
     """
-    far = golden.least
+    largest = golden.least
     sizes = {name: _largest(expected) for name, expected in golden.outputs.items()}
     for row in sorted({len(golden.rows) * place // _ALONE for place in range(_ALONE)}):
-        with suppress(MlapiError):  # one that takes no row alone tells nothing
+        with suppress(MlapiError):  # a model that takes no row alone says nothing here
             answers = model.answers(
                 reader_of(signature).read_rows([golden.rows[row]]).batch, list(golden.outputs)
             )
             for name, expected in golden.outputs.items():
                 off, _ = distance(answers[name], [expected[row]], least=SMALL * sizes[name])
-                far = max(far, _MARGIN * off) if np.isfinite(off) else far
-    return min(far, LOOSEST)
+                largest = max(largest, _MARGIN * off) if np.isfinite(off) else largest
+    return min(largest, LOOSEST)
 
 
 def _largest(expected: Any) -> float:
+    """The largest number of an output, without its sign; 0 for labels."""
     values = np.array(expected)
     return float(np.abs(values).max()) if values.dtype.kind == "f" else 0.0
 
 
 def distance(actual: NDArray[Any], expected: Any, *, least: float = 0.0) -> tuple[float, int]:
-    """How far the farthest answer is from the expected one, relative to that one, and its row.
+    """Return the largest relative error of an output, and the row that has it.
 
-    Infinite for a label that differs, and for another shape.
+    The error of a number is |actual - expected| / max(|expected|, `SMALL` * max|expected| of all rows,
+    least). It is infinite for a label that differs, and for another shape.
+
+    Args:
+        actual: (rows,) or (rows, classes); float64, or labels of any dtype.
+        expected: The same as lists.
+        least: The least that a difference is divided by.
     """
     are_numbers = actual.dtype.kind == "f"
     try:
         wanted = np.array(expected, dtype=np.float64 if are_numbers else object)
-    except (ValueError, TypeError):  # words, or rows of unequal length
+    except (ValueError, TypeError):  # labels where numbers are expected, or rows of unequal length
         return np.inf, 0
     if actual.shape != wanted.shape:
         return np.inf, 0
-    far = (
-        _relative(actual, wanted, least)
+    errors = (
+        _relative_errors(actual, wanted, least)
         if are_numbers
         else np.where(actual.astype(object) == wanted, 0.0, np.inf)
     )
-    by_row = far.reshape(len(far), -1).max(axis=1)
+    by_row = errors.reshape(len(errors), -1).max(axis=1)
     row = int(by_row.argmax())
     return float(by_row[row]), row
 
 
-def _relative(actual: NDArray[np.float64], wanted: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+def _relative_errors(
+    actual: NDArray[np.float64], wanted: NDArray[np.float64], least: float
+) -> NDArray[np.float64]:
     size = np.maximum(np.abs(wanted), max(SMALL * np.abs(wanted).max(initial=0.0), least))
-    apart = np.abs(actual - wanted)
-    far: NDArray[np.float64] = np.where(apart == 0, 0.0, np.inf)
-    np.divide(apart, size, out=far, where=size > 0)
-    return far
+    difference = np.abs(actual - wanted)
+    errors: NDArray[np.float64] = np.where(difference == 0, 0.0, np.inf)
+    np.divide(difference, size, out=errors, where=size > 0)
+    return errors

@@ -1,4 +1,5 @@
-"""Everything that alters what is published: each change checked, made whole, and told to the audit log."""
+"""Everything that alters what is published: each change is checked, made whole, and written to the audit
+log."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -31,6 +32,7 @@ Precondition = Callable[[], None]
 """Called once nobody else can change the model's aliases; raises if the change must not be made any more."""
 
 _Move: TypeAlias = tuple[int | None, int | None]
+"""From which version an alias goes to which; None for none."""
 
 
 def _always() -> None:
@@ -41,18 +43,22 @@ def _always() -> None:
 class Changes:
     """Alters what a registry shows.
 
-    Every method raises OSError where the models, or the log, cannot be written, or where somebody else is at
-    them for longer than its patience lasts.
+    Every method raises OSError where the models, or the log, cannot be written, or where another process has
+    locked them for longer than `patience_s`.
     """
 
     registry: Registry
     state_dir: Path
     audit: Audit
     patience_s: float = USUAL_S
-    """How long to wait for whoever else changes the same, or looks at it."""
+    """How long to wait for other processes that change the same, or look at it."""
 
     def publish(self, draft: Draft, estimator: Any, answers: Golden, files: Mapping[str, bytes]) -> Manifest:
-        """Publish a fitted estimator as its model's next version.
+        """Publish a fitted estimator as its model's next version, and return its manifest.
+
+        Args:
+            answers: Golden rows (`mlapi.artifacts.golden`).
+            files: More files of the version by name, reference.json among them.
 
         Raises:
             BrokenArtifact: No server could load it, or would get other answers; nothing is published.
@@ -70,7 +76,8 @@ class Changes:
         return manifest
 
     def accept(self, name: str, number: int) -> None:
-        """Take what stands under a number as what should, once it has proved that it serves.
+        """Let the ledger take the version that stands under a number as the right one; load it first, as
+        proof.
 
         Raises:
             ModelNotFound, ModelUnavailable: There is no such model; the version is broken.
@@ -84,18 +91,24 @@ class Changes:
         self.audit.record("accept", name, before, manifest.digest, version=number)
 
     def _take_as_right(self, manifest: Manifest) -> None:
-        """What was just published, where its number stood for another before: of a folder removed by hand."""
+        """Note a version that was just published in place of another one: somebody removed that one's
+        folder."""
         ledger, key = self.registry.ledger, (manifest.name, manifest.version)
         if ledger is not None and ledger.known().get(key) not in (None, manifest.digest):
             with suppress(OSError):  # then servers say that it is another one, until somebody accepts it
                 ledger.accept(key, manifest.digest)
 
     def refresh(self) -> None:
-        """Bring what the registry shows up to date."""
+        """Bring the registry up to date with the disk.
+
+        Raises:
+            TimeoutError: Another thread has been doing so for longer than `patience_s`.
+        """
         self.registry.refresh(patience_s=self.patience_s)
 
     def is_only(self, manifest: Manifest) -> bool:
-        """Whether a version that was just published is its model's first, as far as can be seen from here."""
+        """Return whether a version that was just published is its model's only one, as far as can be seen
+        here."""
         record = self.registry.snapshot.models.get(manifest.name)
         return record is not None and record.numbers == [manifest.version]
 
@@ -127,7 +140,10 @@ class Changes:
         self._change_alias("promote", name, alias, edit)
 
     def roll_back(self, name: str, alias: str = PRODUCTION) -> tuple[int, int]:
-        """Let an alias name what it held before, the newest that serves: from which version, and to which.
+        """Let an alias name the version before: the last one that it named and that serves.
+
+        Returns:
+            Which version it named, and which it names now.
 
         Raises:
             ModelNotFound, VersionNotFound: There is no such model or alias.
@@ -136,19 +152,20 @@ class Changes:
         """
 
         def edit(aliases: Aliases) -> Aliases:
-            held = _existing(name, aliases, alias)
-            others = (number for number in held.previous if number != held.version)
+            entry = _existing(name, aliases, alias)
+            others = (number for number in entry.previous if number != entry.version)
             target = next((number for number in others if self._serves(name, number)), None)
             if target is None:
                 raise Conflict(f"alias {alias!r} of model {name!r} has held no other version that serves")
-            return {**aliases, alias: held.moved_back_to(target)}
+            return {**aliases, alias: entry.moved_back_to(target)}
 
         self._record(name)
         before, after = self._change_alias("rollback", name, alias, edit)
         return before[alias].version, after[alias].version
 
     def remove_alias(self, name: str, alias: str, precondition: Precondition = _always) -> None:
-        """
+        """Remove an alias; the version that it names stays.
+
         Raises:
             ModelNotFound, VersionNotFound: There is no such model or alias.
         """
@@ -162,10 +179,11 @@ class Changes:
         self._change_alias("remove alias", name, alias, edit)
 
     def delete_version(self, name: str, version: int, precondition: Precondition = _always) -> None:
-        """
+        """Delete a version; no other will get its number.
+
         Raises:
             ModelNotFound, VersionNotFound: There is no such version.
-            Conflict: An alias holds it.
+            Conflict: An alias names it.
         """
 
         def edit(aliases: Aliases) -> Aliases:
@@ -186,9 +204,10 @@ class Changes:
         self._edit(name, edit)
 
     def collect(self, keep: int) -> list[Key]:
-        """Delete all but the newest versions, `latest`, those of aliases, and what these held just before.
+        """Delete old versions, and what crashes have left; return which were deleted.
 
-        Also removes what crashes left behind.
+        Of each model these stay: the `keep` newest, `latest`, those that aliases name, and those that they
+            named just before.
         """
         deleted = []
         for record in list(self.registry.snapshot.models.values()):
@@ -199,22 +218,22 @@ class Changes:
         return deleted
 
     def _change_alias(self, what: str, name: str, alias: str, edit: Edit) -> tuple[Aliases, Aliases]:
-        attempts: list[_Move] = []
+        logged: list[_Move] = []  # one at most: what the log has, and may not come to be
 
-        def told(aliases: Aliases) -> Aliases:
+        def logging_edit(aliases: Aliases) -> Aliases:
             after = edit(aliases)
-            if attempts:  # somebody else was faster, and the store asks again
-                self._failed(what, name, alias, attempts.pop())
+            if logged:  # somebody else was faster, and the store calls this again
+                self._failed(what, name, alias, logged.pop())
             if after != aliases:
-                attempts.append(_move(alias, aliases, after))
-                self.audit.record(what, name, *attempts[-1], alias=alias)
+                logged.append(_move(alias, aliases, after))
+                self.audit.record(what, name, *logged[-1], alias=alias)
             return after
 
         try:
-            return self._edit(name, told)
+            return self._edit(name, logging_edit)
         except OSError:
-            if attempts:
-                self._failed(what, name, alias, attempts.pop())
+            if logged:
+                self._failed(what, name, alias, logged.pop())
             raise
 
     def _edit(self, name: str, edit: Edit) -> tuple[Aliases, Aliases]:
@@ -230,12 +249,12 @@ class Changes:
         return states
 
     def _show(self) -> None:
-        """What was changed; where that takes long, the next look does it: the change is made."""
+        """Show what was changed. Where that takes long the next look does it: the change itself is made."""
         with suppress(TimeoutError):
             self.refresh()
 
     def _failed(self, what: str, name: str, alias: str | None, move: "_Move") -> None:
-        """First comes the line and then the change, so that none lacks one; this says it was not made."""
+        """Log that a change was not made, whose line was written before it: no change may lack its line."""
         with suppress(OSError):
             self.audit.record(f"{what} failed", name, *move, alias=alias)
 
@@ -259,12 +278,11 @@ class Changes:
 
 
 def changes_of(registry: Registry, state_dir: Path, who: str, *, patience_s: float = USUAL_S) -> Changes:
-    """Changes by somebody, of what a registry shows."""
+    """Return what makes changes in somebody's name to what a registry shows."""
     return Changes(registry, state_dir, Audit(state_dir, who), patience_s)
 
 
 def _move(alias: str, before: Aliases, after: Aliases) -> _Move:
-    """From which version an alias goes to which; None is none."""
     old, new = (state[alias].version if alias in state else None for state in (before, after))
     return old, new
 
@@ -276,6 +294,6 @@ def _existing(name: str, aliases: Aliases, alias: str) -> Alias:
 
 
 def _dispensable(record: ModelRecord, keep: int) -> list[int]:
-    held = {number for alias in record.aliases.values() for number in (alias.version, *alias.previous[:1])}
+    named = {number for alias in record.aliases.values() for number in (alias.version, *alias.previous[:1])}
     newest = {*sorted(record.versions)[-keep:], record.latest}  # an older one if the newest are broken
-    return [number for number in record.versions if number not in held | newest]
+    return [number for number in record.versions if number not in named | newest]

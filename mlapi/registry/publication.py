@@ -29,7 +29,7 @@ from mlapi.registry.backends.store import Store
 from mlapi.storage import disk
 
 _ABANDONED_S = 24 * 3600
-"""A staging folder older than this is nobody's any more."""
+"""The age at which a staging folder is removed: whoever made it is gone."""
 
 
 def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who makes it
@@ -41,15 +41,19 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     key: SigningKey,
     trust: Trust,
 ) -> Manifest:
-    """Write the next version of the draft's model; the first of a name becomes `production`.
+    """Write the next version of the draft's model, and return its manifest; the first one becomes
+    `production`.
 
-    Publishers at work at once get different numbers.
+    The version is loaded twice before it appears, once without and once with the stored predictor. Several
+    publishers at once get different numbers.
 
     Args:
+        answers: Rows with the answers of the estimator, which whoever loads the version compares.
         files: More files of the version by name, reference.json among them.
+        key: What signs the manifest.
 
     Raises:
-        BrokenArtifact: No server could load it, or would get its golden answers.
+        BrokenArtifact: A server could not load it, or would get other answers to the golden rows.
         OSError: It cannot be written.
     """
     home = store.folder / draft.name
@@ -75,22 +79,23 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
 
 
 def _detached(estimator: Any) -> tuple[Any, dict[str, bytes]]:
-    """A network lies beside its estimator, where a server, or anybody who reads ONNX, finds it alone."""
+    """The estimator without its network, and the network as a file: a server, and anybody who reads ONNX, can
+    read it without the estimator."""
     if not carries_network(estimator):
         return estimator, {}
     return estimator.without_network(), {NETWORK: estimator.network_}
 
 
-class _Hashing:
-    """A file that is written, and the digest of all that was."""
+class _HashedFile:
+    """A file to write to, which remembers the digest of what was written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._digest = hashlib.sha256()
+        self._sha256 = hashlib.sha256()
         self._bytes = 0
 
     def write(self, content: bytes) -> int:
-        self._digest.update(content)
+        self._sha256.update(content)
         self._bytes += memoryview(content).nbytes
         return self._file.write(content)
 
@@ -98,23 +103,25 @@ class _Hashing:
         return self._bytes
 
     @property
-    def written(self) -> FileDigest:
-        return FileDigest(self._bytes, self._digest.hexdigest())
+    def digest(self) -> FileDigest:
+        return FileDigest(self._bytes, self._sha256.hexdigest())
 
 
 def _write(path: Path, dump: Callable[[Any], object]) -> FileDigest:
-    """Write a file, and tell what was written: what lies there now may be somebody else's."""
-    found = []
+    """Let `dump` write a file, and return the digest of what it wrote.
 
-    def hashing(file: BinaryIO) -> None:
-        dump(target := _Hashing(file))
-        found.append(target.written)
+    The file is not read for that: somebody else may have replaced it by then.
+    """
 
-    disk.write_with(path, hashing)
-    return found[0]
+    def dump_hashed(file: BinaryIO) -> FileDigest:
+        hashed = _HashedFile(file)
+        dump(hashed)
+        return hashed.digest
+
+    return disk.write_with(path, dump_hashed)
 
 
-def _put(content: bytes, file: _Hashing) -> None:
+def _put(content: bytes, file: _HashedFile) -> None:
     file.write(content)
 
 
@@ -128,18 +135,18 @@ def _number(store: Store, staging: Path, unnumbered: Manifest, key: SigningKey) 
         disk.write(staging / MANIFEST, content)
         disk.write(staging / SIGNATURE, sign(content, key))
         disk.flush_folder(staging)
-        _name_first(store, name, number)
+        _make_first_production(store, name, number)
         if store.place(name, number, staging):
             return replace(numbered, digest=hashlib.sha256(content).hexdigest())
 
 
-def _name_first(store: Store, name: str, number: int) -> None:
-    """The first version becomes `production`, and before it is there, so that no crash leaves it without."""
+def _make_first_production(store: Store, name: str, number: int) -> None:
+    """Let `production` name a model's first version, before that appears: no crash may leave it without."""
 
-    def edit(known: Aliases) -> Aliases:
+    def edit(before: Aliases) -> Aliases:
         if version_numbers(store.folder / name):
-            return known
-        return aliases.pointing(PRODUCTION, number)(known)
+            return before
+        return aliases.pointing(PRODUCTION, number)(before)
 
     store.refresh()  # what others published elsewhere is not first any more
     if not version_numbers(store.folder / name):
@@ -147,7 +154,7 @@ def _name_first(store: Store, name: str, number: int) -> None:
 
 
 def sweep(models_dir: Path) -> None:
-    """Remove what crashes left behind, and what is left of deleted versions."""
+    """Remove what crashes have left in a folder of models, and what is left of deleted versions."""
     for home in models_dir.iterdir():
         if home.is_dir():
             for entry in list(home.iterdir()):

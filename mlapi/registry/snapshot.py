@@ -1,4 +1,5 @@
-"""What is known of the models folder at one moment: plain frozen records, and what a reference means.
+"""What is known of the models folder at one moment: plain frozen records, and which version a reference
+means.
 
 Made by `mlapi.registry.registry`, which swaps one snapshot for the next; nothing here touches the disk.
 """
@@ -19,41 +20,45 @@ Key: TypeAlias = tuple[str, int]
 """A model's name and one of its versions."""
 
 Stamp: TypeAlias = Mapping[str, tuple[int, int]]
-"""Inode and time of change by file; another stamp means that something changed."""
+"""By file: its inode, and when it was changed, in nanoseconds. Another stamp means that something changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """A version on disk as it was found; with a `reason` it is broken and never served."""
+    """A version on disk, as a look at its folder has left it."""
 
     number: int
     manifest: Manifest | None
+    """None as long as it was not read, or if it cannot be."""
     reason: str | None
+    """Why the version is broken and never served; None if it is not, as far as is known."""
     stamp: Stamp | None
-    """Of its files as they were read; None where the next look may find another state of the disk."""
+    """That of its files when they were read; None if the next look has to read them again."""
     is_checked: bool = False
-    """Whether the digest of every file was compared. What is loaded was, as far as it was read."""
+    """Whether the digest of every file was compared. What is loaded was compared as far as it was read."""
     note: str | None = None
-    """What is wrong with its files, though it serves."""
+    """What is wrong with its files, though it serves from memory."""
     may_pass: bool = False
-    """Whether it is broken for want of something that the server may have again in a moment."""
+    """Whether it is broken only because the server lacks something for now, such as memory."""
     replaced: str | None = None
-    """That another version stood under its number before; it serves."""
+    """A sentence that says that another version stood under its number before; it serves all the same."""
 
     @property
     def is_read(self) -> bool:
+        """Whether its manifest was read, or cannot be."""
         return bool(self.manifest or self.reason)
 
     def broken_by(self, error: BrokenArtifact) -> "VersionRecord":
-        """The same version, broken; to be looked at again if that may pass."""
+        """Return the same version as broken; the next look reads it again if the error may pass."""
         stamp = None if error.may_pass else self.stamp
         return replace(self, reason=str(error), stamp=stamp, may_pass=passes(error))
 
     def still_holds(self, stamp: Stamp) -> bool:
-        """Whether a look at the files would find the same.
+        """Return whether this record is still true of files that have this stamp now.
 
-        A good version is one as long as its manifest is the same file (a folder deleted by hand may be
-        trained again under its number); a broken or damaged one is looked at again when any file changed.
+        A good version is the same as long as its manifest is the same file: a folder that was deleted by hand
+        may come again under its number. A broken or damaged one is read again when any of its files has
+        changed.
         """
         if self.reason or self.note or self.stamp is None:
             return self.stamp == stamp
@@ -62,27 +67,32 @@ class VersionRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A model on disk. `stamp` tells whether its folder changed since, None that it may have."""
+    """A model on disk, with its versions by number and its aliases by name."""
 
     name: str
     versions: Mapping[int, VersionRecord]
     aliases: Mapping[str, Alias]
     problem: str | None = None
-    """Why this is what was known, and not what there is: its folder is gone, or cannot be read."""
+    """Why this record is an old one: the model's folder is gone, or cannot be read."""
     aliases_problem: str | None = None
-    """Why its aliases are those of before; with none of before nobody knows what it answers by itself."""
+    """Why its aliases are old ones, or none: their file cannot be read. Without any, a request that names no
+    version cannot be answered."""
     stamp: Stamp | None = None
+    """That of its folder; None if the next look has to read it again."""
     answered: Mapping[str, int] = field(default_factory=dict)
-    """Which version answered for an alias when the model was last looked at."""
+    """Which version answered for an alias before this look."""
     deleted: frozenset[int] = frozenset()
+    """The numbers of deleted versions."""
 
     def with_version(self, version: VersionRecord) -> "ModelRecord":
-        """The same model with another record of one version; if that may change, so may the model."""
+        """Return the same model with another record of one version. If that has to be read again, so has the
+        model."""
         versions = {**self.versions, version.number: version}
         return replace(self, versions=versions, stamp=version.stamp and self.stamp)
 
     @property
     def numbers(self) -> list[int]:
+        """Its versions in order, broken ones included."""
         return list(self.versions)
 
     @property
@@ -98,42 +108,46 @@ class ModelRecord:
         return {number for number in named if number is not None}
 
     def answering(self, alias: str) -> int | None:
-        """The version that answers for an alias: what it names, else the newest it held that is good.
+        """Return the version that answers for an alias; None if none of these is good.
 
-        Else the one that answered last: whoever wrote the file by hand may have left out what it held.
+        First comes what the alias names, then what it named before, the last one first, then what answered at
+        the last look: whoever wrote the file by hand may have left out what it named before.
         """
-        held = (self.aliases[alias].version, *self.aliases[alias].previous, self.answered.get(alias))
-        return next((number for number in held if number is not None and self._is_good(number)), None)
+        candidates = (self.aliases[alias].version, *self.aliases[alias].previous, self.answered.get(alias))
+        return next((number for number in candidates if number is not None and self._is_good(number)), None)
 
     @property
     def answering_now(self) -> dict[str, int]:
-        """By alias, for those for which a version answers."""
-        found = {alias: self.answering(alias) for alias in self.aliases}
-        return {alias: number for alias, number in found.items() if number is not None}
+        """Which version answers for each alias, without aliases for which none does."""
+        numbers = {alias: self.answering(alias) for alias in self.aliases}
+        return {alias: number for alias, number in numbers.items() if number is not None}
 
     def _is_good(self, number: int) -> bool:
         return number in self.versions and self.versions[number].reason is None
 
     @property
     def algorithm(self) -> str | None:
+        """That of the version that represents the model (`_manifest`); None if no manifest was read."""
         manifest = self._manifest
         return None if manifest is None else manifest.algorithm
 
     @property
     def task(self) -> str | None:
+        """As `algorithm`."""
         manifest = self._manifest
         return None if manifest is None else manifest.task
 
     @property
     def _manifest(self) -> Manifest | None:
-        """Of the version that a request without a version gets, else of the newest that has one."""
+        """The manifest of the version that answers a request that names none; if that was not read, the one
+        of the newest version whose manifest was."""
         production = self.answering(PRODUCTION) if PRODUCTION in self.aliases else None
         preferred = [production or 0, self.latest or 0, *sorted(self.versions, reverse=True)]
-        found = (self.versions[number] for number in preferred if number in self.versions)
-        return next((version.manifest for version in found if version.manifest), None)
+        versions = (self.versions[number] for number in preferred if number in self.versions)
+        return next((version.manifest for version in versions if version.manifest), None)
 
     def resolve(self, ref: str | None) -> int:
-        """The version that a number, an alias, `latest` or nothing means.
+        """Return the version that a number, an alias, `latest` or None means. It may be broken.
 
         Raises:
             VersionNotFound: No version or alias of this model is called so.
@@ -152,7 +166,7 @@ class ModelRecord:
             number = self.answering(ref) or self.aliases[ref].version
             if number not in self.versions:
                 raise ModelUnavailable(f"model {self.name!r}: {self._trouble(ref)}")
-            return number  # one that is broken too: whoever loads it tells the reason
+            return number  # also a broken one: whoever loads it says why
         named = parse_version(ref)
         if named is None or named not in self.versions:
             raise VersionNotFound(
@@ -163,7 +177,8 @@ class ModelRecord:
 
     @property
     def troubles(self) -> Iterator[str]:
-        """What is wrong with the model as a whole and with its aliases; its versions tell theirs."""
+        """What is wrong with the model as a whole and with its aliases, in sentences; not with its
+        versions."""
         yield from filter(None, (self.problem, self.aliases_problem))
         for alias, entry in self.aliases.items():
             if entry.version not in self.versions or self.answering(alias) not in (entry.version, None):
@@ -179,11 +194,13 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is known at one moment; `loaded` are the versions that aliases and `latest` name."""
+    """All models at one moment."""
 
     models: Mapping[str, ModelRecord] = field(default_factory=dict)
     loaded: Mapping[Key, Model] = field(default_factory=dict)
+    """The versions that aliases and `latest` name, where they are loaded ahead."""
     problem: str | None = None
+    """Why all of it may be old: the models cannot be reached or read."""
 
     @cached_property
     def serving(self) -> list[str]:
@@ -192,7 +209,8 @@ class Snapshot:
 
     @property
     def broken(self) -> Iterator[tuple[str, int | None, str]]:
-        """Model, version and reason of all that is not as it should be; no version: the model itself."""
+        """Model, version and reason of all that is not as it should be; the version is None if it is the
+        model."""
         for name, record in self.models.items():
             yield from ((name, None, trouble) for trouble in record.troubles)
             for version in record.versions.values():
@@ -207,7 +225,7 @@ class Snapshot:
             return False
 
     def record(self, name: str) -> ModelRecord:
-        """One model.
+        """Return the record of a model.
 
         Raises:
             ModelNotFound: There is none of this name.

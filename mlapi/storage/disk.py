@@ -12,9 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+T = TypeVar("T")
 
 _CHUNK = 1 << 20
+"""How many bytes are copied at once."""
 
 
 def open_plain(path: Path) -> BufferedReader:
@@ -46,12 +49,13 @@ def write(path: Path, content: bytes, mode: int = 0o666) -> None:
     write_with(path, lambda file: file.write(content), mode)
 
 
-def write_with(path: Path, dump: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
-    """Let `dump` write a file, and wait until the disk has it."""
+def write_with(path: Path, dump: Callable[[BinaryIO], T], mode: int = 0o666) -> T:
+    """Let `dump` write a file, wait until the disk has it, and return what `dump` has returned."""
     with _open_to_write(path, mode) as file:
-        dump(file)
+        result = dump(file)
         file.flush()
         os.fsync(file.fileno())
+    return result
 
 
 def replace(path: Path, content: bytes, mode: int = 0o666) -> None:

@@ -45,11 +45,12 @@ def test_what_somebody_else_puts_in_its_place_is_not_signed(
     other = (tmp_path / "line" / "1" / name).read_bytes() + b"\n"
     write_with = disk.write_with
 
-    def swap(path: Path, *arguments: Any) -> None:
-        write_with(path, *arguments)
+    def swap(path: Path, *arguments: Any) -> Any:
+        result = write_with(path, *arguments)
         if path.name == name:
             path.unlink()
             path.write_bytes(other)
+        return result
 
     monkeypatch.setattr(disk, "write_with", swap)
 
@@ -63,9 +64,10 @@ def test_a_file_that_somebody_else_adds_is_not_signed(
 ) -> None:
     write_with = disk.write_with
 
-    def add(path: Path, *arguments: Any) -> None:
-        write_with(path, *arguments)
+    def add(path: Path, *arguments: Any) -> Any:
+        result = write_with(path, *arguments)
         (path.parent / "report.html").write_text("<h1>")
+        return result
 
     monkeypatch.setattr(disk, "write_with", add)
 
