@@ -30,7 +30,7 @@ PREFIX = "MLAPI_"
 _SAFE_PATH = "PYTHONSAFEPATH"
 """Python's own variable: not to import from the folder of a program, nor from the current one."""
 
-OURS = "ed25519:gun31iC1HJzznlMMpD6oe/fHXB8zw0MVkkODI+ypY84="
+PROJECT_KEY = "ed25519:gun31iC1HJzznlMMpD6oe/fHXB8zw0MVkkODI+ypY84="
 """The public key of this project: its private half signed models/cifar10/1, and is in no commit."""
 
 _MOST_PIXELS = 178_956_970
@@ -177,7 +177,7 @@ class Settings:
         "The folder for the keys, the audit log, training jobs, and copies of distant and large models.",
     )
     trusted_keys: tuple[str, ...] = _setting(
-        (OURS,), _public_keys, "Public keys whose versions are served, beside those of this machine."
+        (PROJECT_KEY,), _public_keys, "Public keys whose versions are served, beside those of this machine."
     )
     require_signature: bool = _setting(True, _flag, "Whether a version that no trusted key signed is broken.")
     allowed_classes: tuple[str, ...] = _setting(

@@ -16,7 +16,7 @@ from mlapi.artifacts.keys import parse_public_key
 from mlapi.artifacts.manifest import NETWORK, REPORT, Manifest
 from mlapi.registry.opening import trust_of
 from mlapi.server.app import create_app
-from mlapi.settings import OURS, Settings
+from mlapi.settings import PROJECT_KEY, Settings
 from tests.conftest import ROOT
 from tests.support.learnt_pictures import cifar_files, seen
 from tests.support.server import running
@@ -69,7 +69,7 @@ def test_the_box_is_signed_by_the_shipped_key_and_its_card_is_there(client: Flas
     version = client.get("/models/cifar10/versions/1").json
 
     assert (version["status"], version["served_by"]) == ("ready", "onnxruntime")
-    assert version["artifact"]["signed_by"] == parse_public_key(OURS).id
+    assert version["artifact"]["signed_by"] == parse_public_key(PROJECT_KEY).id
     assert client.get("/models/cifar10/versions/1/report").status_code == 200
 
 

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(
 
 ROW = datasets.load_wine().data[0].tolist()
 BODY = json.dumps({"features": ROW}).encode()
+MLAPI_SERVE = [sys.executable, "-c", "from mlapi.cli.main import main; main()", "serve"]
 RECIPE = load_recipes(ROOT / "config" / "models.toml")["svm"]
 
 
@@ -185,16 +186,11 @@ def test_without_models_it_starts_and_serves_what_comes_later(tmp_path: Path, wo
             assert ask(connection, "POST", "/predict", BODY)[1]["prediction"] == [0]
 
 
-@pytest.mark.parametrize(
-    ("name", "class_name"), [("mlapi", "mlapi.server.worker.worker.Worker"), ("gthread", "gthread")]
-)
-def test_the_settings_name_the_worker_for_gunicorn_and_for_the_command(
-    tmp_path: Path, name: str, class_name: str
-) -> None:
-    serve = [sys.executable, "-c", "from mlapi.cli.main import main; main()", "serve", "--port", "{port}"]
-    for command in (None, serve):
-        with running(tmp_path / "models", tmp_path, command, MLAPI_WORKER_CLASS=name) as server:
-            assert f"Using worker: {class_name}\n" in server.log
+@pytest.mark.parametrize("command", [GUNICORN, MLAPI_SERVE], ids=["gunicorn", "mlapi serve"])
+def test_gunicorns_own_worker_serves_where_the_settings_name_it(tmp_path: Path, command: list[str]) -> None:
+    with running(tmp_path / "models", tmp_path, command, MLAPI_WORKER_CLASS="gthread") as server:
+        assert "Using worker: gthread\n" in server.log
+        assert server.get("/health/ready")[0] == 503
 
 
 def test_port_in_the_environment_does_not_open_the_server_to_the_network(

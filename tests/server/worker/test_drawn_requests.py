@@ -51,8 +51,8 @@ def test_no_bytes_are_a_5xx_or_a_redirect(trained: Path, tmp_path: Path) -> None
 def test_ours_sees_no_request_that_gthread_does_not_see(tmp_path: Path) -> None:
     statuses = Counter[str]()
     with (
-        teller("mlapi.server.worker.worker.Worker", tmp_path / "ours") as ours,
-        teller("gthread", tmp_path / "peer") as peer,
+        environ_echo("mlapi.server.worker.worker.Worker", tmp_path / "ours") as ours,
+        environ_echo("gthread", tmp_path / "peer") as peer,
     ):
         for number in numbers(100_000):
             sent = request(number).replace(b"HEAD ", b"GET ")
@@ -74,7 +74,7 @@ def same(ours: Answer, theirs: Answer) -> bool:
     ]
 
 
-def teller(worker: str, folder: Path) -> AbstractContextManager[Server]:
+def environ_echo(worker: str, folder: Path) -> AbstractContextManager[Server]:
     folder.mkdir()
-    command = [*GUNICORN[:-1], "--worker-class", worker, "tests.support.teller:app"]
+    command = [*GUNICORN[:-1], "--worker-class", worker, "tests.support.environ_echo:app"]
     return running(folder / "models", folder, command, MLAPI_WORKERS="1")

@@ -1,7 +1,7 @@
 """What is a request and what is none (RFC 9112), asked of real servers byte by byte.
 
-Ours is compared with gunicorn's own workers around the same application (tests/support/teller.py): where they
-differ, ours is the stricter.
+Ours is compared with gunicorn's own workers around the same application (tests/support/environ_echo.py):
+where they differ, ours is the stricter.
 """
 
 import importlib.util
@@ -31,9 +31,9 @@ LENIENT = {"two spaces", "two spaces later"}
 
 
 @contextmanager
-def teller(tmp_path: Path, *options: str, **environ: str) -> Iterator[Server]:
+def environ_echo(tmp_path: Path, *options: str, **environ: str) -> Iterator[Server]:
     """One worker with our configuration, as far as the options leave it."""
-    command = [*GUNICORN[:-1], *options, "tests.support.teller:app"]
+    command = [*GUNICORN[:-1], *options, "tests.support.environ_echo:app"]
     with running(tmp_path / "models", tmp_path, command, MLAPI_WORKERS="1", **environ) as server:
         yield server
 
@@ -46,14 +46,14 @@ def parser(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, parser: str) -> Iterator[Server]:
-    with teller(tmp_path_factory.mktemp("ours"), "--http-parser", parser) as server:
+    with environ_echo(tmp_path_factory.mktemp("ours"), "--http-parser", parser) as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=["gthread", "sync"])
 def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Another of gunicorn's workers with our configuration."""
-    with teller(tmp_path_factory.mktemp(request.param), "--worker-class", request.param) as server:
+    with environ_echo(tmp_path_factory.mktemp(request.param), "--worker-class", request.param) as server:
         yield server
 
 
@@ -162,7 +162,7 @@ def test_no_header_becomes_a_name_of_the_environment_whatever_is_configured(
     names = {name: ANSWERED[name] for name in ANSWERED if "_" in name}
     assert len(names) == 20
 
-    with teller(tmp_path, *options) as server:
+    with environ_echo(tmp_path, *options) as server:
         for sent, becomes in names.values():
             assert_tells(exchange(server.port, sent + PROBE)[0], becomes)
         log = server.log
@@ -172,7 +172,7 @@ def test_no_header_becomes_a_name_of_the_environment_whatever_is_configured(
 
 def test_without_our_configuration_no_header_becomes_a_name_of_the_environment_either(tmp_path: Path) -> None:
     options = ["--worker-class", "mlapi.server.worker.worker.Worker", "--bind", "127.0.0.1:{port}"]
-    command = [sys.executable, "-m", "gunicorn", *options, "tests.support.teller:app"]
+    command = [sys.executable, "-m", "gunicorn", *options, "tests.support.environ_echo:app"]
 
     with running(tmp_path / "models", tmp_path, command) as server:
         (only,) = exchange(server.port, head(GET, HOST + b"SCRIPT_NAME: /a\r\nConnection: close\r\n"))
@@ -181,14 +181,14 @@ def test_without_our_configuration_no_header_becomes_a_name_of_the_environment_e
 
 
 def test_a_header_name_with_an_underscore_is_refused_where_gunicorn_is_told_to(tmp_path: Path) -> None:
-    with teller(tmp_path, "--header-map", "refuse") as server:
+    with environ_echo(tmp_path, "--header-map", "refuse") as server:
         (only,) = exchange(server.port, head(GET, HOST + b"SCRIPT_NAME: /a\r\n") + PROBE)
 
     assert_problem(only, 400)
 
 
 def test_gthread_with_our_configuration_takes_no_script_name_either(tmp_path: Path) -> None:
-    with teller(tmp_path, "--worker-class", "gthread") as server:
+    with environ_echo(tmp_path, "--worker-class", "gthread") as server:
         (only,) = exchange(server.port, head(GET, HOST + b"SCRIPT_NAME: /a\r\nConnection: close\r\n"))
 
     assert_tells(only, {"SCRIPT_NAME": "", "PATH_INFO": "/a"})
@@ -196,7 +196,7 @@ def test_gthread_with_our_configuration_takes_no_script_name_either(tmp_path: Pa
 
 def test_a_unix_socket_is_no_exception(tmp_path: Path) -> None:
     place = tmp_path / "socket"
-    with teller(tmp_path, "--bind", f"unix:{place}", "--bind", "127.0.0.1:{port}"):
+    with environ_echo(tmp_path, "--bind", f"unix:{place}", "--bind", "127.0.0.1:{port}"):
         for fields in (HOST, b"Host:\r\n", b"Host: [::1]:80\r\n"):
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(20)
@@ -218,7 +218,7 @@ PREFIXES = {
 def test_under_a_prefix_what_is_outside_of_it_is_404(tmp_path: Path, prefix: str) -> None:
     inside, outside = PREFIXES[prefix]
 
-    with teller(tmp_path, SCRIPT_NAME=prefix) as server:
+    with environ_echo(tmp_path, SCRIPT_NAME=prefix) as server:
         for target in inside:
             (only,) = exchange(server.port, head(b"GET %s HTTP/1.0" % target.encode()))
             environ = environ_of(only)

@@ -1,4 +1,4 @@
-"""A WSGI application that tells what a request became: the environment's text, and how long the body was."""
+"""A WSGI application that answers with its environment, as far as that is text, and its body's length."""
 
 import json
 from collections.abc import Callable, Iterable
