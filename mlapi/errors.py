@@ -18,8 +18,7 @@ status of their own concern the operator, and reach a client only as "500".
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from mlapi.wording import encodable, pointer, quoted
 
@@ -46,20 +45,15 @@ Place: TypeAlias = tuple[str | int, ...]
 age in the fourth row, `("X", 3, 2)` the third cell of a row that is a list, `()` the body itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing to say about one place of a request body: a violation or a warning.
 
     Whoever reads rows counts the place from the rows on; whoever took them out of a body puts it `below` the
-    member that held them. A place whose pointer would be too long is cut when it is kept, for it may hold a
-    client's own names, of megabytes.
+    member that held them. A place may hold a client's own names, of megabytes; a pointer is short.
     """
 
     place: Place
     detail: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "place", _cut(self.place))
 
     @property
     def pointer(self) -> str:
@@ -76,7 +70,7 @@ class Finding:
         return {"pointer": self.pointer, "detail": self.detail}
 
 
-def _cut(place: Place) -> Place:
+def _cut(place: Place) -> list[str | int]:
     """The place, or as much of it as fills a pointer of twice the length that is shown; safe to encode."""
     tokens: list[str | int] = []
     left = 2 * LONGEST_POINTER
@@ -85,7 +79,7 @@ def _cut(place: Place) -> Place:
         left -= 1 + len(str(token))
         if left < 0:
             break
-    return tuple(tokens)
+    return tokens
 
 
 class MlapiError(Exception):
@@ -192,7 +186,7 @@ class InvalidInput(MlapiError):
         super().__init__(f"{where}{first.detail}{more}")
 
     def members(self) -> dict[str, Any]:
-        findings = [[list(finding.place), finding.detail] for finding in self.findings]
+        findings = [[_cut(finding.place), finding.detail] for finding in self.findings]
         return {"findings": findings, "count": self.count}
 
     @classmethod
