@@ -235,6 +235,7 @@ _UNCOUNTED_LABELS = _MAX_ANSWER_CHARACTERS // MAX_CHARACTERS
 """So many labels cannot have more characters than that, and are not counted."""
 
 _VALID_LABELS = f"words of up to {MAX_CHARACTERS:,} letters that UTF-8 has"
+"""What labels have to be, in a message."""
 
 
 def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:

@@ -125,6 +125,7 @@ _COPIED = (str, bytes, bytearray, list, tuple)
 
 
 def _set(members: Any = ()) -> set[Any]:
+    """Return a set, once its members are known to be hashed and compared quickly."""
     if not isinstance(members, list | tuple):
         raise NotAllowed("it makes a set of something else than a list")
     Keys().check(members)
@@ -148,6 +149,7 @@ def _complex(real: float, imaginary: float) -> complex:
 
 
 def _range(*limits: int) -> range:
+    """Return a range of at most `_LONGEST_RANGE` numbers."""
     if not all(type(limit) is int and limit.bit_length() < _MOST_BITS for limit in limits):
         raise NotAllowed("it has a range of numbers of too many digits")
     made = range(*limits)
@@ -167,6 +169,8 @@ def _ordered_dict() -> OrderedDict[Any, Any]:
 
 
 def _loss(full: str) -> Callable[[], Any]:
+    """Return what makes a loss of scikit-learn's, by its full name."""
+
     def make() -> Any:
         from sklearn._loss import _loss  # noqa: PLC0415 - only with scikit-learn's estimators
 
@@ -176,7 +180,7 @@ def _loss(full: str) -> Callable[[], Any]:
 
 
 def _multinomial_loss(kind: Any, checksum: Any, state: Any = None) -> Any:
-    """In place of `__pyx_unpickle_CyHalfMultinomialLoss`: it has no state."""
+    """Return a loss, which has no state, in place of `__pyx_unpickle_CyHalfMultinomialLoss`."""
     if (
         not isinstance(kind, Name)
         or kind.full != f"{_LOSSES}.CyHalfMultinomialLoss"
@@ -187,7 +191,7 @@ def _multinomial_loss(kind: Any, checksum: Any, state: Any = None) -> Any:
 
 
 def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
-    """In place of `copyreg._reconstructor`, by which older protocols make an empty object."""
+    """Return an empty object, in place of `copyreg._reconstructor`, by which protocols 0 and 1 make one."""
     if isinstance(kind, Name):
         if kind.full not in (*INVARIANTS, MATRIX) or base is not object or state is not None:
             raise NotAllowed(f"it makes a {kind.full} in another way than pickle does")

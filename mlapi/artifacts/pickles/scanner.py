@@ -98,12 +98,15 @@ class _Walker(Unpickler):  # type: ignore[misc]
         }.get(full, _Inert)
 
     def persistent_load(self, _: Any) -> Any:
+        """Refuse PERSID and BINPERSID, which ask for an object that is not in the pickle."""
         raise NotAllowed("it refers to objects outside of itself")
 
     def get_extension(self, _: Any) -> Any:
+        """Refuse EXT1, EXT2 and EXT4, which name a class by a number."""
         raise NotAllowed("it refers to copyreg's extension registry")
 
     def load_build(self) -> None:
+        """Drop the state that BUILD gives; after that of an array's description its numbers follow."""
         state, inst = self.stack.pop(), self.stack[-1]
         if isinstance(inst, _InertWrapper) and type(state) is dict:
             self._pass_over(state)
@@ -119,10 +122,12 @@ class _Walker(Unpickler):  # type: ignore[misc]
         self.file.seek(math.prod(int(length) for length in shape) * dtype.size, SEEK_CUR)
 
     def load_setitem(self) -> None:
+        """Add the pair of SETITEM to a dictionary, if its key is a text."""
         value, key = self.stack.pop(), self.stack.pop()
         self._add_pairs([key, value])
 
     def load_setitems(self) -> None:
+        """Add the pairs of SETITEMS to a dictionary, if their keys are texts."""
         self._add_pairs(self.pop_mark())
 
     def _add_pairs(self, items: list[Any]) -> None:
@@ -131,22 +136,27 @@ class _Walker(Unpickler):  # type: ignore[misc]
             self.stack[-1].update({key: value for key, value in pairs if type(key) is str})
 
     def load_dict(self) -> None:
+        """Make the dictionary of DICT, of the pairs whose keys are texts."""
         items = self.pop_mark()
         self.stack.append({})
         self._add_pairs(items)
 
     def load_append(self) -> None:
+        """Drop the entry that APPEND adds to a list."""
         self.stack.pop()
 
     def load_many(self) -> None:
+        """Drop the entries that APPENDS or ADDITEMS adds to a list or a set."""
         self.pop_mark()
 
     def load_frozenset(self) -> None:
+        """Drop the members of FROZENSET, and put None in its place."""
         self.pop_mark()
         self.stack.append(None)
 
     def load_bytearray8(self) -> None:
-        self.read(int.from_bytes(self.read(8), "little"))  # no more than there is
+        """Read the bytes of BYTEARRAY8, no more than there are, and put None in their place."""
+        self.read(int.from_bytes(self.read(8), "little"))
         self.stack.append(None)
 
     dispatch: ClassVar[Mapping[int, Any]] = {

@@ -26,6 +26,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         cnn.ALGORITHM,
     )
 }
+"""By name, as recipes and requests call them."""
 
 CLASSES = PICKLED.union(*(algorithm.classes for algorithm in ALGORITHMS.values()))
 """The classes that a pipeline of any of them may name in its pickle, as `module.name`."""

@@ -80,7 +80,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         watch: Watch | None = None,
         checkpoint: Path | None = None,
     ) -> "ConvolutionalNetwork":
-        """Train for `epochs`, or for `budget` seconds, in which all that is done here fits.
+        """Train for `epochs`, or for `budget` seconds, which include all that is done here.
 
         Args:
             X: Images, (rows, height, width, channels), or flat rows.
@@ -150,7 +150,7 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return bare
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without onnxruntime's session, which belongs to this process."""
+        """Return the state to pickle, without onnxruntime's session, which belongs to this process."""
         return {name: value for name, value in super().__getstate__().items() if name != "_runtime"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -258,6 +258,7 @@ def _words(shape: Any) -> str:
 
 
 _IMAGES = (IMAGE_CLASSIFICATION,)
+"""The tasks of all its parameters."""
 
 ALGORITHM = Algorithm(
     name="cnn",

@@ -23,6 +23,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         tasks=(CLASSIFICATION,),
     ),
 }
+"""The parameters of both."""
 
 LEAVES = 1_000_000
 """The most leaves of a model: about 150 MB for values or a few classes, with two nodes of 72 bytes a leaf."""

@@ -34,6 +34,7 @@ _STORED = (
     *(votes.OneVsOne, votes.highest, votes.of_two),
     *(words.Codes, words.Table),
 )
+"""The classes, and the functions that are attributes of them."""
 
 PICKLED = frozenset(f"{part.__module__}.{part.__qualname__}" for part in _STORED)
 """The classes and functions that a stored predictor may name, as `module.name`. No other package's are among

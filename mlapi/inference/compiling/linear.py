@@ -155,3 +155,4 @@ COMPILERS: Compilers = {
     LinearSVC: _classifier,
     OneVsRestClassifier: _one_vs_rest,
 }
+"""By class of linear model, what compiles it."""

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 COMPILERS: Compilers = {**linear.COMPILERS, **svm.COMPILERS, **trees.COMPILERS}
+"""By class of final estimator, what compiles it."""
 
 
 def compiled(estimator: Any, names: Names) -> CompiledPipeline | None:

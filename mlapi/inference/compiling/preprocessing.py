@@ -168,6 +168,7 @@ STEPS: Mapping[type, Callable[[Any], tuple[Step, ...]]] = {
     Splines: _curves,
     StandardScaler: _standard,
 }
+"""By exact class, what makes the steps of a fitted transformer."""
 
 
 def _numbers(fitted: Any) -> NDArray[np.float64]:

@@ -83,6 +83,7 @@ _WITHIN: Mapping[type, Callable[[Any], Classifier | None]] = {
     SVC: classifier,
     LinearSVC: linear_classifier,
 }
+"""By class, what compiles the classifier within a CalibratedSVC."""
 
 
 COMPILERS: Compilers = {
@@ -92,6 +93,7 @@ COMPILERS: Compilers = {
     SVR: regressor,
     NuSVR: regressor,
 }
+"""By class of support vector machine, what compiles it."""
 
 
 def _decisions(estimator: Any, coefficients: Any) -> Decisions | None:
@@ -122,6 +124,7 @@ _KERNELS: Mapping[str, Callable[[Any, Matrix], Kernel]] = {
     "poly": lambda fitted, vectors: Polynomial(vectors, fitted._gamma, fitted.coef0, fitted.degree),
     "sigmoid": lambda fitted, vectors: Sigmoid(vectors, fitted._gamma, fitted.coef0),
 }
+"""By scikit-learn's name, what makes a kernel of a fitted estimator and its support vectors."""
 
 
 def _pairwise(estimator: Any) -> Matrix | None:

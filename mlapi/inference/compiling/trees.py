@@ -250,6 +250,7 @@ COMPILERS: Compilers = {
     HistGradientBoostingClassifier: _histogram_boosting,
     HistGradientBoostingRegressor: _histogram_boosting,
 }
+"""By class of tree or ensemble, what compiles it."""
 
 
 def _as_is(sums: TreeSums) -> TreeSums:

@@ -187,6 +187,7 @@ ENCODERS: Mapping[type, Callable[[Any], Iterator[_CodedRows]]] = {
     OneHotEncoder: _one_hot,
     OrdinalEncoder: _ordinal,
 }
+"""By exact class, what an encoder makes of each column."""
 
 
 def _codes(categories: NDArray[Any], groups: Sequence[int], other: int | None) -> Codes:

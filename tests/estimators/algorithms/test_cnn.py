@@ -546,6 +546,13 @@ def test_what_it_pickles_is_declared_and_answers_the_same(fitted: ConvolutionalN
     np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
+def test_a_pickle_has_the_attributes_that_it_always_had(fitted: ConvolutionalNetwork) -> None:
+    """Versions that were published before have these: see tests/inference/test_form.py."""
+    learned = "apart_ classes_ history_ mean_ n_features_in_ network_ rounding_ shape_ std_".split()
+
+    assert fitted.__getstate__().keys() - {"_sklearn_version"} == {*fitted.get_params(), *learned}
+
+
 def test_a_fitted_one_answers_where_pytorch_is_not(tmp_path: Path, fitted: ConvolutionalNetwork) -> None:
     (tmp_path / "model.joblib").write_bytes(dumped(fitted))
     np.save(tmp_path / "X.npy", X)

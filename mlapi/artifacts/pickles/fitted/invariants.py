@@ -162,7 +162,7 @@ def _libsvm(fitted: FittedAttributes) -> None:
         require(is_numbers(weights, classes - 1, rows), problem)
         require(kernel == "precomputed" or is_code(kernel) or is_numbers(vectors, rows, shape[1]), problem)
         return
-    require(all(name_of(type(matrix)) in _ROWS for matrix in (vectors, weights)), problem)
+    require(all(name_of(type(matrix)) in _CSR for matrix in (vectors, weights)), problem)
     require(vectors.shape == (rows, shape[1]) and weights.shape == (classes - 1, rows), problem)
     require(len(weights.data) == (classes - 1) * rows, problem)
 
@@ -228,14 +228,27 @@ _FORESTS = ("ExtraTrees", "RandomForest")
 _TREES = frozenset(
     f"sklearn.tree._classes.{kind}{what}" for kind in ("DecisionTree", "ExtraTree") for what in _WHAT
 )
-_ROWS = frozenset(name for name in MATRICES if "_csr." in name)
-_ORDINAL = "sklearn.preprocessing._encoders.OrdinalEncoder"
-_FUNCTION = "sklearn.preprocessing._function_transformer.FunctionTransformer"
-_BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper"
-_BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoosting"
-_PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+"""The classes of single trees."""
 
-_OF_NO_CONCERN = (
+_CSR = frozenset(name for name in MATRICES if "_csr." in name)
+"""The classes of sparse matrices that are stored row by row."""
+
+_ORDINAL = "sklearn.preprocessing._encoders.OrdinalEncoder"
+"""What histogram boosting puts before its features with categories."""
+
+_FUNCTION = "sklearn.preprocessing._function_transformer.FunctionTransformer"
+"""What it puts before its other features."""
+
+_BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper"
+"""What knows which features of histogram boosting have categories."""
+
+_BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoosting"
+"""How the names of histogram boosting's classes begin."""
+
+_PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+"""The class of its trees."""
+
+_UNCHECKED = (
     "mlapi.estimators.algorithms.cnn.ConvolutionalNetwork",  # which looks at its own network
     "mlapi.estimators.algorithms.kernels.KernelColumns",
     "mlapi.estimators.algorithms.svm.CalibratedSVC",
@@ -259,7 +272,7 @@ _OF_NO_CONCERN = (
 )
 """Classes whose attributes are used by Python and numpy alone, which check before they read."""
 
-_OF_CONCERN: Mapping[str, Callable[[FittedAttributes], None]] = {
+_CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
     "mlapi.estimators.preprocessing.CalendarParts": column_invariants.calendar,
     "mlapi.estimators.preprocessing.Splines": column_invariants.splines,
     **dict.fromkeys(_TREES, _tree),
@@ -286,6 +299,7 @@ _OF_CONCERN: Mapping[str, Callable[[FittedAttributes], None]] = {
     **{f"sklearn.svm._classes.{name}": _libsvm for name in ("NuSVR", "OneClassSVM", "SVR")},
     **{f"sklearn.svm._classes.{name}": _libsvm_classes for name in ("NuSVC", "SVC")},
 }
+"""By class, the check of the attributes that compiled code uses."""
 
 
 def _with_labels(check_class: Callable[[FittedAttributes], None]) -> Callable[[FittedAttributes], None]:
@@ -305,7 +319,7 @@ def _with_labels(check_class: Callable[[FittedAttributes], None]) -> Callable[[F
 
 INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
     name: _with_labels(check_class)
-    for name, check_class in {**dict.fromkeys(_OF_NO_CONCERN, _anything), **_OF_CONCERN}.items()
+    for name, check_class in {**dict.fromkeys(_UNCHECKED, _anything), **_CHECKED}.items()
 }
 """By class the check of its attributes: of each class that may be loaded although nobody has allowed it in
 particular, and of some that people often allow."""

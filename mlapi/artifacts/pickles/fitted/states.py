@@ -68,6 +68,7 @@ _NO_CATEGORIES = (tuple, frozenset, range, slice, complex, np.complexfloating, n
 compared with all."""
 
 _SHARED = "it has parts that are shared too often"
+"""The problem of an estimator whose parts are reached in too many ways."""
 
 _MOST_EMPTY = 10**6
 """The most entries of an array that takes no memory: a list of them would take some."""

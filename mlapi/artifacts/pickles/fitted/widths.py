@@ -102,10 +102,12 @@ class _Row(NamedTuple):
 
     @property
     def is_sparse(self) -> bool:
+        """Whether it holds fewer numbers than it has columns."""
         return self.held is not None
 
     @property
     def numbers(self) -> int:
+        """How many numbers it holds."""
         return self.columns if self.held is None else self.held
 
 
