@@ -1,1 +1,1 @@
-"""The path for pictures: files -> pixels -> a network -> a version."""
+"""The training on images: files -> arrays of pixels -> a fitted estimator -> a version."""

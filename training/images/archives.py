@@ -1,7 +1,7 @@
-"""A folder, a tar or a zip archive -> its files, one after the other, as names and bytes.
+"""Iterate over the files of a folder, a tar or a zip archive, as names and bytes.
 
-An archive is read where it lies: nothing is unpacked, links are passed over, and a name is a word that
-leads nowhere. What systems leave behind (hidden files, Thumbs.db) is passed over too.
+An archive is read in place: nothing is unpacked to disk, links are skipped, and the name of a member is only
+a label, never used as a path. What operating systems leave behind (hidden files, Thumbs.db) is skipped too.
 """
 
 import errno
@@ -19,26 +19,34 @@ from mlapi.training.tables.files import without_credentials
 from mlapi.wording import quoted, reason
 
 MAX_FILE_BYTES = 1 << 28
-"""Of one file. CIFAR-100 keeps all of its training pictures in one of 155 MB; a photo takes some."""
+"""The largest file that is read. CIFAR-100 has all of its training images in one of 155 MB; a photo takes
+some megabytes."""
 
-_LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
+_SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
+"""Names, in lower case, of files and folders that macOS and Windows write beside the user's own."""
 
-_NOT_THE_DISK = (None, errno.EINVAL)
-"""Numbers of OSErrors that decoders raise (bzip2), or the system when they follow a wrong offset."""
+_ERRORS_OF_CONTENT = (None, errno.EINVAL)
+"""Numbers of OSErrors that are about a damaged archive, not about the disk: bzip2's decoder raises one
+without a number, the system EINVAL where a wrong offset is followed."""
 
 
 class ImageFile(NamedTuple):
-    """`name` is the path inside the folder or archive, with slashes."""
+    """A file that may be an image, with all of its bytes."""
 
     name: str
+    """The path inside the folder or archive, with slashes."""
     content: bytes
 
 
 class ImageFiles:
-    """The files of one source, in no order that matters; each pass reads them anew."""
+    """An iterable over the files of one source, in no order that matters; each pass reads them again."""
 
     def __init__(self, source: str) -> None:
-        """
+        """Find the source; an archive behind a URL is fetched into memory.
+
+        Args:
+            source: A path, or a URL, of a folder or an archive.
+
         Raises:
             DatasetError: There is no such folder or archive.
             OSError: It cannot be reached.
@@ -54,9 +62,10 @@ class ImageFiles:
             )
 
     def __iter__(self) -> Iterator[ImageFile]:
-        """
+        """Yield every file.
+
         Raises:
-            DatasetError: It is no archive, a damaged one, or has a file beyond all measure.
+            DatasetError: It is no archive, or a damaged one, or a file is larger than `MAX_FILE_BYTES`.
             OSError: It cannot be read.
         """
         if self._fetched is None and self._path.is_dir():
@@ -99,10 +108,10 @@ def _in_zip(file: BinaryIO) -> Iterator[ImageFile]:
 
 
 def _name(path: str) -> str:
-    """As it is told and compared; "" for what is passed over."""
+    """Return a path in the form in which it is compared and shown; "" for a file to be skipped."""
     parts = [part for part in path.encode(errors="replace").decode().split("/") if part not in ("", ".")]
-    hidden = any(part.startswith(".") or part.lower() in _LEFT_BEHIND for part in parts)
-    return "" if hidden else "/".join(parts)
+    is_hidden = any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in parts)
+    return "" if is_hidden else "/".join(parts)
 
 
 def _check_size(name: str, size: int) -> None:
@@ -112,12 +121,13 @@ def _check_size(name: str, size: int) -> None:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
+    """Turn whatever the decoders raise about an archive into a DatasetError that names it."""
     try:
         yield
     except (MemoryError, MlapiError):
         raise
     except Exception as error:  # whatever the decoders raise on a damaged archive: nothing else runs in here
-        if isinstance(error, OSError) and error.errno not in _NOT_THE_DISK:
+        if isinstance(error, OSError) and error.errno not in _ERRORS_OF_CONTENT:
             raise
         raise DatasetError(
             f"{name} is no folder, and no .tar, .tar.gz or .zip that can be read ({reason(error)})"

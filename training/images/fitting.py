@@ -1,4 +1,4 @@
-"""A recipe for pictures -> a fitted estimator, and the account of how good it is. Publishes nothing."""
+"""Fit an estimator on a recipe's images, and evaluate it on test images. Publishes nothing."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,50 +26,68 @@ from mlapi.training.preparation.splits import Positions, SplitKeys, hold_out
 from mlapi.training.recipes import FOR_PICTURES, Recipe, deciding_metric
 from mlapi.wording import counted, reason
 
-_LEAST, _MOST, _ENOUGH, _FEWEST = 0.02, 0.1, 200, 100
-"""The share of the training pictures that chooses the epoch: the least where that is enough pictures, else
-up to the most; none where there are too few to spare any."""
+_SMALLEST_SHARE = 0.02
+"""The smallest share of the training images that is held out for validation, which chooses the epoch."""
+
+_LARGEST_SHARE = 0.1
+"""The largest share of the training images that is held out for validation."""
+
+_ENOUGH = 200
+"""How many validation images are enough: between the two shares, so many are held out."""
+
+_FEWEST = 100
+"""With fewer training images than this none is held out for validation."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedImages:
-    """`validation` chooses the epoch, so that `test` decides nothing; None where pictures are few."""
+    """The images of a data set, divided."""
 
     task: str
+    """`IMAGE_CLASSIFICATION` for a network, `CLASSIFICATION` for an algorithm for tables."""
     train: ImageDataset
     validation: ImageDataset | None
+    """Chooses the epoch of a network, so that `test` decides nothing. None where training images are few, and
+    for algorithms for tables."""
     test: ImageDataset
     split: str
-    """How they were divided, in words."""
+    """How test images were told apart, in words."""
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFit:
+    """A fitted estimator, and how good it is."""
+
     dataset: ImageDataset
+    """All images, as they were read."""
     prepared: PreparedImages
     estimator: Any
+    """Takes flat images, `(images, columns)`."""
     seconds: float
-    """That fitting took; with what it took before it was resumed."""
+    """How long fitting took, with what it took before a break."""
     metric: str
-    """The one that decides."""
+    """The metric that decides about promotion."""
     answers: Answers
+    """For the test images."""
     figures: dict[str, dict[str, Any]]
+    """The metrics on the test images, with intervals and baselines, as the manifest has them."""
 
     @property
     def history(self) -> Sequence[Mapping[str, Any]]:
-        """What a network noted of each epoch."""
+        """What a network noted of each epoch; empty for other estimators."""
         return getattr(self.estimator, "history_", ())
 
 
 def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> ImageFit:
-    """Read, divide, fit and judge.
+    """Read the images of a recipe, divide them, fit an estimator and evaluate it.
 
     Args:
-        checkpoint: Where the training may leave how far it is; only asked by algorithms that do.
+        checkpoint: Returns the file to which the training may write its state, and go on from if it exists.
+            Called for networks only.
 
     Raises:
-        RecipeError, DatasetError: The recipe does not suit its pictures; the message begins with its name.
+        RecipeError, DatasetError: The recipe does not suit its images; the message begins with its name.
         OSError: They cannot be read.
     """
     try:
@@ -81,8 +99,8 @@ def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> I
 def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> ImageFit:
     algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
     task = _task(recipe, algorithm)
-    deciding_metric(recipe, CLASSIFICATION)  # a wrong one is told at once
-    place = checkpoint() if task == IMAGE_CLASSIFICATION else None
+    deciding_metric(recipe, CLASSIFICATION)  # raises now if there is no such metric, not after hours
+    checkpoint_file = checkpoint() if task == IMAGE_CLASSIFICATION else None
     progress.step_began("reading")
     dataset = load(recipe.source, recipe.size)
     prepared = prepare(recipe, dataset, task)
@@ -91,11 +109,11 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     progress.step_began("fitting")
     started = time.perf_counter()
     try:
-        estimator = _estimator(recipe, algorithm, prepared, progress, place)
+        estimator = _estimator(recipe, algorithm, prepared, progress, checkpoint_file)
     except (ValueError, FloatingPointError) as error:  # parameters that do not go together, or diverge
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
-    noted = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
-    seconds = max([time.perf_counter() - started, *noted[-1:]])
+    epoch_ends = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]
+    seconds = max([time.perf_counter() - started, *epoch_ends[-1:]])
     progress.step_began("evaluating")
     return evaluate(recipe, dataset, prepared, estimator, seconds)
 
@@ -103,34 +121,43 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
 def evaluate(
     recipe: Recipe, dataset: ImageDataset, prepared: PreparedImages, estimator: Any, seconds: float
 ) -> ImageFit:
-    """Ask an estimator that took so many seconds to fit about the held-out pictures."""
+    """Evaluate a fitted estimator on the test images.
+
+    Args:
+        seconds: How long fitting took, for the result.
+    """
     test = prepared.test
     with one_core():
         answers = answers_of(CLASSIFICATION, estimator, flat(test.X), test.y)
-    metric, found = deciding_metric(recipe, CLASSIFICATION), _figures(answers, prepared, recipe.seed)
-    return ImageFit(dataset, prepared, estimator, seconds, metric, answers, found)
+    metrics = _figures(answers, prepared, recipe.seed)
+    return ImageFit(
+        dataset, prepared, estimator, seconds, deciding_metric(recipe, CLASSIFICATION), answers, metrics
+    )
 
 
 def prepare(recipe: Recipe, dataset: ImageDataset, task: str) -> PreparedImages:
-    """Hold out the test folder, or a share of all; and of the rest what chooses the epoch."""
+    """Divide a data set: hold out the images of the test folder, or a share; of the rest some for validation.
+
+    Validation images are held out for a network only. One seed of the recipe gives the same division.
+    """
     codes = np.searchsorted(dataset.classes, dataset.y)
     if (dataset.parts == TEST).any():
         split = "the pictures of the test folder are held out"
         train = np.flatnonzero(dataset.parts != TEST)
         test = np.flatnonzero(dataset.parts == TEST)
     else:
-        rows = SplitKeys(len(codes), recipe.seed, codes)
-        split = rows.explanation
-        train, test = hold_out(rows, recipe.test_size)
-    choosing = np.array([], np.intp)
+        keys = SplitKeys(len(codes), recipe.seed, codes)
+        split = keys.explanation
+        train, test = hold_out(keys, recipe.test_size)
+    validation = np.array([], np.intp)
     if task == IMAGE_CLASSIFICATION:
-        train, choosing = _choosing(dataset, codes, np.sort(train), recipe.seed)
+        train, validation = _validation(dataset, codes, np.sort(train), recipe.seed)
     test_set = dataset.take(np.sort(test))
     train_set = dataset.take(np.sort(train))
     return PreparedImages(
         task=task,
         train=train_set,
-        validation=dataset.take(choosing) if len(choosing) else None,
+        validation=dataset.take(validation) if len(validation) else None,
         test=test_set,
         split=split,
         warnings=(
@@ -142,27 +169,35 @@ def prepare(recipe: Recipe, dataset: ImageDataset, task: str) -> PreparedImages:
 
 
 def _task(recipe: Recipe, algorithm: Algorithm) -> str:
+    """Return the task of an algorithm that tells classes apart: on images, else on tables."""
     for task in (IMAGE_CLASSIFICATION, CLASSIFICATION):
         if task in algorithm.builders:
             return task
     raise RecipeError(f"{algorithm.name} tells no classes apart, which pictures in folders ask for")
 
 
-def _choosing(
+def _validation(
     dataset: ImageDataset, codes: Positions, train: Positions, seed: int
 ) -> tuple[Positions, Positions]:
-    """Positions to learn from, and to choose the epoch by: those of a folder for it, or some by chance."""
-    told = dataset.parts[train] == VALIDATION
-    if told.any():
-        return train[~told], train[told]
+    """Divide training images into those to fit on and those for validation, as positions, sorted.
+
+    The latter are those of a folder for validation, or some by chance; none where images are few.
+
+    Args:
+        codes: `(images,)`, the position of the class of each image of the data set.
+        train: The positions of the training images.
+    """
+    is_validation = dataset.parts[train] == VALIDATION
+    if is_validation.any():
+        return train[~is_validation], train[is_validation]
     if len(train) < _FEWEST:
         return train, train[:0]
-    share = max(_LEAST, min(_ENOUGH / len(train), _MOST))
+    share = max(_SMALLEST_SHARE, min(_ENOUGH / len(train), _LARGEST_SHARE))
     try:
-        learnt, choosing = hold_out(SplitKeys(len(train), seed, codes[train]), share)
-    except RecipeError:  # more classes than pictures to choose by
+        fitted_on, validation = hold_out(SplitKeys(len(train), seed, codes[train]), share)
+    except RecipeError:  # more classes than validation images
         return train, train[:0]
-    return train[np.sort(learnt)], train[np.sort(choosing)]
+    return train[np.sort(fitted_on)], train[np.sort(validation)]
 
 
 def _estimator(
@@ -172,7 +207,7 @@ def _estimator(
     progress: Progress,
     checkpoint: Path | None,
 ) -> Any:
-    """Fitted on the pictures as they are, or by an algorithm for tables on their pixels."""
+    """Fit a network on the images as they are, or an algorithm for tables on their standardized pixels."""
     estimator = algorithm.build(prepared.task, recipe.parameters, seed=recipe.seed)
     train, validation = prepared.train, prepared.validation
     if prepared.task == IMAGE_CLASSIFICATION:
@@ -200,10 +235,11 @@ def _figures(answers: Answers, prepared: PreparedImages, seed: int) -> dict[str,
 
 
 INTERVALS = BY_BOOTSTRAP.replace("rows", "pictures")
+"""What the intervals of the metrics mean, in words."""
 
 
 def _account(dataset: ImageDataset, prepared: PreparedImages) -> Iterator[str]:
-    """What was found, in sentences."""
+    """Yield sentences, without their periods, on what was read and how it was divided."""
     height, width, channels = prepared.train.X.shape[1:]
     color = {1: "grey", 3: "in color", 4: "in color, with transparency"}[channels]
     yield (

@@ -1,7 +1,7 @@
-"""The golden pictures of a version: drawn ones and crops of scikit-learn's samples, never the user's own.
+"""The golden rows of a version that takes images: drawn images and crops of scikit-learn's sample photos.
 
-They go into the version as a client sends them, and with it to whoever gets it: what a user trains on stays
-where it is.
+They are in the artifact as a client would send them, and go with it to whoever gets it. So they are never the
+user's own images: what somebody trains on stays where it is.
 """
 
 from base64 import b64encode
@@ -13,17 +13,28 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 from mlapi.artifacts.golden import TOLERANCE, Golden
-from mlapi.data.images.decoding import Pixels, png
+from mlapi.data.images.decoding import Images, Pixels, png
 from mlapi.data.images.reader import BASE64
 from mlapi.data.signature import Feature
 from mlapi.training.images.dataset import flat, rescaled
 from mlapi.training.versions.golden import SINGLE, outputs
 
-DRAWN, CROPPED = 28, 12
+DRAWN = 28
+"""How many images are drawn."""
+
+CROPPED = 12
+"""How many crops of photos there are."""
 
 
 def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Golden:
-    """Pictures as a client sends them, with the estimator's answers.
+    """Return golden rows as a client sends them, with the estimator's answers.
+
+    Of a network only images are taken whose answers rounding cannot turn into another class.
+
+    Args:
+        estimator: Takes flat images, `(images, columns)`.
+        image: The feature of the signature.
+        seed: Decides which images are drawn.
 
     Raises:
         Unanswerable: An answer is not finite.
@@ -35,21 +46,28 @@ def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Go
     return Golden(rows, outputs(estimator, flat(X)), SINGLE if is_network else TOLERANCE)
 
 
-def golden_images(image: Feature, seed: int) -> Pixels:
-    """(n, height, width, channels): black, white, noise, gradients, shapes, and crops of photos."""
+def golden_images(image: Feature, seed: int) -> Images:
+    """Return black, white, noise, gradients, shapes, and crops of photos, in a feature's size and channels.
+
+    One seed gives the same `DRAWN + CROPPED` images.
+    """
     random = np.random.default_rng(seed)
-    drawn = [rescaled(picture[None], image)[0] for picture in (*_drawn(image, random), *_crops(random))]
-    return np.stack(drawn)
+    images = (*_drawn(image, random), *_crops(random))
+    return np.stack([rescaled(each[None], image)[0] for each in images])
 
 
 def _is_clear(probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which answers another processor cannot turn into another class; all, where there is no such one."""
+    """Return, `(images,)`, whether the two highest probabilities `(images, classes)` are far enough apart.
+
+    Far enough is what rounding on another processor cannot bridge. If no answer is, all count as clear.
+    """
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
-    found: NDArray[np.bool_] = first - second > 10 * SINGLE
-    return found if found.any() else ~found
+    is_clear: NDArray[np.bool_] = first - second > 10 * SINGLE
+    return is_clear if is_clear.any() else ~is_clear
 
 
 def _drawn(image: Feature, random: np.random.Generator) -> Iterator[Pixels]:
+    """Yield `DRAWN` images of the feature's size: black, white, two of noise, then gradients and shapes."""
     height, width, channels = image.height or 0, image.width or 0, image.channels or 0
     yield np.zeros((height, width, channels), np.uint8)
     yield np.full((height, width, channels), 255, np.uint8)
@@ -66,6 +84,7 @@ def _drawn(image: Feature, random: np.random.Generator) -> Iterator[Pixels]:
 def _gradient(
     down: NDArray[np.float64], across: NDArray[np.float64], random: np.random.Generator
 ) -> NDArray[np.float64]:
+    """Return values from 0 to 1 that rise in a random direction, `(height, width)` as `down` and `across`."""
     angle = random.uniform(0, 2 * np.pi)
     slope: NDArray[np.float64] = down * np.sin(angle) + across * np.cos(angle)
     return np.asarray((slope - slope.min()) / max(np.ptp(slope), 1e-9))
@@ -74,7 +93,10 @@ def _gradient(
 def _shape(
     down: NDArray[np.float64], across: NDArray[np.float64], random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """A disc, a box or stripes: 1 within, 0 outside."""
+    """Return a disc, a box or stripes, 1 inside and 0 outside, `(height, width)` as `down` and `across`.
+
+    These two are the coordinates of each pixel, from 0 to 1.
+    """
     (row, column), size = random.uniform(0.3, 0.7, 2), random.uniform(0.15, 0.4)
     inside = (
         np.hypot(down - row, across - column) < size,
@@ -85,6 +107,7 @@ def _shape(
 
 
 def _crops(random: np.random.Generator) -> Iterator[Pixels]:
+    """Yield `CROPPED` squares cut out of scikit-learn's sample photos, of different sizes."""
     photos = load_sample_images().images
     for number in range(CROPPED):
         photo = photos[number % len(photos)]
