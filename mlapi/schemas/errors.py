@@ -1,14 +1,37 @@
-"""marshmallow's tree of errors -> findings, each with its place in the body."""
+"""marshmallow's tree of errors -> findings, each with its place in the body; and what an error answer has."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError, fields
 from marshmallow.exceptions import SCHEMA
 
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.errors import Finding, InvalidInput, Place
 from mlapi.wording import SHOWN
+
+
+class FindingEntry(Schema):
+    """A violation or a warning, and a JSON pointer (RFC 6901) to where it stands in the body."""
+
+    pointer = fields.String(required=True)
+    detail = fields.String(required=True)
+
+
+class ProblemResponse(Schema):
+    """The answer to every request that fails (RFC 9457); made by `mlapi.http.problem_document`.
+
+    Where rows are refused, `errors` lists the first 20 findings, and `error_count` counts all.
+    """
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True, strict=True)
+    detail = fields.String(required=True)
+    instance = fields.String(required=True, allow_none=True)
+    request_id = fields.String(required=True)
+    errors = fields.List(fields.Nested(FindingEntry))
+    error_count = fields.Integer(strict=True)
 
 
 def findings_of(error: ValidationError) -> tuple[list[Finding], int]:

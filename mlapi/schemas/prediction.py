@@ -27,7 +27,7 @@ from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
 from mlapi.formats.decoded import Decoded, NumberTable
 from mlapi.formats.images import Uploads
 from mlapi.formats.strict_json import JSON
-from mlapi.schemas.errors import findings_of, invalid
+from mlapi.schemas.errors import FindingEntry, findings_of, invalid
 from mlapi.wording import bounded
 
 ONE_ROW = "features"
@@ -198,15 +198,10 @@ class EstimatorRequest(PredictRequest):
     """Rows for any other estimator."""
 
 
-class WarningEntry(Schema):
-    """A value that was answered, though training saw none like it, and where it stands in the body."""
-
-    pointer = fields.String(required=True)
-    detail = fields.String(required=True)
-
-
 class PredictResponse(Schema):
     """What every answer to rows has: one entry of `prediction` for each, in their order.
+
+    Warnings name values that training saw none like; `warning_count` counts those too that are not listed.
 
     Answers are not dumped by their schema, which would look at every number; tests load them with it.
     """
@@ -214,7 +209,7 @@ class PredictResponse(Schema):
     model = fields.String(required=True)
     version = fields.Integer(required=True, strict=True)
     prediction = fields.List(fields.Raw(), required=True)
-    warnings = fields.List(fields.Nested(WarningEntry))
+    warnings = fields.List(fields.Nested(FindingEntry))
     warning_count = fields.Integer(strict=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from marshmallow import RAISE, Schema, fields
 from sklearn.ensemble import RandomForestClassifier
 from werkzeug.test import TestResponse
@@ -15,6 +16,7 @@ from werkzeug.test import TestResponse
 from mlapi.resources.fit import TUTORIALS, Fit
 from mlapi.resources.models import ModelCard
 from mlapi.resources.predict import RESOURCES, Estimator, Predict
+from mlapi.schemas.errors import ProblemResponse
 from mlapi.server.app import create_app
 from mlapi.server.pool_process import pool_of
 from tests.conftest import publish_fitted, settings_for
@@ -137,6 +139,28 @@ def test_every_route_answers_as_its_resource_declares(app: Flask) -> None:
         if method not in ("HEAD", "OPTIONS")
     }
     assert everything == routes.asked
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "sent"),
+    [
+        ("/nothing", "GET", 404, {}),
+        ("/models", "POST", 405, {}),
+        ("/models/made-up", "GET", 404, {}),
+        ("/models", "GET", 406, {"headers": {"Accept": "text/csv"}}),
+        ("/predict/svm", "POST", 400, {"data": b"{"}),
+        ("/predict/svm", "POST", 415, {"data": b"a,b", "content_type": "text/csv"}),
+        ("/predict/svm", "POST", 422, {"json": {"X": [["x"] * 13] * 30}}),
+        ("/models/svm/aliases/spare", "PUT", 403, {"json": {"version": 1}}),
+    ],
+)
+def test_every_error_answers_as_one_schema_declares(
+    client: FlaskClient, path: str, method: str, status: int, sent: dict[str, Any]
+) -> None:
+    response = client.open(path, method=method, **sent)
+
+    assert response.status_code == status
+    assert wrong(ProblemResponse(), response.get_json()) == {}
 
 
 def ask_for_models(routes: Routes) -> None:
