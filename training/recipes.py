@@ -82,32 +82,44 @@ class Recipe:
     algorithm: str | None = None
     """None: all that suit the target are compared."""
     dataset: str | None = None
+    """The name of a table that scikit-learn carries (`mlapi.training.tables.datasets.BUILT_IN`)."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The algorithm's own; what is left out has its default, or is searched."""
     test_size: float = 0.25
+    """The share of rows to test on."""
     seed: int = 0
+    """Decides every choice that is made at random."""
     promote: str = IF_NOT_WORSE
+    """One of `POLICIES`."""
     metric: str | None = None
     """The metric that decides; None: the task's own (`mlapi.training.evaluation.metrics.PRIMARY`)."""
     data: str | None = None
     """A path or URL of a table; None with a `dataset`, or where Python code brings the rows."""
     target: str | None = None
+    """The column to predict; None with a `dataset`, which has its own."""
     task: str | None = None
-    """None: read off the target."""
+    """None: inferred from the target."""
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     datetime: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    """Columns to leave out; the four before it are columns to be taken for that kind."""
     group: str | None = None
+    """A column; rows of one group are never on both sides of a split."""
     time_column: str | None = None
+    """A column; the newest rows are the test rows."""
     polynomial: int | None = None
+    """The degree up to which products of numeric columns are made."""
     splines: int | None = None
+    """The knots of splines that numeric columns become."""
     budget: float | None = None
     """Seconds for comparing and tuning; None: `BUDGET_S` without an algorithm, else 0."""
     delimiter: str | None = None
     encoding: str | None = None
     decimal: str | None = None
     thousands: str | None = None
+    """This and the three before it say how a CSV file is written; None: found out."""
     images: str | None = None
     """A folder or archive of pictures, a folder a class, instead of a table."""
     size: int | None = None
@@ -287,7 +299,7 @@ def _problems(name: str, entry: object, *, needs_rows: bool = True) -> Iterator[
 
 
 def _misplaced_keys(entry: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of tables in a recipe of pictures, and the other way round."""
+    """Find keys of tables in a recipe of pictures, and the other way round."""
     if "images" in entry:
         for key in sorted(entry.keys() & set(_KEYS) - _WITH_IMAGES):
             yield f"{key}: is for tables, and `images` is none; leave it out"

@@ -103,7 +103,7 @@ class Display:
         )
 
     def _print(self, what: "str | Table") -> None:
-        """Above the bar: two consoles on one terminal would write over each other."""
+        """Print above the bar, which is stopped meanwhile: else the two would write over each other."""
         self._bar.stop()
         if isinstance(what, str):
             _say(what)
@@ -133,7 +133,7 @@ def _row(trained: "TrainedVersion") -> tuple[str, ...]:
 
 
 def _figures(manifest: "Manifest") -> Table:
-    """Each metric on the test rows with its interval, beside that of guessing."""
+    """Make a table of the metrics on the test rows, with intervals, beside those of guessing."""
     shown = table("metric", "held-out", "95 % interval", "cross-validated", "guessing")
     for name, entry in manifest.metrics.items():
         low, high = entry.get("interval", (None, None))
@@ -144,7 +144,7 @@ def _figures(manifest: "Manifest") -> Table:
 
 
 def _account(trained: "TrainedVersion", card: str | None) -> Iterator[str]:
-    """What was trained, in sentences."""
+    """Say in sentences what was trained, on how much, and where its card lies."""
     manifest = trained.manifest
     data, which = manifest.provenance, f"{manifest.name} version {manifest.version}"
     unit = "pictures" if "images" in manifest.recipe else "rows"
@@ -160,7 +160,7 @@ def _account(trained: "TrainedVersion", card: str | None) -> Iterator[str]:
 
 
 def _decisions(columns: tuple[tuple[str, str | None, str], ...]) -> Table:
-    """What each column was taken for, and why."""
+    """Make a table of what each column was taken for, and why."""
     shown = table("column", "taken for", "")
     for name, kind, explanation in columns[:MOST_COLUMNS]:
         shown.add_row(quoted(name)[1:-1], kind or "-", explanation)
@@ -171,7 +171,7 @@ def _decisions(columns: tuple[tuple[str, str | None, str], ...]) -> Table:
 
 
 def _learning(state: "NetworkState") -> str:
-    """How far an epoch is, and what the network gets right, in a line."""
+    """Say in a line how good a network is in this epoch, and how fast."""
     checked = state.validation_accuracy
     others = "" if checked is None else f", {checked:.1%} of others"
     return (

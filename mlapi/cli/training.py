@@ -124,7 +124,7 @@ def _recipes(names: tuple[str, ...], overrides: Mapping[str, Any]) -> "list[Reci
 
 
 def _own_recipe(values: Mapping[str, Any]) -> "Recipe":
-    """A name that is not among the options is made of the target's, or of the folder's."""
+    """Make a recipe for data of one's own; without a name it has the target's, or the folder's."""
     from mlapi.training.recipes import make_recipe
 
     words = (
@@ -135,7 +135,7 @@ def _own_recipe(values: Mapping[str, Any]) -> "Recipe":
 
 
 def _declared_recipes(names: tuple[str, ...], values: Mapping[str, Any]) -> "list[Recipe]":
-    """The recipes of config/models.toml of these names, or all; options take the place of their entries."""
+    """Read the recipes of these names, or all; options take the place of their entries."""
     from mlapi.training.recipes import load_recipes, make_recipe, select, to_json
 
     if "name" in values:
@@ -147,7 +147,7 @@ def _declared_recipes(names: tuple[str, ...], values: Mapping[str, Any]) -> "lis
 
 
 def _with_parameters(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`--parameter C=10` as recipes have it."""
+    """Return the options with `--parameter C=10` as recipes have it: `{"parameters": {"C": 10}}`."""
     values = {key: value for key, value in overrides.items() if key != "parameters"}
     if "parameters" in overrides:
         values["parameters"] = dict(map(_parameter, overrides["parameters"]))

@@ -244,7 +244,10 @@ def _confusion(counts: NDArray[np.intp], names: Sequence[str]) -> Plot:
 
 
 def _curves(answers: Answers) -> Iterator[tuple[int, Curve, float]]:
-    """Class, curve and area under its ROC curve, the least area first, of classes with rows on both sides."""
+    """Compute class, curve and area under the ROC curve, the least area first.
+
+    A class without a row, or with all rows, has none.
+    """
     if answers.probabilities is None:
         return iter(())
     rows = np.bincount(answers.truth, minlength=len(answers.classes))
@@ -310,7 +313,7 @@ def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Any, Any]:
 
 
 def _some(answers: Answers, most: int) -> tuple[Answers, str]:
-    """Answers that can be drawn, and what the title says if they are not all."""
+    """Choose answers at random if there are too many; and what the title then says."""
     if len(answers) <= most:
         return answers, ""
     chosen = np.random.default_rng(0).choice(len(answers), most, replace=False)
@@ -318,5 +321,5 @@ def _some(answers: Answers, most: int) -> tuple[Answers, str]:
 
 
 def _points(axes: Any, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Many points as an image: as shapes each would take a hundred bytes."""
+    """Draw points, many of them as one image: as shapes each would take a hundred bytes."""
     axes.scatter(x, y, s=9, color=BLUE, alpha=0.5, linewidths=0, rasterized=len(x) > 100)

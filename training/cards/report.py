@@ -229,13 +229,13 @@ def _plots(account: Account) -> list[Plot]:
 
 
 def _class_names(account: Account) -> list[str]:
-    """Words where there are some, else the classes themselves."""
+    """Name the classes by words where there are some, else by themselves."""
     names = list(account.class_names or ())
     return [str(name) for name in (*names, *account.answers.classes[len(names) :])]
 
 
 def _confused(account: Account) -> list[tuple[str, str, int]]:
-    """Actual class, predicted class, rows: the most frequent mistakes."""
+    """List the most frequent mistakes: actual class, predicted class, rows."""
     if not account.answers.classes:
         return []
     names, counts = _class_names(account), plots.confusion(account.answers)

@@ -77,7 +77,10 @@ def guesses(answers: Answers, training_target: Any) -> Answers:
 
 
 def _predict(estimator: Any, X: Any, probabilities: bool) -> tuple[Any, NDArray[np.float64] | None]:
-    """Labels and probabilities, with the rows transformed once: of mixed columns that is most of the time."""
+    """Predict labels and probabilities.
+
+    A pipeline transforms the rows once for both: of mixed columns that takes most of the time.
+    """
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         return _predict(estimator[-1], estimator[:-1].transform(X), probabilities)
     if not (probabilities and hasattr(estimator, "predict_proba")):
@@ -86,7 +89,7 @@ def _predict(estimator: Any, X: Any, probabilities: bool) -> tuple[Any, NDArray[
 
 
 def _positions(classes: tuple[Any, ...], labels: Any) -> NDArray[np.intp]:
-    """Integers instead of labels: scikit-learn's metrics sort words anew at every call."""
+    """Turn labels into positions, since sorting texts takes most of the time of metrics."""
     index = pd.Index(classes, dtype=object)
     positions: NDArray[np.intp] = index.get_indexer(np.asarray(labels, dtype=object))
     return positions

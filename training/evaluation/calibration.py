@@ -59,7 +59,7 @@ def calibration_of(answers: Answers, bins: int = BINS) -> Calibration | Spread |
 def _positive_probabilities(
     probabilities: NDArray[np.float64], truth: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Probabilities that are checked `(rows,)`, and whether they came true `(rows,)`."""
+    """Choose the probability of each row that is checked, and whether it came true, both `(rows,)`."""
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], truth == 1
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == truth

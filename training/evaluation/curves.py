@@ -174,7 +174,7 @@ def learning_curve(  # noqa: PLR0913
 
 
 def _shuffled(rows: Sample, repeats: int, random: np.random.Generator) -> Iterator[Sample]:
-    """For each column the rows so many times below each other; in each copy this column alone is shuffled."""
+    """Stack copies of the rows, for each column anew; in each copy this column alone is shuffled."""
     size = len(rows.y)
     stacked = rows.take(np.tile(np.arange(size), repeats))
     for column in range(rows.X.shape[1]):
@@ -203,7 +203,7 @@ def _fit_and_score(
 
 
 def _order(task: str, target: Any, random: np.random.Generator) -> NDArray[np.intp]:
-    """A random order of the rows; every beginning of it has the classes in nearly their shares."""
+    """Draw an order of the rows, of which every beginning has the classes in nearly their shares."""
     order: NDArray[np.intp] = random.permutation(len(target))
     if task != CLASSIFICATION:
         return order

@@ -98,6 +98,6 @@ def intervals_by_bootstrap(answers: Answers, seed: int, resamples: int | None = 
 
 
 def _within(name: str, mean: float, low: float, high: float) -> Interval:
-    """Cut at what the metric can be at all."""
+    """Cut an interval at the least and the highest value that the metric can have."""
     least, most = BOUNDS[name]
     return Interval(float(mean), float(max(low, least)), float(min(high, most)))

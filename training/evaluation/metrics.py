@@ -132,7 +132,7 @@ def _of_values(answers: Answers) -> Weighted:
 
 
 def _r2(variance: float, squared_error: float) -> float:
-    """1 - mean squared error / variance; of a target that does not vary 1 where it is hit and else 0.
+    """Compute 1 - mean squared error / variance; of a target that does not vary, 1 if it is hit and else 0.
 
     As `sklearn.metrics.r2_score`.
     """
@@ -144,7 +144,10 @@ def _r2(variance: float, squared_error: float) -> float:
 
 
 def _of_labels(answers: Answers) -> Weighted:
-    """From the cells of the confusion matrix that are not empty: there may be a thousand classes."""
+    """Compute metrics of labels, by the cells of the confusion matrix that are not empty.
+
+    There may be a thousand classes, and a million cells.
+    """
     size = len(answers.classes)
     cells, cell = np.unique(answers.truth * size + answers.predicted, return_inverse=True)
     truth, predicted = np.divmod(cells, size)
@@ -162,7 +165,7 @@ def _of_labels(answers: Answers) -> Weighted:
 
 
 def _of_counts(right: RowWeights, true: RowWeights, predicted: RowWeights) -> dict[str, float]:
-    """From three counts for each class `(classes,)`: rows predicted right, rows of it, rows predicted to be.
+    """Compute metrics from counts by class `(classes,)`: rows predicted right, rows of it, rows predicted so.
 
     As `accuracy_score`, `balanced_accuracy_score` and `precision_recall_fscore_support` of
     `sklearn.metrics`, 0 where a share has no row.
@@ -206,7 +209,7 @@ def _of_ranking(answers: Answers, *, exact: bool) -> Weighted:
 
 
 def _to_first_order(answers: Answers) -> tuple[float, RowWeights]:
-    """The area under the ROC curve of equal weights, and what each row's weight adds to it `(rows,)`."""
+    """Compute the area under the ROC curve of equal weights, and what each row's weight adds `(rows,)`."""
     areas, effect, codes = [], np.zeros(len(answers)), ranked_classes(answers)
     for code in codes:
         ranked = by_score(answers, code)
@@ -216,11 +219,14 @@ def _to_first_order(answers: Answers) -> tuple[float, RowWeights]:
 
 
 def _mean(column: RowWeights, weights: RowWeights) -> float:
-    """Not `@`: where other processes use the cores too, BLAS's threads wait 12 ms for what takes 0.2 ms."""
+    """Compute the weighted mean of a column.
+
+    Not by `@`: where other processes use the cores too, BLAS's threads wait 12 ms for what takes 0.2 ms.
+    """
     return float(np.einsum("i,i->", column, weights) / weights.sum())
 
 
 def _of_known(areas: list[float]) -> float:
-    """The mean over the classes that a resample still has."""
+    """Return the mean over the classes that have rows in a resample, NaN if none has."""
     known = [value for value in areas if np.isfinite(value)]
     return sum(known) / len(known) if known else np.nan

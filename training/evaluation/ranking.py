@@ -100,7 +100,7 @@ def curve(answers: Answers, code: int) -> Curve:
 
 
 def _below(ranked: Sorted, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each place `(rows,)` the weight of lower scores, and half of that of equal ones."""
+    """Sum for each place the weights of lower scores, and half of those of equal ones: `(rows,)`."""
     total = np.concatenate(([0.0], np.cumsum(weights)))
     below: NDArray[np.float64] = (total[ranked.first] + total[ranked.last]) / 2
     return below

@@ -317,7 +317,11 @@ def _check_scheduler(host: str, port: int) -> None:
 
 
 def _workers(client: Any, where: str) -> int:
-    """How many calls the cluster's workers run at once."""
+    """Return how many calls the cluster's workers run at once; wait for the first worker.
+
+    Raises:
+        RecipeError: There is none in time.
+    """
     try:
         client.wait_for_workers(1, timeout=SCHEDULER_WAIT_S)
     except TimeoutError as error:

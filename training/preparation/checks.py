@@ -28,7 +28,7 @@ RARE = 0.1
 """A class is rare if it has a smaller share than this of the rows of the largest class."""
 
 FEW = 50
-"""Test rows below which metrics are rough."""
+"""Rows below which figures are rough: test rows, and rows that a check compares."""
 
 _LEAK_ROWS = 4_000
 """Rows at most that `leaks` fits and tests on: its cost does not grow with the table."""
@@ -37,7 +37,7 @@ _LEAK_CELLS = 400_000
 """Rows times columns at most that `leaks` looks at; of a wide table it takes fewer rows."""
 
 _LEAVES = 256
-"""Leaves of the tree that `leaks` fits to one column: as fine as half of the rows allow."""
+"""Leaves of the tree that `leaks` fits to one column."""
 
 
 def leaks(  # noqa: PLR0913 - what a column is held against
@@ -166,7 +166,7 @@ def sizes(features: int, train: int, test: int) -> Iterator[str]:
 
 
 def _likeness(y: NDArray[Any], task: str) -> float:
-    """How alike the targets of neighbors are, in the order of the rows: 0 is chance, 1 is the same.
+    """Measure how alike the targets of neighboring rows are: 0 is chance, 1 is the same.
 
     Of values the autocorrelation at lag 1; of classes how often neighbors have the same, corrected for
     chance as Cohen's kappa is: (observed - expected) / (1 - expected).
@@ -182,7 +182,7 @@ def _likeness(y: NDArray[Any], task: str) -> float:
 
 
 def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, seed: int) -> float:
-    """How much of the target one column explains: 0 is guessing, 1 is all of it.
+    """Measure how much of the target one column explains: 0 is guessing, 1 is all of it.
 
     Of values R²; of classes the balanced accuracy, corrected for chance as by
     `sklearn.metrics.balanced_accuracy_score(adjusted=True)`.
@@ -203,7 +203,7 @@ def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, s
 
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
-    """Numbers and datetimes as they are, texts by the order of their appearance; NaN where missing."""
+    """Turn cells into numbers, NaN where missing: texts become the order of their first appearance."""
     if column.dtype.kind in "fb":
         return np.asarray(column, dtype=np.float64)
     if column.dtype.kind == "M":

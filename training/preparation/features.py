@@ -133,7 +133,7 @@ def _is_matrix(columns: Sequence[Column]) -> bool:
 
 
 def _blocks(factory: PipelineFactory, dense: bool) -> Iterator[tuple[str, Any, Any]]:
-    """Name, transformer and columns of each part of the table; the names are those of treatments."""
+    """Make the parts of a ColumnTransformer: name, transformer and columns, one for each treatment."""
     makers: Mapping[Treatment, Callable[[list[Column]], Any]] = {
         "number": lambda columns: make_pipeline(*_numbers(columns, factory.expansion)),
         "flag": lambda columns: make_pipeline(Flags(), *_imputer(columns, "most_frequent")),
@@ -164,14 +164,17 @@ def _numbers(columns: Sequence[Column], expansion: Expansion) -> list[Any]:
 
 
 def _imputer(columns: Sequence[Column], strategy: str) -> list[Any]:
-    """Fills missing cells and adds indicators of where they were; no step where no cell is missing."""
+    """Make the step that fills missing cells and adds indicators for them; none where no cell is missing."""
     if not any(column.nullable for column in columns):
         return []
     return [SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)]
 
 
 def _one_hot(rows: int, dense: bool) -> OneHotEncoder:
-    """Missing is a category of its own; rare categories share one with those that training never had."""
+    """Make the encoder of categories.
+
+    Missing is a category of its own; rare categories share one with those that training never had.
+    """
     return OneHotEncoder(
         handle_unknown="infrequent_if_exist",
         min_frequency=max(1, min(10, rows // 100)),

@@ -186,7 +186,10 @@ def first_unreadable(texts: Sequence[str], read: Callable[[list[str]], object]) 
 def _numbers(
     values: NDArray[Any], how: str = "", *, is_override: bool = False, is_plain: bool = False
 ) -> ColumnDecision:
-    """Numbers as they are, unless they only count the rows: which plain whole ones may."""
+    """Take numbers as they are, unless they only count the rows.
+
+    Only plain whole numbers may count rows: not those that a text was read as, or that are overridden.
+    """
     is_written_whole = values.dtype.kind in "iu"
     if is_written_whole and max(int(values.max()), -int(values.min())) > _EXACT:
         return ColumnDecision(_LONG_NUMBERS)
@@ -214,7 +217,7 @@ def _numbers(
 
 
 def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:
-    """Whether all are different, within a range of twice as many whole numbers: chance would repeat one."""
+    """Whether all numbers differ, in a range of less than twice as many: by chance some would repeat."""
     if len(present) < _FEWEST or high - low >= 2 * len(present):
         return False
     return bool(pd.Series(present).is_unique)
@@ -241,7 +244,7 @@ def _datetimes(name: str, values: NDArray[Any], date_format: str | None, how: st
 
 
 def _check_years(name: str, datetimes: NDArray[Any]) -> None:
-    """In whole years: a file may count seconds or milliseconds that microseconds have no room for."""
+    """Check years before datetimes become microseconds, which have no room for every year of a file."""
     years = datetimes[~np.isnat(datetimes)].astype("datetime64[Y]").astype(np.int64) + 1970
     if years.size and not 1 <= years.min() <= years.max() <= _LAST_YEAR:
         odd = years.min() if years.min() < 1 else years.max()
@@ -256,7 +259,7 @@ def _day(when: np.datetime64) -> str:
 
 
 def _from_texts(view: ColumnView) -> ColumnDecision:
-    """Booleans, numbers or dates, if every text is one; else categories or text."""
+    """Take texts for booleans, numbers or dates, if every one can be read so; else categories or text."""
     if not view.present_count:
         return ColumnDecision("left out: blank from top to bottom")
     uniques = view.uniques
@@ -276,7 +279,7 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
 
 
 def _categories_or_text(view: ColumnView) -> ColumnDecision:
-    """Cells that repeat are categories; sentences are text; what differs in every row tells nothing."""
+    """Take sentences for text, cells that repeat for categories, and leave out what differs in every row."""
     distinct, present = len(view.uniques), view.present_count
     if distinct == 1 and present == len(view.codes):
         return ColumnDecision(f"left out: {quoted(str(view.uniques[0]))} in every row")
@@ -338,7 +341,7 @@ def _as_datetime(view: ColumnView) -> ColumnDecision:
 
 
 def _as_categorical(view: ColumnView) -> ColumnDecision:
-    """Long whole numbers become texts, which keep their digits; booleans are categories as they are."""
+    """Take cells for categories; long whole numbers become texts, which keep their digits."""
     if types.is_bool_dtype(view.column.dtype):
         return _booleans(view)
     if types.is_integer_dtype(view.raw.dtype) and view.raw.abs().max() > _EXACT:
@@ -364,7 +367,7 @@ OVERRIDES: Mapping[str, Callable[[ColumnView], ColumnDecision]] = {
 
 
 def _in_brackets(how: str, markers: tuple[str, ...]) -> str:
-    """How texts were read, and which of them for missing, if that has to be said."""
+    """Say how texts were read, and which of them were taken for missing, if that has to be said."""
     parts = [how] if how else []
     parts += [f"{listed(map(quoted, markers))} taken for blank"] if markers else []
     return f" ({'; '.join(parts)})" if parts else ""

@@ -118,7 +118,7 @@ def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -
 
 
 def _check_mentions(recipe: Recipe, target: str) -> None:
-    """The target and the group are no features: nothing else can be said of their columns."""
+    """Check that nothing is said of the target and the group, which are no features."""
     overrides = recipe.overrides
     mentioned = (*overrides.mentioned, *filter(None, (recipe.group, recipe.time_column)))
     if target in mentioned:
@@ -128,7 +128,7 @@ def _check_mentions(recipe: Recipe, target: str) -> None:
 
 
 def _only_task(recipe: Recipe) -> str | None:
-    """The one task of the recipe's algorithm; None if it has several, or takes no tables."""
+    """Return the one task of the recipe's algorithm; None if it has several, or takes no tables."""
     tasks = ALGORITHMS[recipe.algorithm].builders if recipe.algorithm else ()
     only = next(iter(tasks)) if len(tasks) == 1 and not recipe.dataset else None
     return None if only == IMAGE_CLASSIFICATION else only
@@ -151,7 +151,7 @@ def _check_algorithm(recipe: Recipe, target_summary: TargetSummary) -> None:
 def _used_rows(
     recipe: Recipe, table: Dataset, target_summary: TargetSummary
 ) -> tuple[NDArray[np.bool_], SplitKeys, tuple[str, ...]]:
-    """Which rows of the table are used, by what they may be split, and in words which are left out."""
+    """Return a mask of the rows that are used, what decides their split, and in words what is left out."""
     used, left_out, times, groups = target_summary.known, target_summary.left_out, None, None
     if recipe.time_column:
         order = _order(recipe.time_column, column(table.features, recipe.time_column, table.source))
@@ -179,7 +179,7 @@ def _infer_columns(recipe: Recipe, table: Dataset, used: NDArray[np.bool_]) -> I
 
 
 def _groups(name: str, column: pd.Series) -> NDArray[np.intp]:
-    """Each row's group as a number, -1 where missing."""
+    """Return each row's group as a number, -1 where missing."""
     try:
         return codes_and_uniques(plain(column))[0]
     except NoCells as error:
@@ -187,7 +187,7 @@ def _groups(name: str, column: pd.Series) -> NDArray[np.intp]:
 
 
 def _order(name: str, column: pd.Series) -> NDArray[np.int64]:
-    """Each row's place among the distinct times, -1 where missing; numbers that grow with time do as well."""
+    """Return each row's place among the distinct times, -1 where missing; the times may be numbers."""
     try:
         times = plain(column)
     except NoCells as error:
@@ -213,7 +213,7 @@ def _times_of_texts(name: str, column: pd.Series) -> pd.Series:
 def _target(
     name: str, target_summary: TargetSummary, train: Subset, class_names: tuple[str, ...] | None
 ) -> Target:
-    """Its classes are those of the train rows: a split by time or group may leave one without such a row."""
+    """Describe the target. Its classes are those of the train rows: a split may leave a class without any."""
     if train.keys.classes is None:
         return Target(name, "number")
     classes = tuple(target_summary.classes[code] for code in np.unique(train.keys.classes))

@@ -63,7 +63,7 @@ def codes_and_uniques(column: pd.Series) -> tuple[NDArray[np.intp], NDArray[Any]
 
 
 def _plain_objects(column: pd.Series) -> pd.Series:
-    """Strings or bools as they are, numbers as float64, any mixture as strings."""
+    """Leave strings and bools as they are, make numbers float64, and any mixture strings."""
     cell_types = set(column.dropna().map(type))
     if cell_types <= {str} or cell_types <= {bool, np.bool_}:
         return column

@@ -159,7 +159,7 @@ def _divide(keys: SplitKeys, share: float) -> Split:
 
 
 def _divide_by_time(times: NDArray[np.int64], share: float) -> Split:
-    """The cut lies between two times: rows of one time stay on one side, whatever the share."""
+    """Cut between two times: rows of one time stay on one side, whatever the share."""
     in_order = np.argsort(times, kind="stable")
     cuts = np.flatnonzero(np.diff(times[in_order])) + 1
     if not len(cuts):
@@ -193,7 +193,7 @@ def _splitter(keys: SplitKeys, count: int) -> Iterator[Split]:
 
 
 def _older(times: NDArray[np.int64], in_order: Positions, splits: Iterator[Split]) -> Iterator[Split]:
-    """Without the train rows that are as new as a test row."""
+    """Leave out the train rows that are as new as the oldest test row."""
     for train, test in splits:
         older = train[times[train] < times[test[0]]]
         if len(older):
@@ -201,7 +201,7 @@ def _older(times: NDArray[np.int64], in_order: Positions, splits: Iterator[Split
 
 
 def _usable(keys: SplitKeys, splits: Iterator[Split]) -> Iterator[Split]:
-    """Without the folds that have train rows of one class only, as the first of a time series may."""
+    """Leave out the folds that have train rows of one class only, as the first of a time series may."""
     for train, test in splits:
         if keys.classes is None or _vary(keys.classes[train]):
             yield train, test

@@ -82,7 +82,7 @@ def read_target(
 
 
 def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> NDArray[np.float64] | None:
-    """Its cells as numbers, NaN where missing; None if they are something else."""
+    """Read the cells as numbers, NaN where missing; None if they are something else."""
     if types.is_bool_dtype(column.dtype):
         return None
     if types.is_numeric_dtype(column.dtype):
@@ -95,7 +95,7 @@ def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> N
 
 
 def _task(numbers: NDArray[np.float64] | None) -> str:
-    """A few whole numbers that repeat are classes."""
+    """Infer the task: a few whole numbers that repeat are classes."""
     if numbers is None:
         return CLASSIFICATION
     present = numbers[~np.isnan(numbers)]
@@ -158,7 +158,7 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
 def _labels(
     name: str, column: pd.Series, numbers: NDArray[np.float64] | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The labels of the rows that have one, in their own type, and which rows these are."""
+    """Return the labels of the rows that have one, in their own type, and a mask of these rows."""
     if types.is_integer_dtype(column.dtype):  # exact, however long
         return column.to_numpy(), np.ones(len(column), dtype=bool)
     if numbers is not None:
@@ -181,7 +181,7 @@ def _missing(name: str, count: int) -> Iterator[str]:
 
 
 def _way_out(classes: NDArray[Any]) -> str:
-    """What so many distinct labels may be, and what to do then."""
+    """Say what so many distinct labels may be, and what to do then."""
     if classes.dtype.kind != "U":
         return "if they are values: --task regression"
     if cells.parse_datetimes(classes.tolist()) is not None:

@@ -176,7 +176,7 @@ def _end(started: float, budget_s: float | None) -> float:
 
 
 def _affordable(rows: int, seconds: float, deadline: float) -> float:
-    """The share of the rows with which work of so many seconds is done in time, or the least that will do."""
+    """Return the share of the rows that is fitted in time, or that of `FEWEST_COMPARED_ROWS` if it is more."""
     left_s = max(0.0, deadline - time.monotonic())
     return 1.0 if seconds <= left_s else max(left_s / seconds, min(1.0, FEWEST_COMPARED_ROWS / rows))
 
@@ -184,7 +184,10 @@ def _affordable(rows: int, seconds: float, deadline: float) -> float:
 def _draw(
     validation: CrossValidation, algorithm: Algorithm, fixed: Parameters, *, seed: int, count: int
 ) -> list[Trial]:
-    """What the algorithm starts with, its defaults if they are tried, then random draws; none twice."""
+    """Make the trials: what the algorithm starts with, its defaults if they are tried, then random draws.
+
+    None of them twice.
+    """
     trials: dict[str, Trial] = {}
     known = [algorithm.start_for(validation.task), *([{}] if algorithm.tries_defaults else [])]
     for drawn in chain(known, algorithm.candidates(validation.task, fixed, seed=seed)):
@@ -208,7 +211,7 @@ def _candidates(leaderboard: Leaderboard, stopped: Stopped) -> Iterator[Candidat
 
 
 def _rank(metric: str, names: list[str]) -> Callable[[Candidate], Any]:
-    """A key to sort by: the best first, and those without a score last.
+    """Return a key to sort by: the best first, and those without a score last.
 
     Of equals the one that is declared first, which is the simpler one: what a machine happened to be quick
     at must not decide what is published.

@@ -197,7 +197,7 @@ def run_trials(
 
 
 def _jobs(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator[_Job]:
-    """Each trial's folds in turn, until time is over; what joblib asks for ahead expires.
+    """Yield each trial's folds in turn, until time is over; what joblib takes ahead of time expires.
 
     Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
     """
@@ -228,7 +228,7 @@ def _job(validation: CrossValidation, trial: Trial, number: int, fold: int, *, e
 
 
 def _fit(validation: CrossValidation, job: _Job) -> FoldScore | None:
-    """One fit and its score; None where time was over before it began."""
+    """Fit and score one fold; None where time was over before it began."""
     if job.expires is not None and time.monotonic() > job.expires:  # one clock for a machine's processes
         return None
     started = time.perf_counter()

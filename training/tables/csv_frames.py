@@ -59,7 +59,7 @@ def parse(name: str, content: bytes, options: CsvOptions) -> tuple[pd.DataFrame,
 
 
 def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, str]:
-    """The content in UTF-8 without a byte order mark, and the encoding that it was in."""
+    """Return the content in UTF-8 without a byte order mark, and the encoding that it was in."""
     encoding = options.encoding or csv_files.encoding_of(name, (content,))
     if options.encoding or encoding != "utf-8":
         with csv_files.readable(name):
@@ -71,7 +71,7 @@ def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, st
 
 
 def _sample(content: bytes) -> str:
-    """As many characters as whoever reads it as a stream decides on the dialect by."""
+    """Return as many characters as `csv_files.open_csv` decides on the dialect by."""
     return content[: 4 * csv_files.SAMPLE].decode("utf-8", "ignore")[: csv_files.SAMPLE]
 
 
@@ -80,7 +80,7 @@ def _text(content: bytes) -> io.TextIOWrapper:
 
 
 def _refuse_numbers(name: str, header: list[str]) -> None:
-    """A first line of mostly numbers is a row, and the names are missing, unless the numbers count up.
+    """Refuse a first line that is a row: mostly numbers, unless these are evenly spaced or in order.
 
     Years, pixels and wavelengths are names: evenly spaced, or many in order, which rows of data hardly are.
     """
@@ -98,7 +98,7 @@ def _refuse_numbers(name: str, header: list[str]) -> None:
 
 
 def _read_plain(name: str, content: bytes, dialect: Dialect, header: list[str]) -> pd.DataFrame | None:
-    """The rows as pandas reads them; None where it may read others than are written.
+    """Read the rows by pandas; None where it may read others than are written.
 
     Raises:
         DatasetError: A row is wrong; the message has its line.
@@ -119,7 +119,7 @@ def _read_plain(name: str, content: bytes, dialect: Dialect, header: list[str]) 
 
 
 def _rewritten(name: str, content: bytes, dialect: Dialect) -> tuple[bytes, Dialect]:
-    """The rows as `mlapi.data.tables.csv_files` reads them, written anew so that pandas cannot read others.
+    """Read the rows by `mlapi.data.tables.csv_files`, and write them so that pandas cannot read others.
 
     Raises:
         DatasetError: A row is wrong; the message has its line.
@@ -181,7 +181,7 @@ def _may_lack_cells(frame: pd.DataFrame, header: list[str], content: bytes, dial
 def _exact(
     name: str, frame: pd.DataFrame, content: bytes, dialect: Dialect
 ) -> tuple[dict[str, pd.Series], list[str]]:
-    """The columns whose texts say more than the numbers that pandas made of them, and a note on each."""
+    """Read anew the columns whose texts say more than the numbers that pandas made of them; with notes."""
     whole = [column for column in frame if _is_whole(frame[column])]
     large = {column for column in whole if _is_inexact(frame[column])}
     suspects = whole if large or _has_leading_zero(content, dialect.delimiter) else []
@@ -217,7 +217,7 @@ def _is_inexact(column: pd.Series) -> bool:
 
 
 def _integers(texts: pd.Series) -> pd.Series:
-    """Whole numbers with every digit: as integers, missing where blank, if 64 bits do; else as texts."""
+    """Keep every digit of whole numbers: as integers, missing where blank, if 64 bits do; else as texts."""
     whole = [None if text is None else int(text) for text in texts.astype(object).where(texts.notna(), None)]
     try:
         return pd.Series(pd.array(whole, dtype="Int64"), index=texts.index)

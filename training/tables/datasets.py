@@ -92,7 +92,7 @@ def column(frame: pd.DataFrame, name: str, source: str) -> pd.Series:
 
 
 def _cells(column: pd.Series) -> tuple[str, Sequence[bytes]]:
-    """What kind of cells these are, and all of them as bytes; how they are stored makes no difference.
+    """Return what kind of cells these are, and all of them as bytes, however they are stored.
 
     Texts, and whatever numpy has no type for, are written as the distinct cells and which of them stands
     where: a tenth of the time of writing all of them out.

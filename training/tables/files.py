@@ -82,7 +82,7 @@ def without_credentials(source: str) -> str:
 
 
 def _content(source: str, name: str) -> bytes:
-    """All bytes, decompressed."""
+    """Read all bytes of a file, decompressed."""
     try:
         raw = remote.fetch(source) if "://" in source else Path(source).read_bytes()
     except OSError as error:
@@ -113,7 +113,7 @@ def _bounded(name: str, content: IO[bytes], packed: int) -> bytes:
 
 
 def _unzipped(name: str, raw: bytes) -> bytes:
-    """The one file in an archive; the archive as it is where it holds a spreadsheet."""
+    """Read the one file in an archive; return the archive as it is where it holds a spreadsheet."""
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = [entry for entry in archive.namelist() if not entry.startswith("__MACOSX/")]
@@ -163,7 +163,7 @@ def _parquet(name: str, content: bytes) -> RawTable:
 
 
 def _plain_integers(column: pd.Series) -> pd.Series:
-    """Without pandas' own kind of integers, where numpy's numbers hold the same."""
+    """Turn pandas' nullable integers into numpy's numbers, where these hold the same."""
     if not isinstance(column.dtype, pd.Int64Dtype | pd.UInt64Dtype):
         return column
     if not column.hasnans:

@@ -70,7 +70,7 @@ def _open_no_cell(octets: NDArray[np.uint8], ends: NDArray[np.bool_], padded: bo
 
 
 def _quotes(octets: NDArray[np.uint8]) -> Iterator[NDArray[np.intp]]:
-    """Where the quotes are, some at a time."""
+    """Yield the places of quotes, some at a time."""
     return (
         start + np.flatnonzero(octets[start : start + PIECE] == _QUOTE)
         for start in range(0, len(octets), PIECE)
@@ -78,7 +78,7 @@ def _quotes(octets: NDArray[np.uint8]) -> Iterator[NDArray[np.intp]]:
 
 
 def _before(octets: NDArray[np.uint8], places: NDArray[np.intp], padded: bool) -> NDArray[np.uint8]:
-    """What stands before these places, or before one space that stands there.
+    """Return the bytes before these places, or before one space that stands there.
 
     A quote before one that opens has always closed, since they come in turn.
     """

@@ -64,7 +64,7 @@ def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
 
 
 def _edges(feature: Feature, column: pd.Series) -> list[int]:
-    """Positions of a missing cell, of the extremes of numbers, and of the first cell of each category."""
+    """Find a missing cell, the extremes of numbers, and the first cell of each category."""
     missing = column.isna().to_numpy()
     edges = [int(missing.argmax())] if missing.any() else []
     if feature.kind in NUMERIC:
@@ -76,7 +76,7 @@ def _edges(feature: Feature, column: pd.Series) -> list[int]:
 
 
 def _cell(feature: Feature, value: Any) -> Any:
-    """A cell as JSON has it."""
+    """Return a cell as JSON has it."""
     if pd.isna(value):
         return None
     if isinstance(value, pd.Timestamp):

@@ -106,7 +106,7 @@ def _by_resampling(answers: Answers, seed: int) -> _Intervals:
 
 
 def _by_folds(fit: FittedPipeline, rows: curves.Sample, engine: Engine) -> _Intervals | None:
-    """None where there are too many rows for it, or too few."""
+    """Compute intervals from folds; None where there are too many rows for it, or too few."""
     train = fit.prepared.train
     is_large = len(train.y) + len(fit.prepared.test.y) > MOST_FOR_FOLDS
     splits = [] if is_large else folds(train.keys)
@@ -124,7 +124,7 @@ def _by_folds(fit: FittedPipeline, rows: curves.Sample, engine: Engine) -> _Inte
 
 
 def _score_fold(shared: tuple[str, Callable[[], Any], curves.Sample], split: Split) -> dict[str, float]:
-    """Every metric of one fold; none where it cannot be fitted, which leaves the intervals to resampling."""
+    """Compute the metrics of one fold; empty where it cannot be fitted, so that intervals are resampled."""
     task, build, rows = shared
     train, test = map(rows.take, split)
     try:

@@ -56,7 +56,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
 
 
 def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
-    """Without the place of the data: clients read the card, and a path is this machine's business."""
+    """Return the recipe without the path of the data: clients read the card."""
     return {**recipe, "data": source} if "data" in recipe else recipe
 
 

@@ -86,7 +86,7 @@ def _fit(
 
 
 def _description(recipe: Recipe, table: Dataset, prepared: Prepared) -> DataDescription:
-    """Of scikit-learn's own tables, which are known, the remarks alone."""
+    """Say what was decided; of scikit-learn's own tables, which are known, the remarks alone."""
     notes = (*table.notes, *(f"left out: {rows}" for rows in prepared.left_out))
     warnings = (f"Warning: {warning}" for warning in prepared.warnings)
     remarks = tuple(map(sentence, (*notes, *warnings)))

@@ -75,7 +75,7 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
 def _make(
     settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, rows: TableSource
 ) -> TrainingResult:
-    """In this process, which can be ended without harm to the server; or on a cluster."""
+    """Train in this process, which can be ended without harm to the server; or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
     with engine(settings.jobs_engine) as running:
@@ -101,7 +101,10 @@ def _rows(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
 
 
 def _claimed_shape(path: Path) -> tuple[int, int]:
-    """Rows and columns, by the footer of a Parquet file: its few bytes may stand for more than memory has."""
+    """Read rows and columns off a Parquet file's footer: its bytes may become more than memory has.
+
+    Of any other file it is (0, 0).
+    """
     with path.open("rb") as file:
         if file.read(4) != files.PARQUET:
             return 0, 0

@@ -110,7 +110,7 @@ def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
-    """The sample's columns in the order in which the estimator was fitted."""
+    """Return the sample's columns in the order in which the estimator was fitted."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         if len(set(names)) != len(names):
@@ -151,7 +151,7 @@ def _predict(estimator: Any, rows: Any) -> np.ndarray[Any, Any]:
 
 @contextmanager
 def _predicting() -> Iterator[None]:
-    """Around an estimator's own code.
+    """Turn whatever an estimator's own code raises into one error.
 
     Raises:
         RegistrationError: It cannot serve, whatever it has raised.
@@ -171,7 +171,7 @@ def _agree(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
 
 
 def _final(estimator: Any) -> Any:
-    """The final estimator: the last step of a pipeline, the best of a search."""
+    """Return the final estimator: the last step of a pipeline, the best of a search."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     steps = getattr(estimator, "steps", None)
     return _final(steps[-1][1]) if steps else estimator
@@ -213,7 +213,7 @@ def _is_label(label: Any) -> bool:
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
-    """The final estimator's parameters; what JSON cannot hold stands by its repr."""
+    """Return the final estimator's parameters; what JSON cannot hold becomes its repr."""
     final = _final(estimator)
     parameters = final.get_params(deep=False) if hasattr(final, "get_params") else {}
     return {name: value if _is_json(value) else _shown(value) for name, value in parameters.items()}
@@ -241,7 +241,7 @@ def _is_short(value: Any) -> bool:
 
 
 def _within(part: Any) -> Collection[Any] | None:
-    """What the repr of a thing shows of others; None where it has no parts."""
+    """Return the parts that the repr of a value shows; None where it has none."""
     if isinstance(part, np.ndarray):
         return part.ravel()[:_MOST_SHOWN].tolist() if part.dtype.kind in "OSU" else None
     if isinstance(part, list | tuple | set | frozenset):

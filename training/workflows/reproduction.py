@@ -84,7 +84,7 @@ def train_again(
 
 
 def _parameters(manifest: Manifest) -> dict[str, Any]:
-    """Those that the task has: a manifest also lists the defaults of the algorithm's other tasks."""
+    """Return the parameters of the task: a manifest also has the defaults of the algorithm's other tasks."""
     known = ALGORITHMS[manifest.algorithm].parameters
     return {name: value for name, value in manifest.parameters.items() if manifest.task in known[name].tasks}
 
@@ -100,7 +100,7 @@ def _findings(model: Model, fitted: TableFit) -> Iterator[str]:
 
 
 def _compare_predictions(model: Model, fitted: TableFit) -> Iterator[str]:
-    """In how far the two predict otherwise for the test rows; nothing if they do not."""
+    """Say in how far the two predict otherwise for the test rows; nothing if they do not."""
     test = fitted.prepared.test
     try:
         before = model.predict(features.batch(test.frame, model.signature)).values

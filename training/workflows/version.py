@@ -102,7 +102,7 @@ def _draft(recipe: Recipe, fitted: TableFit) -> Draft:
 
 
 def _published_recipe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without what a URL tells of users and passwords: many may read a manifest."""
+    """Return the recipe without the user and password of a URL: many may read a manifest."""
     data = {"data": without_credentials(recipe.data)} if recipe.data else {}
     return to_json(recipe) | data
 
