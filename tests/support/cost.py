@@ -1,4 +1,4 @@
-"""What an act costs, by what this very machine takes for a known one: alike on slow and on fast ones."""
+"""What a call costs, as a multiple of what this machine takes for a known one: alike on slow and fast ones."""
 
 import hashlib
 import time
@@ -8,7 +8,7 @@ KNOWN = bytes(16 * 1024 * 1024)
 
 
 def cost(act: Callable[[], object]) -> float:
-    """The processor's time for it, by that for the hash of 16 MiB, which is 16 ms on a usual machine."""
+    """Return the processor's time for a call, divided by that for the hash of 16 MiB (16 ms on a usual machine)."""
     return _seconds(act) / _seconds(lambda: hashlib.blake2b(KNOWN))
 
 

@@ -15,6 +15,7 @@ from tests.support.waiting import HANG_S
 
 @contextmanager
 def process(folder: Path, *words: str) -> Iterator[None]:
+    """Run `python -m` with these words within the block; its output goes to a log in the folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_TEMPORARY_DIRECTORY": str(folder)}
     with (folder / "log").open("ab") as log:
         started = subprocess.Popen(
@@ -33,7 +34,7 @@ def process(folder: Path, *words: str) -> Iterator[None]:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[str]:
-    """Its URL."""
+    """Run a scheduler and two workers within the block, and give the URL for `--engine`."""
     address = f"127.0.0.1:{free_port()}"
     host, port = address.split(":")
     scheduler = ("distributed.cli.dask_scheduler", "--host", host, "--port", port, "--no-dashboard")

@@ -1,4 +1,4 @@
-"""A small search that its tests share, and a long one for a process of its own, which Ctrl-C is sent to."""
+"""A cross-validation that tests of searches share; and, as a program, a long search that Ctrl-C is sent to."""
 
 import json
 import time
@@ -31,6 +31,7 @@ def build(name: str, parameters: Mapping[str, Any]) -> Pipeline:
 
 
 def cross_validation(**changes: Any) -> CrossValidation:
+    """Three folds of 569 rows of two classes, scored by accuracy, with these fields changed."""
     X, y = load_breast_cancer(return_X_y=True)
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
     return replace(CrossValidation(CLASSIFICATION, X, y, folds, "accuracy", build, len(y)), **changes)
@@ -45,7 +46,7 @@ def large(times: int) -> CrossValidation:
 
 @dataclass(frozen=True)
 class RecordingBuild:
-    """Leaves a file in this folder whenever a fit begins, called by the machine's clock."""
+    """Builds pipelines, and leaves a file in this folder for each: its name is the time on the machine's clock."""
 
     folder: Path
 
@@ -54,12 +55,12 @@ class RecordingBuild:
         return build(name, parameters)
 
 
-def _tell(tried: TrialState) -> None:
-    print(tried.done, flush=True)
+def _print_trial(state: TrialState) -> None:
+    print(state.done, flush=True)
 
 
 def main() -> None:
-    """Tell each trial that is done on a line, and at last what was found, as JSON."""
+    """Print a line for each trial that is done, and at last the result, as JSON."""
     with engine(None) as here:
-        found = tune(large(times=8), here, SVM, {}, trials=1000, progress=_tell)
-    print(json.dumps([found.stopped, found.trials_done, found.mean, dict(found.parameters)]), flush=True)
+        result = tune(large(times=8), here, SVM, {}, trials=1000, progress=_print_trial)
+    print(json.dumps([result.stopped, result.trials_done, result.mean, dict(result.parameters)]), flush=True)

@@ -176,7 +176,7 @@ def _end(started: float, budget_s: float | None) -> float:
 
 
 def _affordable(rows: int, seconds: float, deadline: float) -> float:
-    """Return the share of the rows that is fitted in time, or that of `FEWEST_COMPARED_ROWS` if it is more."""
+    """Return the share of the rows that is fitted in time; at least that of `FEWEST_COMPARED_ROWS`."""
     left_s = max(0.0, deadline - time.monotonic())
     return 1.0 if seconds <= left_s else max(left_s / seconds, min(1.0, FEWEST_COMPARED_ROWS / rows))
 
