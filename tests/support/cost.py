@@ -1,4 +1,4 @@
-"""What a call costs, as a multiple of what this machine takes for a known one: alike on slow and fast ones."""
+"""What a call costs, as a multiple of what this machine takes for a known one."""
 
 import hashlib
 import time
@@ -8,7 +8,7 @@ KNOWN = bytes(16 * 1024 * 1024)
 
 
 def cost(act: Callable[[], object]) -> float:
-    """Return the processor's time for a call, divided by that for the hash of 16 MiB (16 ms on a usual machine)."""
+    """Return the processor's time for a call, divided by that for the hash of 16 MiB: about 16 ms."""
     return _seconds(act) / _seconds(lambda: hashlib.blake2b(KNOWN))
 
 

@@ -1,4 +1,4 @@
-"""A cross-validation that tests of searches share; and, as a program, a long search that Ctrl-C is sent to."""
+"""A cross-validation that tests of searches share; as a program, a long search to be interrupted."""
 
 import json
 import time
@@ -46,7 +46,7 @@ def large(times: int) -> CrossValidation:
 
 @dataclass(frozen=True)
 class RecordingBuild:
-    """Builds pipelines, and leaves a file in this folder for each: its name is the time on the machine's clock."""
+    """Builds pipelines, and leaves a file in this folder for each, called by the machine's clock."""
 
     folder: Path
 
