@@ -37,11 +37,19 @@ from mlapi.storage import disk
 from mlapi.wording import quoted, reason
 
 SIGNATURE = "manifest.sig"
+
 DELETED = ".deleted"
+"""Behind the number of a deleted version: the name of its tombstone, an empty file."""
+
 STAGING = ".staging-"
+"""Before the name of a folder that is being made."""
+
 GONE = ".gone-"
+"""Before the name of a folder that is being removed."""
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+"""A manifest that is larger is not read; nor is a file of aliases in a bucket."""
+
 _MAX_SIGNATURE_BYTES = 4096
 
 _DOMAIN = b"mlapi-manifest-v1\0"
@@ -49,55 +57,64 @@ _DOMAIN = b"mlapi-manifest-v1\0"
 
 
 def version_numbers(home: Path) -> list[int]:
-    """The versions in a model's folder, in order, whole or broken, without the deleted ones.
+    """Return the versions in a model's folder in order, broken ones too, without the deleted ones.
 
     Raises:
         OSError: The folder cannot be read.
     """
     deleted: set[int] = set()
-    found: set[int] = set()
+    numbers: set[int] = set()
     with os.scandir(home) as entries:
         for entry in entries:
             number = parse_version(entry.name.removesuffix(DELETED))
             if number is not None:
-                (deleted if entry.name.endswith(DELETED) else found).add(number)
-    return sorted(found - deleted)
+                (deleted if entry.name.endswith(DELETED) else numbers).add(number)
+    return sorted(numbers - deleted)
 
 
 def taken_numbers(home: Path) -> set[int]:
-    """The numbers that no new version may get: of versions that are there, and of those that were."""
+    """Return the numbers that no new version may get: those of versions that are there, and of deleted ones.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
     numbers = (parse_version(entry.name.removesuffix(DELETED)) for entry in home.iterdir())
     return {number for number in numbers if number is not None}
 
 
 def deleted_numbers(home: Path) -> frozenset[int]:
-    """Of the versions that were deleted."""
+    """Return the numbers of the versions that were deleted.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
     names = (entry.name for entry in home.iterdir() if entry.name.endswith(DELETED))
     numbers = (parse_version(name.removesuffix(DELETED)) for name in names)
     return frozenset(number for number in numbers if number is not None)
 
 
 def read_manifest(folder: Path, trust: Trust, *, partial: bool = False) -> Manifest:
-    """The manifest of one version, its signature checked, and its name and number against the folder's.
+    """Read the manifest of one version: check its signature, its name and number, and which files there are.
 
     Args:
-        partial: Whether files may be missing or damaged, to be fetched before they are read.
+        folder: The version's, below its model's: both names must be those of the manifest.
+        partial: Whether files may be missing or of another size, since they are fetched before they are read.
 
     Raises:
-        BrokenArtifact: It is missing, not signed by who is trusted, unreadable, or another version's; or the
-            folder holds other files than it says.
+        BrokenArtifact: It is missing or unreadable, no trusted key has signed it, it is another version's, or
+            the folder holds other files than it lists.
     """
     _check_folder(folder)
     content = _read(folder, MANIFEST, MAX_MANIFEST_BYTES)
-    found = manifest.from_bytes(content, _signed_by(folder, content, trust))
-    if (found.name, str(found.version)) != (folder.parent.name, folder.name):
-        raise BrokenArtifact(f"{MANIFEST} belongs to version {found.version} of {found.name!r:.80}")
-    _check_entries(folder, found, partial=partial)
-    return found
+    document = manifest.from_bytes(content, _signed_by(folder, content, trust))
+    if (document.name, str(document.version)) != (folder.parent.name, folder.name):
+        raise BrokenArtifact(f"{MANIFEST} belongs to version {document.version} of {document.name!r:.80}")
+    _check_entries(folder, document, partial=partial)
+    return document
 
 
 def check_files(folder: Path, manifest: Manifest, *names: str) -> None:
-    """Check the digests of files that the manifest lists, all of them if none is named; unpickles nothing.
+    """Compare the digests of files with the manifest's, all of them if none is named. Unpickles nothing.
 
     Raises:
         BrokenArtifact: A file is missing or altered.
@@ -110,7 +127,7 @@ def check_files(folder: Path, manifest: Manifest, *names: str) -> None:
 
 
 def read_file(folder: Path, manifest: Manifest, name: str) -> bytes:
-    """The content of one file, after its digest was checked.
+    """Read one file, and check its digest.
 
     Raises:
         BrokenArtifact: It is missing or altered.
@@ -122,7 +139,7 @@ def read_file(folder: Path, manifest: Manifest, name: str) -> bytes:
 
 
 def describe_file(path: Path) -> FileDigest:
-    """A file's size and digest.
+    """Return a file's size and digest; reads all of it.
 
     Raises:
         OSError: It cannot be read, or is a link.
@@ -157,7 +174,7 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust, copies: Path 
 
 
 def sign(content: bytes, key: SigningKey) -> bytes:
-    """The content of manifest.sig for a manifest's bytes."""
+    """Return the content of manifest.sig for a manifest's bytes."""
     return _signature_file(key.public.id, key.sign(_DOMAIN + content))
 
 
@@ -219,17 +236,17 @@ def _check_entries(folder: Path, manifest: Manifest, *, partial: bool) -> None:
     expected = {name: entry.bytes for name, entry in manifest.files.items()}
     try:
         with os.scandir(folder) as entries:
-            found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+            present = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
     except OSError as error:
         raise BrokenArtifact(f"the folder cannot be read: {error.strerror}") from error
-    for name, status in sorted(found.items()):
+    for name, status in sorted(present.items()):
         if name not in expected and name not in (MANIFEST, SIGNATURE):
             raise BrokenArtifact(f"{quoted(name)} is there, which {MANIFEST} does not list")
         if not stat.S_ISREG(status.st_mode):
             raise BrokenArtifact(f"{name} is a link or no file")
         if status.st_size != expected.get(name, status.st_size) and not partial:
             raise BrokenArtifact(f"{name} was altered: {status.st_size} bytes instead of {expected[name]}")
-    missing = sorted(expected.keys() - found)
+    missing = sorted(expected.keys() - present)
     if missing and not partial:
         raise BrokenArtifact(f"{missing[0]} is missing")
 

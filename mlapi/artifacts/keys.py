@@ -37,25 +37,32 @@ logger = logging.getLogger(__name__)
 FOLDER = "keys"
 
 _PREFIX = "ed25519:"
+"""Of a public key's line."""
+
 _PRIVATE = "local.key"
 _PUBLIC = "local.pub"
 _LOCK = ".lock"
+
 _MOST_BYTES = 10_000
+"""No more of a file of a key is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
+    """An Ed25519 key that signatures are checked with: 32 bytes. As text it is the line of a .pub file."""
+
     raw: bytes
 
     @property
     def id(self) -> str:
+        """The start of the sha256 of its bytes, 16 hexadecimal digits."""
         return hashlib.sha256(self.raw).hexdigest()[:16]
 
     def __str__(self) -> str:
         return _PREFIX + base64.b64encode(self.raw).decode()
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether the signature is this key's, over this message."""
+        """Return whether a signature over a message was made with the private key of this one."""
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except InvalidSignature:
@@ -65,6 +72,8 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
+    """A private key, which signs manifests."""
+
     private: Ed25519PrivateKey
 
     @classmethod
@@ -76,14 +85,15 @@ class SigningKey:
         return PublicKey(self.private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
+        """Return the signature over a message: 64 bytes."""
         return self.private.sign(message)
 
 
 def parse_public_key(text: str) -> PublicKey:
-    """Read a key's line.
+    """Read the line of a public key.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not one.
     """
     try:
         raw = base64.b64decode(text.strip().removeprefix(_PREFIX), validate=True)
@@ -95,10 +105,10 @@ def parse_public_key(text: str) -> PublicKey:
 
 
 def local_key(state_dir: Path) -> SigningKey:
-    """This machine's key; made if there is none yet.
+    """Return this machine's key; make it if there is none yet, and its .pub file if that is missing.
 
     Raises:
-        KeyProblem: The file is not a key.
+        KeyProblem: The file is not a private key.
         OSError: The folder cannot be read or written.
     """
     folder = state_dir / FOLDER
@@ -117,7 +127,7 @@ def local_key(state_dir: Path) -> SigningKey:
 
 
 def create_key(state_dir: Path, *, replace: bool = False) -> SigningKey:
-    """Make this machine's key. One that is replaced stays trusted, and can sign no more.
+    """Make this machine's key and return it. One that is replaced stays trusted, but signs nothing any more.
 
     Raises:
         KeyProblem: There is one already, and it shall not be replaced.
@@ -137,9 +147,12 @@ def create_key(state_dir: Path, *, replace: bool = False) -> SigningKey:
 
 
 def trusted_keys(state_dir: Path, named: Iterable[str]) -> Mapping[str, PublicKey]:
-    """By id: the keys that the settings name, as lines, and those of this machine.
+    """Return the public keys in the state folder, and those that the settings name as lines, by id.
 
-    A file that holds none is passed over, with a line in the log: it vouches for nobody.
+    A .pub file that holds none is passed over, with a line in the log.
+
+    Raises:
+        ValueError: A line of the settings is no key.
     """
     keys = [parse_public_key(line) for line in named]
     for file in sorted((state_dir / FOLDER).glob("*.pub")):
@@ -169,12 +182,13 @@ def _is_public(file: Path, key: SigningKey) -> bool:
 
 
 def _keep_public(folder: Path) -> None:
-    """What lies in the local one's place, under its id: it may be another machine's, copied to be trusted."""
+    """Keep the key in local.pub under its id before it is replaced: it may be another machine's, copied there
+    to be trusted."""
     try:
-        found = parse_public_key(disk.read(folder / _PUBLIC, _MOST_BYTES).decode())
+        key = parse_public_key(disk.read(folder / _PUBLIC, _MOST_BYTES).decode())
     except (FileNotFoundError, ValueError):
         return
-    disk.replace(folder / f"{found.id}.pub", f"{found}\n".encode())
+    disk.replace(folder / f"{key.id}.pub", f"{key}\n".encode())
 
 
 def _to_line(key: SigningKey) -> bytes:

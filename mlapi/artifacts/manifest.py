@@ -37,16 +37,22 @@ REFERENCE = "reference.json"
 REPORT = "report.html"
 
 PINNED = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-"""The packages whose versions can change a model's answers."""
+"""The packages whose versions can change the answers of any model."""
 
-_FOR_PICTURES, _FOR_NETWORKS = "pillow", "onnxruntime"
-"""Those of models that take pictures, and of networks."""
+_FOR_PICTURES = "pillow"
+"""The package whose version can change the answers of a model that takes pictures."""
+
+_FOR_NETWORKS = "onnxruntime"
+"""The package whose version can change the answers of a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileDigest:
+    """The size and digest of one file."""
+
     bytes: int
     sha256: str
+    """64 hexadecimal digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +80,22 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(Draft):
-    """A version's description of itself; `files` lists every file but the manifest and its signature.
-
-    `tolerance` is how far from its golden rows' answers a version may be (`mlapi.artifacts.golden`). No part
-    of the document are `signed_by`, the id of the trusted key that signed it, and `digest`, the sha256 of its
-    bytes.
-    """
+    """A version's description of itself. The last two fields are no part of the document."""
 
     format: int = FORMAT
     version: int
     created_at: str
+    """ISO 8601, UTC, to the second: "2026-01-31T12:00:00Z"."""
     environment: Mapping[str, str]
+    """The versions of Python and of packages, where it was trained."""
     tolerance: float
+    """The largest relative error that its answers to the golden rows may have (`mlapi.artifacts.golden`)."""
     files: Mapping[str, FileDigest] = field(default_factory=dict)
+    """Every file of the version but the manifest and its signature, by name."""
     signed_by: str | None = field(default=None)
+    """The id of the trusted key that signed it."""
     digest: str = field(default="", compare=False)
+    """The sha256 of the document's bytes."""
 
 
 _STORED = tuple(entry.name for entry in fields(Manifest) if entry.name not in ("signed_by", "digest"))
@@ -106,7 +113,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def describe(draft: Draft, number: int, files: Mapping[str, FileDigest], tolerance: float) -> Manifest:
-    """The manifest of a version that is made here and now."""
+    """Make the manifest of a version that is published here and now."""
     known = {entry.name: getattr(draft, entry.name) for entry in fields(Draft)}
     return Manifest(
         **known,
@@ -119,17 +126,18 @@ def describe(draft: Draft, number: int, files: Mapping[str, FileDigest], toleran
 
 
 def differences(manifest: Manifest) -> Iterator[str]:
-    """Which packages that matter to it are here in another version than where it was trained, in words.
+    """Yield which packages that can change its answers have another version here than where it was trained.
 
-    One that an older manifest does not tell of is not known to be another.
+    In words: "numpy 2.4.0 instead of 2.3.5". A package that an older manifest does not name is passed over.
     """
-    for package in _mattering(manifest):
+    for package in _packages(manifest):
         trained, here = manifest.environment.get(package), _installed(package)
         if trained not in (None, here):
             yield f"{package} {here} instead of {trained}"
 
 
 def to_bytes(manifest: Manifest) -> bytes:
+    """Return the content of manifest.json."""
     document = {name: getattr(manifest, name) for name in _STORED}
     document["signature"] = signatures.to_json(manifest.signature)
     document["files"] = {name: asdict(entry) for name, entry in manifest.files.items()}
@@ -159,6 +167,8 @@ def from_bytes(content: bytes, signed_by: str | None) -> Manifest:
 
 
 def environment() -> dict[str, str]:
+    """Return the versions of Python, mlapi and the packages that can change answers; "none" if not
+    installed."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
@@ -167,7 +177,8 @@ def environment() -> dict[str, str]:
     }
 
 
-def _mattering(manifest: Manifest) -> Iterator[str]:
+def _packages(manifest: Manifest) -> Iterator[str]:
+    """The packages whose versions can change the answers of this version."""
     yield from PINNED
     if manifest.signature.image is not None:
         yield _FOR_PICTURES

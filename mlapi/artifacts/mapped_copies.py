@@ -4,8 +4,8 @@ What lies in a version's folder may be written to while it is mapped; a copy may
 folder, where only the server writes, beside its private key. The mapping itself is what is compared with the
 manifest, so that a copy which a crash or a disk spoilt is found out and made anew.
 
-A mapping holds a lock on its copy for as long as it lives, in processes that are forked from its own too: by
-that lock `sweep` knows what is still needed.
+A mapping holds a lock on its copy for as long as it exists, also in processes that are forked from its own.
+By that lock `sweep` knows what is still needed.
 """
 
 import errno
@@ -29,19 +29,24 @@ logger = logging.getLogger(__name__)
 FOLDER = "loaded"
 
 LEAST_BYTES = 16 * 1024 * 1024
-"""Below this a copy costs more than it saves."""
+"""The size from which on a file is copied: for a smaller one that costs more than it saves."""
 
 UNUSED_S = 600
-"""How old a copy is at least before it goes: until then the other processes may still come to map it."""
+"""The least age at which a copy is removed: until then other processes may still begin to map it."""
 
 _LOCK = ".lock"
 
 
 def mapped(source: Path, entry: FileDigest, folder: Path) -> mmap | None:
-    """The content of a file, its digest checked; None if it has to be read into memory instead.
+    """Return the content of a file, mapped, its digest checked; None if it has to be read into memory
+    instead.
 
-    The source is read once, and only where there is no copy yet. Raises nothing: what is wrong with the
-    source is told by whoever reads it instead.
+    The source is read only where there is no copy yet. Raises nothing, but logs why there is no mapping: if
+    something is wrong with the source, whoever reads it then raises it.
+
+    Args:
+        entry: The size and digest of the source.
+        folder: Where the copies lie; nobody but the server may write there.
     """
     path = folder / entry.sha256
     try:
@@ -61,7 +66,7 @@ def mapped(source: Path, entry: FileDigest, folder: Path) -> mmap | None:
 
 
 def sweep(folder: Path, unused_s: float = UNUSED_S) -> None:
-    """Remove the copies that no process maps any more, and what crashes left. Those in use stay."""
+    """Remove copies that no process maps and that are older than `unused_s`, and what crashes have left."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name != _LOCK and time.time() - entry.stat(follow_symlinks=False).st_mtime > unused_s:

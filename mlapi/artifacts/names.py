@@ -14,20 +14,22 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def is_model_name(text: str) -> bool:
+    """Return whether a model may have this name: 1 to 63 of a-z, 0-9, _ and -, a letter first."""
     return _MODEL.fullmatch(text) is not None
 
 
 def is_alias(text: str) -> bool:
+    """Return whether an alias may have this name: as a model, but not `latest`."""
     return text != LATEST and is_model_name(text)
 
 
 def parse_version(text: str) -> int | None:
-    """The version that the text names, or None when it names none (an alias, "0", "01")."""
+    """Return the version that a text names, 1 to 999,999,999; None if it names none (an alias, "0", "01")."""
     return int(text) if _VERSION.fullmatch(text) else None
 
 
 def as_model_name(words: str) -> str:
-    """The words as a model may be called: "Median Price ($)" is median_price."""
+    """Make a model's name of any text: "Median Price ($)" is median_price; "model" if nothing is left."""
     plain = normalize("NFKD", words).encode("ascii", "ignore").decode()  # "Größe" would be gr_e
     name = re.sub(r"[^a-z0-9_-]+", "_", plain.lower()).strip("_-").lstrip("0123456789_-")
     return name[:63] or "model"

@@ -1,4 +1,4 @@
-"""What a server trusts: whose signatures, and which classes. Made from its settings, never from a model."""
+"""Whom and what a server trusts: signatures and classes. Made from its settings, never from a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,11 +8,12 @@ from mlapi.artifacts.keys import PublicKey
 
 @dataclass(frozen=True)
 class Trust:
-    """`keys` by id; with `required` a version that none of them signed is broken.
-
-    `classes` are those that an artifact may name beyond what this project's own algorithms need.
-    """
+    """What a version has to prove before it is loaded."""
 
     keys: Mapping[str, PublicKey] = field(default_factory=dict)
+    """The keys whose signatures are trusted, by id."""
     required: bool = True
+    """Whether a version is broken that none of these keys has signed."""
     classes: frozenset[str] = frozenset()
+    """The classes that an artifact may name beside those of this project's own algorithms, as
+    "package.module.Class"."""

@@ -193,8 +193,8 @@ def verify(name: str | None, accept: bool) -> None:
 
 
 def _verdicts(changes: "Changes", record: "ModelRecord", *, accept: bool) -> Iterator[tuple[str, str | None]]:
-    for trouble in record.troubles:
-        yield "-", trouble
+    for problem in record.problems:
+        yield "-", problem
     for number in record.numbers:
         try:
             changes.registry.verify(record.name, number)

@@ -15,7 +15,7 @@ from mlapi.registry.changes import changes_of
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import ModelRecord
 
-_IN_VAIN = (ModelNotFound, UnknownVersion, Conflict)
+_FINAL = (ModelNotFound, UnknownVersion, Conflict)
 """Errors after which it is useless to try the promotion again."""
 
 _UNDECIDED = Promotion(promotes=False, reason="its manifest has no decision", over=None)
@@ -44,7 +44,7 @@ def _settled(registry: Registry, state_dir: Path, job: Job) -> PublishedVersion 
     verdict = provenance.promotion or _UNDECIDED
     production = registry.snapshot.record(job.model).aliases.get(PRODUCTION)
     if verdict.promotes and (production and production.version) == verdict.over:
-        with suppress(*_IN_VAIN):  # somebody else was faster, or the disk has damaged it
+        with suppress(*_FINAL):  # somebody else was faster, or the disk has damaged it
             changes_of(registry, state_dir, f"http {job.caller}").promote(job.model, manifest.version)
     sentence = f"published and {'' if verdict.promotes else 'not '}promoted: {verdict.reason}."
     return PublishedVersion(manifest.version, " ".join([sentence, *provenance.notes]))

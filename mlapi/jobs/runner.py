@@ -86,11 +86,11 @@ class Runner:
             stamp = _until_it_works(self._jobs.stamp)
             job = _until_it_works(self._jobs.claim)
             if job is None:
-                self._rest(stamp)
+                self._wait_for_change(stamp)
             else:
                 self._settle(job, self._outcome(job))
 
-    def _rest(self, stamp: object) -> None:
+    def _wait_for_change(self, stamp: object) -> None:
         """Wait until the database has changed, or `ANYWAY_S`: of two changes within a tick of the disk's
         clock a stamp may miss one."""
         until = time.monotonic() + ANYWAY_S

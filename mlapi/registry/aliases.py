@@ -1,7 +1,7 @@
 """A model's aliases: one small file beside its versions, replaced whole and never edited.
 
-An alias remembers what it held before, newest first: there a rollback goes, and there a server turns when
-the version that the alias names does not serve.
+An alias remembers which versions it named before, newest first: one of them is named again by a rollback, and
+answers where the version that the alias names does not serve.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,31 +24,38 @@ REMEMBERED = 10
 """How many versions back an alias remembers."""
 
 _MOST_BYTES = 1 << 20
+"""A file of aliases that is larger is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
+    """Which version an alias names, and which it named before, newest first."""
+
     version: int
     previous: tuple[int, ...] = ()
 
     def moved_to(self, version: int) -> "Alias":
-        """The same alias one step on; setting what it holds already is no step."""
+        """Return the alias with another version; the same alias if it names that one already."""
         if version == self.version:
             return self
         return Alias(version, (self.version, *self.previous)[:REMEMBERED])
 
     def moved_back_to(self, version: int) -> "Alias":
-        """One of the previous versions again; what came after it is forgotten."""
+        """Return the alias with one of its previous versions; those that it named after that are
+        forgotten."""
         return Alias(version, self.previous[self.previous.index(version) + 1 :])
 
 
 Aliases: TypeAlias = Mapping[str, Alias]
+"""A model's aliases by name."""
+
 Edit: TypeAlias = Callable[[Aliases], Aliases]
-"""The aliases as they stand -> as they shall stand; it may raise, and then nothing is written."""
+"""The aliases as they are -> as they shall be. If it raises, nothing is written. It may be called again,
+where another process has changed the aliases meanwhile."""
 
 
 def read_aliases(home: Path) -> Aliases:
-    """A model's aliases; none where there is no file.
+    """Read the aliases in a model's folder; return none where there is no file.
 
     Raises:
         BrokenArtifact: The file cannot be read, or is not one of aliases.
@@ -62,11 +69,13 @@ def read_aliases(home: Path) -> Aliases:
 
 
 def change_aliases(home: Path, edit: Edit, *, patience_s: float = locks.USUAL_S) -> tuple[Aliases, Aliases]:
-    """Before and after. Changes at the same time follow one another; none is lost.
+    """Change the aliases in a model's folder, and return those before and after.
+
+    Changes by several processes at once are made one after the other; none is lost.
 
     Raises:
         BrokenArtifact: The present file is not one of aliases; it is left as it is.
-        OSError: The folder cannot be written, or somebody else is at it for so long.
+        OSError: The folder cannot be written, or another process has held the lock for `patience_s`.
     """
     with locks.locked(home / LOCK, patience_s=patience_s):
         before = read_aliases(home)
@@ -77,7 +86,7 @@ def change_aliases(home: Path, edit: Edit, *, patience_s: float = locks.USUAL_S)
 
 
 def pointing(alias: str, version: int) -> Edit:
-    """The edit that lets an alias name a version."""
+    """Return the edit that lets an alias name a version."""
 
     def edit(aliases: Aliases) -> Aliases:
         known = aliases.get(alias)
@@ -87,6 +96,7 @@ def pointing(alias: str, version: int) -> Edit:
 
 
 def to_bytes(aliases: Aliases) -> bytes:
+    """Return the content of a file of aliases."""
     entries = {
         name: {"version": alias.version, "previous": list(alias.previous)}
         for name, alias in sorted(aliases.items())

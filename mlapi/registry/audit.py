@@ -26,7 +26,13 @@ class Audit:
     who: str
 
     def record(self, what: str, model: str, old: object, new: object, **more: object) -> None:
-        """Append a line.
+        """Append a line, and wait until the disk has it.
+
+        Args:
+            what: What was done, as "promote".
+            old: From what, as a version; None for nothing.
+            new: To what.
+            more: Other members of the line.
 
         Raises:
             OSError: The log cannot be written.
@@ -43,17 +49,17 @@ class Audit:
         disk.append(self.state_dir / FILE, orjson.dumps(line) + b"\n")
 
     def prepare(self) -> None:
-        """Make sure that a line can be written, before there is something to write.
+        """Make sure that a line can be written, before a change is made that needs one.
 
         Raises:
-            OSError: It cannot.
+            OSError: The log cannot be written.
         """
         disk.make_folder(self.state_dir, mode=0o700)
         disk.append(self.state_dir / FILE, b"")
 
 
 def who() -> str:
-    """Whoever runs this process, and where."""
+    """Return who runs this process, and where: "user@host"."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number that has no name

@@ -207,7 +207,7 @@ class Changes:
         """Delete old versions, and what crashes have left; return which were deleted.
 
         Of each model these stay: the `keep` newest, `latest`, those that aliases name, and those that they
-            named just before.
+        named just before.
         """
         deleted = []
         for record in list(self.registry.snapshot.models.values()):

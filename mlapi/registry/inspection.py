@@ -110,7 +110,7 @@ def broken(folder: Path, version: VersionRecord, error: BrokenArtifact) -> Versi
     """Return a version as broken, whose files could not be read just now.
 
     If they have changed meanwhile, the next look reads them again: a folder may be moved away and back while
-        it is read.
+    it is read.
     """
     broken_version = version.broken_by(error)
     is_unchanged = version.stamp == _folder_stamp(folder)

@@ -1,4 +1,4 @@
-"""What the settings describe, made: a store, whom to trust, a registry, what changes it."""
+"""Makes what the settings describe: a store, whom to trust, a registry, and what changes it."""
 
 import logging
 from pathlib import Path
@@ -45,7 +45,7 @@ def _place(settings: Settings) -> str:
 
 
 def make_key(settings: Settings) -> None:
-    """Make this machine's key where there is none yet, for whoever is about to train or to serve.
+    """Make this machine's key where there is none yet; for commands that train or serve.
 
     Raises nothing: a server that may not write its state, or read its private key, trusts what it can read.
     """
@@ -56,7 +56,7 @@ def make_key(settings: Settings) -> None:
 
 
 def trust_of(settings: Settings) -> Trust:
-    """What the settings say."""
+    """Return whom and what the settings trust; reads the public keys in the state folder."""
     return Trust(
         trusted_keys(settings.state_dir, settings.trusted_keys),
         settings.require_signature,
@@ -65,7 +65,11 @@ def trust_of(settings: Settings) -> Trust:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings name."""
+    """Return the store that the settings name; reaches for nothing yet.
+
+    Raises:
+        SettingsError: Nothing installed here reads such a URL.
+    """
     if isinstance(settings.models_dir, Path):
         return Folder(settings.models_dir)
     from mlapi.registry.backends.bucket import open_bucket  # noqa: PLC0415 - fsspec, only where models lie elsewhere
@@ -76,6 +80,13 @@ def open_store(settings: Settings) -> Store:
 def open_changes(
     settings: Settings, who: str, *, eager: bool = False, patience_s: float = USUAL_S
 ) -> Changes:
-    """Changes by somebody, of what the settings name; makes this machine's key where there is none yet."""
+    """Return what makes changes in somebody's name to the models that the settings name.
+
+    Makes this machine's key where there is none yet.
+
+    Args:
+        who: What the audit log says.
+        eager: As for `open_registry`.
+    """
     make_key(settings)
     return changes_of(open_registry(settings, eager=eager), settings.state_dir, who, patience_s=patience_s)

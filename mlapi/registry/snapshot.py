@@ -165,7 +165,7 @@ class ModelRecord:
         if ref in self.aliases:
             number = self.answering(ref) or self.aliases[ref].version
             if number not in self.versions:
-                raise ModelUnavailable(f"model {self.name!r}: {self._trouble(ref)}")
+                raise ModelUnavailable(f"model {self.name!r}: {self._alias_problem(ref)}")
             return number  # also a broken one: whoever loads it says why
         named = parse_version(ref)
         if named is None or named not in self.versions:
@@ -176,15 +176,15 @@ class ModelRecord:
         return named
 
     @property
-    def troubles(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the model as a whole and with its aliases, in sentences; not with its
         versions."""
         yield from filter(None, (self.problem, self.aliases_problem))
         for alias, entry in self.aliases.items():
             if entry.version not in self.versions or self.answering(alias) not in (entry.version, None):
-                yield self._trouble(alias)
+                yield self._alias_problem(alias)
 
-    def _trouble(self, alias: str) -> str:
+    def _alias_problem(self, alias: str) -> str:
         number = self.aliases[alias].version
         state = "broken" if number in self.versions else "gone"
         answering = self.answering(alias)
@@ -212,7 +212,7 @@ class Snapshot:
         """Model, version and reason of all that is not as it should be; the version is None if it is the
         model."""
         for name, record in self.models.items():
-            yield from ((name, None, trouble) for trouble in record.troubles)
+            yield from ((name, None, problem) for problem in record.problems)
             for version in record.versions.values():
                 for why in (version.reason or version.note, version.replaced):
                     if why:

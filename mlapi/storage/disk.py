@@ -1,4 +1,4 @@
-"""Files, so that a crash leaves the old state or the new one, and a reader gets plain files only.
+"""Files, written so that a crash leaves the old state or the new one, and read only if they are plain files.
 
 Everything that is written passes through here: flush, rename, flush the folder.
 """
@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a file to be read.
+    """Open a file to be read; follow no link.
 
     Raises:
         OSError: It cannot be read, or is a link or no file at all.
@@ -35,7 +35,7 @@ def open_plain(path: Path) -> BufferedReader:
 
 
 def read(path: Path, limit: int) -> bytes:
-    """The content, one byte over the limit at most: enough to see that a file is not the expected one.
+    """Read a file, up to one byte more than `limit`: that byte shows that it is longer than expected.
 
     Raises:
         OSError: As `open_plain`.
@@ -59,7 +59,7 @@ def write_with(path: Path, dump: Callable[[BinaryIO], T], mode: int = 0o666) -> 
 
 
 def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Put the content in the file's place at once; one writer at a time."""
+    """Replace a file by another content in one step, and keep its mode; one writer at a time."""
     new = path.with_name(f".{path.name}.new")
     try:
         write(new, content, mode)
@@ -88,9 +88,9 @@ def create(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def copy(source: Path, path: Path, *, limit: int, mode: int = 0o666) -> None:
-    """Copy a plain file, as far as the limit: whole or not at all.
+    """Copy a plain file, its first `limit` bytes at most: whole or not at all.
 
-    Does not wait for the disk: for what is compared with a digest before it is used.
+    Does not wait until the disk has it; compare it with a digest before it is used.
 
     Raises:
         OSError: As `open_plain`, or it cannot be written.
@@ -107,9 +107,9 @@ def copy(source: Path, path: Path, *, limit: int, mode: int = 0o666) -> None:
 
 
 def append(path: Path, line: bytes) -> None:
-    """Add a line in one write, so that lines of several processes do not mix.
+    """Add a line in one write, so that lines of several processes do not mix, and wait until the disk has it.
 
-    It begins a line of its own, also where a crash has left the last one torn.
+    It begins on a line of its own, also where a crash has left the last line unfinished.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -144,26 +144,27 @@ def open_notes(path: Path) -> FileIO:
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:
-    """With its parents, where they are missing."""
+    """Make a folder, and its parents, where they are missing."""
     folder.mkdir(mode, parents=True, exist_ok=True)
 
 
 def rename(old: Path, new: Path) -> None:
+    """Rename a file or folder in one step; `flush_folder` waits until the disk has it."""
     old.rename(new)
 
 
 def remove_file(path: Path) -> None:
-    """Raises nothing where it is gone already."""
+    """Remove a file; do nothing where there is none."""
     path.unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and what is in it, as far as it lets."""
+    """Remove a folder and what is in it; raise nothing, and leave what cannot be removed."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def flush_folder(folder: Path) -> None:
-    """Wait until the disk has the folder's entries: a rename is not safe before."""
+    """Wait until the disk has the folder's entries: before that a crash may undo a rename."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -176,7 +177,7 @@ def _no_plain_file(path: Path) -> OSError:
 
 
 def _beside(path: Path) -> Path:
-    """Where this thread, and no other, prepares what shall stand there."""
+    """A path in the same folder that no other thread or process uses."""
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
 
 

@@ -1,9 +1,9 @@
 """Locks on files: held by one thread of one process at a time, until that process ends at the latest.
 
-They are flock(2)'s: those of fcntl(2), which no fork inherits, do not keep the threads of a process apart,
-and go as soon as any of them closes the file. What flock lacks is made up for here. A process that is forked
-meanwhile shares the lock, and would keep it when its holder is gone: it closes the file at once. And who
-waits does so for a limited time, and says so: the holder may be suspended, and may be a stranger.
+They are flock(2)'s. Those of fcntl(2), which no fork inherits, do not keep the threads of a process apart,
+and end as soon as any of them closes the file. What flock lacks is made up for here. A process that is forked
+meanwhile shares the lock, and would keep it when its holder has ended: so it closes the file at once. And a
+process waits for a limited time, and logs that it waits: the holder may be suspended, and may be any process.
 """
 
 import errno
@@ -22,28 +22,35 @@ from mlapi.storage import disk
 logger = logging.getLogger(__name__)
 
 USUAL_S = 60.0
-"""For who has nobody waiting for him; what is done under a lock takes a moment, or a download."""
+"""How long to wait where no client waits. What is done under a lock takes a moment, or a download."""
 
 TELL_S = 1.0
-"""Who waits longer than this says so."""
+"""How long a process waits before it logs that it does."""
 
-_LOOKS_S = 0.002, 0.05
-"""How long between two looks, at first and at most."""
+_FIRST_LOOK_S = 0.002
+"""How long to wait before the second attempt; before each later one twice as long."""
+
+_LONGEST_LOOK_S = 0.05
+"""How long to wait between two attempts at most."""
 
 _open: set[FileIO] = set()
+"""The files that this process has a lock on, or waits for."""
+
 _guard = threading.RLock()
-"""Of `_open`; nobody forks between the opening of a file and its being noted."""
+"""Held while `_open` changes, and for a fork: no process is forked after a file was opened and before it is
+there."""
 
 
 @contextmanager
 def locked(path: Path, *, patience_s: float = USUAL_S) -> Iterator[FileIO]:
-    """The file, for notes to others.
+    """Hold the lock on a file for as long as the block runs; give the file, for notes to other processes.
 
     Args:
-        patience_s: How long to wait for who holds it: 0 for not at all, infinity where that is meant.
+        path: The file; it is made where there is none, and stays.
+        patience_s: How long to wait for another holder: 0 for not at all, `math.inf` for ever.
 
     Raises:
-        BlockingIOError: Somebody else has held it for so long.
+        BlockingIOError: Another thread or process has held it for so long.
         OSError: The file cannot be made, or is a link or no file at all.
     """
     file = _opened(path)
@@ -63,20 +70,21 @@ def _opened(path: Path) -> FileIO:
 
 def _wait(file: FileIO, path: Path, patience_s: float) -> None:
     began = time.monotonic()
-    look_s, longest_s = _LOOKS_S
-    is_told = False
+    look_s = _FIRST_LOOK_S
+    is_logged = False
     while not _takes(file):
         waited = time.monotonic() - began
         if waited >= patience_s:
-            raise BlockingIOError(errno.EAGAIN, _held(path, patience_s), str(path))
-        if waited >= TELL_S and not is_told:
-            is_told = True
+            raise BlockingIOError(errno.EAGAIN, _held_message(path, patience_s), str(path))
+        if waited >= TELL_S and not is_logged:
+            is_logged = True
             logger.warning("waits for a lock", extra={"file": str(path), "holder": _holder(file) or "?"})
         time.sleep(min(look_s, patience_s - waited))
-        look_s = min(2 * look_s, longest_s)
+        look_s = min(2 * look_s, _LONGEST_LOOK_S)
 
 
 def _takes(file: FileIO) -> bool:
+    """Whether the lock could be taken now."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,13 +92,13 @@ def _takes(file: FileIO) -> bool:
     return True
 
 
-def _held(path: Path, patience_s: float) -> str:
+def _held_message(path: Path, patience_s: float) -> str:
     since = f" for {patience_s:g} s and more" if patience_s else ""
     return f"somebody else holds {path.name}{since}: try again once that has ended"
 
 
 def _holder(file: FileIO) -> int | None:
-    """The id of the process that took the lock, where the system tells."""
+    """The id of the process that took the lock; None where the system does not say (/proc/locks)."""
     status = os.fstat(file.fileno())
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError, ValueError, IndexError):

@@ -30,10 +30,11 @@ _S3 = {
     }
 }
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": _S3, "s3a": _S3}
-"""What a protocol's filesystem is told, so that storage that does not answer is noticed within seconds."""
+"""Options of a protocol's filesystem, so that storage that does not answer is noticed within seconds."""
 
 _ATTEMPTS = 2
-"""s3fs tries five times whatever botocore has tried five times: two minutes for storage that is silent."""
+"""How often s3fs tries a call. By itself it tries five times whatever botocore has tried five times: two
+minutes for storage that is silent."""
 
 _CODES = {
     FileNotFoundError: errno.ENOENT,
@@ -47,10 +48,11 @@ _URL = re.compile(r"\S*://\S*")
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file as a listing shows it; another `mark` means that its content may be another."""
+    """A file as a listing shows it. If its content changes, so does its fingerprint."""
 
     size: int
-    mark: str
+    """In bytes."""
+    fingerprint: str
 
 
 def _as_oserror(method: Callable[P, T]) -> Callable[P, T]:
@@ -72,19 +74,26 @@ class Remote:
 
     @_as_oserror
     def entries(self, folder: str = "") -> Mapping[str, RemoteFile]:
-        """Every file below a folder by its key, as of now.
+        """Return every file below a folder by its key, as of now: no listing is cached.
 
         Raises:
             FileNotFoundError: There is no such bucket.
         """
         filesystem, root = self._place
         filesystem.invalidate_cache()
-        found = filesystem.find(f"{root}/{folder}".rstrip("/"), detail=True)
-        return {name[len(root) :].strip("/"): _entry(info) for name, info in found.items()}
+        files = filesystem.find(f"{root}/{folder}".rstrip("/"), detail=True)
+        return {name[len(root) :].strip("/"): _entry(info) for name, info in files.items()}
 
     @_as_oserror
     def read(self, sizes: Mapping[str, int]) -> Mapping[str, bytes]:
-        """The first so many bytes of each key, without the keys that are gone."""
+        """Read the beginnings of files, all at once.
+
+        Args:
+            sizes: How many bytes to read, by key.
+
+        Returns:
+            The contents by key, without keys that do not exist.
+        """
         filesystem, root = self._place
         keys = [key for key, size in sizes.items() if size]  # S3 refuses a range of no bytes
         paths = [f"{root}/{key}" for key in keys]
@@ -96,36 +105,52 @@ class Remote:
         return {key: content for key, content in contents.items() if isinstance(content, bytes)}
 
     def create(self, key: str, content: bytes) -> bool:
-        """Write a file that is not there yet, whoever else tries; False if another content is there."""
+        """Create a file, and return True; return False if there is one already with another content.
+
+        Of several machines that create one key at once, one gets True.
+        """
         try:
             self._create(key, content)
         except FileExistsError:
-            # An answer that got lost is asked for again, and then it is our own that is in the way.
+            # fsspec repeats a call whose answer was lost, and then the file that exists is our own.
             return self.read({key: len(content) + 1}).get(key) == content
         return True
 
     @_as_oserror
     def write(self, key: str, content: bytes) -> None:
+        """Write a file, in place of any that is there."""
         filesystem, root = self._place
         filesystem.pipe_file(f"{root}/{key}", content)
 
     @_as_oserror
     def put(self, file: Path, key: str) -> None:
+        """Upload a file of this machine."""
         filesystem, root = self._place
         filesystem.put_file(str(file), f"{root}/{key}")
 
     @_as_oserror
     def size(self, key: str) -> int:
+        """Return the size of a file in bytes.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
         filesystem, root = self._place
         return int(filesystem.info(f"{root}/{key}")["size"])
 
     @_as_oserror
     def get(self, key: str, file: Path) -> None:
+        """Download a file."""
         filesystem, root = self._place
         filesystem.get_file(f"{root}/{key}", str(file))
 
     @_as_oserror
     def remove(self, key: str) -> None:
+        """Remove a file.
+
+        Raises:
+            FileNotFoundError: There is none, where the storage tells.
+        """
         filesystem, root = self._place
         filesystem.rm_file(f"{root}/{key}")
 
@@ -141,17 +166,17 @@ class Remote:
 
 @_as_oserror
 def fetch(url: str) -> bytes:
-    """The whole content of the one file that a URL names.
+    """Read all of the file that a URL names.
 
     Raises:
-        OSError: It cannot be reached, or is none, or nothing installed here reads such a URL.
+        OSError: It cannot be reached, or there is none, or nothing installed here reads such a URL.
     """
     filesystem, path = _connect(url, os.getpid())
     return bytes(filesystem.cat_file(path))
 
 
 def open_remote(url: str) -> Remote:
-    """The place; reaches for nothing yet.
+    """Return the place that a URL names; connect to nothing yet.
 
     Raises:
         SettingsError: Nothing installed here reads such a URL.
@@ -185,16 +210,18 @@ os.register_at_fork(before=_disconnect)
 
 
 def _entry(info: Mapping[str, Any]) -> RemoteFile:
-    told = sorted((name, str(value)) for name, value in info.items())  # ETag, generation, time: each its own
-    return RemoteFile(int(info["size"]), hashlib.sha256(repr(told).encode()).hexdigest()[:16])
+    members = sorted(
+        (name, str(value)) for name, value in info.items()
+    )  # ETag, generation or time, by storage
+    return RemoteFile(int(info["size"]), hashlib.sha256(repr(members).encode()).hexdigest()[:16])
 
 
 def _translated(error: Exception) -> OSError:
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), errno.EIO)
     if "ConditionalRequestConflict" in f"{error} {error.__cause__}":
         code = errno.EEXIST  # S3: somebody else is creating the same key at this moment
-    told = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    first = _URL.sub("…", (told.splitlines() or [""])[0])[:160]
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    first = _URL.sub("…", (text.splitlines() or [""])[0])[:160]
     return OSError(
         code, first if isinstance(error, OSError) and first else f"{type(error).__name__}: {first}"
     )

@@ -20,7 +20,7 @@ from mlapi.errors import ModelUnavailable, SettingsError
 from mlapi.http import problems
 from mlapi.registry.aliases import Alias, Aliases, pointing
 from mlapi.registry.audit import Audit
-from mlapi.registry.backends.bucket import KEPT, Bucket, open_bucket
+from mlapi.registry.backends.bucket import REVISIONS, Bucket, open_bucket
 from mlapi.registry.backends.mirror import Mirror
 from mlapi.registry.changes import Changes
 from mlapi.registry.registry import Registry
@@ -262,12 +262,12 @@ def test_alias_changes_at_once_lose_nothing(url: str, tmp_path: Path) -> None:
 def test_old_revisions_of_the_aliases_are_removed(memory: str, tmp_path: Path) -> None:
     bucket = open_bucket(memory, tmp_path)
 
-    for version in range(1, KEPT + 11):
+    for version in range(1, REVISIONS + 11):
         bucket.change_aliases("line", pointing("production", version))
 
-    assert len(bucket.remote.entries("line/aliases")) == KEPT
+    assert len(bucket.remote.entries("line/aliases")) == REVISIONS
     _, found = bucket.change_aliases("line", lambda before: before)
-    assert found["production"].version == KEPT + 10
+    assert found["production"].version == REVISIONS + 10
 
 
 def test_a_change_that_waited_too_long_is_made_again(memory: str, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_change_that_waited_too_long_is_made_again(memory: str, tmp_path: Path
     def edit(before: Aliases) -> Aliases:
         seen.append(before)
         if len(seen) == 1:
-            for version in range(1, KEPT + 3):
+            for version in range(1, REVISIONS + 3):
                 bucket.change_aliases("line", pointing("production", version))
         return pointing("slow", 1)(before)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlapi.jobs import submission
 from mlapi.jobs.jobs import Job, Jobs, Submission
-from mlapi.jobs.pool.messages import Gone, Message, connect
+from mlapi.jobs.pool.messages import Disconnected, Message, connect
 from mlapi.jobs.pool.server import Pool
 from mlapi.settings import Settings
 from tests.support.waiting import until
@@ -27,7 +27,7 @@ def serve(folder: Path, pool: Pool) -> None:
 def _listens(folder: Path) -> bool:
     try:
         connect(folder).close()
-    except (Gone, FileNotFoundError):
+    except (Disconnected, FileNotFoundError):
         return False
     return True
 

@@ -6,7 +6,7 @@ from socket import socket
 
 from mlapi.errors import PoolUnavailable, QueueFull
 from mlapi.jobs.pool.errors import error_of
-from mlapi.jobs.pool.messages import Gone, Message, connect, receive, send
+from mlapi.jobs.pool.messages import Disconnected, Message, connect, receive, send
 
 RESTART_S = 2.0
 """How long to wait for a pool: that of a server that has just started, or one that is being started again."""
@@ -47,7 +47,7 @@ def _connected(folder: Path) -> socket:
     while True:
         try:
             return connect(folder)
-        except Gone:
+        except Disconnected:
             if time.monotonic() > until:
                 raise
             time.sleep(_LOOK_S)

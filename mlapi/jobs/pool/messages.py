@@ -23,7 +23,7 @@ class Message(NamedTuple):
     body: bytes = b""
 
 
-class Gone(ConnectionError):
+class Disconnected(ConnectionError):
     """The other side has ended, or nobody listens there."""
 
 
@@ -43,7 +43,7 @@ def receive(sock: socket.socket) -> Message:
     """Wait for a message, and read all of it.
 
     Raises:
-        Gone: The other side ended before it had sent all.
+        Disconnected: The other side ended before it had sent all.
         TimeoutError: It took longer than the socket's own timeout.
     """
     head, body = _SIZES.unpack(_exactly(sock, _SIZES.size))
@@ -54,7 +54,7 @@ def connect(folder: Path) -> socket.socket:
     """Connect to the pool of a state folder.
 
     Raises:
-        Gone: Nobody listens there.
+        Disconnected: Nobody listens there.
     """
     sock = socket.socket(socket.AF_UNIX)
     try:
@@ -62,7 +62,7 @@ def connect(folder: Path) -> socket.socket:
             sock.connect(path)
     except OSError as error:
         sock.close()
-        raise Gone(str(error)) from error
+        raise Disconnected(str(error)) from error
     return sock
 
 
@@ -88,8 +88,8 @@ def _exactly(sock: socket.socket, size: int) -> bytearray:
         try:
             read = sock.recv_into(view[at:])
         except ConnectionError as error:
-            raise Gone(str(error)) from error
+            raise Disconnected(str(error)) from error
         if not read:
-            raise Gone("it ended in the middle of a message")
+            raise Disconnected("it ended in the middle of a message")
         at += read
     return content

@@ -26,11 +26,13 @@ from mlapi.storage.locks import USUAL_S
 from mlapi.storage.remote import Remote, open_remote
 
 CLAIM = ".claim"
+"""Behind a number: the name of the file that its publisher has created."""
 
-KEPT = 20
-"""How many revisions of a model's aliases stay."""
+REVISIONS = 20
+"""How many revisions of a model's aliases stay; older ones are removed."""
 
 _ATTEMPTS = 50
+"""How often a change of aliases is tried, while others change them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class Bucket:
             self.refresh(patience_s=patience_s)
 
     def _claim(self, key: str) -> bool:
-        """
+        """Create a file; False if somebody else has done so.
+
         Raises:
             OSError: The storage has no exclusive creation, so that publishers would overwrite one another.
         """
@@ -103,7 +106,7 @@ class Bucket:
         return True
 
     def _read_aliases(self, name: str) -> tuple[int, Aliases]:
-        """The revision in force, 0 if none is, and what it says."""
+        """The number of the revision in force, 0 if there is none, and its aliases."""
         revisions = self._listed(name).revisions
         if not revisions:
             return 0, {}
@@ -118,17 +121,18 @@ class Bucket:
             return False
         revisions = self._listed(f"{name}/aliases", name).revisions
         newest = max(revisions)
-        for old in [old for old in revisions if old <= newest - KEPT]:
+        for old in [old for old in revisions if old <= newest - REVISIONS]:
             with suppress(OSError):
                 self.remote.remove(revisions[old])
-        return revision > newest - KEPT  # else it took the place of one that is removed already
+        return revision > newest - REVISIONS  # else it has the number of one that was removed
 
     def _listed(self, folder: str, name: str | None = None) -> Listed:
         return by_model(self.remote.entries(folder)).get(name or folder) or Listed()
 
 
 def open_bucket(url: str, state_dir: Path) -> Bucket:
-    """
+    """Return the store that a URL names, its copy in the state folder; connect to nothing yet.
+
     Raises:
         SettingsError: Nothing installed here reads such a URL.
     """

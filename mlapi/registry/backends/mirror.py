@@ -1,8 +1,9 @@
 """The copy on this machine of models that lie elsewhere, laid out as a folder of models.
 
-It follows what a listing says; what no listing says, because the place is out of reach or files vanished
-from it, changes nothing here. Manifests, signatures and aliases come at once, a version's other files when
-they are fetched, and only as the manifest describes them. All processes of a machine share one copy.
+It follows what a listing says. Where there is no listing, because the place cannot be reached, or files
+vanished from it without a tombstone, nothing changes here. Manifests, signatures and aliases come at once, a
+version's other files when they are fetched, and only as the manifest describes them. All processes of a
+machine share one copy.
 """
 
 import errno
@@ -30,7 +31,8 @@ from mlapi.storage.remote import Remote, RemoteFile
 
 _LOCK = ".lock"
 _INDEX = ".index.json"
-"""What was copied, as it was listed and as it lies here: another mark means to read it again."""
+"""{part: fingerprint} of what was copied, as it was listed and as it lies here. A part with another
+fingerprint is read again."""
 
 _DOWNLOAD_S = 600.0
 """How long to wait for another process that downloads files of the same model."""
@@ -40,34 +42,42 @@ _REVISION = re.compile(r"aliases/([0-9]{10})\.json")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a listing says of one model, by key."""
+    """What a listing says of one model."""
 
     versions: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """By number: the keys of the version's files."""
     revisions: dict[int, str] = field(default_factory=dict)
-    """Of its aliases; 0 is the file without a number."""
+    """By revision of the aliases: the key of its file; 0 is the file without a number."""
     deleted: set[int] = field(default_factory=set)
+    """The numbers of deleted versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
+    """Keeps a folder as the models elsewhere are. All processes of a machine share it."""
+
     folder: Path
     remote: Remote
 
     def refresh(self, patience_s: float = USUAL_S) -> None:
-        """
+        """Bring manifests, signatures and aliases up to date; other files come by `fetch`.
+
+        Of several processes at once one does it, and the others wait and take its result.
+
         Raises:
-            OSError: The place cannot be reached, or the copy not written; or another process is at it for so
-                long.
+            OSError: The place cannot be reached, or the copy not written; or another process has been doing
+                so
+                for `patience_s`.
         """
         asked = time.time()
         disk.make_folder(self.folder, mode=0o700)
         with locked(self.folder / _LOCK, patience_s=patience_s) as note:
-            if _was_done_since(note, asked):  # by who held the lock: one look serves all who waited
+            if _was_done_since(note, asked):  # by the process that held the lock
                 return
             began, problem = time.time(), None
             try:
                 self._follow(self.remote.entries())
-            except Exception as error:  # a defect of ours too is nobody's success
+            except Exception as error:  # a defect of ours as well: who waited must not take it for a success
                 problem = getattr(error, "strerror", None) or type(error).__name__
                 raise
             finally:
@@ -75,7 +85,8 @@ class Mirror:
                 note.write(orjson.dumps([began, problem]))
 
     def fetch(self, name: str, number: int, files: Iterable[str]) -> None:
-        """Bring files of a version, all if none is named; those that are here and whole stay.
+        """Download files of a version, all of them if none is named, except those that are here and
+        undamaged.
 
         Raises:
             BrokenArtifact: What is there is not what the manifest describes.
@@ -92,7 +103,7 @@ class Mirror:
                     self._download(folder / file, entry)
 
     def adopt(self, staging: Path, name: str, number: int) -> None:
-        """Take in a version that was made here, so that nobody has to download it."""
+        """Move a version into the copy that was published from here, so that it need not be downloaded."""
         with locked(self.folder / _LOCK):
             _swap(staging, self.folder / name / str(number))
 
@@ -115,15 +126,15 @@ class Mirror:
     ) -> dict[str, str]:
         disk.make_folder(home)
         parts = list(_parts(home, listed))
-        stale = [part for part in parts if old.get(part.name) != part.mark(entries)]
+        stale = [part for part in parts if old.get(part.name) != part.fingerprint(entries)]
         keys = [key for part in stale for key in part.files.values()]
         contents = self.remote.read({key: min(entries[key].size, MAX_MANIFEST_BYTES) for key in keys})
         for part in stale:
-            if contents.keys() >= set(part.files.values()):  # else it went since it was listed
-                part.bring({file: contents[key] for file, key in part.files.items()})
+            if contents.keys() >= set(part.files.values()):  # else it was removed after the listing
+                part.write({file: contents[key] for file, key in part.files.items()})
         for number in listed.deleted:
-            _bury(home, number)
-        return {part.name: part.mark(entries) for part in parts}
+            _mark_deleted(home, number)
+        return {part.name: part.fingerprint(entries) for part in parts}
 
     def _download(self, file: Path, entry: FileDigest) -> None:
         key = file.relative_to(self.folder).as_posix()
@@ -142,20 +153,21 @@ class Mirror:
 
 
 def by_model(entries: Iterable[str]) -> Mapping[str, Listed]:
-    """Sort keys; those that could name no model, version or file are passed over."""
+    """Sort the keys of a listing by model; keys that cannot be a model's are passed over."""
     models: dict[str, Listed] = defaultdict(Listed)
     for key in entries:
         name, _, rest = key.partition("/")
         if is_model_name(name):
-            _take(models[name], rest, key)
+            _add(models[name], rest, key)
     return models
 
 
-def _take(listed: Listed, rest: str, key: str) -> None:
+def _add(listed: Listed, rest: str, key: str) -> None:
+    """Add one key to what is listed of its model; `rest` is the key without the model's name."""
     head, _, file = rest.partition("/")
     number = parse_version(head.removesuffix(DELETED))
-    if found := _REVISION.fullmatch(rest):
-        listed.revisions[int(found[1])] = key
+    if revision := _REVISION.fullmatch(rest):
+        listed.revisions[int(revision[1])] = key
     elif rest == aliases.FILE:
         listed.revisions[0] = key
     elif number is not None and head.endswith(DELETED):
@@ -166,21 +178,24 @@ def _take(listed: Listed, rest: str, key: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What is copied at once: a version's manifest and signature, or a model's aliases."""
+    """What is copied in one step: a version's manifest and signature, or a model's aliases."""
 
     name: str
+    """In the index."""
     folder: Path
     files: Mapping[str, str]
-    """The key of each, by its name in the copy."""
+    """The key of each file, by its name in the copy."""
     keys: Iterable[str]
-    """Whose change makes it another."""
+    """The keys whose change means that the part is read again: those of all files of a version."""
 
-    def mark(self, entries: Mapping[str, RemoteFile]) -> str:
-        listed = [(key, entries[key].mark) for key in sorted(self.keys)]
+    def fingerprint(self, entries: Mapping[str, RemoteFile]) -> str:
+        """Return a text that changes when a file does that this part depends on, there or here."""
+        listed = [(key, entries[key].fingerprint) for key in sorted(self.keys)]
         here = [_identity(self.folder / file) for file in self.files]
         return hashlib.sha256(repr((listed, here)).encode()).hexdigest()[:16]
 
-    def bring(self, contents: Mapping[str, bytes]) -> None:
+    def write(self, contents: Mapping[str, bytes]) -> None:
+        """Write the files of this part, by their names in the copy."""
         is_here = all(_content(self.folder / file) == content for file, content in contents.items())
         if MANIFEST not in contents:
             if not is_here:
@@ -197,11 +212,11 @@ class _Part:
 
 
 def _parts(home: Path, listed: Listed) -> Iterator[_Part]:
-    """The versions first: an alias is to name what is here."""
+    """The parts of a model, versions first: an alias must not name a version that is not here yet."""
     for number, keys in listed.versions.items():
-        found = {key.rpartition("/")[2]: key for key in keys if key.count("/") == 2}
-        if MANIFEST in found and number not in listed.deleted:
-            small = {file: found[file] for file in (MANIFEST, SIGNATURE) if file in found}
+        by_name = {key.rpartition("/")[2]: key for key in keys if key.count("/") == 2}
+        if MANIFEST in by_name and number not in listed.deleted:
+            small = {file: by_name[file] for file in (MANIFEST, SIGNATURE) if file in by_name}
             yield _Part(f"{home.name}/{number}", home / str(number), small, keys)
     if listed.revisions:
         newest = listed.revisions[max(listed.revisions)]
@@ -209,22 +224,24 @@ def _parts(home: Path, listed: Listed) -> Iterator[_Part]:
 
 
 def _swap(staging: Path, folder: Path) -> None:
-    _put_away(folder)
+    """Put a staged version in place of what is there."""
+    _remove_at_once(folder)
     disk.remove_file(folder.with_name(folder.name + DELETED))
     disk.flush_folder(staging)
     disk.rename(staging, folder)
     disk.flush_folder(folder.parent)
 
 
-def _bury(home: Path, number: int) -> None:
+def _mark_deleted(home: Path, number: int) -> None:
     tombstone = home / f"{number}{DELETED}"
     if not tombstone.exists():
         disk.write(tombstone, b"")
         disk.flush_folder(home)
-    _put_away(home / str(number))
+    _remove_at_once(home / str(number))
 
 
-def _put_away(folder: Path) -> None:
+def _remove_at_once(folder: Path) -> None:
+    """Rename a folder out of the way, so that no reader finds half of it, then remove it."""
     gone = folder.with_name(f"{GONE}{secrets.token_hex(8)}")
     if folder.exists():
         disk.rename(folder, gone)
@@ -266,10 +283,11 @@ def _read_index(folder: Path) -> Mapping[str, str]:
 
 
 def _was_done_since(note: FileIO, asked: float) -> bool:
-    """Whether another process looked after this one asked.
+    """Whether another process refreshed the copy after this one had asked for that (`asked`, seconds since
+    1970).
 
     Raises:
-        OSError: It did, and could not.
+        OSError: It tried, and could not.
     """
     note.seek(0)
     try:

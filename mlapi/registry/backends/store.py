@@ -1,4 +1,4 @@
-"""Where models are kept. Readers look at a folder; a store keeps that folder true, and takes what is new.
+"""Where models are kept. Readers look at a folder; a store keeps it up to date, and takes in versions.
 
 `Folder` is a folder of this machine, and has little to do. `mlapi.registry.backends.bucket` is the same for
 storage elsewhere.
@@ -12,6 +12,8 @@ from mlapi.storage.locks import USUAL_S
 
 
 class Store(Protocol):
+    """What a registry and its changes need of a place with models."""
+
     @property
     def folder(self) -> Path:
         """The models as files: the place itself, or a copy of it."""
@@ -24,30 +26,31 @@ class Store(Protocol):
         """Bring the folder up to date.
 
         Args:
-            patience_s: How long to wait for another process that is at it.
+            patience_s: How long to wait for another process that does so.
 
         Raises:
-            OSError: The place cannot be reached, or another process is at it for so long.
+            OSError: The place cannot be reached, or another process has been doing so for that long.
         """
 
     def fetch(self, name: str, number: int, *files: str) -> None:
         """Bring files of a version into the folder, all of them if none is named.
 
         Raises:
-            BrokenArtifact: There is no such file as the manifest describes.
+            BrokenArtifact: A file is missing there, or is not what the manifest describes.
             OSError: The place cannot be reached.
         """
 
     def taken(self, name: str) -> set[int]:
-        """The numbers that no new version of a model may get."""
+        """Return the numbers that no new version of a model may get."""
 
     def place(self, name: str, number: int, staging: Path) -> bool:
-        """Let a complete, flushed folder appear under its number; False if that is taken by now."""
+        """Let a complete, flushed folder appear as a version, and return True; False if its number is
+        taken."""
 
     def change_aliases(
         self, name: str, edit: Edit, *, patience_s: float = USUAL_S
     ) -> tuple[Aliases, Aliases]:
-        """As `mlapi.registry.aliases.change_aliases`."""
+        """Do as `mlapi.registry.aliases.change_aliases`; `edit` may be called more than once."""
 
     def delete(self, name: str, number: int, *, patience_s: float = USUAL_S) -> None:
-        """Let a version be gone from one moment to the next, and its number never be used again."""
+        """Delete a version in one step for readers; its number is never used again."""

@@ -23,10 +23,10 @@ from mlapi.training.search.search import compare, tune
 from mlapi.training.workflows.job import perform
 from tests.support import dask_cluster
 from tests.support.dask_cluster import process
-from tests.support.errands import die, look_around
 from tests.support.pools import claimed, message_of
 from tests.support.searching import SVM, build, cross_validation
 from tests.support.server import free_port
+from tests.support.short_tasks import die, look_around
 from tests.support.waiting import HANG_S, until
 
 ROOT = Path(__file__).parents[3]

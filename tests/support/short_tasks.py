@@ -1,4 +1,4 @@
-"""What other processes are sent to do in tests: small, since each of them imports this first."""
+"""What other processes do in tests. The module is small, since each of them imports it first."""
 
 import os
 import signal
