@@ -88,9 +88,9 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for a record: its event, and the fields that it came with (`extra`)."""
         fields = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-        words = [self.formatTime(record), record.levelname.lower(), printable(record.getMessage())]
-        words += [f"{key}={_word(value)}" for key, value in fields.items()]
-        line = " ".join(words)
+        parts = [self.formatTime(record), record.levelname.lower(), printable(record.getMessage())]
+        parts += [f"{key}={_word(value)}" for key, value in fields.items()]
+        line = " ".join(parts)
         return f"{line}\n{printable(self.formatException(record.exc_info))}" if record.exc_info else line
 
 

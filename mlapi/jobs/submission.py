@@ -65,18 +65,18 @@ def _of_form(content_type: str, body: bytes) -> TrainingInput:
     file = fields.pop("file", None)
     if file is None or not file.content:
         findings.append(Finding(("file",), "expected a CSV or Parquet file: curl -F file=@data.csv"))
-    words = {name: part.content.decode("utf-8", "replace") for name, part in fields.items()}
-    if not words.get("target"):
+    texts = {name: part.content.decode("utf-8", "replace") for name, part in fields.items()}
+    if not texts.get("target"):
         findings.append(Finding(("target",), "expected the column to predict"))
     try:
-        parameters = orjson.loads(words.get("parameters") or "{}")
+        parameters = orjson.loads(texts.get("parameters") or "{}")
     except orjson.JSONDecodeError:
         parameters = None  # what follows says what was expected
-    algorithm = words.get("algorithm") or None
+    algorithm = texts.get("algorithm") or None
     findings += wrong_choice(algorithm, parameters)
     if findings or file is None:
         raise invalid(findings)
-    return TrainingInput(_recipe(words["target"], algorithm, parameters), _name_of(file), file.content)
+    return TrainingInput(_recipe(texts["target"], algorithm, parameters), _name_of(file), file.content)
 
 
 def _name_of(file: multipart.Part) -> str:

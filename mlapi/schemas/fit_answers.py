@@ -1,7 +1,7 @@
-"""What is said of fits on request: what can be fitted, and how a fit came out.
+"""The schemas of answers about fits on request: what can be fitted, and what a fit gave.
 
-Apart from the schemas of requests: those are made from the algorithms, which bring scikit-learn, and workers
-do without it.
+They are apart from the schemas of requests, which are made from the algorithms: those import scikit-learn,
+and workers do without it.
 """
 
 from marshmallow import Schema, fields
@@ -31,7 +31,7 @@ class AlgorithmList(Schema):
 
 
 class FitResponse(Schema):
-    """How a fit came out: an answer for each row, and the score of the rows that it was fitted to.
+    """What a fit gave: a prediction for each row, and the score on the rows that it was fitted to.
 
     The equation (features, coefficients, intercept) is there where the answer is a weighted sum, `classes`
     where it is one of them.

@@ -42,7 +42,7 @@ class FitRequest(TableRequest):
     purpose = "a fit on request"
 
     y = LabelsField(required=True)
-    parameters = fields.Raw(load_default=dict)
+    parameters = fields.Raw(load_default=dict, allow_none=True)
     predict = TableRowsField(load_default=None)
     scale = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     task = fields.String(load_default=None, validate=validate.OneOf((CLASSIFICATION, REGRESSION)))

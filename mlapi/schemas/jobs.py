@@ -1,4 +1,4 @@
-"""What is said of training jobs."""
+"""The schemas of training jobs in answers."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is said of models and versions, and what an alias is asked to name."""
+"""The schemas of models and versions in answers, and of the body that points an alias at a version."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""marshmallow schemas of algorithms' parameters, each made from the algorithm's own declaration."""
+"""The schemas of algorithms' parameters, each made from the algorithm's own declaration."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What is said of the server itself: its links, and whether it lives and serves."""
+"""The schemas of answers about the server itself: its links, and whether it lives and serves."""
 
 from marshmallow import Schema, fields
 

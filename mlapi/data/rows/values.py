@@ -20,7 +20,7 @@ def fits(feature: Feature, value: Any) -> bool:
 
 
 def expected(feature: Feature) -> str:
-    """Return the words for what a feature takes: "a whole number", "one of "a", "b""."""
+    """Return what a feature takes, for a message: `a whole number`, `one of "a", "b"`."""
     return _KINDS[feature.kind].expected(feature)
 
 

@@ -13,8 +13,8 @@ from mlapi.errors import Finding, Place
 from mlapi.wording import SHOWN, bounded, did_you_mean
 
 LazyFinding: TypeAlias = tuple[Place, Callable[[], str]]
-"""A place, from the rows on, and what words the finding there; called only for the few that are shown: the
-nearest known name takes a millisecond."""
+"""A place, counted from the rows on, and a function that writes the message. It is called only for the few
+that are shown: to find the most similar name takes a millisecond."""
 
 _MOST_NAMES = 100
 """How many sets of names are remembered while records are counted: most records have the same names."""
