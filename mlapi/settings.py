@@ -38,9 +38,6 @@ _MOST_PIXELS = 178_956_970
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-WORKER_CLASSES = ("mlapi", "gthread")
-"""What serves a connection: the worker of `mlapi.server.worker`, or gunicorn's own worker with threads."""
-
 
 def _path(value: object) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
@@ -48,8 +45,8 @@ def _path(value: object) -> Path:
     return Path(value)
 
 
-def _place(value: object) -> Path | str:
-    """A folder, or the URL of one; that of a local file is a folder too."""
+def _folder_or_url(value: object) -> Path | str:
+    """Read a folder, or the URL of one; that of a local file is a folder too."""
     path = _path(value)
     url = str(value)
     protocol, separator, rest = url.partition("://")
@@ -64,20 +61,20 @@ def _place(value: object) -> Path | str:
     return Path(rest)
 
 
-def _words(value: object) -> list[str]:
-    """A list of texts, as TOML has it, or one text with commas."""
-    words = value.split(",") if isinstance(value, str) else value
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+def _texts(value: object) -> list[str]:
+    """Read a list of texts, as TOML has it, or one text with commas; leave empty ones out."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError("expected texts, as a list or with commas between them")
-    return [word.strip() for word in words if word.strip()]
+    return [text.strip() for text in texts if text.strip()]
 
 
 def _public_keys(value: object) -> tuple[str, ...]:
-    return tuple(str(parse_public_key(word)) for word in _words(value))
+    return tuple(str(parse_public_key(text)) for text in _texts(value))
 
 
 def _class_names(value: object) -> tuple[str, ...]:
-    names = _words(value)
+    names = _texts(value)
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")) or "." not in name:
             raise ValueError(
@@ -86,7 +83,7 @@ def _class_names(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _flag(value: object) -> bool:
+def _boolean(value: object) -> bool:
     flag = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
     if flag is None:
         raise ValueError("expected true or false")
@@ -120,7 +117,7 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
-def _whole(minimum: int, maximum: int) -> Callable[[object], int]:
+def _whole_number(minimum: int, maximum: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         number = _number(value, int)
         if number is None or not minimum <= number <= maximum:
@@ -161,14 +158,14 @@ class Settings:
     """
 
     models_dir: Path | str = _setting(
-        Path("models"), _place, "Where the models are: a folder, or a URL such as s3://bucket/models."
+        Path("models"), _folder_or_url, "Where the models are: a folder, or a URL such as s3://bucket/models."
     )
     models_poll_s: float = _setting(
         0.5, _seconds(0.05, 3600), "How often a worker looks for new versions and moved aliases."
     )
     on_demand_bytes: int = _setting(
         1024**3,
-        _whole(0, 2**50),
+        _whole_number(0, 2**50),
         "The most memory for versions that no alias and not `latest` names, loaded when asked for.",
     )
     state_dir: Path = _setting(
@@ -179,55 +176,69 @@ class Settings:
     trusted_keys: tuple[str, ...] = _setting(
         (PROJECT_KEY,), _public_keys, "Public keys whose versions are served, beside those of this machine."
     )
-    require_signature: bool = _setting(True, _flag, "Whether a version that no trusted key signed is broken.")
+    require_signature: bool = _setting(
+        True, _boolean, "Whether a version that no trusted key signed is broken."
+    )
     allowed_classes: tuple[str, ...] = _setting(
         (), _class_names, "Classes that registered estimators may name, beyond those of the algorithms here."
     )
     allow_writes: bool = _setting(
-        False, _flag, "Whether models can be changed and trained over HTTP, by anyone who reaches it."
+        False, _boolean, "Whether models can be changed and trained over HTTP, by anyone who reaches it."
     )
     default_model: str | None = _setting(
         None, _model_name, "The model that answers `POST /predict`; unset, the only one there is."
     )
-    max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1, 2**31), "The largest request body, in bytes.")
+    max_body_bytes: int = _setting(
+        16 * 1024 * 1024, _whole_number(1, 2**31), "The largest request body, in bytes."
+    )
     request_seconds: float = _setting(
         120.0,
         _seconds(0.1, 86_400),
         "The longest that a request may take a worker; what the pool does for it has limits of its own.",
     )
     image_model: str = _setting("cifar10", _model_name, "The model that answers `POST /classify`.")
-    max_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows in one request.")
-    max_pictures: int = _setting(64, _whole(1, 10_000), "The most pictures in one request.")
+    max_rows: int = _setting(100_000, _whole_number(1, 10_000_000), "The most rows in one request.")
+    max_pictures: int = _setting(64, _whole_number(1, 10_000), "The most pictures in one request.")
     max_pixels: int = _setting(
         DEFAULT_PIXELS,
-        _whole(1, _MOST_PIXELS),
+        _whole_number(1, _MOST_PIXELS),
         "The most pixels of one picture, a WebP a quarter of it; those of one request, twice as many.",
     )
-    fit_workers: int = _setting(1, _whole(0, 64), "How many fits on request run at once; 0 for none at all.")
-    fits_waiting: int = _setting(8, _whole(0, 1000), "How many more may wait; others are told to come later.")
+    fit_workers: int = _setting(
+        1, _whole_number(0, 64), "How many fits on request run at once; 0 for none at all."
+    )
+    fits_waiting: int = _setting(
+        8, _whole_number(0, 1000), "How many more may wait; others are told to come later."
+    )
     fit_seconds: float = _setting(30.0, _seconds(0.1, 3600), "The longest that a fit on request may take.")
-    fit_megabytes: int = _setting(1024, _whole(16, 2**20), "The most memory that a fit on request may take.")
-    fit_rows: int = _setting(100_000, _whole(1, 10_000_000), "The most rows of a fit on request.")
-    fit_columns: int = _setting(1000, _whole(1, 100_000), "The most columns of a fit on request.")
-    fit_classes: int = _setting(100, _whole(2, 10_000), "The most classes of a fit on request.")
-    job_workers: int = _setting(1, _whole(0, 64), "How many training jobs run at once; 0 for none at all.")
-    jobs_waiting: int = _setting(100, _whole(1, 100_000), "The most jobs that wait or run.")
-    jobs_per_caller: int = _setting(20, _whole(1, 100_000), "Of them, the most from one address.")
-    streams: int = _setting(500, _whole(1, 100_000), "The most clients of one worker that follow jobs.")
-    streams_per_caller: int = _setting(50, _whole(1, 100_000), "Of them, the most from one address.")
+    fit_megabytes: int = _setting(
+        1024, _whole_number(16, 2**20), "The most memory that a fit on request may take."
+    )
+    fit_rows: int = _setting(100_000, _whole_number(1, 10_000_000), "The most rows of a fit on request.")
+    fit_columns: int = _setting(1000, _whole_number(1, 100_000), "The most columns of a fit on request.")
+    fit_classes: int = _setting(100, _whole_number(2, 10_000), "The most classes of a fit on request.")
+    job_workers: int = _setting(
+        1, _whole_number(0, 64), "How many training jobs run at once; 0 for none at all."
+    )
+    jobs_waiting: int = _setting(100, _whole_number(1, 100_000), "The most jobs that wait or run.")
+    jobs_per_caller: int = _setting(20, _whole_number(1, 100_000), "Of them, the most from one address.")
+    streams: int = _setting(
+        500, _whole_number(1, 100_000), "The most clients of one worker that follow jobs."
+    )
+    streams_per_caller: int = _setting(50, _whole_number(1, 100_000), "Of them, the most from one address.")
     job_seconds: float = _setting(3600.0, _seconds(1, 7 * 86_400), "The longest that a job may take.")
-    job_megabytes: int = _setting(4096, _whole(16, 2**20), "The most memory that a job may take.")
-    job_rows: int = _setting(1_000_000, _whole(1, 100_000_000), "The most rows of a job.")
-    job_columns: int = _setting(1000, _whole(1, 100_000), "The most columns of a job.")
-    job_classes: int = _setting(100, _whole(2, 10_000), "The most classes of a job.")
+    job_megabytes: int = _setting(4096, _whole_number(16, 2**20), "The most memory that a job may take.")
+    job_rows: int = _setting(1_000_000, _whole_number(1, 100_000_000), "The most rows of a job.")
+    job_columns: int = _setting(1000, _whole_number(1, 100_000), "The most columns of a job.")
+    job_classes: int = _setting(100, _whole_number(2, 10_000), "The most classes of a job.")
     jobs_engine: str | None = _setting(
         None, _dask, "Where jobs fit: `dask://host:port` for a Dask cluster; unset, on this machine."
     )
     host: str = _setting("127.0.0.1", _text, "The address that the server listens on.")
-    port: int = _setting(8000, _whole(1, 65_535), "The port that the server listens on.")
-    workers: int = _setting(2, _whole(1, 256), "How many worker processes serve.")
+    port: int = _setting(8000, _whole_number(1, 65_535), "The port that the server listens on.")
+    workers: int = _setting(2, _whole_number(1, 256), "How many worker processes serve.")
     worker_class: str = _setting(
-        "mlapi", _one_of(*WORKER_CLASSES), "Which worker serves: `mlapi`, or gunicorn's own `gthread`."
+        "mlapi", _one_of("mlapi", "gthread"), "Which worker serves: `mlapi`, or gunicorn's own `gthread`."
     )
     log_level: str = _setting("info", _one_of(*LOG_LEVELS), "The least level that is logged.")
 

@@ -29,10 +29,10 @@ MAX_GATHERED = 17 * 1024 * 1024
 """Bytes of a request that are gathered without a thread: a body at the usual limit, and its head."""
 
 _READ_SIZE = 64 * 1024
+"""Bytes that are read of a socket at once, and the most of a body that nobody read that are thrown away."""
 
-
+# An enum's member costs more to look up than a global, and each request compares several.
 _READING, _QUEUED, _ANSWERING = State.READING, State.QUEUED, State.ANSWERING
-# An enum's member costs more than a global, and each request compares several.
 
 
 def _nothing(*_: object) -> None:
@@ -40,13 +40,16 @@ def _nothing(*_: object) -> None:
 
 
 class Connection:
-    """Read and written by one thread at a time: the lead thread, or the request's own while `ANSWERING`.
+    """A client's socket, its request as it arrives, and its answer as it leaves.
+
+    Read and written by one thread at a time: the lead thread, or the request's own while `ANSWERING`.
 
     The lead thread alone changes `state`, by the methods that `State` lists. After `settle`, `send_rest` and
     `send_news` it closes a connection that `is_finished`.
     """
 
     max_gathered = MAX_GATHERED
+    """For all connections of this process; the worker sets it from the settings."""
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class Connection:
 
     @property
     def is_gone(self) -> bool:
+        """Whether the lead thread has nothing more to do with it."""
         return self.state is State.CLOSED or self.state is State.ABANDONED
 
     @property

@@ -81,7 +81,7 @@ class Loop:
         self.lead_thread = LeadThread(worker, self._lead)
 
     def _other_sources(self) -> dict[int, Callable[[], None]]:
-        """What the poller watches beside connections."""
+        """Return what the poller watches beside connections, by file descriptor, and what to call."""
         method_queue = self._worker.method_queue  # gunicorn's: SIGTERM wakes it up, too
         self._poller.register(method_queue.fileno(), select.POLLIN)
         sources: dict[int, Callable[[], None]] = {
@@ -92,7 +92,11 @@ class Loop:
         return sources
 
     def _lead(self) -> None:
-        """Until the worker has stopped."""
+        """Serve until the worker has stopped.
+
+        Raises:
+            Superseded: Another thread leads.
+        """
         worker, listeners, has_time = self._worker, self._listeners, self.lead_thread.has_time
         self._take_back()
         while worker.alive or (self._connections and has_time()):
@@ -106,9 +110,8 @@ class Loop:
                 self._begin_to_stop()
             now = time.monotonic()
             listeners.resume_if_due(now)
-            if (
-                now >= self._housekeeping_at
-            ):  # before a batch: each of its requests may be one that never ends
+            # Before a batch: each of its requests may be one that never ends.
+            if now >= self._housekeeping_at:
                 self._do_housekeeping(now)
             self._answer_batch()
         self._refuse_the_rest()
@@ -118,7 +121,7 @@ class Loop:
             self._answer_next()
         while (connection := self._large.next()) is not None:
             self._answer(connection)
-            self._consider(connection)
+            self._queue_if_ready(connection)
         for _ in range(min(BATCH, len(self._news_due))):
             self._send_news(self._news_due.popleft())
 
@@ -128,7 +131,7 @@ class Loop:
         return max(0.0, min(self._housekeeping_at, self._listeners.resumes_at) - time.monotonic())
 
     def _do_housekeeping(self, now: float) -> None:
-        """Once a second: report to the master and the other workers, and cut who let us wait."""
+        """Report to the master and the other workers, and cut who let us wait; once a second."""
         late, self._housekeeping_at = now - self._housekeeping_at, now + (0.1 if self._stopping else 1.0)
         self._worker.notify()
         if not self._worker.is_parent_alive():
@@ -155,7 +158,7 @@ class Loop:
             self._drop(connection)
 
     def _give_up(self, connection: Connection) -> None:
-        """Its thread may still touch the socket, which ends with this process."""
+        """Answer for a call without an end. Its thread may still touch the socket, until the process ends."""
         request = connection.parser.mesg
         self._worker.log.error(
             "A call lasts longer than request_seconds: its worker ends, and another takes its place",
@@ -171,7 +174,7 @@ class Loop:
         self._forget(connection)
 
     def _refuse_the_rest(self) -> None:
-        """Who has asked and is not answered, when the worker has no time left."""
+        """Answer who has asked and is not answered yet: the worker has no time left."""
         for connection in list(self._connections.values()):
             if connection.is_in_hand:
                 self._abandon(connection, "the server had no time left for this request")
@@ -222,10 +225,14 @@ class Loop:
         except OSError:
             self._drop(connection)
             return
-        self._consider(connection)
+        self._queue_if_ready(connection)
 
-    def _consider(self, connection: Connection) -> None:
-        """Let a connection wait for its turn if it has gathered a request."""
+    def _queue_if_ready(self, connection: Connection) -> None:
+        """Go on with a connection that has nothing to send: queue it if its request is ready to be answered.
+
+        One whose client has left, with nothing more to answer, is closed; one that will not answer any more
+        throws away what arrives; from all others more is read, until their deadline.
+        """
         state = connection.state
         if state is State.SENDING or connection.is_gone:
             return
@@ -253,7 +260,7 @@ class Loop:
         connection = self._queue.popleft()
         if not connection.is_gone:
             self._answer(connection)
-            self._consider(connection)
+            self._queue_if_ready(connection)
 
     def _bound_memory(self) -> None:
         """Move the largest of the unfinished requests to a file, if all of them are too much for memory."""
@@ -280,7 +287,7 @@ class Loop:
             self._linger(connection)
 
     def _hand_over(self, connection: Connection) -> None:
-        """From the request's own thread: others answer it, and have their own limit of time."""
+        """Note that others answer a request, within their own limit of time. Called from its own thread."""
         connection.call.excused = True
         if self._large.has_begun(connection):
             self._worker.method_queue.defer(self._large.end, connection)
@@ -314,11 +321,11 @@ class Loop:
         self._settle(connection, may_follow)
 
     def _take_back(self) -> None:
-        """Connections whose requests other threads have answered."""
+        """Take back connections whose requests other threads have answered."""
         while self._returned:
             connection, may_follow = self._returned.popleft()
             self._settle(connection, may_follow)
-            self._consider(connection)
+            self._queue_if_ready(connection)
 
     def _settle(self, connection: Connection, may_follow: bool) -> None:
         self._large.end(connection)
@@ -337,7 +344,7 @@ class Loop:
             self._linger(connection)
 
     def _send_news(self, connection: Connection) -> None:
-        """Of an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
+        """Go on with an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
         if connection not in self._streaming or connection.unsent:  # cut meanwhile, or it has yet to read
             return
         try:
