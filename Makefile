@@ -58,10 +58,10 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
 
 test: $(TOOLS) ## run the tests, without those that take long or need PyTorch
-	$(BIN)/python -m pytest -m "not vision and not exhaustive" --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not vision and not exhaustive" --numprocesses auto --dist worksteal
 
 test-exhaustive: $(TOOLS) ## run those that try every step, byte or kind, or train for long
-	$(BIN)/python -m pytest -m "exhaustive and not vision" --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m "exhaustive and not vision" --numprocesses auto --dist worksteal
 
 test-vision: $(TORCH) ## install PyTorch, and run the tests that need it
 	$(BIN)/python -m pytest -m vision

@@ -221,6 +221,7 @@ def test_no_room_without_a_meaning(path: Path) -> None:
 @each_file
 def test_what_a_docstring_names_exists(path: Path) -> None:
     assert [name for name in sorted(house.dotted_names(path)) if not house.exists(name)] == []
+    assert [name for name in sorted(house.quoted_names(path)) if not house.is_known(name, path)] == []
 
 
 @each_file

@@ -8,7 +8,8 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,8 @@ _SHAPE = re.compile(r"\((?:\w+,|(?:[\w.+]+|\w+ \w+)(?:, (?:[\w.+]+|\w+ \w+))+)\)
 """As in `(rows, features)` or `(rows,)`."""
 
 _ARRAY = re.compile(r"\bNDArray\b|\bndarray\b|\bDataFrame\b|\bSeries\b")
+
+_QUOTED = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)[^`]*`")
 
 _DOTTED = re.compile(r"(?<![/\w])mlapi(?:\.\w+)+")
 
@@ -220,6 +223,38 @@ def dotted_names(path: Path) -> set[str]:
     return {name for text in docstrings(path) for name in _DOTTED.findall(text)}
 
 
+def quoted_names(path: Path) -> set[str]:
+    """Other dotted names that docstrings have in backticks: `Model.predict`, `joblib.dump`."""
+    return {
+        name for text in docstrings(path) for name in _QUOTED.findall(text) if not name.startswith("mlapi.")
+    }
+
+
+def is_known(name: str, path: Path) -> bool:
+    """Whether a name in backticks is what a file imports, a class of ours, or anybody else's that can be imported."""
+    first, _, rest = name.partition(".")
+    for imported in (target for target in imports(path) if target.rpartition(".")[2] == first):
+        if exists(f"{imported}.{rest}") or _can_be_imported(f"{imported}.{rest}"):
+            return True
+    classes = [f"{module}.{first}" for module in modules() if exists(f"{module}.{first}")]
+    return any(exists(f"{one}.{rest}") for one in classes) or _can_be_imported(name)
+
+
+def _can_be_imported(name: str) -> bool:
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            value: object = import_module(".".join(parts[:end]))
+        except ImportError:
+            continue
+        try:
+            reduce(getattr, parts[end:], value)
+        except AttributeError:
+            return False
+        return True
+    return False
+
+
 def exists(name: str) -> bool:
     """Whether a dotted name is a module of ours, or something that one defines; files are imported for it."""
     module = resolved(name)
@@ -231,8 +266,18 @@ def exists(name: str) -> bool:
         matches = [node for node in names if part in _defined(node)]
         if not matches:
             return False
-        names = matches[0].body if isinstance(matches[0], ast.ClassDef) else []
+        names = _members(matches[0]) if isinstance(matches[0], ast.ClassDef) else []
     return True
+
+
+def _members(kind: ast.ClassDef) -> list[ast.stmt]:
+    """Its methods and fields; also attributes that a method sets, as assignments to their names."""
+    set_by_methods = [
+        ast.parse(f"{target.attr} = None").body[0]
+        for target in ast.walk(kind)
+        if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store)
+    ]
+    return [*kind.body, *set_by_methods]
 
 
 def _defined(node: ast.stmt) -> set[str]:
