@@ -126,6 +126,16 @@ def test_a_class_has_its_name_to_itself() -> None:
     assert len(house.owners()) <= 3, house.owners()
 
 
+def test_functions_with_arrays_name_a_shape() -> None:
+    named, silent = house.array_functions()
+
+    assert len(named) >= 0.75 * (len(named) + len(silent)), silent
+
+
+def test_few_names_are_participles_that_say_nothing() -> None:
+    assert sum(house.vague_bindings().values()) <= 120, house.vague_bindings()
+
+
 @each_file
 def test_flask_and_marshmallow_stay_in_their_rooms(path: Path) -> None:
     packages = {name.split(".")[0] for name in imports(path)}

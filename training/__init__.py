@@ -33,7 +33,7 @@ def train(
 
     Returns:
         What was published: `manifest` says what the version is, with its metrics on the test rows;
-        `manifest.provenance` has what was decided about columns and rows, and warnings; `verdict` says
+        `Manifest.provenance` has what was decided about columns and rows, and warnings; `verdict` says
         whether it became `production`, and why.
 
     Raises:

@@ -231,13 +231,33 @@ def quoted_names(path: Path) -> set[str]:
 
 
 def is_known(name: str, path: Path) -> bool:
-    """Whether a name in backticks is what a file imports, a class of ours, or anybody else's that can be imported."""
+    """Whether a name in backticks is what a file imports, a class of ours, or anybody else's that can be
+    imported."""
     first, _, rest = name.partition(".")
     for imported in (target for target in imports(path) if target.rpartition(".")[2] == first):
         if exists(f"{imported}.{rest}") or _can_be_imported(f"{imported}.{rest}"):
             return True
-    classes = [f"{module}.{first}" for module in modules() if exists(f"{module}.{first}")]
-    return any(exists(f"{one}.{rest}") for one in classes) or _can_be_imported(name)
+    if first in {"self", *bindings(path), *_classes()}:  # a value, or a class, perhaps by inheritance
+        return rest in _attributes()
+    return _can_be_imported(name)
+
+
+@cache
+def _classes() -> Mapping[str, list[ast.ClassDef]]:
+    """Our classes by name, without their modules."""
+    kinds: dict[str, list[ast.ClassDef]] = defaultdict(list)
+    for path in files():
+        for node in nodes(path):
+            if isinstance(node, ast.ClassDef):
+                kinds[node.name].append(node)
+    return kinds
+
+
+@cache
+def _attributes() -> frozenset[str]:
+    """The names of all that any class of ours has."""
+    kinds = (kind for same in _classes().values() for kind in same)
+    return frozenset(name for kind in kinds for node in _members(kind) for name in _defined(node))
 
 
 def _can_be_imported(name: str) -> bool:

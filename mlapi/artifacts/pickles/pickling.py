@@ -100,7 +100,7 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
 
     Args:
         content: The pickle. Large arrays stay views of it.
-        allowed: The classes and functions that may be imported beyond `BASE`, as `module.name`.
+        allowed: The classes and functions that may be imported beyond `BASE`, by full name.
 
     Raises:
         BrokenArtifact: The bytes name another class, no estimator can be made of them here, or it has parts
@@ -135,7 +135,7 @@ def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
     """Read what `dump_predictor` wrote, from bytes whose digest was checked.
 
     Args:
-        allowed: The classes and functions that may be imported beyond `ARRAYS`, as `module.name`.
+        allowed: The classes and functions that may be imported beyond `ARRAYS`, by full name.
 
     Raises:
         BrokenArtifact: The bytes name anything else, or nothing can be made of them here.

@@ -31,7 +31,7 @@ from mlapi.wording import reason
 
 
 def names_in(content: bytes) -> list[str]:
-    """Return the classes and functions beyond `BASE` that a pickle would import, as `module.name`, sorted.
+    """Return the classes and functions beyond `BASE` that a pickle would import, by full name, sorted.
 
     None of them is imported or called, and nor are those of `BASE`: their arguments are not trusted here.
 

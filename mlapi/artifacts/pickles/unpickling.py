@@ -369,7 +369,7 @@ class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
         """
         Args:
             content: The pickle. Large arrays are views of it, so it has to stay as it is.
-            permit: Called with each name, `module.name`; raises NotAllowed if it may not be imported.
+            permit: Called with each full name; raises NotAllowed if it may not be imported.
         """
         file = content if isinstance(content, mmap) else BytesIO(content)
         file.seek(0)

@@ -29,4 +29,4 @@ ALGORITHMS: Mapping[str, Algorithm] = {
 """By name, as recipes and requests call them."""
 
 CLASSES = PICKLED.union(*(algorithm.classes for algorithm in ALGORITHMS.values()))
-"""The classes that a pipeline of any of them may name in its pickle, as `module.name`."""
+"""The classes that a pipeline of any of them may name in its pickle, by full name."""

@@ -106,7 +106,7 @@ class Algorithm:
     recognises: tuple[type, ...]
     """The classes of estimators that somebody else has fitted and that count as this algorithm."""
     classes: tuple[str, ...]
-    """The classes that the pickle of a fitted estimator may name, as `module.name`. Nothing else is
+    """The classes that the pickle of a fitted estimator may name, by full name. Nothing else is
     imported."""
     search: tuple[Mapping[str, Any], ...] = ()
     """What a search draws from: mappings of a parameter to a distribution of scipy.stats or a list, as

@@ -37,5 +37,5 @@ _STORED = (
 """The classes, and the functions that are attributes of them."""
 
 PICKLED = frozenset(f"{part.__module__}.{part.__qualname__}" for part in _STORED)
-"""The classes and functions that a stored predictor may name, as `module.name`. No other package's are among
+"""The classes and functions that a stored predictor may name, by full name. No other package's are among
 them: numpy's arrays are allowed by `mlapi.artifacts.pickles.pickling` itself."""

@@ -333,7 +333,7 @@ def softmax(scores: ClassScores) -> ClassScores:
 def shares(scores: ClassScores) -> ClassScores:
     """Return the probabilities of one classifier for each class, scaled to add up to 1, `(classes, rows)`.
 
-    As `OneVsRestClassifier.predict_proba`: where all are 0 they stay 0.
+    As `sklearn.multiclass.OneVsRestClassifier.predict_proba`: where all are 0 they stay 0.
     """
     probabilities: ClassScores = logistic(scores)
     sums = probabilities.sum(axis=0)

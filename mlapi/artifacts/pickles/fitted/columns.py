@@ -195,7 +195,8 @@ def polynomials(fitted: FittedAttributes) -> None:
 
 
 def _terms(features: int, least: int, most: int, interactions: bool, bias: bool) -> int:
-    """Count the terms as `PolynomialFeatures._num_combinations` does (scikit-learn 1.9)."""
+    """Count the terms as `sklearn.preprocessing.PolynomialFeatures._num_combinations` does (scikit-learn
+    1.9)."""
     if interactions:
         terms = sum(comb(features, degree) for degree in range(max(1, least), min(most, features) + 1))
     else:

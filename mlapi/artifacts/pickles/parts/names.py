@@ -16,7 +16,7 @@ class NotAllowed(Exception):
 class Name:
     """A class or function as a pickle gets it, which a pickle can neither call nor alter.
 
-    `full` is its name, `module.name`, and `real` the class or function itself.
+    `full` is its full name, and `real` the class or function itself.
     """
 
     __slots__ = ("full", "real")
@@ -26,7 +26,7 @@ class Name:
 
 
 def name_of(kind: Any) -> str:
-    """Return the name by which a pickle would import a class or function, `module.name`."""
+    """Return the name by which a pickle would import a class or function, its module before it."""
     return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
 
 

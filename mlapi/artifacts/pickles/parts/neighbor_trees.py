@@ -18,7 +18,7 @@ _METRICS = "sklearn.metrics._dist_metrics."
 
 
 def check_neighbor_tree(kind: str, state: Any) -> None:
-    """Check the state of a tree (scikit-learn 1.9, `_binary_tree.pxi.tp`).
+    """Check the state of a tree (scikit-learn 1.9, sklearn/neighbors/_binary_tree.pxi.tp).
 
     Raises:
         NotAllowed: A position in it lies outside of the array that it points to.

@@ -19,7 +19,7 @@ LEAF = -1
 
 BITSET = 8
 """The number of uint32 whose bits say which categories go left (scikit-learn 1.9,
-`_hist_gradient_boosting.common`)."""
+`sklearn.ensemble._hist_gradient_boosting.common`)."""
 
 
 def tree(features: Any, classes: Any, outputs: Any) -> Any:
