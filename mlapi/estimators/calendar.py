@@ -48,14 +48,14 @@ def newest(datetimes: Datetimes) -> int:
     return int(known.max()) if known.size else 0
 
 
-def varying(datetimes: Datetimes, newest_us: int) -> list[str]:
+def varying_parts(datetimes: Datetimes, newest_us: int) -> list[str]:
     """Return the names of the parts with more than one value. The age is always one of them."""
     known = datetimes[~np.isnat(datetimes)]
     parts = zip(PARTS, parts_of(known, newest_us, PARTS), strict=True)
     return [name for name, values in parts if name == "age_days" or (values != values[:1]).any()]
 
 
-def independent(columns: Sequence[tuple[Datetimes, int, Sequence[str]]]) -> list[list[str]]:
+def independent_parts(columns: Sequence[tuple[Datetimes, int, Sequence[str]]]) -> list[list[str]]:
     """Return for each column the names of those parts that are no weighted sums of other parts.
 
     Within one month, for example, the age is a constant minus the day of the month. A linear model that was

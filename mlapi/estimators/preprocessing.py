@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from mlapi.estimators.calendar import Datetimes, independent, newest, parts_of, varying
+from mlapi.estimators.calendar import Datetimes, independent_parts, newest, parts_of, varying_parts
 
 if (
     TYPE_CHECKING
@@ -107,7 +107,9 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = [_datetimes(X.iloc[:, place]) for place in range(self.n_features_in_)]
         self.newest_us_ = np.array([newest(column) for column in columns], dtype=np.int64)
         pairs = zip(columns, self.newest_us_.tolist(), strict=True)
-        self.parts_ = independent([(column, last, varying(column, last)) for column, last in pairs])
+        self.parts_ = independent_parts(
+            [(column, last, varying_parts(column, last)) for column, last in pairs]
+        )
         return self
 
     def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.artifacts.pickles.fitted.widths import RowSize, joined, size_of
+from mlapi.artifacts.pickles.fitted.widths import RowSize, join_answers, size_of
 from mlapi.errors import Unanswerable
 
 MOST_GRAMS = 2**22
@@ -47,7 +47,7 @@ def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
         if len(chunks) <= 1:
             return np.asarray(ask(rows))
         by_position = getattr(rows, "iloc", rows)  # of a table
-        return joined({method: np.asarray(ask(by_position[chunk]))} for chunk in chunks)[method]
+        return join_answers({method: np.asarray(ask(by_position[chunk]))} for chunk in chunks)[method]
 
 
 def _chunks(rows: Any, size: RowSize) -> list[slice]:

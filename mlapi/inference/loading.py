@@ -50,7 +50,7 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
     return replace(model, notes=(note,))
 
 
-def stored(model: Model) -> bytes | None:
+def predictor_content(model: Model) -> bytes | None:
     """Return the content of predictor.joblib, with which the next load needs no estimator.
 
     None for a model that is not compiled, or not to classes that are stored.
@@ -79,11 +79,11 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) 
         if model is not None:
             yield model
     model = replace(model_of(manifest, fitted()), fitted=fitted)
-    from mlapi.inference.compiling import compiled  # noqa: PLC0415 - scikit-learn: only where it is needed
+    from mlapi.inference.compiling import compile_pipeline  # noqa: PLC0415 - scikit-learn: only where it is needed
 
-    pipeline = compiled(fitted(), manifest.signature.columns)
+    pipeline = compile_pipeline(fitted(), manifest.signature.columns)
     if pipeline is not None:
-        yield model.answered_by(pipeline)
+        yield model.with_pipeline(pipeline)
     yield model
 
 
@@ -121,7 +121,7 @@ def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> 
         if NETWORK in manifest.files:
             _load_network(pipeline, read_file(folder, manifest, NETWORK))
         outputs = ModelOutputs(tuple(predictor["outputs"]), predictor["classes"])
-        return Model(manifest, fitted, outputs).answered_by(pipeline)
+        return Model(manifest, fitted, outputs).with_pipeline(pipeline)
     except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi
         why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}
         logger.warning("stored predictor not used", extra=why)

@@ -115,7 +115,7 @@ class Model:
         """The names that `predict` takes for `include`."""
         return self.capabilities.outputs
 
-    def answered_by(self, pipeline: CompiledPipeline) -> "Model":
+    def with_pipeline(self, pipeline: CompiledPipeline) -> "Model":
         """Return the same version, answered by a compiled pipeline, else by its estimator."""
         return replace(self, predictor=Predictor(pipeline, partial(_original, self)))
 

@@ -22,7 +22,7 @@ from mlapi.artifacts.names import PRODUCTION, parse_version
 from mlapi.artifacts.networks import carries_network
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.trust import Trust
-from mlapi.inference.loading import load_model, stored
+from mlapi.inference.loading import load_model, predictor_content
 from mlapi.registry import aliases
 from mlapi.registry.aliases import Aliases
 from mlapi.registry.backends.store import Store
@@ -67,7 +67,7 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
         unnumbered = manifest.describe(draft, 1, entries, answers.least)
         model = load_model(staging, unnumbered, trust)
         tolerance = golden.tolerance(model, draft.signature, answers)
-        predictor = stored(model)
+        predictor = predictor_content(model)
         if predictor is not None:
             entries[PREDICTOR] = _write(staging / PREDICTOR, partial(_put, predictor))
             unnumbered = manifest.describe(draft, 1, entries, tolerance)

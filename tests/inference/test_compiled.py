@@ -41,7 +41,7 @@ from sklearn.svm import LinearSVC, LinearSVR
 from mlapi.data.signature import Batch
 from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splines
 from mlapi.inference.compiled.predictor import Predictor
-from mlapi.inference.compiling import compiled
+from mlapi.inference.compiling import compile_pipeline
 from mlapi.training.preparation import features
 from mlapi.training.preparation.columns import infer_columns
 from mlapi.training.preparation.features import PipelineFactory
@@ -66,7 +66,7 @@ class Asked:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        answering = compiled(self.estimator, self.names)
+        answering = compile_pipeline(self.estimator, self.names)
         self.predictor = answering and Predictor(answering, self._original)
 
     def rows(self, batch: Batch) -> Any:
@@ -458,7 +458,7 @@ def test_tables_that_would_take_much_memory_stay_with_scikit_learn(step: Any, ro
     width = step.transform(rows[:1]).shape[1]
     vars(model[1]).update(coef_=np.zeros(width), intercept_=0.0, n_features_in_=width)
 
-    assert compiled(model, tuple(f"c{place}" for place in range(rows.shape[1]))) is None
+    assert compile_pipeline(model, tuple(f"c{place}" for place in range(rows.shape[1]))) is None
 
 
 def test_columns_out_of_order_stay_with_scikit_learn_which_refuses_them() -> None:

@@ -33,7 +33,7 @@ from mlapi.estimators.preprocessing import CalendarParts
 from mlapi.inference import compiled
 from mlapi.inference.compiled.form import FORM, PICKLED
 from mlapi.inference.compiled.network import Network
-from mlapi.inference.compiling import compiled as compile_pipeline
+from mlapi.inference.compiling import compile_pipeline
 from tests.support.fitted import estimators, numbers, table
 
 PREDICTOR_FORM = 1

@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from mlapi.data.rows.reader import Reader, Row
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.inference.compiled.predictor import Predictor
-from mlapi.inference.compiling import compiled
+from mlapi.inference.compiling import compile_pipeline
 
 RANDOM = np.random.default_rng(0)
 ROWS = 200
@@ -93,7 +93,7 @@ def test_a_row_alone_gets_scikit_learns_answer(name: str, data: st.DataObject) -
     reader = Reader(signature)
     usual = reader.try_usual_row(row)
     assert usual is not None
-    answering = compiled(estimator, signature.names)
+    answering = compile_pipeline(estimator, signature.names)
     assert answering is not None
 
     answer = Predictor(answering, lambda *_: pytest.fail("asked")).answer_row(usual.cells)
@@ -110,7 +110,7 @@ def test_a_row_alone_gets_scikit_learns_answer(name: str, data: st.DataObject) -
 
 def test_ordinary_rows_need_no_second_look() -> None:
     for signature, estimator in FITTED.values():
-        predictor = Predictor(compiled(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
+        predictor = Predictor(compile_pipeline(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
         rows = MATRIX if signature is NUMBERS else FRAME.dropna().to_numpy()
 
         assert all(predictor.answer_row(row.tolist()) is not None for row in rows)
@@ -119,7 +119,7 @@ def test_ordinary_rows_need_no_second_look() -> None:
 def test_a_row_on_the_boundary_is_left_to_the_general_path() -> None:
     matrix = np.array([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
     estimator = LogisticRegression(fit_intercept=False).fit(matrix, [0, 1])
-    predictor = Predictor(compiled(estimator, NUMBERS.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
+    predictor = Predictor(compile_pipeline(estimator, NUMBERS.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
 
     assert predictor.answer_row([0.0, 5.0, 5.0, 5.0]) is None
 
@@ -128,7 +128,7 @@ def test_a_blank_flag_among_numbers_is_left_to_the_general_path() -> None:
     signature = Signature((Feature("new", "boolean", nullable=True), Feature("size")), Target("y", "number"))
     frame = pd.DataFrame({"new": [True, False, np.nan] * 5, "size": np.arange(15.0)})
     estimator = make_pipeline(SimpleImputer(), Ridge()).fit(frame, np.arange(15.0))
-    predictor = Predictor(compiled(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
+    predictor = Predictor(compile_pipeline(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
     usual = Reader(signature).try_usual_row([None, 3.0])
     assert usual is not None
 

@@ -142,7 +142,7 @@ def _draft(recipe: Recipe, fitted: ImageFit) -> Draft:
         algorithm=algorithm.name,
         task=task,
         signature=_signature(fitted),
-        parameters=algorithm.taken(task, recipe.parameters),
+        parameters=algorithm.complete_for(task, recipe.parameters),
         metrics=fitted.figures,
         data=_provenance(recipe, fitted).to_json(),
         recipe=to_json(recipe) | {"images": without_credentials(recipe.source)},

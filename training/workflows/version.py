@@ -94,7 +94,7 @@ def _draft(recipe: Recipe, fitted: TableFit) -> Draft:
         algorithm=choice.algorithm,
         task=fitted.prepared.task,
         signature=fitted.prepared.signature,
-        parameters=ALGORITHMS[choice.algorithm].taken(fitted.prepared.task, choice.parameters),
+        parameters=ALGORITHMS[choice.algorithm].complete_for(fitted.prepared.task, choice.parameters),
         metrics=fitted.assessment.figures,
         data=_provenance(recipe, fitted).to_json(),
         recipe=_published_recipe(recipe),

@@ -213,7 +213,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "builtins.slice": _slice,
     "collections.OrderedDict": _ordered_dict,
     "copyreg._reconstructor": _reconstructor,
-    "numpy.ma.core._mareconstruct": arrays.masked,
+    "numpy.ma.core._mareconstruct": arrays.masked_array,
     "numpy._core.multiarray._reconstruct": arrays.reconstruct,
     "numpy._core.multiarray.scalar": arrays.scalar,
     "numpy.dtype": arrays.dtype,

@@ -23,7 +23,7 @@ import joblib
 
 from mlapi.artifacts.pickles.fitted import states, widths
 from mlapi.artifacts.pickles.parts.names import NotAllowed
-from mlapi.artifacts.pickles.unpickling import Limited
+from mlapi.artifacts.pickles.unpickling import RestrictedUnpickler
 from mlapi.errors import BrokenArtifact
 from mlapi.wording import reason
 
@@ -168,7 +168,7 @@ def _load(content: bytes | mmap, names: Collection[str]) -> Any:
             raise NotAllowed(f"it names {name}, which is not allowed")
 
     with _unusable_where_it_fails():
-        return Limited(content, permit).load()
+        return RestrictedUnpickler(content, permit).load()
 
 
 @contextmanager

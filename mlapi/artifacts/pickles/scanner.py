@@ -24,7 +24,7 @@ import numpy as np
 from joblib.numpy_pickle import Unpickler
 
 from mlapi.artifacts.pickles.parts.arrays import CODE
-from mlapi.artifacts.pickles.parts.names import NotAllowed, of_today
+from mlapi.artifacts.pickles.parts.names import NotAllowed, current_name
 from mlapi.artifacts.pickles.pickling import BASE
 from mlapi.errors import BrokenArtifact
 from mlapi.wording import reason
@@ -90,7 +90,7 @@ class _Walker(Unpickler):  # type: ignore[misc]
 
     def find_class(self, module: str, name: str) -> Any:
         """Note a name, and return what stands in for it."""
-        full = ".".join(of_today(module, name, self.proto))
+        full = ".".join(current_name(module, name, self.proto))
         self.names.add(full)
         return {
             "joblib.numpy_pickle.NumpyArrayWrapper": _InertWrapper,

@@ -33,8 +33,8 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 
 from mlapi.artifacts.pickles.calls import CALLS, Allowance, Keys
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
-from mlapi.artifacts.pickles.parts.arrays import ARRAY, copied, fields_of, give_state
-from mlapi.artifacts.pickles.parts.names import OURS, Name, NotAllowed, name_of, of_today
+from mlapi.artifacts.pickles.parts.arrays import ARRAY, copy_dtype, fields_of, give_state
+from mlapi.artifacts.pickles.parts.names import OURS, Name, NotAllowed, current_name, name_of
 from mlapi.artifacts.pickles.parts.neighbor_trees import NEIGHBOR_TREES, check_neighbor_tree
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
@@ -56,10 +56,10 @@ _MADE_EMPTY = frozenset({*INVARIANTS, MATRIX, WRAPPER})
 checked."""
 
 
-class _View(NumpyArrayWrapper):  # type: ignore[misc]
+class _ArrayView(NumpyArrayWrapper):  # type: ignore[misc]
     """In place of joblib's description of an array: a large array becomes a view of the file's bytes."""
 
-    def read_array(self, unpickler: "Limited", ensure_native_byte_order: bool) -> Any:
+    def read_array(self, unpickler: "RestrictedUnpickler", ensure_native_byte_order: bool) -> Any:
         """Return the array that comes next in the file, in the shape that the description says.
 
         An array of objects is a pickle of its own, and is read within the same limits.
@@ -67,7 +67,7 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
         shape = tuple(int(length) for length in self.shape)
         size = math.prod(shape) * self.dtype.itemsize
         if self.dtype.hasobject:
-            return _Inner(unpickler).load()
+            return _InnerUnpickler(unpickler).load()
         if not self.dtype.isnative or size < SHARED_BYTES:
             return super().read_array(unpickler, ensure_native_byte_order)
         file = unpickler.file_handle
@@ -92,7 +92,7 @@ class _View(NumpyArrayWrapper):  # type: ignore[misc]
         ):
             raise NotAllowed("it describes an array in another way than joblib does")
         _check_entries(state["dtype"])
-        self.__dict__.update(state, subclass=np.ndarray, dtype=copied(state["dtype"]))
+        self.__dict__.update(state, subclass=np.ndarray, dtype=copy_dtype(state["dtype"]))
 
 
 _WRITTEN = frozenset({"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"})
@@ -126,14 +126,14 @@ class _Restricted:
 
         A name that calls have a replacement for, or whose objects are made empty, becomes a `Name`.
         """
-        module, name = of_today(module, name, self.proto)
+        module, name = current_name(module, name, self.proto)
         full = f"{module}.{name}"
         self.permit(full)
         real = super().find_class(module, name)  # type: ignore[misc]
         if full in _AS_THEY_ARE:
             return real
         if full == WRAPPER:
-            return Name(full, _View)
+            return Name(full, _ArrayView)
         if full in CALLS or full in _MADE_EMPTY or full in ONLY_ARGUMENTS:
             return Name(full, real)
         self.allowed.append(real)
@@ -233,7 +233,7 @@ class _Restricted:
         if not is_whole:
             raise NotAllowed("it has an array of fewer entries than it says")
         self.allowance.spend(*state)
-        return (*state[:2], copied(kind), *state[3:])
+        return (*state[:2], copy_dtype(kind), *state[3:])
 
     # Opcodes that fill a list, a dictionary or a set.
 
@@ -344,7 +344,7 @@ _LIMITED: Mapping[int, Callable[[Any], None]] = {
 """By opcode, the overridden method: Python's unpickler looks up methods in such a table, and not by name."""
 
 
-class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
+class _InnerUnpickler(_Restricted, Unpickler):  # type: ignore[misc]
     """Reads an array of objects, which joblib writes as a pickle within the pickle.
 
     What is counted and remembered is that of the pickle around it.
@@ -353,13 +353,13 @@ class _Inner(_Restricted, Unpickler):  # type: ignore[misc]
     dispatch = {**Unpickler.dispatch, **_LIMITED}
     proto = 0
 
-    def __init__(self, around: "Limited") -> None:
+    def __init__(self, around: "RestrictedUnpickler") -> None:
         super().__init__(around.file_handle)
         self.permit, self.allowed = around.permit, around.allowed
         self.keys, self.allowance, self.settled = around.keys, around.allowance, around.settled
 
 
-class Limited(_Restricted, NumpyUnpickler):  # type: ignore[misc]
+class RestrictedUnpickler(_Restricted, NumpyUnpickler):  # type: ignore[misc]
     """Reads what joblib wrote, within the limits."""
 
     dispatch = {**NumpyUnpickler.dispatch, **_LIMITED}

@@ -148,9 +148,9 @@ class Algorithm:
         Parameters of other tasks are ignored.
         """
         chance = {"random_state": seed} if self.seeded else {}
-        return self.builders[task](**self.taken(task, parameters), **chance)
+        return self.builders[task](**self.complete_for(task, parameters), **chance)
 
-    def taken(self, task: str, parameters: Parameters) -> dict[str, Any]:
+    def complete_for(self, task: str, parameters: Parameters) -> dict[str, Any]:
         """Return all parameters that the task has, the missing ones with their defaults."""
         complete = self.complete(parameters).items()
         return {name: value for name, value in complete if task in self.parameters[name].tasks}

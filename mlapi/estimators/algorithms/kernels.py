@@ -10,7 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
-def approximately(linear: Any, kernel: str, **columns: Any) -> Any:
+def approximate_kernel(linear: Any, kernel: str, **columns: Any) -> Any:
     """Return a linear estimator that answers nearly as one with this kernel would.
 
     Args:

@@ -21,7 +21,7 @@ from mlapi.estimators.algorithms.declaration import (
     Parameter,
     Parameters,
 )
-from mlapi.estimators.algorithms.kernels import approximately
+from mlapi.estimators.algorithms.kernels import approximate_kernel
 
 FOLDS = 5
 """The folds whose test rows the probabilities are calibrated on."""
@@ -119,7 +119,9 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             random_state=self.random_state,
             **LINEAR,
         )
-        return approximately(linear, **kernel, components=self.components, random_state=self.random_state)
+        return approximate_kernel(
+            linear, **kernel, components=self.components, random_state=self.random_state
+        )
 
     def _checked(self, X: Any) -> Any:
         """Return the rows without names: the estimator within was fitted without them, and would warn."""
@@ -145,7 +147,7 @@ def _values(  # noqa: PLR0913 - a parameter each
     if approximate:
         loss = "squared_epsilon_insensitive"  # the one that the primal problem knows
         linear = LinearSVR(C=C, epsilon=epsilon, loss=loss, random_state=random_state, **LINEAR)
-        regressor = approximately(linear, **kernel, components=components, random_state=random_state)
+        regressor = approximate_kernel(linear, **kernel, components=components, random_state=random_state)
     if not scale_target:
         return regressor
     return TransformedTargetRegressor(regressor, transformer=StandardScaler(), check_inverse=False)

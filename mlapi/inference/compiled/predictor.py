@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.artifacts.pickles.fitted.widths import AT_ONCE, joined
+from mlapi.artifacts.pickles.fitted.widths import AT_ONCE, join_answers
 from mlapi.data.signature import Batch, Matrix
 from mlapi.inference.compiled.columns import NumberBlock, Numbers, Preparation, column, rows_of
 from mlapi.inference.compiled.final_estimator import (
@@ -89,7 +89,7 @@ class Predictor:
             return self._answer(batch, methods)
         starts = range(0, count, self._rows_at_once)
         parts = [slice(start, start + self._rows_at_once) for start in starts]
-        return joined(self._answer(_some(batch, part), methods) for part in parts)
+        return join_answers(self._answer(_some(batch, part), methods) for part in parts)
 
     def _answer(self, batch: Batch, methods: Collection[str]) -> MethodOutputs:
         try:

@@ -4,6 +4,6 @@ Reads what the estimators hold, by the rules of scikit-learn 1.8 and 1.9; what i
 it leaves to scikit-learn. Knows nothing of versions, files or HTTP.
 """
 
-from mlapi.inference.compiling.pipelines import compiled
+from mlapi.inference.compiling.pipelines import compile_pipeline
 
-__all__ = ["compiled"]
+__all__ = ["compile_pipeline"]

@@ -40,7 +40,7 @@ FARTHEST = 1e4
 coefficients. Each power of ten loses a digit, and answers have to agree to 1e-9."""
 
 
-def folded(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, ...]]:
+def fold(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, ...]]:
     """Return the same model of what comes before its last scalers, and the steps that remain.
 
     With `scale = (x - subtract) / divide * multiply + add`, and w and b the model's weights and bias,
@@ -52,7 +52,7 @@ def folded(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, .
     """
     remaining = list(steps)
     while remaining and isinstance(remaining[-1], Scale):
-        simpler = _folded(linear, remaining[-1])
+        simpler = _fold_one(linear, remaining[-1])
         if simpler is None:
             break
         linear = simpler
@@ -60,7 +60,7 @@ def folded(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, .
     return linear, tuple(remaining)
 
 
-def _folded(linear: Linear, scale: Scale) -> Linear | None:
+def _fold_one(linear: Linear, scale: Scale) -> Linear | None:
     """Return the model with one scaler in its weights; None if that would lose digits or overflow."""
     ones = np.ones(linear.weights.shape[1])
     divide = ones if scale.divide is None else scale.divide

@@ -26,14 +26,14 @@ HISTOGRAM_FIELDS: NodeFields = ("left", "right", "feature_idx", "num_threshold")
 """Those of a `TreePredictor` of histogram boosting."""
 
 
-def merged_trees(trees: Sequence[Any]) -> Any:
+def merge_trees(trees: Sequence[Any]) -> Any:
     """Return a `Tree` with the nodes of all these, which answers a row as the tree of its number would.
 
     Args:
         trees: Instances of `Tree` of the same features, classes and outputs.
     """
     states = [tree.__getstate__() for tree in trees]
-    nodes = _merged([state["nodes"] for state in states], TREE_FIELDS, trees[0].n_features)
+    nodes = _merge([state["nodes"] for state in states], TREE_FIELDS, trees[0].n_features)
     values = np.concatenate([state["values"] for state in states])
     forks = np.zeros((len(trees) - 1, *values.shape[1:]))
     merged = Tree(trees[0].n_features + 1, trees[0].n_classes, trees[0].n_outputs)
@@ -43,16 +43,16 @@ def merged_trees(trees: Sequence[Any]) -> Any:
     return merged
 
 
-def merged_histogram_trees(tables: Sequence[Nodes], features: int) -> Nodes:
+def merge_histogram_trees(tables: Sequence[Nodes], features: int) -> Nodes:
     """Return one table of nodes for those of several instances of `TreePredictor`.
 
     Args:
         features: How many features their rows have; the number of a tree comes after these.
     """
-    return _merged(tables, HISTOGRAM_FIELDS, features)
+    return _merge(tables, HISTOGRAM_FIELDS, features)
 
 
-def numbered(rows: NDArray[Any], trees: int) -> NDArray[Any]:
+def with_tree_numbers(rows: NDArray[Any], trees: int) -> NDArray[Any]:
     """Return all rows once for each tree, tree by tree, with the tree's number after the features.
 
     Args:
@@ -81,7 +81,7 @@ def running_sums(answers: NDArray[np.float64]) -> NDArray[np.float64]:
     return sums
 
 
-def _merged(tables: Sequence[Nodes], fields: NodeFields, features: int) -> Nodes:
+def _merge(tables: Sequence[Nodes], fields: NodeFields, features: int) -> Nodes:
     """Return the forks, then all tables, with the positions of their children moved on."""
     left, right, feature, threshold = fields
     sizes = np.array([len(table) for table in tables])

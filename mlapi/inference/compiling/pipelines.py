@@ -20,7 +20,7 @@ from mlapi.inference.compiled.words import Table
 from mlapi.inference.compiling import linear, svm, trees
 from mlapi.inference.compiling.columns import preparation
 from mlapi.inference.compiling.compilers import Compilers
-from mlapi.inference.compiling.linear import folded
+from mlapi.inference.compiling.linear import fold
 from mlapi.inference.compiling.preprocessing import flat
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ COMPILERS: Compilers = {**linear.COMPILERS, **svm.COMPILERS, **trees.COMPILERS}
 """By class of final estimator, what compiles it."""
 
 
-def compiled(estimator: Any, names: Names) -> CompiledPipeline | None:
+def compile_pipeline(estimator: Any, names: Names) -> CompiledPipeline | None:
     """Return what answers in an estimator's place; None if anything about it is not known exactly.
 
     Args:
@@ -98,7 +98,7 @@ def _additive(prepared: Preparation, linear_model: Linear) -> CompiledPipeline |
 
     None if steps remain that take the matrix of all blocks.
     """
-    whole, remaining = folded(linear_model, prepared.steps)
+    whole, remaining = fold(linear_model, prepared.steps)
     if remaining:
         return None
     numbers, parts = [], []
@@ -109,7 +109,7 @@ def _additive(prepared: Preparation, linear_model: Linear) -> CompiledPipeline |
         if isinstance(block, WordBlock):
             tables += [(block.names[table.column], _scored(table, weights)) for table in block.tables]
             continue
-        part, steps = folded(Linear(weights, 0 * bias, whole.reading), block.steps)
+        part, steps = fold(Linear(weights, 0 * bias, whole.reading), block.steps)
         numbers.append(NumberBlock(block.source, steps, block.places))
         parts.append(part.weights)
         bias, constant = bias + part.bias, constant + part.constant

@@ -45,10 +45,10 @@ from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Answer, Fallback, RowFlags
 from mlapi.inference.compiling.compilers import Compilers
 from mlapi.inference.compiling.merged_trees import (
-    merged_histogram_trees,
-    merged_trees,
-    numbered,
+    merge_histogram_trees,
+    merge_trees,
     running_sums,
+    with_tree_numbers,
 )
 
 TreeSums: TypeAlias = NDArray[np.float64]
@@ -119,7 +119,7 @@ class Forest:
         self.trees = tuple(trees)
         self.allows_missing = allows_missing
         is_small = len(trees) > 1 and sum(tree.node_count for tree in trees) <= NODES
-        self.all_at_once = merged_trees(trees) if is_small else None
+        self.all_at_once = merge_trees(trees) if is_small else None
         self.width = int(self.trees[0].max_n_classes)
 
     def __call__(self, matrix: Matrix) -> TreeSums:
@@ -127,7 +127,7 @@ class Forest:
         rows = _in_float32(matrix, allows_missing=self.allows_missing)
         sums: TreeSums
         if self.all_at_once is not None and rows.size <= FEW:
-            answers = self.all_at_once.predict(numbered(rows, len(self.trees)))
+            answers = self.all_at_once.predict(with_tree_numbers(rows, len(self.trees)))
             sums = running_sums(answers.reshape(len(self.trees), len(rows), -1))[-1]
         else:
             sums = self.trees[0].predict(rows)
@@ -163,7 +163,7 @@ class HistogramBoosting:
         self.categories = estimator._bin_mapper.make_known_categories_bitsets()
         tables = [tree.nodes for tree in self.trees]
         is_small = sum(map(len, tables)) <= NODES
-        self.all_at_once = merged_histogram_trees(tables, estimator.n_features_in_) if is_small else None
+        self.all_at_once = merge_histogram_trees(tables, estimator.n_features_in_) if is_small else None
 
     def __call__(self, matrix: Matrix) -> TreeSums:
         """Return the raw scores, as scikit-learn lays them out: class by class (order "F")."""
@@ -171,7 +171,7 @@ class HistogramBoosting:
         if self.all_at_once is not None and matrix.size <= FEW:
             answers = np.empty((len(self.trees) + count, len(matrix)))
             answers[:count] = self.start
-            repeated = numbered(matrix, len(self.trees))
+            repeated = with_tree_numbers(matrix, len(self.trees))
             bitsets = self.trees[0].raw_left_cat_bitsets
             of_trees = answers[count:].reshape(-1)  # a view
             _predict_from_raw_data(self.all_at_once, repeated, bitsets, *self.categories, 1, of_trees)

@@ -31,7 +31,7 @@ from mlapi.estimators.preprocessing import CalendarParts, Splines
 from mlapi.inference import estimator_calls
 from mlapi.inference.compiled.columns import rows_of
 from mlapi.inference.compiled.predictor import Predictor
-from mlapi.inference.compiling import compiled
+from mlapi.inference.compiling import compile_pipeline
 from mlapi.inference.estimator_calls import MOST_GRAMS, call
 from tests.support.fitted import estimators
 
@@ -219,7 +219,7 @@ def test_what_is_compiled_answers_some_at_a_time_as_well(target: Any) -> None:
     last = LogisticRegression(max_iter=5000) if is_labels else Ridge()
     methods = ["predict", "predict_proba", "decision_function"] if is_labels else ["predict"]
     model = make_pipeline(StandardScaler(), PolynomialFeatures(3), last).fit(X, target)
-    answering = compiled(model, tuple(f"c{place}" for place in range(10)))
+    answering = compile_pipeline(model, tuple(f"c{place}" for place in range(10)))
     assert answering is not None
     predictor = Predictor(answering, lambda method, batch: getattr(model, method)(batch))
     rows = RANDOM.normal(size=(30_000, 10))
@@ -270,7 +270,7 @@ def test_many_long_texts_are_answered_some_at_a_time(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("last", [LogisticRegression(), SVC(), DecisionTreeClassifier(max_depth=2)])
 def test_long_labels_are_answered_some_at_a_time_until_they_are_too_many(last: Any) -> None:
     model = last.fit(X, np.where(Y > 0, "a", "b" * 9000))
-    answering = compiled(model, tuple(f"c{place}" for place in range(10)))
+    answering = compile_pipeline(model, tuple(f"c{place}" for place in range(10)))
     assert answering is not None
     predictor = Predictor(answering, lambda method, batch: getattr(model, method)(batch))
     rows = RANDOM.normal(size=(20_000, 10))

@@ -34,7 +34,7 @@ def require(condition: Any, problem: str) -> None:
         raise NotAllowed(problem)
 
 
-def shown(value: Any) -> str:
+def repr_of(value: Any) -> str:
     """Return a value as a message shows it: the repr of a text or of a few numbers, else its type.
 
     The repr of other values could be larger than the memory.

@@ -12,8 +12,8 @@ from mlapi.artifacts.pickles.fitted.attributes import (
     is_code,
     is_integers,
     is_plain,
+    repr_of,
     require,
-    shown,
     width_of,
 )
 from mlapi.artifacts.pickles.fitted.token_patterns import is_quick
@@ -36,7 +36,7 @@ def vectorizer(fitted: FittedAttributes) -> None:
     """Refuse a vectorizer that opens files, or can take for ever or any memory on some text."""
     require(
         fitted.input == "content",
-        f"it has a vectorizer that opens files: its input is {shown(fitted.input)}; 'content' opens none",
+        f"it has a vectorizer that opens files: its input is {repr_of(fitted.input)}; 'content' opens none",
     )
     analyzer, pattern = fitted.analyzer, fitted.token_pattern
     require(is_code(analyzer) or analyzer in _ANALYZERS, "it has a vectorizer with an unknown analyzer")
@@ -47,14 +47,14 @@ def vectorizer(fitted: FittedAttributes) -> None:
     uses_pattern = analyzer == "word" and fitted.tokenizer is None
     require(
         not uses_pattern or (type(pattern) is str and is_quick(pattern)),
-        f"it has a vectorizer with the token_pattern {shown(pattern)}, which can take for ever on some "
+        f"it has a vectorizer with the token_pattern {repr_of(pattern)}, which can take for ever on some "
         r"texts; a pattern such as (?u)\b\w\w+\b, [a-z]+ or \S+ cannot",
     )
     grams = fitted.ngram_range
     require(
         type(grams) is tuple and len(grams) == 2 and all(type(size) is int for size in grams)
         and 1 <= grams[0] <= grams[1] <= _LONGEST_GRAM,
-        f"it has a vectorizer with the ngram_range {shown(grams)}; {_LONGEST_GRAM} is the most",
+        f"it has a vectorizer with the ngram_range {repr_of(grams)}; {_LONGEST_GRAM} is the most",
     )  # fmt: skip
     _dtypes(fitted.dtype)
     _vocabulary(fitted.vocabulary_)
@@ -85,7 +85,7 @@ def calendar(fitted: FittedAttributes) -> None:
         require(len(set(names)) == len(names) and set(names) <= set(PARTS), problem)
 
 
-def divided(fitted: FittedAttributes) -> None:
+def column_transformer(fitted: FittedAttributes) -> None:
     """Refuse a column transformer without its width, or whose parts have another form.
 
     How many columns it makes is counted by these (`mlapi.artifacts.pickles.fitted.widths`).

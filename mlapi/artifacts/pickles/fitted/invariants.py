@@ -279,7 +279,7 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
     **{f"sklearn.ensemble._forest.{name}{what}": _random_forest for name in _FORESTS for what in _WHAT},
     **{f"sklearn.ensemble._gb.GradientBoosting{what}": _gradient_boosting for what in _WHAT},
     **{f"{_BOOSTING}{what}": _histogram_boosting for what in _WHAT},
-    "sklearn.compose._column_transformer.ColumnTransformer": column_invariants.divided,
+    "sklearn.compose._column_transformer.ColumnTransformer": column_invariants.column_transformer,
     "sklearn.feature_extraction.text.CountVectorizer": column_invariants.vectorizer,
     "sklearn.feature_extraction.text.TfidfVectorizer": column_invariants.vectorizer,
     "sklearn.impute._base.SimpleImputer": column_invariants.imputer,

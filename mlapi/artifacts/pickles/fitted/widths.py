@@ -3,7 +3,7 @@
 A row is followed through the estimator by the attributes of each part; no method is called. A row of a few
 bytes can become a million products of its numbers, and a text ten copies of itself, in n-grams. So the width
 of a row is limited when an estimator is loaded, and many rows are answered some at a time
-(`mlapi.inference.estimator_calls`, `mlapi.inference.compiled.predictor`); `joined` puts their answers
+(`mlapi.inference.estimator_calls`, `mlapi.inference.compiled.predictor`); `join_answers` puts their answers
 together.
 """
 
@@ -74,7 +74,7 @@ def check(estimator: Any) -> None:
         raise NotAllowed(f"it makes {width:,} numbers of one row; {MOST:,} are the most that are served")
 
 
-def joined(parts: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+def join_answers(parts: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Return by method the answers to all rows, `(rows,)` or `(rows, columns)`.
 
     Args:

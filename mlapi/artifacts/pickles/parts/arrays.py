@@ -48,7 +48,7 @@ def scalar(kind: Any, content: Any = b"") -> Any:
     """Return a number or a text of numpy's, in place of `numpy._core.multiarray.scalar`."""
     if not isinstance(kind, np.dtype) or kind.hasobject or len(content) != kind.itemsize:
         raise NotAllowed("it makes a number of something else")
-    return multiarray.scalar(copied(kind), content)
+    return multiarray.scalar(copy_dtype(kind), content)
 
 
 def bit_generator(kind: Any) -> BitGenerator:
@@ -77,7 +77,7 @@ def seed_sequence(kind: Any, checksum: Any, state: Any = None) -> Any:
     return make(kind.real, checksum, None)
 
 
-def masked(kind: Any, base: Any, shape: Any, code: Any) -> Any:
+def masked_array(kind: Any, base: Any, shape: Any, code: Any) -> Any:
     """Return an empty masked array, whose state comes next, in place of `numpy.ma.core._mareconstruct`."""
     from numpy.ma.core import MaskedArray, _mareconstruct  # type: ignore[attr-defined]  # noqa: PLC0415
 
@@ -93,7 +93,7 @@ def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":
     return np.dtype(code, align=False, copy=True)
 
 
-def copied(kind: "np.dtype[Any]") -> "np.dtype[Any]":
+def copy_dtype(kind: "np.dtype[Any]") -> "np.dtype[Any]":
     """Return a copy of a dtype and of all within, for an array: a pickle may give its own another state
     later."""
     return kind.newbyteorder("I")  # changes nothing, and copies all; np.dtype(kind, copy=True) does not
@@ -110,14 +110,14 @@ def give_state(target: "np.dtype[Any]", state: Any) -> None:
         raise NotAllowed("it has a dtype of another size than it says")
     if within is not None:
         _check_fields([within[0]])
-        made = np.dtype((copied(within[0]), within[1]))
+        made = np.dtype((copy_dtype(within[0]), within[1]))
     elif names is not None:
         parts = [fields[name] for name in names]
         _check_fields([part[0] for part in parts])
         made = np.dtype(
             {
                 "names": list(names),
-                "formats": [copied(part[0]) for part in parts],
+                "formats": [copy_dtype(part[0]) for part in parts],
                 "offsets": [part[1] for part in parts],
                 "titles": [part[2] if len(part) > 2 else None for part in parts],
                 "itemsize": target.itemsize,

@@ -54,7 +54,7 @@ _MOVED = {
 """Where our classes are today, by the modules or packages that 0.1.0's first versions name."""
 
 
-def of_today(module: str, name: str, protocol: int) -> tuple[str, str]:
+def current_name(module: str, name: str, protocol: int) -> tuple[str, str]:
     """Return the module and the name by which a class is imported today.
 
     Ours may have moved since it was pickled, and protocols 0 to 2 write some modules as Python 2 called them,
