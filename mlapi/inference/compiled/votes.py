@@ -15,12 +15,13 @@ from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import RowFlags, RowScores
 from mlapi.inference.compiled.kernels import EPSILON
 
-Verdict: TypeAlias = tuple[NDArray[np.intp], RowScores, RowFlags | None]
+VoteResult: TypeAlias = tuple[NDArray[np.intp], RowScores, RowFlags | None]
 """Of each row the number of its class `(rows,)`, its scores as scikit-learn's `decision_function` has them,
 `(rows,)` or `(rows, classes)`, and whether its label is uncertain `(rows,)`; None where no row's is."""
 
-Vote: TypeAlias = Callable[[Matrix, Matrix], Verdict]
-"""Decisions `(rows, decisions)`, and for each decision a bound of its errors `(decisions,)` -> a verdict."""
+Vote: TypeAlias = Callable[[Matrix, Matrix], VoteResult]
+"""Decisions `(rows, decisions)`, and for each decision a bound of its errors `(decisions,)` -> the result of
+the vote."""
 
 _FIRST_OR_SECOND = (np.array([0]), np.array([1]))
 """The two answers to a single row, which are never written to."""
@@ -49,7 +50,7 @@ class OneVsOne:
         # A class that loses to every later one still has the votes of the pairs in which it is the second.
         self.as_second = np.arange(classes)
 
-    def __call__(self, decisions: Matrix, errors: Matrix) -> Verdict:
+    def __call__(self, decisions: Matrix, errors: Matrix) -> VoteResult:
         """Count the votes of the decisions `(rows, pairs)`."""
         uncertain = np.logical_not((np.abs(decisions) > errors).all(axis=1))
         votes = (decisions > 0).astype(np.float64).dot(self.signs) + self.as_second
@@ -73,7 +74,7 @@ class OneVsOne:
         return classes * (float(errors.max()) + rounding)
 
 
-def of_two(decisions: Matrix, errors: Matrix) -> Verdict:
+def of_two(decisions: Matrix, errors: Matrix) -> VoteResult:
     """Return the second class where the one decision `(rows, 1)` is positive."""
     scores = decisions[:, 0]
     if len(scores) == 1:
@@ -83,7 +84,7 @@ def of_two(decisions: Matrix, errors: Matrix) -> Verdict:
     return (scores > 0).astype(np.intp), scores, np.logical_not(np.abs(scores) > errors)
 
 
-def highest(scores: Matrix, errors: Matrix) -> Verdict:
+def highest(scores: Matrix, errors: Matrix) -> VoteResult:
     """Return the class with the highest decision, of one versus the rest, `(rows, classes)`."""
     error = 2 * (float(errors.max()) + EPSILON * float(np.abs(scores).max()))
     return scores.argmax(axis=1), scores, _close(scores, error)
