@@ -26,7 +26,7 @@ CROPPED = 12
 """How many crops of photos there are."""
 
 
-def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Golden:
+def golden(estimator: Any, feature: Feature, seed: int, *, is_network: bool) -> Golden:
     """Return golden rows as a client sends them, with the estimator's answers.
 
     Of a network only images are taken whose answers rounding cannot turn into another class.
@@ -39,21 +39,21 @@ def golden(estimator: Any, image: Feature, seed: int, *, is_network: bool) -> Go
     Raises:
         Unanswerable: An answer is not finite.
     """
-    X = golden_images(image, seed)
+    X = golden_images(feature, seed)
     if is_network:
         X = X[_is_clear(estimator.predict_proba(flat(X)))]
-    rows: list[Any] = [{BASE64: b64encode(png(picture)).decode()} for picture in X]
+    rows: list[Any] = [{BASE64: b64encode(png(image)).decode()} for image in X]
     return Golden(rows, outputs(estimator, flat(X)), SINGLE if is_network else TOLERANCE)
 
 
-def golden_images(image: Feature, seed: int) -> Images:
+def golden_images(feature: Feature, seed: int) -> Images:
     """Return black, white, noise, gradients, shapes, and crops of photos, in a feature's size and channels.
 
     One seed gives the same `DRAWN + CROPPED` images.
     """
     random = np.random.default_rng(seed)
-    images = (*_drawn(image, random), *_crops(random))
-    return np.stack([rescaled(each[None], image)[0] for each in images])
+    images = (*_drawn(feature, random), *_crops(random))
+    return np.stack([rescaled(each[None], feature)[0] for each in images])
 
 
 def _is_clear(probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -66,9 +66,9 @@ def _is_clear(probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
     return is_clear if is_clear.any() else ~is_clear
 
 
-def _drawn(image: Feature, random: np.random.Generator) -> Iterator[Pixels]:
+def _drawn(feature: Feature, random: np.random.Generator) -> Iterator[Pixels]:
     """Yield `DRAWN` images of the feature's size: black, white, two of noise, then gradients and shapes."""
-    height, width, channels = image.height or 0, image.width or 0, image.channels or 0
+    height, width, channels = feature.height or 0, feature.width or 0, feature.channels or 0
     yield np.zeros((height, width, channels), np.uint8)
     yield np.full((height, width, channels), 255, np.uint8)
     for _ in range(2):

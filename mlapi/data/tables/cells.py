@@ -87,6 +87,7 @@ _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
+"""Names of months, which are read in English only, in full or as their first three letters."""
 
 _DIRECTIVES: Mapping[str, str] = {
     "%d": "(?:3[01]|[12][0-9]|0?[1-9])",

@@ -202,12 +202,18 @@ def _content(
     return field << 3 | _BYTES, _Field(name, repeated, optional, parts)
 
 
-# ONNX's messages Dimension, TensorShapeProto, TypeProto.Tensor, ValueInfoProto, AttributeProto, NodeProto,
-# TensorProto, GraphProto and ModelProto, with the fields that our files have.
 _LENGTH = dict([_number(1, "dim_value", optional=True), _content(2, "dim_param", optional=True)])
+"""A length of a shape: TensorShapeProto.Dimension, as onnx.proto calls it."""
+
 _SHAPE = dict([_content(1, "dim", _LENGTH, repeated=True)])
+"""A shape: TensorShapeProto."""
+
 _TENSOR = dict([_number(1, "elem_type"), _content(2, "shape", _SHAPE)])
+"""The type of a tensor: TypeProto.Tensor."""
+
 _VALUE_INFO = dict([_content(1, "name"), _content(2, "type", dict([_content(1, "tensor_type", _TENSOR)]))])
+"""An input or an output of the graph: ValueInfoProto."""
+
 _ATTRIBUTE = dict(
     [
         _content(1, "name"),
@@ -216,6 +222,8 @@ _ATTRIBUTE = dict(
         _number(20, "type"),
     ]
 )
+"""An attribute of a node: AttributeProto, with one integer or a list of them."""
+
 _NODE = dict(
     [
         _content(1, "input", repeated=True),
@@ -224,6 +232,8 @@ _NODE = dict(
         _content(5, "attribute", _ATTRIBUTE, repeated=True),
     ]
 )
+"""A node: NodeProto."""
+
 _INITIALIZER = dict(
     [
         _number(1, "dims", repeated=True),
@@ -232,6 +242,8 @@ _INITIALIZER = dict(
         _content(9, "raw_data"),
     ]
 )
+"""A tensor that the file holds: TensorProto, its numbers as bytes."""
+
 _GRAPH = dict(
     [
         _content(1, "node", _NODE, repeated=True),
@@ -241,6 +253,8 @@ _GRAPH = dict(
         _content(12, "output", _VALUE_INFO, repeated=True),
     ]
 )
+"""The graph: GraphProto."""
+
 _MODEL = dict(
     [
         _number(1, "ir_version"),
@@ -249,6 +263,7 @@ _MODEL = dict(
         _content(8, "opset_import", dict([_content(1, "domain"), _number(2, "version")]), repeated=True),
     ]
 )
+"""The whole file: ModelProto."""
 
 
 class _Reader:

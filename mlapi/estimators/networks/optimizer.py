@@ -7,6 +7,7 @@ import torch
 from mlapi.estimators.networks.schedule import rate
 
 _MOMENTUM = 0.85
+"""The share of the last step that the next one repeats."""
 
 _BIAS_FACTOR = 64
 """How many times as fast as weights biases learn."""
