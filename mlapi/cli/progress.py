@@ -87,7 +87,7 @@ class Display:
             self._summary.add_row(*_row(trained))
         else:
             self._print(_figures(manifest))
-            self._verdicts += _account(trained, card)
+            self._verdicts += _sentences(trained, card)
         if verdict is not None:
             outcome = "promoted" if verdict.promotes else "not promoted"
             self._verdicts.append(
@@ -143,7 +143,7 @@ def _figures(manifest: "Manifest") -> Table:
     return shown
 
 
-def _account(trained: "TrainedVersion", card: str | None) -> Iterator[str]:
+def _sentences(trained: "TrainedVersion", card: str | None) -> Iterator[str]:
     """Say in sentences what was trained, on how much, and where its card lies."""
     manifest = trained.manifest
     data, which = manifest.provenance, f"{manifest.name} version {manifest.version}"

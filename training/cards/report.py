@@ -1,4 +1,4 @@
-"""The model card: an account of one training -> report.html, one file that needs nothing else.
+"""The model card: the content of one card -> report.html, one file that needs nothing else.
 
 The page holds under `default-src 'none'; style-src 'unsafe-inline'; img-src data:` and carries that policy
 itself, for whoever opens it as a file. Whatever comes from data is escaped by the template's engine.
@@ -77,7 +77,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class CardContent:
     """Everything that the card says; sentences end with a period.
 
     `metrics` are those of the manifest (`mlapi.training.evaluation.metrics.figures`), `intervals` says how
@@ -122,34 +122,34 @@ class Account:
         return "picture" if self.gallery else "row"
 
 
-def report(account: Account) -> bytes:
+def report(card: CardContent) -> bytes:
     """Render the page, in UTF-8."""
     page = _template().render(
-        account=account,
-        verdict=verdict(account),
-        meanings={name: words.replace("row", account.unit) for name, words in MEANINGS.items()},
-        plots=_plots(account),
-        confused=_confused(account),
-        call=_call(account),
-        spread=account.calibration if isinstance(account.calibration, Spread) else None,
+        card=card,
+        verdict=verdict(card),
+        meanings={name: words.replace("row", card.unit) for name, words in MEANINGS.items()},
+        plots=_plots(card),
+        confused=_confused(card),
+        call=_call(card),
+        spread=card.calibration if isinstance(card.calibration, Spread) else None,
     )
     return page.encode(errors="replace")  # half a character, which a hostile column name may hold
 
 
-def verdict(account: Account) -> str:
+def verdict(card: CardContent) -> str:
     """Say in plain words how good the model is, and how much better than guessing."""
-    figure = account.metrics.get(account.primary)
+    figure = card.metrics.get(card.primary)
     if figure is None:
-        return f"Its {account.primary} on the held-out rows is not defined."
+        return f"Its {card.primary} on the held-out rows is not defined."
     value, guess = figure["value"], figure.get("baseline")
-    words = f"{_phrase(account, value)}."
+    words = f"{_phrase(card, value)}."
     if guess is None:
         return words
-    words += f" {_guessing(account, guess)}."
-    worst = _worst(account.primary, figure.get("interval") or [value, value])
-    if is_worse(account.primary, value, guess) or value == guess:
+    words += f" {_guessing(card, guess)}."
+    worst = _worst(card.primary, figure.get("interval") or [value, value])
+    if is_worse(card.primary, value, guess) or value == guess:
         return f"{words} It is no better than that."
-    if is_worse(account.primary, worst, guess):
+    if is_worse(card.primary, worst, guess):
         return f"{words} By its interval, it may be no better than that."
     return words
 
@@ -185,25 +185,25 @@ def _template() -> Template:
     return environment.get_template("report.html")
 
 
-def _phrase(account: Account, value: float) -> str:
-    rows = f"{account.test_rows:,} held-out {account.unit}s"
-    if account.primary == "accuracy":
+def _phrase(card: CardContent, value: float) -> str:
+    rows = f"{card.test_rows:,} held-out {card.unit}s"
+    if card.primary == "accuracy":
         return f"It gives the right class to {value:.1%} of {rows}"
-    if account.primary == "r2" and value >= 0:
-        off = account.metrics.get("mae")
+    if card.primary == "r2" and value >= 0:
+        off = card.metrics.get("mae")
         mean = f", and is {number(off['value'])} off on average" if off else ""
-        return f"It explains {value:.1%} of the variance of {account.target} in {rows} (R² {value:.4f}){mean}"
-    return f"Its {account.primary} on {rows} is {number(value)}"
+        return f"It explains {value:.1%} of the variance of {card.target} in {rows} (R² {value:.4f}){mean}"
+    return f"Its {card.primary} on {rows} is {number(value)}"
 
 
-def _guessing(account: Account, guess: float) -> str:
-    how = "the most frequent class" if account.answers.classes else "the mean"
-    if account.primary == "accuracy":
-        return f"Always answering {how}, without looking at a {account.unit}, would be right for {guess:.1%}"
-    off = account.metrics.get("mae", {}).get("baseline")
-    if account.primary == "r2" and off is not None:
+def _guessing(card: CardContent, guess: float) -> str:
+    how = "the most frequent class" if card.answers.classes else "the mean"
+    if card.primary == "accuracy":
+        return f"Always answering {how}, without looking at a {card.unit}, would be right for {guess:.1%}"
+    off = card.metrics.get("mae", {}).get("baseline")
+    if card.primary == "r2" and off is not None:
         return f"Always answering {how}, without looking at a row, would be {number(off)} off"
-    if account.primary in OF_PROBABILITIES:
+    if card.primary in OF_PROBABILITIES:
         how = "the classes with their shares of the training rows"
     return f"Always answering {how}, without looking at a row, would get {number(guess)}"
 
@@ -213,32 +213,32 @@ def _worst(metric: str, interval: Sequence[float]) -> float:
     return low if is_worse(metric, low, high) else high
 
 
-def _plots(account: Account) -> list[Plot]:
-    drawn: list[Plot] = list(plots.of_history(account.gallery.history)) if account.gallery else []
-    if account.answers.classes:
-        drawn += plots.of_classes(account.answers, _class_names(account), account.target)
-    if isinstance(account.calibration, Spread):
-        drawn += plots.of_values(account.answers, account.calibration, account.target)
-    if isinstance(account.calibration, Calibration):
-        drawn.append(plots.of_calibration(account.calibration, _class_names(account), account.target))
-    if account.importance and account.importance.columns:
-        drawn.append(plots.of_importance(account.importance))
-    if account.learning_curve:
-        drawn.append(plots.of_learning(account.learning_curve))
+def _plots(card: CardContent) -> list[Plot]:
+    drawn: list[Plot] = list(plots.of_history(card.gallery.history)) if card.gallery else []
+    if card.answers.classes:
+        drawn += plots.of_classes(card.answers, _class_names(card), card.target)
+    if isinstance(card.calibration, Spread):
+        drawn += plots.of_values(card.answers, card.calibration, card.target)
+    if isinstance(card.calibration, Calibration):
+        drawn.append(plots.of_calibration(card.calibration, _class_names(card), card.target))
+    if card.importance and card.importance.columns:
+        drawn.append(plots.of_importance(card.importance))
+    if card.learning_curve:
+        drawn.append(plots.of_learning(card.learning_curve))
     return drawn
 
 
-def _class_names(account: Account) -> list[str]:
+def _class_names(card: CardContent) -> list[str]:
     """Name the classes by words where there are some, else by themselves."""
-    names = list(account.class_names or ())
-    return [str(name) for name in (*names, *account.answers.classes[len(names) :])]
+    names = list(card.class_names or ())
+    return [str(name) for name in (*names, *card.answers.classes[len(names) :])]
 
 
-def _confused(account: Account) -> list[tuple[str, str, int]]:
+def _confused(card: CardContent) -> list[tuple[str, str, int]]:
     """List the most frequent mistakes: actual class, predicted class, rows."""
-    if not account.answers.classes:
+    if not card.answers.classes:
         return []
-    names, counts = _class_names(account), plots.confusion(account.answers)
+    names, counts = _class_names(card), plots.confusion(card.answers)
     np.fill_diagonal(counts, 0)
     order = np.argsort(-counts, axis=None, kind="stable")[:MOST_CONFUSED]
     pairs = zip(*np.unravel_index(order, counts.shape), strict=True)
@@ -249,11 +249,11 @@ def _confused(account: Account) -> list[tuple[str, str, int]]:
     ]
 
 
-def _call(account: Account) -> str:
-    if not account.example:  # of pictures
-        return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -F image=@picture.png"
-    body = json.dumps({"features": dict(account.example)}, ensure_ascii=False, default=str)
-    return f"curl {shlex.quote(f'{URL}/predict/{account.name}')} -d {shlex.quote(body)}"
+def _call(card: CardContent) -> str:
+    if not card.example:  # of pictures
+        return f"curl {shlex.quote(f'{URL}/predict/{card.name}')} -F image=@picture.png"
+    body = json.dumps({"features": dict(card.example)}, ensure_ascii=False, default=str)
+    return f"curl {shlex.quote(f'{URL}/predict/{card.name}')} -d {shlex.quote(body)}"
 
 
 def _document(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The model card of a version that was trained on images: what training knows, as the card's `Account`."""
+"""The model card of a version that was trained on images: its content, by what training knows."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from mlapi.data.images.decoding import Pixels, png
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.inference.model import Model
 from mlapi.training.cards import plots
-from mlapi.training.cards.report import Account, Gallery, Mistake, report, sentence
+from mlapi.training.cards.report import CardContent, Gallery, Mistake, report, sentence
 from mlapi.training.evaluation.answers import Answers
 from mlapi.training.evaluation.calibration import calibration_of
 from mlapi.training.images.dataset import ImageDataset, load
@@ -44,7 +44,7 @@ def card(
         history=fitted.history,
     )
     return report(
-        Account(
+        CardContent(
             name=draft.name,
             algorithm=draft.algorithm,
             task=draft.task,

@@ -1,11 +1,11 @@
-"""The model card of a version that was trained on a table: what training knows, as the card's `Account`."""
+"""The model card of a version that was trained on a table: its content, by what training knows."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from mlapi.artifacts.manifest import Draft, environment
-from mlapi.training.cards.report import Account, ColumnSummary, report, sentence
+from mlapi.training.cards.report import CardContent, ColumnSummary, report, sentence
 from mlapi.training.preparation.columns import Column
 from mlapi.training.recipes import Recipe
 from mlapi.training.workflows.fitting import TableFit
@@ -20,7 +20,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
     table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
     target, provenance = prepared.signature.target, draft.provenance
     return report(
-        Account(
+        CardContent(
             name=draft.name,
             algorithm=draft.algorithm,
             task=draft.task,

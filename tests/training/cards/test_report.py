@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.training.cards.report import Account, ColumnSummary, number, report, verdict
+from mlapi.training.cards.report import CardContent, ColumnSummary, number, report, verdict
 from mlapi.training.evaluation.answers import Answers, answers_of, guesses
 from mlapi.training.evaluation.calibration import calibration_of
 from mlapi.training.evaluation.curves import Sample, importance, learning_curve
@@ -58,8 +58,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def account_of(case: str) -> Account:
-    """A whole account, made as training makes it."""
+def account_of(case: str) -> CardContent:
+    """A whole card, made as training makes it."""
     task, load, estimator = CASES[case]
     X, y = load(return_X_y=True, as_frame=True)
     order = np.random.default_rng(0).permutation(len(X))
@@ -67,7 +67,7 @@ def account_of(case: str) -> Account:
     fitted = make_pipeline(StandardScaler(), estimator).fit(*seen)
     answers, metric = answers_of(task, fitted, *new), PRIMARY[task]
     intervals = {name: (low, high) for name, (_, low, high) in intervals_by_bootstrap(answers, 0, 50).items()}
-    return Account(
+    return CardContent(
         name="example",
         algorithm="linear_regression",
         task=task,
@@ -109,24 +109,24 @@ def account_of(case: str) -> Account:
 
 
 @pytest.fixture(scope="module", params=CASES)
-def account(request: pytest.FixtureRequest) -> Account:
+def card(request: pytest.FixtureRequest) -> CardContent:
     return account_of(request.param)
 
 
 @pytest.fixture(scope="module")
-def content(account: Account) -> bytes:
-    return report(account)
+def content(card: CardContent) -> bytes:
+    return report(card)
 
 
-def bare(task: str = REGRESSION, **changes: Any) -> Account:
-    """What every account has, and nothing else."""
+def bare(task: str = REGRESSION, **changes: Any) -> CardContent:
+    """What every card has, and nothing else."""
     given: dict[str, Any] = {
         **dict.fromkeys(("name", "algorithm", "target", "trained_at", "source", "sha256", "split"), "a"),
         **dict.fromkeys(("rows", "training_rows", "test_rows", "seed"), 1000),
         **{"task": task, "metrics": {}, "primary": PRIMARY[task], "intervals": ""},
         "answers": Answers(np.zeros(3), np.zeros(3)),
     }
-    return Account(**(given | changes))
+    return CardContent(**(given | changes))
 
 
 def test_the_page_needs_nothing_but_itself(content: bytes) -> None:
@@ -152,16 +152,16 @@ def test_the_page_is_small(content: bytes) -> None:
     assert len(content) < 500_000
 
 
-def test_the_page_tells_all_that_the_account_has(account: Account, content: bytes) -> None:
+def test_the_page_tells_all_that_the_account_has(card: CardContent, content: bytes) -> None:
     text = " ".join(Page(content).text.split())
 
     for words in (
-        *(*account.left_out, *account.warnings, *account.notes, account.split, account.intervals),
-        *(account.source, account.sha256, account.search, account.parameters["solver"], "3.13.1"),
-        *(str(column.name) for column in account.columns),
-        *account.metrics,
-        *('"kind": "number"', verdict(account), account.importance and account.importance.note),
-        account.learning_curve and account.learning_curve.note,
+        *(*card.left_out, *card.warnings, *card.notes, card.split, card.intervals),
+        *(card.source, card.sha256, card.search, card.parameters["solver"], "3.13.1"),
+        *(str(column.name) for column in card.columns),
+        *card.metrics,
+        *('"kind": "number"', verdict(card), card.importance and card.importance.note),
+        card.learning_curve and card.learning_curve.note,
         "curl http://127.0.0.1:8000/predict/example -d",
         *("meanstandard deviationseconds", "linear_regression0.50000.06251.5chosen", "svm––0.0"),
     ):
@@ -183,17 +183,17 @@ TITLES = {
 }
 
 
-def test_each_task_has_its_pictures(account: Account, content: bytes) -> None:
+def test_each_task_has_its_pictures(card: CardContent, content: bytes) -> None:
     alternatives = [image["alt"] or "" for image in Page(content).all("img")]
 
-    expected = [*TITLES[account.task], "Permutation importance", "Learning curve"]
+    expected = [*TITLES[card.task], "Permutation importance", "Learning curve"]
     assert [
         title for title, alt in zip(expected, alternatives, strict=True) if not alt.startswith(title)
     ] == []
 
 
 def test_whatever_data_says_is_text() -> None:
-    account = replace(
+    card = replace(
         account_of("three classes"),
         **dict.fromkeys(("target", "source", "split", "search"), HOSTILE),
         **{name: [HOSTILE] for name in ("warnings", "left_out", "notes")},
@@ -203,7 +203,7 @@ def test_whatever_data_says_is_text() -> None:
         class_names=[HOSTILE, "b", "c"],
     )
 
-    page = Page(report(account))
+    page = Page(report(card))
 
     assert page.all("script") == []
     assert "<script>alert('1')</script>" in page.text
