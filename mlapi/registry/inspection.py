@@ -6,7 +6,7 @@ or a tombstone says that it was deleted; files that vanish or are damaged do not
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,10 +51,10 @@ def look(store: Store, trust: Trust, name: str, known: Known) -> ModelRecord | N
         stamp = _settled_stamp(home, old)
         if old is not None and old.stamp == stamp is not None and not known.failed:
             return old
-        taken, deleted = taken_numbers(home), deleted_numbers(home)
-        versions = _versions_on_disk(store, trust, home, known)
+        numbers, taken, deleted = version_numbers(home), taken_numbers(home), deleted_numbers(home)
     except (FileNotFoundError, NotADirectoryError):
         return _from_memory(known)
+    versions = _versions_on_disk(store, trust, home, numbers, known)
     versions |= {
         number: _in_memory(known.versions[number], versions.get(number))
         for number in _lost(known.loaded, taken, versions)
@@ -75,12 +75,12 @@ def look(store: Store, trust: Trust, name: str, known: Known) -> ModelRecord | N
     )
 
 
-def _versions_on_disk(store: Store, trust: Trust, home: Path, known: Known) -> dict[int, VersionRecord]:
-    """The versions in a model's folder. Of those in memory the manifest is read again if it may have changed;
+def _versions_on_disk(
+    store: Store, trust: Trust, home: Path, numbers: Iterable[int], known: Known
+) -> dict[int, VersionRecord]:
+    """The versions of these numbers. Of those in memory the manifest is read again if it may have changed;
     those that could not be loaded are broken."""
-    versions = {
-        number: _version(home / str(number), known.versions.get(number)) for number in version_numbers(home)
-    }
+    versions = {number: _version(home / str(number), known.versions.get(number)) for number in numbers}
     for number in versions.keys() & set(known.loaded):
         versions[number] = _still_good(store, trust, home, versions[number])
     for number in versions.keys() & known.failed.keys():
