@@ -18,12 +18,9 @@ status of their own concern the operator, and reach a client only as "500".
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
-from mlapi.wording import encodable, pointer, quoted
-
-LONGEST_POINTER = 500
-"""Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
+from mlapi.wording import Finding, quoted
 
 _OF_THE_FILE = frozenset(
     {
@@ -37,49 +34,7 @@ _OF_THE_FILE = frozenset(
         errno.EPERM,
     }
 )
-"""What a system says of one file, and not of how it fares itself."""
-
-
-Place: TypeAlias = tuple[str | int, ...]
-"""Where something stands in a body, from the outside in: `("instances", 3, "age")` is the cell of the feature
-age in the fourth row, `("X", 3, 2)` the third cell of a row that is a list, `()` the body itself."""
-
-
-class Finding(NamedTuple):
-    """One thing to say about one place of a request body: a violation or a warning.
-
-    Whoever reads rows counts the place from the rows on; whoever took them out of a body puts it `below` the
-    member that held them. A place may hold a client's own names, of megabytes; a pointer is short.
-    """
-
-    place: Place
-    detail: str
-
-    @property
-    def pointer(self) -> str:
-        """The place as a JSON pointer (RFC 6901), of which an answer repeats 500 characters."""
-        text = pointer(self.place)
-        return text if len(text) <= LONGEST_POINTER else text[:LONGEST_POINTER] + "…"
-
-    def below(self, *tokens: str | int) -> "Finding":
-        """Return the same finding with these tokens before its place: seen from further outside."""
-        return Finding((*tokens, *self.place), self.detail)
-
-    def to_json(self) -> dict[str, str]:
-        """Return the members that an answer has for it: pointer and detail."""
-        return {"pointer": self.pointer, "detail": self.detail}
-
-
-def _cut(place: Place) -> list[str | int]:
-    """The place, or as much of it as fills a pointer of twice the length that is shown; safe to encode."""
-    tokens: list[str | int] = []
-    left = 2 * LONGEST_POINTER
-    for token in place:
-        tokens.append(token if isinstance(token, int) else encodable(token[: 2 * LONGEST_POINTER]))
-        left -= 1 + len(str(token))
-        if left < 0:
-            break
-    return tokens
+"""The errors of a system that are about one file, and not about the system itself."""
 
 
 class MlapiError(Exception):
@@ -186,7 +141,7 @@ class InvalidInput(MlapiError):
         super().__init__(f"{where}{first.detail}{more}")
 
     def members(self) -> dict[str, Any]:
-        findings = [[_cut(finding.place), finding.detail] for finding in self.findings]
+        findings = [[finding.short_place(), finding.detail] for finding in self.findings]
         return {"findings": findings, "count": self.count}
 
     @classmethod

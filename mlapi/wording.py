@@ -1,4 +1,5 @@
-"""How messages are worded: lists of names, a client's own word in quotes, the nearest name, JSON pointers.
+"""How messages are worded: lists of names, a client's own word in quotes, the nearest name. And findings: a
+place in a body, with a sentence about it.
 
 Text from somebody else is shortened here, and made safe to print and to encode.
 """
@@ -6,7 +7,7 @@ Text from somebody else is shortened here, and made safe to print and to encode.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -15,6 +16,9 @@ SHOWN = 20
 
 LONGEST_NAME = 80
 """Characters of a name that is listed among others."""
+
+LONGEST_POINTER = 500
+"""Characters of a JSON pointer that an answer repeats; a client may send names of megabytes."""
 
 _COMPARED = 100
 """Characters of a name for which a similar one is sought: the time grows with their square."""
@@ -36,6 +40,50 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "gcs": ("gcsfs>=2025.7",),
 }
 """The extras of pyproject.toml: the same names and requirements."""
+
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Where something stands in a body, from the outside in: `("instances", 3, "age")` is the cell of the feature
+age in the fourth row, `("X", 3, 2)` the third cell of a row that is a list, `()` the body itself."""
+
+
+class Finding(NamedTuple):
+    """One thing to say about one place of a request body: a violation or a warning.
+
+    Whoever reads rows counts the place from the rows on; whoever took them out of a body puts it `below` the
+    member that held them. A place may hold a client's own names, of megabytes; a pointer is short.
+    """
+
+    place: Place
+    detail: str
+
+    @property
+    def pointer(self) -> str:
+        """The place as a JSON pointer (RFC 6901), of which an answer repeats 500 characters."""
+        text = pointer(self.place)
+        return text if len(text) <= LONGEST_POINTER else text[:LONGEST_POINTER] + "…"
+
+    def below(self, *tokens: str | int) -> "Finding":
+        """Return the same finding with these tokens before its place: seen from further outside."""
+        return Finding((*tokens, *self.place), self.detail)
+
+    def short_place(self) -> list[str | int]:
+        """Return the place, or as much of it as fills a pointer of twice the length that is shown.
+
+        It can be encoded: its names are free of halves of surrogate pairs.
+        """
+        tokens: list[str | int] = []
+        left = 2 * LONGEST_POINTER
+        for token in self.place:
+            tokens.append(token if isinstance(token, int) else encodable(token[: 2 * LONGEST_POINTER]))
+            left -= 1 + len(str(token))
+            if left < 0:
+                break
+        return tokens
+
+    def to_json(self) -> dict[str, str]:
+        """Return the members that an answer has for it: pointer and detail."""
+        return {"pointer": self.pointer, "detail": self.detail}
 
 
 def listed(names: Iterable[object]) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mlapi.data.images.formats import FORMATS, kind_of
-from mlapi.errors import Finding, InvalidInput, MalformedBody, UnsupportedFormat
+from mlapi.errors import InvalidInput, MalformedBody, UnsupportedFormat
 from mlapi.formats import multipart, negotiation
 from mlapi.formats.decoded import Decoded
 from mlapi.formats.multipart import Part
-from mlapi.wording import bounded
+from mlapi.wording import Finding, bounded
 
 FIELD = "image"
 """The field of a form that holds an image; a form may have it many times."""

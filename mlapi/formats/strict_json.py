@@ -14,10 +14,10 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import orjson
 
-from mlapi.errors import Finding, InvalidInput, MalformedBody, Place
+from mlapi.errors import InvalidInput, MalformedBody
 from mlapi.formats import json_matrix
 from mlapi.formats.decoded import Decoded, NumberTable, PlainData
-from mlapi.wording import bounded
+from mlapi.wording import Finding, Place, bounded
 
 JSON = "application/json"
 

@@ -14,9 +14,9 @@ from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.data.tables.cells import is_marker, parse_numbers
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
-from mlapi.errors import DatasetError, Finding, MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
-from mlapi.wording import counted
+from mlapi.wording import Finding, counted
 
 CHUNK = 10_000
 """The most rows that are answered at a time, so that a long file costs no more memory than a short one."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from mlapi.data.limits import TableLimits
-from mlapi.errors import Finding
 from mlapi.formats import multipart, negotiation
 from mlapi.jobs.jobs import RESERVED, ROWS
 from mlapi.schemas.errors import invalid
 from mlapi.schemas.parameters import wrong_choice
 from mlapi.schemas.submissions import JobRequest, JobTable
+from mlapi.wording import Finding
 
 _FIELDS = ("file", "target", "algorithm", "parameters")
 """The fields of a form."""

@@ -7,7 +7,7 @@ from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.data.rows.reader import Row
-from mlapi.errors import Finding, InvalidInput, ModelNotFound
+from mlapi.errors import InvalidInput, ModelNotFound
 from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
@@ -16,6 +16,7 @@ from mlapi.registry.registry import Registry
 from mlapi.resources.predict import resource_for
 from mlapi.schemas import prediction as schemas
 from mlapi.settings import Settings
+from mlapi.wording import Finding
 
 
 class Classify(Resource):  # type: ignore[misc]

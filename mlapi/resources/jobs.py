@@ -5,7 +5,7 @@ from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.artifacts.names import is_model_name
-from mlapi.errors import Finding, InvalidInput, NotOffered
+from mlapi.errors import InvalidInput, NotOffered
 from mlapi.formats.negotiation import check_encoding
 from mlapi.formats.strict_json import encode_json
 from mlapi.http.access import JOBS, check_writes, shared_access
@@ -19,7 +19,7 @@ from mlapi.resources.responses import respond
 from mlapi.resources.subscriptions import Subscriptions
 from mlapi.schemas import jobs
 from mlapi.settings import Settings
-from mlapi.wording import quoted
+from mlapi.wording import Finding, quoted
 
 _ENTRY = jobs.JobEntry()
 _LIST = jobs.JobList()

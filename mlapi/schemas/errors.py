@@ -7,8 +7,8 @@ from marshmallow import Schema, ValidationError, fields
 from marshmallow.exceptions import SCHEMA
 
 from mlapi.data.rows.violations import InvalidRows
-from mlapi.errors import Finding, InvalidInput, Place
-from mlapi.wording import SHOWN
+from mlapi.errors import InvalidInput
+from mlapi.wording import SHOWN, Finding, Place
 
 
 class FindingEntry(Schema):

@@ -11,7 +11,7 @@ from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.values import text_of
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Feature, Matrix, Signature, Target
-from mlapi.errors import Finding, TooLarge
+from mlapi.errors import TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION, Algorithm
 from mlapi.estimators.on_request import FitInput
@@ -19,6 +19,7 @@ from mlapi.formats.decoded import Decoded
 from mlapi.schemas import parameters as parameter_schemas
 from mlapi.schemas.errors import invalid
 from mlapi.schemas.tables import TableRequest, TableRowsField, TargetField, column_names, wrong_length
+from mlapi.wording import Finding
 
 _NUMBERS = frozenset({int, float})
 

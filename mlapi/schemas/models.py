@@ -5,8 +5,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from mlapi.errors import Finding, InvalidInput
+from mlapi.errors import InvalidInput
 from mlapi.schemas.errors import findings_of, invalid
+from mlapi.wording import Finding
 
 
 class AliasesField(fields.Dict):

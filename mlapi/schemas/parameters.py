@@ -7,11 +7,10 @@ from typing import Any, cast
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from mlapi.data.rows.values import text_of
-from mlapi.errors import Finding
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameter
 from mlapi.schemas import errors
-from mlapi.wording import did_you_mean
+from mlapi.wording import Finding, did_you_mean
 
 KEY = "parameters"
 

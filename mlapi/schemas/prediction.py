@@ -23,12 +23,12 @@ from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Signature
-from mlapi.errors import Finding, InvalidInput, TooLarge, UnsupportedFormat
+from mlapi.errors import InvalidInput, TooLarge, UnsupportedFormat
 from mlapi.formats.decoded import Decoded, NumberTable
 from mlapi.formats.images import Uploads
 from mlapi.formats.strict_json import JSON
 from mlapi.schemas.errors import FindingEntry, findings_of, invalid
-from mlapi.wording import bounded
+from mlapi.wording import Finding, bounded
 
 ONE_ROW = "features"
 """The member of a body that holds one row; the others hold many."""

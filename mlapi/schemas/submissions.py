@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 from marshmallow import fields
 
 from mlapi.data.rows.violations import wrong_form
-from mlapi.errors import Finding
 from mlapi.formats.decoded import Decoded
 from mlapi.schemas.errors import invalid
 from mlapi.schemas.parameters import wrong_choice
 from mlapi.schemas.tables import TableRequest, column_names, wrong_length
-from mlapi.wording import bounded
+from mlapi.wording import Finding, bounded
 
 _CELLS = frozenset({int, float, str, bool, type(None)})
 

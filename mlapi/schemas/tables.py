@@ -10,10 +10,10 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 
 from mlapi.data.limits import TableLimits
 from mlapi.data.rows.values import text_of
-from mlapi.errors import Finding, InvalidInput, TooLarge
+from mlapi.errors import InvalidInput, TooLarge
 from mlapi.formats.decoded import Decoded, plain_data
 from mlapi.schemas.errors import findings_of
-from mlapi.wording import counted
+from mlapi.wording import Finding, counted
 
 _COLUMN = "x{}"
 """The name of a column where rows are lists without names: x1, x2, …"""

@@ -16,8 +16,8 @@ from mlapi.data.rows.reader import Instances, Reader, Row
 from mlapi.data.rows.values import text_of
 from mlapi.data.rows.violations import InvalidRows, violations
 from mlapi.data.signature import Feature, Matrix, Signature
-from mlapi.errors import Finding, MalformedBody, Place, TooLarge, UnsupportedFormat
-from mlapi.wording import bounded
+from mlapi.errors import MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.wording import Finding, Place, bounded
 
 BASE64 = "b64"
 """The member of an object that holds an image file in base64: `{"b64": "…"}`."""

@@ -18,8 +18,7 @@ from mlapi.data.rows.validation import Cells, ColumnChecks, NumberChecks
 from mlapi.data.rows.values import unseen_warning
 from mlapi.data.rows.violations import InvalidRows, LazyFinding, in_words, violations
 from mlapi.data.signature import NUMERIC, Batch, Feature, Matrix, Signature
-from mlapi.errors import Finding
-from mlapi.wording import SHOWN
+from mlapi.wording import SHOWN, Finding
 
 
 class Row(NamedTuple):

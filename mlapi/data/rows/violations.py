@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 
 from mlapi.data.rows.values import expected, fits, text_of
 from mlapi.data.signature import Feature, Signature
-from mlapi.errors import Finding, Place
-from mlapi.wording import SHOWN, bounded, did_you_mean
+from mlapi.wording import SHOWN, Finding, Place, bounded, did_you_mean
 
 LazyFinding: TypeAlias = tuple[Place, Callable[[], str]]
 """A place, counted from the rows on, and a function that writes the message. It is called only for the few

@@ -9,7 +9,8 @@ from mlapi.data.images.reader import reader_of
 from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Feature, Signature, Target
-from mlapi.errors import Finding, TooLarge
+from mlapi.errors import TooLarge
+from mlapi.wording import Finding
 from tests.support.pictures import file_of
 
 LARGE = Signature(

@@ -4,10 +4,9 @@ import orjson
 import pytest
 
 from mlapi.data.rows.violations import InvalidRows
-from mlapi.errors import LONGEST_POINTER, Finding
 from mlapi.jobs.pool.errors import document_of, error_of
 from mlapi.schemas.errors import findings_in, invalid
-from mlapi.wording import pointer
+from mlapi.wording import LONGEST_POINTER, Finding, pointer
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 
 import mlapi.server.app  # noqa: F401 - whoever defines an error is there
 from mlapi.errors import (
-    Finding,
     InvalidInput,
     MlapiError,
     ModelUnavailable,
@@ -17,6 +16,7 @@ from mlapi.errors import (
 )
 from mlapi.jobs.pool.errors import LONGEST_DETAIL, document_of, error_of
 from mlapi.jobs.pool.messages import Message
+from mlapi.wording import Finding
 
 
 def classes(above: type[MlapiError] = MlapiError) -> list[type[MlapiError]]:
