@@ -134,7 +134,7 @@ _NUMBERS: Mapping[str, Callable[[Datetimes], NDArray[Any]]] = {
 fraction."""
 
 _CYCLES = {"month": 12, "weekday": 7, "hour": 24}
-"""Parts whose last value is next to the first, and how many values they have. A linear model is told so by
+"""Parts whose last value is next to the first, and how many values they have. A linear model knows that from
 their sine and cosine."""
 
 _WAVES: Mapping[str, Callable[..., Any]] = {"sin": np.sin, "cos": np.cos}

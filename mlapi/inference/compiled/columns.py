@@ -119,7 +119,7 @@ class WordBlock:
     places: slice
     """The columns that the result has in the matrix of all blocks."""
 
-    def words(self, batch: Batch) -> Iterator[tuple[Table, NDArray[Any]]]:
+    def categories(self, batch: Batch) -> Iterator[tuple[Table, NDArray[Any]]]:
         """Yield each table with the categories of its column, `(rows,)`."""
         for table in self.tables:
             yield table, column(batch, self.names[table.column], table.column)
@@ -164,7 +164,7 @@ class Preparation:
             if isinstance(block, NumberBlock):
                 part[...] = block.read(batch)
             else:
-                for table, categories in block.words(batch):
+                for table, categories in block.categories(batch):
                     part[:, table.places] = table.rows.take(table.look_up(categories), axis=0)
         return whole
 

@@ -24,19 +24,19 @@ scores, `(codes, classes)`."""
 class OneRow:
     """A linear model for single rows: `weights . numbers + bias`, and what the categories of the row add."""
 
-    def __init__(self, model: Linear, places: Sequence[int], words: CategoryScores) -> None:
+    def __init__(self, model: Linear, places: Sequence[int], categories: CategoryScores) -> None:
         """
         Args:
             places: The positions in a row of the numbers, in the order of the model's weights.
-            words: The columns of categories.
+            categories: What the columns of categories add to the scores.
         """
         self._places = tuple(places)
-        self._is_plain = self._places == tuple(range(len(places))) and not words
+        self._is_plain = self._places == tuple(range(len(places))) and not categories
         self._weights = model.weights[:, : len(places)].tolist()
         self._starts = model.bias.tolist()
         self._reach = np.abs(model.weights[:, : len(places)]).max(axis=0).tolist()
         self._roundings, self._least = model.roundings, model.least
-        self._words = [(place, codes, rows.tolist()) for place, codes, rows in words]
+        self._words = [(place, codes, rows.tolist()) for place, codes, rows in categories]
         self._reading = model.reading
 
     def predict(self, cells: Sequence[Any]) -> RowPredictions:

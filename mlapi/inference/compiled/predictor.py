@@ -48,7 +48,7 @@ class CompiledPipeline(Protocol):
     """The methods of the estimator that it has answers for; the others are scikit-learn's."""
 
     engine: str
-    """What clients are told that answers: `COMPILED`, or the name of another package."""
+    """The name of what answers, for clients: `COMPILED`, or another package."""
 
     one_row: OneRow | None
     """A quicker path for a single row, where there is one."""
@@ -89,7 +89,7 @@ class Predictor:
             return self._answer(batch, methods)
         starts = range(0, count, self._rows_at_once)
         parts = [slice(start, start + self._rows_at_once) for start in starts]
-        return join_answers(self._answer(_some(batch, part), methods) for part in parts)
+        return join_answers(self._answer(_select(batch, part), methods) for part in parts)
 
     def _answer(self, batch: Batch, methods: Collection[str]) -> MethodOutputs:
         try:
@@ -119,7 +119,7 @@ class Predictor:
 
     def _settle(self, outputs: MethodOutputs, batch: Batch, rows: RowFlags) -> None:
         """Replace, in these rows, the label and the decision by scikit-learn's: some decisions are votes."""
-        chosen = _some(batch, rows)
+        chosen = _select(batch, rows)
         for method in (PREDICT, DECISION):
             if method in outputs:
                 settled = outputs[method].copy()
@@ -127,7 +127,7 @@ class Predictor:
                 outputs[method] = settled
 
 
-def _some(batch: Batch, rows: slice | RowFlags) -> Batch:
+def _select(batch: Batch, rows: slice | RowFlags) -> Batch:
     if isinstance(batch, np.ndarray):
         return batch[rows]
     return {name: column[rows] for name, column in batch.items()}

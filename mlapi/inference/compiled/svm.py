@@ -34,7 +34,7 @@ UNDERFLOW = 1e-300
 @dataclass(frozen=True, slots=True)
 class Decisions:
     """The decisions of a row: one of two classes or of a regressor, else one for each pair of classes, or of
-    a linear machine for each class."""
+    a linear classifier for each class."""
 
     kernel: Kernel
     coefficients: Matrix

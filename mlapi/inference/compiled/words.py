@@ -54,10 +54,10 @@ class Table:
     places: NDArray[np.intp]
     """`(numbers,)`: the columns of the result that these numbers go to."""
 
-    def look_up(self, words: NDArray[Any]) -> list[int]:
+    def look_up(self, categories: NDArray[Any]) -> list[int]:
         """Return the code of each category of a column, `(rows,)`, object or of any other dtype.
 
         Raises:
             Fallback: The pipeline refuses one.
         """
-        return list(map(self.codes.__getitem__, words.tolist()))
+        return list(map(self.codes.__getitem__, categories.tolist()))
