@@ -78,10 +78,12 @@ class SigningKey:
 
     @classmethod
     def generate(cls) -> "SigningKey":
+        """Make a new random key."""
         return cls(Ed25519PrivateKey.generate())
 
     @property
     def public(self) -> PublicKey:
+        """The key that its signatures are checked with."""
         return PublicKey(self.private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:

@@ -76,6 +76,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
+        """Whether it has ended, however it did."""
         return self.state in OVER
 
 

@@ -57,8 +57,7 @@ class Runner:
         task: What trains; its message has the job (`_outcome`).
         find_version: Called after each job: what it has published counts, however its process ended.
         visible_s: How long workers take to notice a new version. A job is said to have succeeded only then,
-            so
-            that a client that reads so finds the version.
+            so that a client that reads so finds the version.
     """
 
     def __init__(

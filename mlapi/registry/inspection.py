@@ -37,6 +37,7 @@ class Known:
 
     @property
     def versions(self) -> Mapping[int, VersionRecord]:
+        """Those of the record, by number."""
         return self.record.versions if self.record else {}
 
 

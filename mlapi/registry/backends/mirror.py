@@ -66,8 +66,7 @@ class Mirror:
 
         Raises:
             OSError: The place cannot be reached, or the copy not written; or another process has been doing
-                so
-                for `patience_s`.
+                so for `patience_s`.
         """
         asked = time.time()
         disk.make_folder(self.folder, mode=0o700)
