@@ -1,5 +1,7 @@
 """What clients are told for the pool's own errors: the problem of a fit or a job."""
 
+from pathlib import Path
+
 import pytest
 
 from mlapi.errors import (
@@ -13,7 +15,11 @@ from mlapi.errors import (
     TaskTimedOut,
 )
 from mlapi.jobs.client_errors import client_error, raised_for_clients
+from mlapi.jobs.pool import client as client_of_the_pool
 from mlapi.jobs.pool.errors import document_of
+from mlapi.server.app import create_app
+from mlapi.settings import Settings
+from tests.support.problems import assert_problem
 
 UNFITTABLE = ("unfittable", "These rows cannot be fitted so", 422, {})
 BUSY = ("fits-busy", "Too many fits at once", 503, {"Retry-After": "10"})
@@ -53,3 +59,15 @@ def test_other_errors_pass_as_they_are() -> None:
     assert client_error(error) is error
     with pytest.raises(Conflict), raised_for_clients():
         raise error
+
+
+def test_where_no_pool_answers_fits_and_jobs_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_of_the_pool, "RESTART_S", 0.1)
+    settings = Settings(
+        models_dir=tmp_path / "models", state_dir=tmp_path / "state", allow_writes=True, job_workers=1
+    )
+    settings.state_dir.mkdir()
+    with create_app(settings).test_client() as client:
+        for path in ("/fit/svm", "/models/a/versions"):
+            problem = assert_problem(client.post(path, json={}), 503, "no-pool")
+            assert (problem["title"], problem["detail"]) == (ABSENT[1], NO_POOL)
