@@ -66,8 +66,8 @@ class Asked:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        answering = compile_pipeline(self.estimator, self.names)
-        self.predictor = answering and Predictor(answering, self._original)
+        pipeline = compile_pipeline(self.estimator, self.names)
+        self.predictor = pipeline and Predictor(pipeline, self._original)
 
     def rows(self, batch: Batch) -> Any:
         if not hasattr(self.estimator, "feature_names_in_"):

@@ -93,10 +93,10 @@ def test_a_row_alone_gets_scikit_learns_answer(name: str, data: st.DataObject) -
     reader = Reader(signature)
     usual = reader.try_usual_row(row)
     assert usual is not None
-    answering = compile_pipeline(estimator, signature.names)
-    assert answering is not None
+    pipeline = compile_pipeline(estimator, signature.names)
+    assert pipeline is not None
 
-    answer = Predictor(answering, lambda *_: pytest.fail("asked")).answer_row(usual.cells)
+    answer = Predictor(pipeline, lambda *_: pytest.fail("asked")).answer_row(usual.cells)
 
     batch = reader.read_rows([row]).batch
     expected = estimator.predict(batch if isinstance(batch, np.ndarray) else pd.DataFrame(batch))

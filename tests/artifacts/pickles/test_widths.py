@@ -219,13 +219,13 @@ def test_what_is_compiled_answers_some_at_a_time_as_well(target: Any) -> None:
     last = LogisticRegression(max_iter=5000) if is_labels else Ridge()
     methods = ["predict", "predict_proba", "decision_function"] if is_labels else ["predict"]
     model = make_pipeline(StandardScaler(), PolynomialFeatures(3), last).fit(X, target)
-    answering = compile_pipeline(model, tuple(f"c{place}" for place in range(10)))
-    assert answering is not None
-    predictor = Predictor(answering, lambda method, batch: getattr(model, method)(batch))
+    pipeline = compile_pipeline(model, tuple(f"c{place}" for place in range(10)))
+    assert pipeline is not None
+    predictor = Predictor(pipeline, lambda method, batch: getattr(model, method)(batch))
     rows = RANDOM.normal(size=(30_000, 10))
     asked = []
-    vars(answering)["answer"] = lambda batch, methods: (
-        asked.append(rows_of(batch)) or type(answering).answer(answering, batch, methods)
+    vars(pipeline)["answer"] = lambda batch, methods: (
+        asked.append(rows_of(batch)) or type(pipeline).answer(pipeline, batch, methods)
     )
 
     found = predictor.answer(rows, methods)
@@ -270,9 +270,9 @@ def test_many_long_texts_are_answered_some_at_a_time(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("last", [LogisticRegression(), SVC(), DecisionTreeClassifier(max_depth=2)])
 def test_long_labels_are_answered_some_at_a_time_until_they_are_too_many(last: Any) -> None:
     model = last.fit(X, np.where(Y > 0, "a", "b" * 9000))
-    answering = compile_pipeline(model, tuple(f"c{place}" for place in range(10)))
-    assert answering is not None
-    predictor = Predictor(answering, lambda method, batch: getattr(model, method)(batch))
+    pipeline = compile_pipeline(model, tuple(f"c{place}" for place in range(10)))
+    assert pipeline is not None
+    predictor = Predictor(pipeline, lambda method, batch: getattr(model, method)(batch))
     rows = RANDOM.normal(size=(20_000, 10))
 
     some = predictor.answer(rows[:3000], ["predict"])["predict"]
