@@ -18,7 +18,17 @@ from gunicorn.http.errors import ParseException
 
 from mlapi.http.streams import Stream
 from mlapi.server.worker.framing import Incoming
-from mlapi.server.worker.states import State
+from mlapi.server.worker.states import (
+    ABANDONED,
+    ANSWERING,
+    CLOSED,
+    LINGERING,
+    QUEUED,
+    READING,
+    SENDING,
+    STREAMING,
+    State,
+)
 from mlapi.server.worker.threads import Call
 from mlapi.server.worker.timing import RequestClock, transfer_time
 
@@ -30,9 +40,6 @@ MAX_GATHERED = 17 * 1024 * 1024
 
 _READ_SIZE = 64 * 1024
 """Bytes that are read of a socket at once, and the most of a body that nobody read that are thrown away."""
-
-# An enum's member costs more to look up than a global, and each request compares several.
-_READING, _QUEUED, _ANSWERING = State.READING, State.QUEUED, State.ANSWERING
 
 
 def _nothing(*_: object) -> None:
@@ -68,8 +75,9 @@ class Connection:
             hand_over: Called from its request's thread when others do the work of its answer.
         """
         sock.setblocking(False)
-        self.state = State.READING
+        self.state: State = READING
         self.incoming = Incoming()
+        self.clock = RequestClock()
         self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
@@ -97,7 +105,7 @@ class Connection:
         self._forget_request()
 
     def _forget_request(self) -> None:
-        self.clock = RequestClock()
+        self.clock.restart()
         self.is_oversized = False
         self.was_told_to_send = False
         self.incoming.forget_request()
@@ -112,17 +120,17 @@ class Connection:
     @property
     def is_in_hand(self) -> bool:
         """Whether it has asked, and is to be answered: it is no client's fault if that takes long."""
-        return self.state is _ANSWERING or self.state is _QUEUED
+        return self.state is ANSWERING or self.state is QUEUED
 
     @property
     def is_gone(self) -> bool:
         """Whether the lead thread has nothing more to do with it."""
-        return self.state is State.CLOSED or self.state is State.ABANDONED
+        return self.state is CLOSED or self.state is ABANDONED
 
     @property
     def is_ready(self) -> bool:
         """Whether the parser can have the request: it is whole, or oversized, or will never be whole."""
-        return self.is_oversized or self.incoming.is_whole or self._has_ended
+        return self.incoming.is_whole or self.is_oversized or self._has_ended
 
     @property
     def is_used_up(self) -> bool:
@@ -137,7 +145,7 @@ class Connection:
     @property
     def spoolable(self) -> int:
         """Bytes of an unfinished request that may go to a file."""
-        return self.incoming.spoolable if self.state is _READING else 0
+        return self.incoming.spoolable if self.state is READING else 0
 
     @property
     def unsent_memory(self) -> int:
@@ -151,7 +159,7 @@ class Connection:
 
     def is_idle(self, now: float) -> bool:
         """Return whether it may be cut for others: it has asked nothing, or is slow to say what."""
-        return self.state is _READING and (not self.has_begun or self.clock.is_slow(now))
+        return self.state is READING and (not self.has_begun or self.clock.is_slow(now))
 
     def idle_rank(self) -> tuple[bool, bool, float]:
         """Return a key for the order in which idle connections are cut: first who never sent anything."""
@@ -169,8 +177,8 @@ class Connection:
             data = self.sock.recv(_READ_SIZE)
         except BlockingIOError:
             return
-        if not self.has_begun:
-            self.clock.restart()
+        if not self.incoming.has_begun:
+            self.clock.began = time.monotonic()
         self._has_ended = not data
         self.incoming.add(data)
         self.clock.received += len(data)
@@ -202,7 +210,7 @@ class Connection:
         Args:
             keepalive: Seconds in which a new request has to begin.
         """
-        if self.has_begun:
+        if self.incoming.has_begun:
             self.deadline = self.clock.deadline(has_head=self.incoming.has_head)
         else:
             self.deadline = time.monotonic() + keepalive
@@ -221,15 +229,15 @@ class Connection:
 
     def queue(self) -> None:
         """Wait for a turn: the request is ready to be answered."""
-        self.state = _QUEUED
+        self.state = QUEUED
 
     def wait_for_thread(self) -> None:
         """Wait for a thread that reads the rest of the request; the lead thread reads no more of it."""
-        self.state = _ANSWERING
+        self.state = ANSWERING
 
     def begin(self, call: Call) -> None:
         """Give the connection to the thread of this call."""
-        self.state = _ANSWERING
+        self.state = ANSWERING
         self.call = call
 
     def settle(self, may_follow: bool) -> None:
@@ -239,7 +247,10 @@ class Connection:
             may_follow: Whether another request may follow its answer.
         """
         self._may_follow = may_follow
-        self._go_on()
+        if self.unsent or self.stream:
+            self._go_on()
+        else:
+            self.state = READING
 
     def send_rest(self) -> None:
         """Send what the kernel takes of an unsent answer; the client has time again for what is left.
@@ -263,13 +274,13 @@ class Connection:
     def _go_on(self) -> None:
         """With what is left of an answer, or the next request."""
         if self.unsent:
-            self.state = State.SENDING
+            self.state = SENDING
             self.deadline = time.monotonic() + transfer_time(0)
         elif self.stream:
-            self.state = State.STREAMING
+            self.state = STREAMING
             self.deadline = math.inf
         else:
-            self.state = _READING
+            self.state = READING
 
     def linger(self) -> None:
         """Say that nothing more comes, so that the answer is read before the kernel resets the connection
@@ -278,7 +289,7 @@ class Connection:
         Raises:
             OSError: The client has gone.
         """
-        self.state = State.LINGERING
+        self.state = LINGERING
         self.deadline = time.monotonic() + LINGER_S
         self._answer_head = None
         self.discard()
@@ -286,12 +297,12 @@ class Connection:
 
     def abandon(self) -> bool:
         """Let the request's own thread send nothing more; return whether it has not begun to."""
-        self.state = State.ABANDONED
+        self.state = ABANDONED
         return self._answer_head is None
 
     def close(self) -> None:
         """Close the socket, and the stream if there is one; may be called twice."""
-        self.state = State.CLOSED
+        self.state = CLOSED
         self._end_stream()
         self.incoming.close()
         self.sock.close()
@@ -340,7 +351,7 @@ class Connection:
             TimeoutError: The client does not read.
             OSError: The client has gone.
         """
-        if self.state is State.ABANDONED:
+        if self.state is ABANDONED:
             self.broken = True
             raise BrokenPipeError("the answer came too late")
         if data and self.unsent:

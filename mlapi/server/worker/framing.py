@@ -36,8 +36,8 @@ class Incoming:
         """Up to where the buffer has no end of a head."""
         self._head = 0
         """Where the head ends; 0 while that is not here."""
-        self._has_bare_lf = False
-        """Whether a line of the head ends without a CR, which the parser refuses."""
+        self.is_whole = False
+        """Whether `advance` has come upon the request's end, or upon something that the parser refuses."""
         self._end = 0
         """Where the request ends, if its head says so."""
         self._chunk = 0
@@ -90,6 +90,7 @@ class Incoming:
         return self._spooled + len(self._buffer)
 
     def add(self, data: bytes) -> None:
+        """Append what has arrived."""
         self._buffer += data
 
     def put_back(self, data: bytes) -> None:
@@ -102,17 +103,12 @@ class Incoming:
         """Look for the request's end in what was added since the last call, and in nothing else."""
         searched = self._searched
         if not self._head and not self._find_head():
-            # The parser refuses it at once; the end of such a head would never come.
-            self._has_bare_lf = _BARE_LF.search(self._buffer, searched) is not None
-        elif self._chunk:
+            # A bare LF the parser refuses at once; the end of such a head would never come.
+            self.is_whole = _BARE_LF.search(self._buffer, searched) is not None
+            return
+        if self._chunk:
             self._skip_chunks()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of the request is here, or something that the parser refuses."""
-        if not self._head:
-            return self._has_bare_lf
-        return not self._chunk and self._spooled + len(self._buffer) >= self._end
+        self.is_whole = not self._chunk and self._spooled + len(self._buffer) >= self._end
 
     def is_larger_than(self, size: int) -> bool:
         """Return whether a request that is not whole has more than so many bytes, or a head or a line that is

@@ -30,7 +30,8 @@ class RequestHandler:
     def respond(self, connection: Connection) -> bool:
         """Answer the request that the connection has; return whether another can follow.
 
-        May wait for the client, and for whatever the application waits for. Raises nothing.
+        May wait for the client, and for whatever the application waits for. An error becomes an answer, or a
+        line in the log.
         """
         request = None
         try:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from mlapi.server.worker.connection import Connection
+from mlapi.server.worker.states import QUEUED
 
 AT_ONCE = 2
 """So many heavy requests are answered at once; so many oversized ones are read by threads, to be refused."""
@@ -62,12 +63,12 @@ class LargeRequests:
         """Return whose request may be answered now, since the others leave room for it; None for nobody's."""
         while self._heavy and self._has_room(self._heavy[0].incoming.size):
             connection = self._heavy.popleft()
-            if not connection.is_gone:
+            if connection.state is QUEUED:  # else it was given up
                 self._answered[connection] = connection.incoming.size
                 return connection
         if self._oversized and len(self._read) < AT_ONCE:
             connection = self._oversized.popleft()
-            connection.clock.restart()  # it has waited for a thread
+            connection.clock.began = time.monotonic()  # it has waited for a thread
             self._read.add(connection)
             return connection
         return None
@@ -84,7 +85,7 @@ class LargeRequests:
 
         May be called twice, and for any request.
         """
-        if self.has_begun(connection):
+        if connection in self._answered or connection in self._read:
             self._last = time.monotonic()
             self._answered.pop(connection, None)
             self._read.discard(connection)

@@ -25,6 +25,8 @@ AT_ONCE = 64
 
 
 class _State(Enum):
+    """Of all listeners of a worker together."""
+
     OPEN = auto()
     """The poller watches the listeners."""
     PAUSED = auto()
@@ -34,7 +36,7 @@ class _State(Enum):
 
 
 class Listeners:
-    """The lead thread's. They are paused at first: the first `resume_if_due` opens them."""
+    """The lead thread's. They are paused at first: the first `resume` opens them."""
 
     def __init__(  # noqa: PLR0913 - all that lies between clients and a worker
         self,
@@ -57,35 +59,34 @@ class Listeners:
         self._worker, self._poller, self._connection_counts = worker, poller, connection_counts
         self._connections, self._admit, self._make_room = connections, admit, make_room
         self._state = _State.PAUSED
-        self._pause_ends = 0.0
+        self.resumes_at = 0.0
+        """When a pause ends; infinity while there is none."""
         self._ours_until = 0.0
         """Until when the next connection is accepted even if others have fewer: they have had their time."""
         for listener in worker.sockets:
             listener.setblocking(False)
 
-    @property
-    def resumes_at(self) -> float:
-        """When the pause ends; infinity if there is none."""
-        return self._pause_ends if self._state is _State.PAUSED else math.inf
-
-    def resume_if_due(self, now: float) -> None:
-        """Let the poller watch the listeners, if they are paused and the pause is over."""
-        if self._state is _State.PAUSED and now >= self._pause_ends:
-            for listener in self._worker.sockets:
-                self._poller.register(listener, select.POLLIN)
-            self._state = _State.OPEN
-            self._ours_until = self._pause_ends + YIELD_S
+    def resume(self) -> None:
+        """Let the poller watch the listeners, if they are paused: to be called at `resumes_at`."""
+        if self._state is not _State.PAUSED:
+            return
+        for listener in self._worker.sockets:
+            self._poller.register(listener, select.POLLIN)
+        self._state = _State.OPEN
+        self._ours_until = self.resumes_at + YIELD_S
+        self.resumes_at = math.inf
 
     def close(self) -> None:
         """Accept no connection any more."""
         self._connection_counts.leave(self._worker.age)
         self._stop_watching()
         self._state = _State.CLOSED
+        self.resumes_at = math.inf
 
     def _pause(self, for_s: float) -> None:
         self._stop_watching()
         self._state = _State.PAUSED
-        self._pause_ends = time.monotonic() + for_s
+        self.resumes_at = time.monotonic() + for_s
 
     def _stop_watching(self) -> None:
         if self._state is _State.OPEN:

@@ -24,7 +24,7 @@ from mlapi.server.worker.handler import RequestHandler
 from mlapi.server.worker.large_requests import LargeRequests
 from mlapi.server.worker.listeners import Listeners
 from mlapi.server.worker.polling import make_poller
-from mlapi.server.worker.states import State
+from mlapi.server.worker.states import ABANDONED, ANSWERING, LINGERING, QUEUED, READING, SENDING, STREAMING
 from mlapi.server.worker.threads import LeadThread, Superseded
 
 ABSENT_S = 1.0
@@ -109,7 +109,8 @@ class Loop:
             if not worker.alive and not self._stopping:
                 self._begin_to_stop()
             now = time.monotonic()
-            listeners.resume_if_due(now)
+            if now >= listeners.resumes_at:
+                listeners.resume()
             # Before a batch: each of its requests may be one that never ends.
             if now >= self._housekeeping_at:
                 self._do_housekeeping(now)
@@ -139,19 +140,19 @@ class Loop:
         self._listeners.report()
         self._large.give_memory_back(now)
         for connection in list(self._connections.values()) if self.lead_thread.endless else ():
-            if connection.state is State.ANSWERING and connection.call in self.lead_thread.endless:
+            if connection.state is ANSWERING and connection.call in self.lead_thread.endless:
                 self._give_up(connection)
         if not self._news_due:
             self._news_due.extend(self._streaming)
         for connection in list(self._connections.values()):
-            if late > ABSENT_S and connection.state is not State.ANSWERING:
+            if late > ABSENT_S and connection.state is not ANSWERING:
                 connection.postpone(late)
             elif connection.deadline < now and not connection.is_in_hand:
                 self._cut(connection)
         self._bound_unsent(MUCH_UNSENT, now - STALLED_S)  # after time in which nobody listened was taken off
 
     def _cut(self, connection: Connection) -> None:
-        if connection.has_begun and connection.state is State.READING:
+        if connection.has_begun and connection.state is READING:
             refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
             self._linger(connection)
         else:
@@ -211,14 +212,14 @@ class Loop:
 
     def _handle_event(self, connection: Connection) -> None:
         """Read on, or send on: the poller says that one of them is possible."""
-        if connection.state is State.ANSWERING:
+        if connection.state is ANSWERING:
             self._poller.unregister(connection.sock)
             self._unwatched.add(connection)
             return
-        if connection.state is State.QUEUED:  # its memory would grow faster than it is answered
+        if connection.state is QUEUED:  # its memory would grow faster than it is answered
             return
         try:
-            if connection.state is State.SENDING:
+            if connection.state is SENDING:
                 self._send_rest(connection)
             else:
                 connection.gather()
@@ -234,31 +235,28 @@ class Loop:
         throws away what arrives; from all others more is read, until their deadline.
         """
         state = connection.state
-        if state is State.SENDING or connection.is_gone:
+        if state is STREAMING or state is LINGERING:
+            self._drop(connection) if connection.is_used_up else connection.discard()
             return
-        if connection.is_used_up:
-            self._drop(connection)
+        if state is not READING:  # it has yet to read, or is gone
             return
-        if state is not State.READING:  # nothing more will be answered here
-            connection.discard()
-            return
-        if connection.has_begun:
+        if connection.incoming.has_begun:
             connection.advance()
             if connection.is_ready:
-                self._enqueue(connection)
+                if not self._large.take(connection):
+                    connection.queue()
+                    self._queue.append(connection)
                 return
+        elif connection.is_used_up:
+            self._drop(connection)
+            return
         connection.renew_deadline(self._keepalive)
         if connection.incoming.in_memory >= LARGEST_HEAD:
             self._bound_memory()
 
-    def _enqueue(self, connection: Connection) -> None:
-        if not self._large.take(connection):
-            connection.queue()
-            self._queue.append(connection)
-
     def _answer_next(self) -> None:
         connection = self._queue.popleft()
-        if not connection.is_gone:
+        if connection.state is QUEUED:  # else it was given up
             self._answer(connection)
             self._queue_if_ready(connection)
 
@@ -329,7 +327,7 @@ class Loop:
 
     def _settle(self, connection: Connection, may_follow: bool) -> None:
         self._large.end(connection)
-        if connection.is_gone:  # given up meanwhile
+        if connection.state is ABANDONED:
             connection.close()
             return
         if connection in self._unwatched:
@@ -338,9 +336,9 @@ class Loop:
         connection.settle(may_follow)
         if connection.stream:
             self._streaming[connection] = None
-        if connection.state is State.SENDING:
+        if connection.state is SENDING:
             self._wait_for_reader(connection)
-        elif connection.is_finished:
+        elif connection.state is READING and not may_follow:
             self._linger(connection)
 
     def _send_news(self, connection: Connection) -> None:
@@ -354,7 +352,7 @@ class Loop:
                 self._worker.log.exception("A stream broke")
             self._drop(connection)
             return
-        if connection.state is State.SENDING:
+        if connection.state is SENDING:
             self._wait_for_reader(connection)
         elif connection.is_finished or self._stopping:
             self._linger(connection)
@@ -378,7 +376,7 @@ class Loop:
     def _send_rest(self, connection: Connection) -> None:
         connection.send_rest()
         del self._sending[connection]
-        if connection.state is State.SENDING:
+        if connection.state is SENDING:
             self._sending[connection] = None  # it has read: the last to be cut
             return
         self._poller.modify(connection.sock, select.POLLIN)

@@ -32,3 +32,8 @@ class State(Enum):
     """Given up while its request was in hand; the thread that has it can send nothing more."""
     CLOSED = auto()
     """The socket is closed, and nobody looks at the connection any more."""
+
+
+# By these names the worker compares states: looking up `State.READING` takes 0.2 µs more in Python 3.11, and
+# a dozen are compared for each request.
+READING, QUEUED, ANSWERING, SENDING, STREAMING, LINGERING, ABANDONED, CLOSED = State

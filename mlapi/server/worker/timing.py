@@ -27,11 +27,11 @@ class RequestClock:
 
     def __init__(self) -> None:
         self.restart()
-        self.received = 0
 
     def restart(self) -> None:
-        """Count the request's time from now."""
+        """Count from now, for a request of which nothing has come."""
         self.began = time.monotonic()
+        self.received = 0
 
     def deadline(self, *, has_head: bool) -> float:
         """Return until when the next bytes have to be there; each that comes gives time for others."""
@@ -46,5 +46,6 @@ class RequestClock:
         return self.received / max(0.001, time.monotonic() - self.began)
 
     def is_slow(self, now: float) -> bool:
+        """Return whether the request has had `SLOW_AFTER_S`, and comes at less than `SLOWEST_RATE`."""
         age = now - self.began
         return age > SLOW_AFTER_S and self.received < age * SLOWEST_RATE

@@ -55,7 +55,7 @@ def connect(world: SimpleNamespace) -> socket.socket:
 def test_listeners_are_open_from_the_first_look_on(world: SimpleNamespace) -> None:
     assert (world.listeners.resumes_at, world.poller.watched) == (0.0, set())
 
-    world.listeners.resume_if_due(time.monotonic())
+    world.listeners.resume()
 
     assert (world.listeners.resumes_at, world.poller.watched) == (math.inf, {world.listener})
 
@@ -63,7 +63,7 @@ def test_listeners_are_open_from_the_first_look_on(world: SimpleNamespace) -> No
 def test_a_connection_is_left_to_a_worker_with_fewer_and_taken_if_that_does_not_come(
     world: SimpleNamespace,
 ) -> None:
-    world.listeners.resume_if_due(time.monotonic())
+    world.listeners.resume()
     with closing(connect(world)):
         world.listeners.accept_from(world.listener)
         world.counts.report(2, 0)
@@ -71,21 +71,20 @@ def test_a_connection_is_left_to_a_worker_with_fewer_and_taken_if_that_does_not_
             world.listeners.accept_from(world.listener)
             assert (len(world.connections), world.poller.watched) == (1, set())
 
-            world.listeners.resume_if_due(world.listeners.resumes_at - 1)
-            assert world.poller.watched == set(), "too early"
-            world.listeners.resume_if_due(world.listeners.resumes_at)
+            assert time.monotonic() < world.listeners.resumes_at < math.inf
+            world.listeners.resume()
             world.listeners.accept_from(world.listener)
 
             assert len(world.connections) == 2
 
 
 def test_closed_listeners_stay_closed_and_report_nothing(world: SimpleNamespace) -> None:
-    world.listeners.resume_if_due(time.monotonic())
+    world.listeners.resume()
 
     world.listeners.close()
 
     assert (world.listeners.resumes_at, world.poller.watched) == (math.inf, set())
-    world.listeners.resume_if_due(math.inf)
+    world.listeners.resume()
     assert world.poller.watched == set()
     world.listeners.report()
     world.counts.report(2, 99)
