@@ -33,16 +33,16 @@ def _listens(folder: Path) -> bool:
 
 
 def claimed(settings: Settings, model: str, body: Any) -> Job:
-    """A job that a pool has begun with, which is not there any more."""
+    """Return a job that a pool has begun, and whose pool has ended since."""
     recipe, source, content = submission.read(None, json.dumps(body).encode(), settings.job_limits)
     jobs = Jobs(settings.state_dir)
     jobs.submit(Submission(model, recipe, source, content, "10.0.0.1"), most=9, most_of_caller=9)
-    found = jobs.claim()
-    assert found is not None
-    return found
+    job = jobs.claim()
+    assert job is not None
+    return job
 
 
 def message_of(settings: Settings, job: Job) -> Message:
-    """What the job's process is given."""
+    """Return the message with which a pool begins a job."""
     head = {name: getattr(job, name) for name in ("id", "model", "recipe", "source", "caller")}
     return Message({**head, "folder": str(Jobs(settings.state_dir).folder(job.id))})
