@@ -1,4 +1,4 @@
-"""The table of routes."""
+"""What answers at each path, and the table of routes. Opens no file and asks no estimator itself."""
 
 from mlapi.http.problems import Api
 from mlapi.registry.registry import Registry

@@ -1,4 +1,4 @@
-"""The algorithms that training knows. To add one: a file here, and its line in `ALGORITHMS`."""
+"""The algorithms that training knows, a file each. To add one: a file here, and its line in `ALGORITHMS`."""
 
 from collections.abc import Mapping
 
