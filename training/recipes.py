@@ -22,7 +22,7 @@ IF_NOT_WORSE = "if_not_worse"
 """Promote a new version if it is not worse on the test rows than the one in production."""
 
 NEVER = "never"
-"""Promote no version but the first."""
+"""Promote no version but the first, which becomes `production` whatever its recipe says."""
 
 POLICIES = (ALWAYS, IF_NOT_WORSE, NEVER)
 """What a recipe may say of promotion (`mlapi.training.versions.promotion`)."""

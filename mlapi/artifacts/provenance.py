@@ -26,7 +26,10 @@ class ColumnRecord:
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """Whether the version was to become `production`, why (half a sentence), and in place of which version;
-    None if there was none in production."""
+    None if there was none in production.
+
+    The first version of a model became `production` even if `promotes` is False.
+    """
 
     promotes: bool
     reason: str

@@ -16,7 +16,10 @@ from mlapi.wording import listed, reason
 
 
 class Verdict(NamedTuple):
-    """Whether a version becomes `production`; `reason` says why, in half a sentence."""
+    """Whether a version becomes `production`; `reason` says why, in half a sentence.
+
+    The first version of a model becomes `production` even if `promotes` is False.
+    """
 
     promotes: bool
     reason: str

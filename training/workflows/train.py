@@ -25,7 +25,7 @@ from mlapi.training.workflows.version import TableTrainer, version_of_table
 class TrainedVersion(NamedTuple):
     """What was published; `verdict` tells whether the version became `production`.
 
-    It is None for the first version of a model, which always does.
+    `verdict` is None for the first version of a model: this version becomes `production` in any case.
     """
 
     manifest: Manifest
@@ -80,9 +80,10 @@ def train(
 def _publish(
     recipe: Recipe, changes: Changes, result: TrainingResult, options: TrainingOptions
 ) -> tuple[Manifest, Verdict | None]:
-    """Decide on the promotion before publishing: the manifest has the decision.
+    """Decide on the promotion before publishing, so that the manifest has the decision.
 
-    Where this process ends between publishing and promoting, whoever looks after it can do the rest.
+    If this process ends between publishing and promoting, another process can read the manifest and promote.
+    The first version of a model becomes `production` when it is published, whatever the manifest says.
     """
     old = in_production(changes.registry, recipe.name)
     verdict = decide_promotion(
