@@ -65,7 +65,7 @@ def serve(**options: Any) -> None:
 @main.command()
 def models() -> None:
     """List the models, their versions and aliases."""
-    snapshot = registry_of(load_settings(), eager=False).snapshot
+    snapshot = registry_of(load_settings()).snapshot
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
     rows = table("model", "algorithm", "versions", "latest", "aliases")
@@ -90,7 +90,7 @@ def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[
     settings = load_settings()
     from mlapi.inference.scoring import predict_csv, predict_images
 
-    model = registry_of(settings, eager=False).get(name, ref)
+    model = registry_of(settings).get(name, ref)
     image = model.signature.image
     warn = partial(stderr.print, soft_wrap=True)
     if image is not None and not any(file.suffix.lower() == ".csv" for file in files):
@@ -175,7 +175,7 @@ def verify(name: str | None, accept: bool) -> None:
     settings = load_settings()
     if accept and name is None:
         raise click.UsageError("--accept takes the name of a model")
-    registry = registry_of(settings, eager=False)
+    registry = registry_of(settings)
     changes = changes_in(registry, settings)
     snapshot = registry.snapshot
     if snapshot.problem:

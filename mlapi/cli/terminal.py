@@ -92,15 +92,20 @@ def _one_line() -> Iterator[None]:
         raise click.ClickException(printable(f"{where}{error.strerror or error}")) from error
 
 
-def registry_of(settings: Settings, *, eager: bool) -> "Registry":
-    """Open the registry; `eager` loads every version that serves, which can take seconds."""
+def registry_of(settings: Settings) -> "Registry":
+    """Open the registry to read it; a version is loaded when a command asks for it, and not before."""
     from mlapi.registry.opening import open_registry
 
-    return open_registry(settings, eager=eager)
+    return open_registry(settings, eager=False)
 
 
 def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
-    """Open the registry to change it; waiting for a lock is shown on the terminal."""
+    """Open the registry to change it; waiting for a lock is shown on the terminal.
+
+    Args:
+        eager: Whether the first look at the models loads what aliases and `latest` name, which can take
+            seconds. Else a version is loaded when a command asks for it.
+    """
     from mlapi.registry.audit import who
     from mlapi.registry.opening import open_changes
 

@@ -83,16 +83,17 @@ def train(
     """
     settings = load_settings()
     leftover = recipe_options.pop("leftover") or "refuse"
-    overrides = {key: value for key, value in recipe_options.items() if value not in (None, ())}
-    _check_usage(names, overrides, missing=missing, again=again)
+    option_values = {key: value for key, value in recipe_options.items() if value not in (None, ())}
+    _check_usage(names, option_values, missing=missing, again=again)
     from mlapi.training.execution.engine import engine as engine_at
 
     with engine_at(engine) as running:
         if again:
-            _train_again(again, registry_of(settings, eager=False), running)
+            _train_again(again, registry_of(settings), running)
             return
+        # `--missing` asks what serves: only loading shows that a version is broken
         changes = changes_of(settings, eager=missing)
-        recipes = _recipes(names, overrides)
+        recipes = _recipes(names, option_values)
         if missing:
             snapshot = changes.registry.snapshot
             recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
@@ -101,26 +102,30 @@ def train(
 
 
 def _check_usage(
-    names: tuple[str, ...], overrides: Mapping[str, Any], *, missing: bool, again: str | None
+    names: tuple[str, ...], option_values: Mapping[str, Any], *, missing: bool, again: str | None
 ) -> None:
     """Refuse what does not go together.
 
     Raises:
         UsageError: The message says what to leave out, or to add.
     """
-    if again and (names or missing or overrides):
+    if again and (names or missing or option_values):
         raise click.UsageError("--again takes the version's own recipe: leave the rest out.")
-    if overrides and not names and not ({"data", "target"} <= overrides.keys() or "images" in overrides):
+    if (
+        option_values
+        and not names
+        and not ({"data", "target"} <= option_values.keys() or "images" in option_values)
+    ):
         raise click.UsageError("Expected --data and --target, or --images, or the names of recipes.")
-    own = overrides.keys() & _OWN_DATA
+    own = option_values.keys() & _OWN_DATA
     if names and own:
         raise click.UsageError(f"--{min(own)} is data of your own: leave the recipes' names out.")
 
 
-def _recipes(names: tuple[str, ...], overrides: Mapping[str, Any]) -> "list[Recipe]":
+def _recipes(names: tuple[str, ...], option_values: Mapping[str, Any]) -> "list[Recipe]":
     """Return the recipe that the options make of data of one's own, or those of config/models.toml."""
-    values = _with_parameters(overrides)
-    return [_own_recipe(values)] if overrides.keys() & _OWN_DATA else _declared_recipes(names, values)
+    values = _with_parameters(option_values)
+    return [_own_recipe(values)] if option_values.keys() & _OWN_DATA else _declared_recipes(names, values)
 
 
 def _own_recipe(values: Mapping[str, Any]) -> "Recipe":
@@ -146,11 +151,11 @@ def _declared_recipes(names: tuple[str, ...], values: Mapping[str, Any]) -> "lis
     return [make_recipe(recipe.name, {**to_json(recipe), **values}) for recipe in recipes]
 
 
-def _with_parameters(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _with_parameters(option_values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options with `--parameter C=10` as recipes have it: `{"parameters": {"C": 10}}`."""
-    values = {key: value for key, value in overrides.items() if key != "parameters"}
-    if "parameters" in overrides:
-        values["parameters"] = dict(map(_parameter, overrides["parameters"]))
+    values = {key: value for key, value in option_values.items() if key != "parameters"}
+    if "parameters" in option_values:
+        values["parameters"] = dict(map(_parameter, option_values["parameters"]))
     return values
 
 
@@ -175,13 +180,14 @@ def _train(
 ) -> None:
     """Train one recipe after the other, `options` being fields of `TrainingOptions`."""
     from mlapi.artifacts.manifest import REPORT
-    from mlapi.training.workflows.train import TrainingOptions, train
+    from mlapi.training.workflows.train import TrainingOptions
+    from mlapi.training.workflows.train import train as train_recipe
     from mlapi.training.workflows.version import version_of_table
 
     how = TrainingOptions(make=partial(version_of_table, engine=engine), **options)
     with Display() as display:
         for recipe in recipes:
-            trained = train(recipe, changes, display, options=how)
+            trained = train_recipe(recipe, changes, display, options=how)
             manifest = trained.manifest
             display.trained(trained, f"{settings.models_dir}/{manifest.name}/{manifest.version}/{REPORT}")
 
@@ -219,7 +225,7 @@ def card(name: str, images: str, ref: str | None) -> None:
 
     mlapi card flowers --images flowers/ > card.html
     """
-    registry = registry_of(load_settings(), eager=False)
+    registry = registry_of(load_settings())
     from mlapi.training.images.card import card_of_published
 
     write(card_of_published(registry.get(name, ref), images))

@@ -129,7 +129,14 @@ def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
 
 
 def _try(estimator: Any, frame: pd.DataFrame, signature: Signature) -> None:
-    """Predict the sample as a server will, and as the estimator was fitted: the answers must agree."""
+    """Predict the sample twice, as a server will and as it was read.
+
+    The two predictions must agree if the estimator was fitted with names of columns, and are not compared
+    otherwise.
+
+    Raises:
+        RegistrationError: The estimator fails, does not give one prediction a row, or its predictions differ.
+    """
     columns = {name: frame[name].to_numpy() for name in signature.names}
     batch = features.matrix(frame) if signature.is_numeric else columns
     rows = estimator_input(estimator, signature, batch)
