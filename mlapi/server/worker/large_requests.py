@@ -92,11 +92,11 @@ class LargeRequests:
 
     # Memory.
 
-    def fill_memory(self) -> bool:
+    def is_memory_full(self) -> bool:
         """Return whether what has come is too much to stay there."""
         return sum(each.incoming.in_memory for each in self._connections.values()) >= GATHERED
 
-    def fill_files(self) -> bool:
+    def are_files_full(self) -> bool:
         """Return whether what has come is too much for files as well."""
         return sum(each.incoming.spooled for each in self._connections.values()) >= SPOOLED
 

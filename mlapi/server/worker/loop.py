@@ -262,9 +262,9 @@ class Loop:
 
     def _bound_memory(self) -> None:
         """Move the largest of the unfinished requests to a file, if all of them are too much for memory."""
-        if not self._large.fill_memory():
+        if not self._large.is_memory_full():
             return
-        if self._large.fill_files():
+        if self._large.are_files_full():
             self._refuse_slowest()
             return
         largest = self._large.largest()
