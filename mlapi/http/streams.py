@@ -4,13 +4,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-LOOK_S = 1.0
-"""Seconds between two times that a stream is asked for news."""
+NEWS_EVERY_S = 1.0
+"""Seconds from one time that a stream is asked for news to the next."""
 
 
 class Stream(ABC):
-    """The body of such an answer. `mlapi.server.worker.worker` asks it for news every `LOOK_S` seconds. Under
-    another server it is an iterable like any other, and takes a thread."""
+    """The body of such an answer.
+
+    The loop of our worker (mlapi.server.worker.loop, in its housekeeping) asks each stream for news every
+    `NEWS_EVERY_S` seconds. For any other server a stream is an iterable like any other, and takes a thread.
+    """
 
     @abstractmethod
     def news(self) -> bytes | None:
@@ -28,4 +31,4 @@ class Stream(ABC):
             if news:
                 yield news
             else:
-                time.sleep(LOOK_S)
+                time.sleep(NEWS_EVERY_S)

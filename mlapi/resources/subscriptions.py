@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mlapi.errors import JobNotFound, Overloaded, TooManyStreams
-from mlapi.http.streams import LOOK_S, Stream
+from mlapi.http.streams import NEWS_EVERY_S, Stream
 from mlapi.jobs.database import is_locked
 from mlapi.jobs.jobs import Job, Jobs
 from mlapi.wording import quoted
@@ -114,7 +114,7 @@ class Subscriptions:
                 self._problem = None
             except OSError as error:
                 self._problem = None if is_locked(error) else error  # what was last said holds meanwhile
-            time.sleep(LOOK_S)
+            time.sleep(NEWS_EVERY_S)
 
     def _take(self, followed: list[str], jobs: dict[str, Job]) -> None:
         with self._lock:

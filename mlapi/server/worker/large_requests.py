@@ -10,63 +10,64 @@ from collections.abc import Iterable, Mapping
 from mlapi.server.worker.connection import Connection
 from mlapi.server.worker.states import QUEUED
 
-AT_ONCE = 2
-"""So many heavy requests are answered at once; so many oversized ones are read by threads, to be refused."""
+LARGE_AT_ONCE = 2
+"""So many heavy requests are answered at once, and so many oversized ones are read at once, to be refused."""
 
-HEAVY = 128 * 1024
-"""Bytes of a request from which on it is a heavy one: what it becomes takes up to a hundred times as much."""
+HEAVY_BYTES = 128 * 1024
+"""A request of more bytes is a heavy one: in Python's objects it takes up to a hundred times as much."""
 
-TOGETHER = 2 * 1024 * 1024
-"""Bytes of the heavy requests that are answered at once, where they are more than `AT_ONCE`."""
+HEAVY_BYTES_AT_ONCE = 2 * 1024 * 1024
+"""More than `LARGE_AT_ONCE` heavy requests are answered at once if together they have no more bytes."""
 
-GATHERED = 64 * 1024 * 1024
-"""Bytes of requests in memory before they are answered: over it, the largest go on in a file."""
+MOST_BYTES_IN_MEMORY = 64 * 1024 * 1024
+"""Bytes of all requests that are gathered in memory: from here on the largest of them goes on in a file."""
 
-SPOOLED = 1024 * 1024 * 1024
-"""Bytes of requests in files: over it, who is slowest is told to come later."""
+MOST_BYTES_IN_FILES = 1024 * 1024 * 1024
+"""Bytes of all requests in files: from here on the slowest client is told to come later."""
 
-QUIET_S = 5.0
-"""Without a heavy request: until then the memory that they took is at hand for the next one."""
+MEMORY_KEPT_S = 5.0
+"""How long the memory of large requests is kept for the next one, after the last has ended."""
 
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do not
 
 
 class LargeRequests:
-    """Used by the lead thread alone, but for `has_begun`; `connections` are all that the worker holds."""
+    """The large requests of one worker. Used by the lead thread alone, but for `has_begun`."""
 
     def __init__(self, connections: Mapping[int, Connection]) -> None:
+        """Begin with no large request; `connections` are all that the worker holds, now and later."""
         self._connections = connections
         self._heavy: deque[Connection] = deque()
-        """Those with a heavy request, whole, that wait for others to be answered."""
+        """Connections with a heavy request that is whole, and waits until others are answered."""
         self._answered: dict[Connection, int] = {}
-        """The heavy requests that are answered now, with their bytes."""
+        """Connections whose heavy request is answered now, and its bytes."""
         self._oversized: deque[Connection] = deque()
-        """Those whose request is larger than any may be, and waits for a thread that reads it."""
+        """Connections whose request is larger than any may be, and waits for a thread that reads it."""
         self._read: set[Connection] = set()
-        """Those of them that a thread reads now."""
+        """Connections whose oversized request a thread reads now."""
         self._last = 0.0
-        """When one of them was at work; 0 if what it took has gone back to the system."""
+        """When a large request ended last; 0 if the memory has gone back to the system since."""
 
     def take(self, connection: Connection) -> bool:
-        """Let a request wait here for its turn, if it is one of many bytes; return whether it is."""
+        """Let a request wait here for its turn, if it is heavy or oversized; return whether it is."""
         if connection.is_oversized:
             connection.wait_for_thread()
             self._oversized.append(connection)
             return True
-        if connection.incoming.size > HEAVY:
+        if connection.incoming.size > HEAVY_BYTES:
             connection.queue()
             self._heavy.append(connection)
             return True
         return False
 
     def next(self) -> Connection | None:
-        """Return whose request may be answered now, since the others leave room for it; None for nobody's."""
+        """Return a connection whose request may be answered now beside the others; None if there is none."""
         while self._heavy and self._has_room(self._heavy[0].incoming.size):
             connection = self._heavy.popleft()
             if connection.state is QUEUED:  # else it was given up
                 self._answered[connection] = connection.incoming.size
                 return connection
-        if self._oversized and len(self._read) < AT_ONCE:
+        if self._oversized and len(self._read) < LARGE_AT_ONCE:
             connection = self._oversized.popleft()
             connection.clock.began = time.monotonic()  # it has waited for a thread
             self._read.add(connection)
@@ -74,16 +75,18 @@ class LargeRequests:
         return None
 
     def _has_room(self, size: int) -> bool:
-        return len(self._answered) < AT_ONCE or sum(self._answered.values()) + size <= TOGETHER
+        return (
+            len(self._answered) < LARGE_AT_ONCE or sum(self._answered.values()) + size <= HEAVY_BYTES_AT_ONCE
+        )
 
     def has_begun(self, connection: Connection) -> bool:
-        """Return whether its request is one of those at work now; from any thread."""
+        """Return whether a large request of the connection is answered or read now; from any thread."""
         return connection in self._answered or connection in self._read
 
     def end(self, connection: Connection) -> None:
-        """Let others begin: its request is answered, or others will answer it.
+        """Let other large requests begin: this one is answered, or left to the pool.
 
-        May be called twice, and for any request.
+        May be called twice, and for requests that are not large.
         """
         if connection in self._answered or connection in self._read:
             self._last = time.monotonic()
@@ -93,28 +96,30 @@ class LargeRequests:
     # Memory.
 
     def is_memory_full(self) -> bool:
-        """Return whether what has come is too much to stay there."""
-        return sum(each.incoming.in_memory for each in self._connections.values()) >= GATHERED
+        """Return whether the requests in memory are too much to stay there."""
+        return sum(each.incoming.in_memory for each in self._connections.values()) >= MOST_BYTES_IN_MEMORY
 
     def are_files_full(self) -> bool:
-        """Return whether what has come is too much for files as well."""
-        return sum(each.incoming.spooled for each in self._connections.values()) >= SPOOLED
+        """Return whether the requests in files are too much as well."""
+        return sum(each.incoming.spooled for each in self._connections.values()) >= MOST_BYTES_IN_FILES
 
     def largest(self) -> Connection | None:
-        """Return which of those that are not whole takes the most memory."""
+        """Return the connection whose unfinished request takes the most memory; None if there is none."""
         return max(self._unfinished(), key=lambda each: each.spoolable, default=None)
 
     def slowest(self) -> Connection | None:
-        """Return which of those that are not whole comes at the fewest bytes a second."""
+        """Return the connection whose unfinished request comes at the fewest bytes a second, or None."""
         return min(self._unfinished(), key=lambda each: each.clock.rate(), default=None)
 
     def _unfinished(self) -> Iterable[Connection]:
         return [each for each in self._connections.values() if each.spoolable]
 
     def give_memory_back(self, now: float) -> None:
-        """Give it to the system, when none has come for a while: glibc keeps what lies between blocks in use,
-        however much that is."""
-        if self._last and now > self._last + QUIET_S and not self._answered and not self._read:
+        """Give free memory back to the system when no large request was at work for a while.
+
+        glibc would keep what lies between blocks in use, however much that is.
+        """
+        if self._last and now > self._last + MEMORY_KEPT_S and not self._answered and not self._read:
             self._last = 0.0
             if _trim is not None:
                 _trim(0)

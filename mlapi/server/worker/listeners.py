@@ -20,8 +20,8 @@ FULL_PAUSE_S = 0.1
 ERROR_PAUSE_S = 1.0
 """Before a worker that could not accept, for it has no file descriptor left for example, tries again."""
 
-AT_ONCE = 64
-"""The most that are accepted before the clients that are here are looked after."""
+ACCEPTS_A_ROUND = 64
+"""The most connections that are accepted before the clients that are here have their turn."""
 
 
 class _State(Enum):
@@ -100,7 +100,7 @@ class Listeners:
 
     def accept_from(self, listener: Any) -> None:
         """Accept the connections that wait at a listener, as far as no other worker should have them."""
-        for _ in range(AT_ONCE):
+        for _ in range(ACCEPTS_A_ROUND):
             if self._state is not _State.OPEN or not self._accept_one(listener):
                 return
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
+from mlapi.http.streams import NEWS_EVERY_S
 from mlapi.server.worker.balance import ConnectionCounts
 from mlapi.server.worker.configuration import Configuration
 from mlapi.server.worker.connection import Connection
@@ -27,20 +28,27 @@ from mlapi.server.worker.polling import make_poller
 from mlapi.server.worker.states import ABANDONED, ANSWERING, LINGERING, QUEUED, READING, SENDING, STREAMING
 from mlapi.server.worker.threads import LeadThread, Superseded
 
+HOUSEKEEPING_S = NEWS_EVERY_S
+"""How often the loop does its housekeeping, in which each stream gets its turn to be asked for news."""
+
+STOPPING_HOUSEKEEPING_S = 0.1
+"""How often in a worker that stops: its connections end soon."""
+
 ABSENT_S = 1.0
-"""If the loop is late by more than that, all threads were in calls, and no client is to blame."""
+"""If the housekeeping is late by more than that, all threads were in calls, and no client is to blame."""
 
 MUCH_UNSENT = 64 * 1024 * 1024
-"""Bytes of answers that wait for clients, beside the largest: over it, those are cut that have stalled."""
+"""Bytes of the answers that wait for clients to read, without the largest one: over it, clients that have
+stalled are cut."""
 
 STALLED_S = 2.0
-"""A client that has read nothing for so long does not read: a lost packet costs less."""
+"""A client that has read nothing for so long has stalled: a lost packet costs less time."""
 
 MOST_UNSENT = 256 * 1024 * 1024
-"""Bytes of the same: over it, whoever has not read for longest is cut."""
+"""Bytes counted as for `MUCH_UNSENT`: over it, clients are cut whether they have stalled or not."""
 
-BATCH = 16
-"""So many requests are answered before the loop looks again who has come and what has arrived."""
+ANSWERS_A_ROUND = 16
+"""So many requests are answered, and so many streams asked, before the loop looks again what has arrived."""
 
 
 class Loop:
@@ -111,19 +119,19 @@ class Loop:
             now = time.monotonic()
             if now >= listeners.resumes_at:
                 listeners.resume()
-            # Before a batch: each of its requests may be one that never ends.
+            # Before the answers: each request may be one that never ends.
             if now >= self._housekeeping_at:
                 self._do_housekeeping(now)
-            self._answer_batch()
+            self._answer_round()
         self._refuse_the_rest()
 
-    def _answer_batch(self) -> None:
-        for _ in range(min(BATCH, len(self._queue))):
+    def _answer_round(self) -> None:
+        for _ in range(min(ANSWERS_A_ROUND, len(self._queue))):
             self._answer_next()
         while (connection := self._large.next()) is not None:
             self._answer(connection)
             self._queue_if_ready(connection)
-        for _ in range(min(BATCH, len(self._news_due))):
+        for _ in range(min(ANSWERS_A_ROUND, len(self._news_due))):
             self._send_news(self._news_due.popleft())
 
     def _longest_wait(self) -> float:
@@ -132,8 +140,9 @@ class Loop:
         return max(0.0, min(self._housekeeping_at, self._listeners.resumes_at) - time.monotonic())
 
     def _do_housekeeping(self, now: float) -> None:
-        """Report to the master and the other workers, and cut who let us wait; once a second."""
-        late, self._housekeeping_at = now - self._housekeeping_at, now + (0.1 if self._stopping else 1.0)
+        """Report to the master and the other workers, plan the streams' turns, and end who let us wait."""
+        late = now - self._housekeeping_at
+        self._housekeeping_at = now + (STOPPING_HOUSEKEEPING_S if self._stopping else HOUSEKEEPING_S)
         self._worker.notify()
         if not self._worker.is_parent_alive():
             self._worker.alive = False

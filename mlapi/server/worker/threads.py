@@ -13,17 +13,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-MOMENT_S = 0.005
-"""A request that takes longer gives the lead away, within twice that."""
+SHORT_CALL_S = 0.005
+"""How often the main thread looks at the lead thread's call. One that it sees twice is a long one: the lead is
+given away after one to two times as long."""
 
-_QUIET_MOMENTS = 20
-"""Moments without a request, after which the main thread sleeps until there is one."""
+_QUIET_LOOKS = 20
+"""After so many looks without a new call the main thread sleeps until there is one."""
 
-_NOTICE_S = 1.0
-"""For the lead thread to see that there is no time left."""
+_STOP_NOTICE_S = 1.0
+"""What the lead thread of a worker that stops has to see that no time is left."""
 
-LAST_S = 5.0
-"""What a worker with an endless call still has for what is asked of it then."""
+TIME_AFTER_ENDLESS_S = 5.0
+"""What a worker still has, at least, to finish other calls once one is endless."""
 
 
 class Call:
@@ -111,21 +112,21 @@ class LeadThread:
         """
         self._give_lead_away()
         self._long.clear()  # that was no call
-        begun, quiet_moments = 0, 0
+        begun, quiet_looks = 0, 0
         while not self._is_over:
-            time.sleep(MOMENT_S)
+            time.sleep(SHORT_CALL_S)
             if self._long:
                 self._look_for_endless(time.monotonic())
             if self._begun != begun:
-                begun, quiet_moments = self._begun, 0
+                begun, quiet_looks = self._begun, 0
             elif self._call.claim:
                 self._worker.notify()
                 self._give_lead_away()
             else:
-                quiet_moments += 1
-            if quiet_moments > _QUIET_MOMENTS:
+                quiet_looks += 1
+            if quiet_looks > _QUIET_LOOKS:
                 self._sleep_until_asked(begun)
-                quiet_moments = 0
+                quiet_looks = 0
             if not self._worker.alive and not self.has_time():
                 self._lead_at_last()
                 return
@@ -135,7 +136,7 @@ class LeadThread:
         try:
             self._call.claim.pop()
         except IndexError:
-            self._wake_up.acquire(timeout=_NOTICE_S)
+            self._wake_up.acquire(timeout=_STOP_NOTICE_S)
         else:
             self._lead()
 
@@ -180,7 +181,7 @@ class LeadThread:
     def _time_left(self, now: float) -> float:
         """Until the others have ended, or are endless too; as much as any worker has that is to stop."""
         ends = [call.since + self._worker.request_seconds - now for call in list(self._long)]
-        return float(min(max(LAST_S, *ends, 0.0), self._worker.cfg.graceful_timeout))
+        return float(min(max(TIME_AFTER_ENDLESS_S, *ends, 0.0), self._worker.cfg.graceful_timeout))
 
     # The threads that lead one after the other.
 
