@@ -1,19 +1,23 @@
-"""Every error that this project raises on purpose.
+"""Every error that a client of the server or a user of the command can get.
 
     MlapiError
      +- MalformedBody, UnsupportedFormat, NotAcceptable, TooLarge
      +- InvalidInput, UnknownOutput, Unanswerable, Unfittable
-     +- UnknownVersion, InvalidAlias, WritesNotAllowed, Conflict, PreconditionFailed
-     +- ModelNotFound, VersionNotFound, ReportNotFound, JobNotFound
-     +- ModelUnavailable, NotReady, NotWritable, FitsBusy, Overloaded, NoPool
-     +- TooManyJobs, TooManyStreams
-     +- PoolError: TaskTimedOut, TaskOutOfMemory, TaskProcessEnded, QueueFull, PoolUnavailable
+     +- UnknownVersion, InvalidAlias, WritesNotAllowed, NotOffered, Conflict, PreconditionFailed
+     +- ModelNotFound, VersionNotFound, ReportNotFound, AlgorithmNotFound, JobNotFound
+     +- ModelUnavailable
+     |   +- NotReady, NotWritable, FitsBusy, Overloaded, NoPool
+     +- TooManyJobs
+     |   +- TooManyStreams
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
 
-An error knows its HTTP status and the slug that documents it (docs/errors.md); how it is written to
-a client is the business of `mlapi.http.problems`, to a terminal that of `mlapi.cli.main`. Errors without a
-status of their own concern the operator, and reach a client only as "500".
+Rooms have further errors of their own, which they catch themselves: `mlapi.jobs.pool.errors.PoolError` and
+`mlapi.data.rows.violations.InvalidRows`, for example.
+
+An error knows its HTTP status and the slug that documents it (docs/errors.md). `mlapi.http.problems` writes
+it to a client, `mlapi.cli.main` to a terminal. Errors without a status of their own concern the operator, and
+reach a client only as "500".
 """
 
 import errno
@@ -340,40 +344,6 @@ class TooManyStreams(TooManyJobs):
 
     slug = "too-many-streams"
     title = "Too many event streams"
-
-
-class PoolError(MlapiError):
-    """What kept the pool from doing a task, or a job from being queued; no client gets it as it is.
-
-    Whoever asked knows what was asked for, and says to the client what that means
-    (`mlapi.jobs.client_errors`). Slugs are those of messages between processes.
-    """
-
-
-class TaskTimedOut(PoolError):
-    slug = "task-timed-out"
-
-
-class TaskOutOfMemory(PoolError):
-    slug = "task-out-of-memory"
-
-
-class TaskProcessEnded(PoolError):
-    """The process of a task ended before the task did: it crashed, or somebody killed it."""
-
-    slug = "task-process-ended"
-
-
-class QueueFull(PoolError):
-    """No more may wait, or the turn did not come in time."""
-
-    slug = "queue-full"
-
-
-class PoolUnavailable(PoolError):
-    """Nobody answers at the pool's socket, or the answer broke off."""
-
-    slug = "pool-unavailable"
 
 
 class BrokenArtifact(MlapiError):

@@ -6,17 +6,14 @@ The pool knows nothing of fits; who asks it for one does.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from mlapi.errors import (
-    FitsBusy,
-    MlapiError,
-    NoPool,
+from mlapi.errors import FitsBusy, MlapiError, NoPool, Unfittable
+from mlapi.jobs.pool.errors import (
     PoolError,
     PoolUnavailable,
     QueueFull,
     TaskOutOfMemory,
     TaskProcessEnded,
     TaskTimedOut,
-    Unfittable,
 )
 
 _NO_POOL = "the process that fits is not there, or ended; it is started again at once"

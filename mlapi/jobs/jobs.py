@@ -15,8 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from mlapi.errors import Conflict, JobNotFound, QueueFull, TooManyJobs
+from mlapi.errors import Conflict, JobNotFound, TooManyJobs
 from mlapi.jobs.database import FILE, PATIENCE_S, Database, unusable
+from mlapi.jobs.pool.errors import QueueFull
 from mlapi.storage import disk
 from mlapi.storage.locks import locked
 from mlapi.wording import quoted

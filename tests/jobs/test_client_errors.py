@@ -4,19 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from mlapi.errors import (
-    Conflict,
-    MlapiError,
+from mlapi.errors import Conflict, MlapiError
+from mlapi.jobs.client_errors import client_error, raised_for_clients
+from mlapi.jobs.pool import client as client_of_the_pool
+from mlapi.jobs.pool.errors import (
     PoolError,
     PoolUnavailable,
     QueueFull,
     TaskOutOfMemory,
     TaskProcessEnded,
     TaskTimedOut,
+    document_of,
 )
-from mlapi.jobs.client_errors import client_error, raised_for_clients
-from mlapi.jobs.pool import client as client_of_the_pool
-from mlapi.jobs.pool.errors import document_of
 from mlapi.server.app import create_app
 from mlapi.settings import Settings
 from tests.support.problems import assert_problem

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from mlapi.errors import Conflict, JobNotFound, QueueFull, TooManyJobs
+from mlapi.errors import Conflict, JobNotFound, TooManyJobs
 from mlapi.jobs import runner as pool_jobs
 from mlapi.jobs.database import FILE
 from mlapi.jobs.jobs import KEPT_S, Job, Jobs, Submission
+from mlapi.jobs.pool.errors import QueueFull
 from tests.conftest import STATE, AppFactory
 from tests.support.problems import assert_problem
 from tests.support.waiting import HANG_S

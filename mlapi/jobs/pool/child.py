@@ -19,9 +19,9 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from mlapi.errors import MlapiError, NotWritable, TaskOutOfMemory, TaskProcessEnded, TaskTimedOut
+from mlapi.errors import MlapiError, NotWritable
 from mlapi.jobs.pool.confinement import confine, data_bytes
-from mlapi.jobs.pool.errors import document_of
+from mlapi.jobs.pool.errors import TaskOutOfMemory, TaskProcessEnded, TaskTimedOut, document_of
 from mlapi.jobs.pool.messages import Message
 from mlapi.wording import reason
 

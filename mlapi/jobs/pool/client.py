@@ -4,8 +4,7 @@ import time
 from pathlib import Path
 from socket import socket
 
-from mlapi.errors import PoolUnavailable, QueueFull
-from mlapi.jobs.pool.errors import error_of
+from mlapi.jobs.pool.errors import PoolUnavailable, QueueFull, error_of
 from mlapi.jobs.pool.messages import Disconnected, Message, connect, receive, send
 
 RESTART_S = 2.0

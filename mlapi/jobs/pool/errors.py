@@ -1,4 +1,5 @@
-"""Errors of ours as JSON, on their way from a child to whoever asked, where they are raised again.
+"""The pool's own errors, and how any error of ours goes as JSON from a child to whoever asked, where it is
+raised again.
 
 The class is found again by its slug; `mlapi.errors.MlapiError.members` says what else it needs.
 """
@@ -11,6 +12,44 @@ from mlapi.wording import shortened
 
 LONGEST_DETAIL = 1000
 """Characters: a message may repeat a client's own names, which may have any length."""
+
+
+class PoolError(MlapiError):
+    """What kept the pool from doing a task, or a job from being queued; no client gets it as it is.
+
+    `mlapi.jobs.client_errors` makes the error that the client gets. The slugs are for messages between
+    processes alone.
+    """
+
+
+class TaskTimedOut(PoolError):
+    """A task took longer than it may; its process was ended."""
+
+    slug = "task-timed-out"
+
+
+class TaskOutOfMemory(PoolError):
+    """A task took more memory than it may."""
+
+    slug = "task-out-of-memory"
+
+
+class TaskProcessEnded(PoolError):
+    """The process of a task ended before the task did: it crashed, or somebody killed it."""
+
+    slug = "task-process-ended"
+
+
+class QueueFull(PoolError):
+    """So many tasks or jobs wait as may, or a task's turn did not come in time."""
+
+    slug = "queue-full"
+
+
+class PoolUnavailable(PoolError):
+    """Nobody answers at the pool's socket, or the answer broke off."""
+
+    slug = "pool-unavailable"
 
 
 def document_of(error: MlapiError) -> dict[str, Any]:

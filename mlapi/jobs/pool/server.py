@@ -16,8 +16,8 @@ from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from mlapi.errors import QueueFull
 from mlapi.jobs.pool.child import Child, Outcome, Task, refusal
+from mlapi.jobs.pool.errors import QueueFull
 from mlapi.jobs.pool.messages import SOCKET, Message, address, receive, send
 from mlapi.storage import disk
 from mlapi.storage.locks import locked

@@ -14,19 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlapi.errors import (
-    MlapiError,
-    NotWritable,
-    PoolUnavailable,
-    QueueFull,
-    TaskOutOfMemory,
-    TaskProcessEnded,
-    TaskTimedOut,
-    Unfittable,
-)
+from mlapi.errors import MlapiError, NotWritable, Unfittable
 from mlapi.jobs.pool import client
 from mlapi.jobs.pool.child import Child, Outcome, ReportProgress, Task, prepare
 from mlapi.jobs.pool.client import ask
+from mlapi.jobs.pool.errors import PoolUnavailable, QueueFull, TaskOutOfMemory, TaskProcessEnded, TaskTimedOut
 from mlapi.jobs.pool.messages import Message, connect, send
 from mlapi.jobs.pool.server import Bounds, Pool, Queue
 from tests.support.pools import serve
