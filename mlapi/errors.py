@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Self
 
 from mlapi.wording import Finding, quoted
 
-_OF_THE_FILE = frozenset(
+_ERRORS_OF_ONE_FILE = frozenset(
     {
         errno.ENOENT,
         errno.ENOTDIR,
@@ -38,7 +38,7 @@ _OF_THE_FILE = frozenset(
         errno.EPERM,
     }
 )
-"""The errors of a system that are about one file, and not about the system itself."""
+"""Error numbers that are about one file (it is not there, it may not be read), and not about the system."""
 
 
 class MlapiError(Exception):
@@ -119,7 +119,7 @@ class NotAcceptable(MlapiError):
 
 
 class TooLarge(MlapiError):
-    """The body has more bytes, rows, images or pixels than the settings allow."""
+    """The body has more bytes, rows, columns, classes, images, pixels or parts of a form than may be."""
 
     status = 413
     slug = "too-large"
@@ -245,27 +245,27 @@ class ReportNotFound(MlapiError):
 class ModelUnavailable(MlapiError):
     """A version or the server cannot answer now; `Retry-After` says when to ask again.
 
-    `passes` says that the server lacks something for now, and that nothing else is known to be wrong.
+    `is_temporary` says that the server lacks something for now, and that nothing else is known to be wrong.
     """
 
     status = 503
     slug = "model-unavailable"
     title = "The model cannot be served now"
 
-    def __init__(self, detail: str, *, passes: bool = False) -> None:
+    def __init__(self, detail: str, *, is_temporary: bool = False) -> None:
         super().__init__(detail)
-        self.passes = passes
+        self.is_temporary = is_temporary
 
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Retry-After": "10"}
 
     def members(self) -> dict[str, Any]:
-        return {"passes": self.passes}
+        return {"passes": self.is_temporary}
 
     @classmethod
     def restored(cls, document: Mapping[str, Any]) -> Self:
-        return cls(document["detail"], passes=document["passes"])
+        return cls(document["detail"], is_temporary=document["passes"])
 
 
 class NotWritable(ModelUnavailable):
@@ -358,8 +358,11 @@ class BrokenArtifact(MlapiError):
         return cause
 
     @property
-    def may_pass(self) -> bool:
-        """Whether the disk refused for now, rather than the version being wrong."""
+    def is_read_error(self) -> bool:
+        """Whether files that are there could not be read, so that it is worth trying again.
+
+        Wider than `is_temporary`: a file that may not be read counts too, as somebody may change that.
+        """
         origin = self.origin
         return isinstance(origin, OSError) and not isinstance(origin, FileNotFoundError)
 
@@ -394,11 +397,15 @@ def class_of(slug: str) -> type[MlapiError]:
     return MlapiError
 
 
-def passes(error: BaseException | None) -> bool:
+def is_temporary(error: BaseException | None) -> bool:
     """Return whether an error may be over in a moment: too many open files, too little memory or space, a
-    failing disk or network. What is wrong with a file, or with us, is not."""
+    failing disk or network.
+
+    Of an error of ours its first cause from elsewhere decides. What is wrong with one file, or with our code,
+    is not temporary.
+    """
     while isinstance(error, MlapiError):
         error = error.__cause__
     if isinstance(error, OSError):
-        return error.errno is not None and error.errno not in _OF_THE_FILE
+        return error.errno is not None and error.errno not in _ERRORS_OF_ONE_FILE
     return isinstance(error, MemoryError)

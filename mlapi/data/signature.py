@@ -48,8 +48,9 @@ _MOST_COLUMNS = 256 * 256 * 4
 class Feature:
     """One input of a model.
 
-    `minimum` and `maximum` are the range of the training rows, None where the kind has no order. `nullable`
-    says that a value may be missing, `categories` which values a category may have.
+    `minimum` and `maximum` are the range of the training rows; only numbers and images have one. `categories`
+    are the values of a category that training saw; any other value of their type is accepted with a warning.
+    `nullable` says that a value may be missing.
     """
 
     name: str

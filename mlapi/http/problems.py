@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from flask_restful import Api as RestfulApi
 from werkzeug.exceptions import HTTPException
 
-from mlapi.errors import InvalidInput, MlapiError, Overloaded, passes
+from mlapi.errors import InvalidInput, MlapiError, Overloaded, is_temporary
 from mlapi.formats.negotiation import PROBLEM
 from mlapi.formats.strict_json import encode_json
 from mlapi.http import telemetry
@@ -56,7 +56,7 @@ def _respond(error: Exception) -> Response:
         return _problem(error.status, error.slug, error.title, str(error), error)
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         return _problem(error.code, slug_of(error.name), error.name, _detail(error), error)
-    if passes(error):
+    if is_temporary(error):
         logger.error("request failed for now", exc_info=error, extra={"request_id": telemetry.request_id()})
         return _respond(Overloaded(f"the server lacks for now what this takes: {reason(error)}"))
     logger.error("request failed", exc_info=error, extra={"request_id": telemetry.request_id()})

@@ -128,7 +128,7 @@ class Changes:
         try:
             self.registry.verify(name, version)
         except ModelUnavailable as error:
-            if error.passes:
+            if error.is_temporary:
                 raise
             raise Conflict(str(error)) from error
 
@@ -271,7 +271,7 @@ class Changes:
         try:
             self.registry.verify(name, version)
         except (MlapiError, KeyError) as error:
-            if isinstance(error, ModelUnavailable) and error.passes:
+            if isinstance(error, ModelUnavailable) and error.is_temporary:
                 raise  # else a rollback would go further back than it has to
             return False
         return True

@@ -85,7 +85,7 @@ def _versions_on_disk(
     for number in versions.keys() & set(known.loaded):
         versions[number] = _still_good(store, trust, home, versions[number])
     for number in versions.keys() & known.failed.keys():
-        versions[number] = replace(versions[number], reason=known.failed[number], may_pass=False)
+        versions[number] = replace(versions[number], reason=known.failed[number], reason_is_temporary=False)
     return versions
 
 
@@ -131,11 +131,15 @@ def _in_memory(known: VersionRecord, on_disk: VersionRecord | None) -> VersionRe
     """A version that serves from memory; looked at again once its folder is another one than it is now."""
     if on_disk is None:
         return replace(
-            known, reason=None, may_pass=False, note=f"its folder is gone; {_FROM_MEMORY}", stamp={}
+            known,
+            reason=None,
+            reason_is_temporary=False,
+            note=f"its folder is gone; {_FROM_MEMORY}",
+            stamp={},
         )
-    state = "cannot be read now" if on_disk.may_pass else "are damaged"
+    state = "cannot be read now" if on_disk.reason_is_temporary else "are damaged"
     note = f"its files {state} ({on_disk.reason}); {_FROM_MEMORY}"
-    return replace(known, reason=None, may_pass=False, note=note, stamp=on_disk.stamp)
+    return replace(known, reason=None, reason_is_temporary=False, note=note, stamp=on_disk.stamp)
 
 
 def _from_memory(known: Known) -> ModelRecord | None:

@@ -111,7 +111,7 @@ class Registry:
             ModelUnavailable: It cannot be read now.
         """
         version = self._loader.read(name, self.snapshot.record(name).versions[number])
-        if version.manifest is None and version.may_pass:
+        if version.manifest is None and version.reason_is_temporary:
             raise unavailable(name, version)
         return version
 

@@ -11,7 +11,14 @@ from typing import TypeAlias
 
 from mlapi.artifacts.manifest import MANIFEST, Manifest
 from mlapi.artifacts.names import LATEST, PRODUCTION, parse_version
-from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound, passes
+from mlapi.errors import (
+    BrokenArtifact,
+    ModelNotFound,
+    ModelUnavailable,
+    NotReady,
+    VersionNotFound,
+    is_temporary,
+)
 from mlapi.inference.model import Model
 from mlapi.registry.aliases import Alias
 from mlapi.wording import listed
@@ -38,7 +45,7 @@ class VersionRecord:
     """Whether the digest of every file was compared. What is loaded was compared as far as it was read."""
     note: str | None = None
     """What is wrong with its files, though it serves from memory."""
-    may_pass: bool = False
+    reason_is_temporary: bool = False
     """Whether it is broken only because the server lacks something for now, such as memory."""
     replaced: str | None = None
     """A sentence that says that another version stood under its number before; it serves all the same."""
@@ -49,9 +56,9 @@ class VersionRecord:
         return bool(self.manifest or self.reason)
 
     def broken_by(self, error: BrokenArtifact) -> "VersionRecord":
-        """Return the same version as broken; the next look reads it again if the error may pass."""
-        stamp = None if error.may_pass else self.stamp
-        return replace(self, reason=str(error), stamp=stamp, may_pass=passes(error))
+        """Return the same version as broken; the next look reads it again after a read error."""
+        stamp = None if error.is_read_error else self.stamp
+        return replace(self, reason=str(error), stamp=stamp, reason_is_temporary=is_temporary(error))
 
     def still_holds(self, stamp: Stamp) -> bool:
         """Return whether this record is still true of files that have this stamp now.

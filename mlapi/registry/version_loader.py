@@ -12,7 +12,7 @@ from pathlib import Path
 from mlapi.artifacts.folder import check_files, read_manifest
 from mlapi.artifacts.manifest import Manifest
 from mlapi.artifacts.trust import Trust
-from mlapi.errors import BrokenArtifact, ModelUnavailable, passes
+from mlapi.errors import BrokenArtifact, ModelUnavailable, is_temporary
 from mlapi.inference.loading import load_model
 from mlapi.inference.model import Model
 from mlapi.registry.backends.store import Store
@@ -58,10 +58,12 @@ class VersionLoader:
 
     def read(self, name: str, version: VersionRecord) -> VersionRecord:
         """Return the version with its manifest read, or broken for the reason why it cannot be."""
-        if version.is_read and (version.manifest or not version.may_pass):
+        if version.is_read and (version.manifest or not version.reason_is_temporary):
             return version
         try:
-            return replace(version, manifest=self._manifest(name, version), reason=None, may_pass=False)
+            return replace(
+                version, manifest=self._manifest(name, version), reason=None, reason_is_temporary=False
+            )
         except BrokenArtifact as error:
             return broken(self.folder(name, version.number), version, error)
 
@@ -108,7 +110,7 @@ class VersionLoader:
         loading = self._loading.setdefault(key, threading.Lock())
         if not loading.acquire(timeout=_LOAD_S):  # whoever waits finds it loaded
             detail = f"version {version.number} of model {name!r} is being loaded for {_LOAD_S:g} s and more"
-            raise ModelUnavailable(detail, passes=True)
+            raise ModelUnavailable(detail, is_temporary=True)
         try:
             if key in self._failures or (version.reason and not self.recent(key)):
                 raise unavailable(name, version, self._failures.get(key))
@@ -148,7 +150,9 @@ def unavailable(
     Args:
         why: The reason, if it is not what the record says.
     """
-    is_over_soon = passes(why) if isinstance(why, BrokenArtifact) else why is None and version.may_pass
+    is_over_soon = (
+        is_temporary(why) if isinstance(why, BrokenArtifact) else why is None and version.reason_is_temporary
+    )
     state = "cannot be read now" if is_over_soon else "is broken"
     detail = f"version {version.number} of model {name!r} {state}: {why or version.reason}"
-    return ModelUnavailable(detail, passes=is_over_soon)
+    return ModelUnavailable(detail, is_temporary=is_over_soon)

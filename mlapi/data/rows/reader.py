@@ -135,7 +135,7 @@ class Reader:
 
         The batch is the matrix itself.
         """
-        if not self._is_numeric or not self._numbers.fit(matrix):
+        if not self._is_numeric or not self._numbers.accepts(matrix):
             return None
         return self._with_warnings(matrix, by_name=False)
 

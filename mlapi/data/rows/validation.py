@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.rows.values import fits, parse_time
+from mlapi.data.rows.values import accepts, parse_time
 from mlapi.data.signature import NUMERIC, Feature, Matrix
 
 Cells: TypeAlias = Sequence[Sequence[Any]]
@@ -54,7 +54,7 @@ class NumberChecks:
         if not types <= _NUMBERS | _MISSING:
             return None
         matrix = np.array(cells, dtype=np.float64)
-        return matrix if self._fit(matrix, has_missing=NoneType in types) else None
+        return matrix if self._accepts(matrix, has_missing=NoneType in types) else None
 
     def are_usual_in(self, cells: Sequence[Any]) -> bool:
         """Return whether the numbers among one row's cells are all there, and in the ranges of training."""
@@ -77,11 +77,11 @@ class NumberChecks:
         if not types <= _NUMBERS | _MISSING:
             return None
         columns = np.array(numbers, dtype=np.float64).reshape(self._width, len(cells[0]))
-        return columns if self._fit(columns.T, has_missing=NoneType in types) else None
+        return columns if self._accepts(columns.T, has_missing=NoneType in types) else None
 
-    def fit(self, matrix: Matrix) -> bool:
-        """Return whether a matrix (rows, features) without a missing number is what the features take."""
-        return matrix.shape[1] == self._width and self._fit(matrix, has_missing=False)
+    def accepts(self, matrix: Matrix) -> bool:
+        """Return whether the features take a matrix (rows, features) without a missing number."""
+        return matrix.shape[1] == self._width and self._accepts(matrix, has_missing=False)
 
     def are_usual(self, matrix: Matrix) -> bool:
         """Return whether all of a matrix (rows, numbers) is in the ranges of training, or missing."""
@@ -90,9 +90,9 @@ class NumberChecks:
             return not self.outside(matrix).any()
         # Several rows side by side: numpy is three times as fast on long ones. A missing number fails here.
         folded = matrix[:tall].reshape(-1, self._folded_low.size)
-        fits = (np.minimum.reduce(folded) >= self._folded_low).all()
-        fits = fits and (np.maximum.reduce(folded) <= self._folded_high).all()
-        return not self.outside(matrix[tall:] if fits else matrix).any()
+        is_inside = (np.minimum.reduce(folded) >= self._folded_low).all()
+        is_inside = is_inside and (np.maximum.reduce(folded) <= self._folded_high).all()
+        return not self.outside(matrix[tall:] if is_inside else matrix).any()
 
     def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
         """Return where the numbers of a matrix are outside of the ranges of training: flags (rows, numbers).
@@ -103,7 +103,7 @@ class NumberChecks:
         outside |= matrix > self._high
         return outside
 
-    def _fit(self, matrix: Matrix, *, has_missing: bool) -> bool:
+    def _accepts(self, matrix: Matrix, *, has_missing: bool) -> bool:
         if has_missing and (np.isnan(matrix).any(axis=0) & self._required).any():
             return False
         return not self._whole or _is_whole(matrix[:, self._whole])
@@ -174,8 +174,8 @@ def _accept_categories(feature: Feature) -> Accept:
         return _accept_whole
 
     def accept(values: Sequence[Any]) -> NDArray[Any] | None:
-        fit = all(value is None or fits(feature, value) for value in values)
-        return _objects(values) if fit else None
+        are_accepted = all(value is None or accepts(feature, value) for value in values)
+        return _objects(values) if are_accepted else None
 
     return accept  # of several types, which nothing but somebody's own estimator has
 

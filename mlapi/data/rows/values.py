@@ -14,9 +14,9 @@ from mlapi.data.signature import Feature, Kind
 from mlapi.wording import listed, quoted
 
 
-def fits(feature: Feature, value: Any) -> bool:
+def accepts(feature: Feature, value: Any) -> bool:
     """Return whether a feature takes a value; None stands for a missing one."""
-    return feature.nullable if value is None else _KINDS[feature.kind].fits(feature, value)
+    return feature.nullable if value is None else _KINDS[feature.kind].accepts(feature, value)
 
 
 def expected(feature: Feature) -> str:
@@ -67,7 +67,7 @@ def parse_time(feature: Feature, value: Any) -> datetime | None:
 class _KindRules:
     """What features of one kind take: as a check of a value that is not None, and in words."""
 
-    fits: Callable[[Feature, Any], bool]
+    accepts: Callable[[Feature, Any], bool]
     expected: Callable[[Feature], str]
 
 
@@ -75,16 +75,16 @@ def _strptime(form: str, text: str) -> datetime:
     return datetime.strptime(text, form)
 
 
-def _fits_category(feature: Feature, value: Any) -> bool:
+def _accepts_category(feature: Feature, value: Any) -> bool:
     kinds = {type(category) for category in feature.categories or ()}
-    return type(value) in kinds or (int in kinds and _fits_integer(feature, value))
+    return type(value) in kinds or (int in kinds and _accepts_integer(feature, value))
 
 
-def _fits_number(_: Feature, value: Any) -> bool:
+def _accepts_number(_: Feature, value: Any) -> bool:
     return type(value) in (int, float)
 
 
-def _fits_integer(_: Feature, value: Any) -> bool:
+def _accepts_integer(_: Feature, value: Any) -> bool:
     return type(value) is int or (type(value) is float and value.is_integer())
 
 
@@ -93,10 +93,10 @@ def _one_of(feature: Feature) -> str:
 
 
 _KINDS: Mapping[Kind, _KindRules] = {
-    "number": _KindRules(_fits_number, lambda _: "a number"),
-    "integer": _KindRules(_fits_integer, lambda _: "a whole number"),
+    "number": _KindRules(_accepts_number, lambda _: "a number"),
+    "integer": _KindRules(_accepts_integer, lambda _: "a whole number"),
     "boolean": _KindRules(lambda _, value: type(value) is bool, lambda _: "true or false"),
-    "category": _KindRules(_fits_category, _one_of),
+    "category": _KindRules(_accepts_category, _one_of),
     "datetime": _KindRules(
         lambda feature, value: parse_time(feature, value) is not None, lambda _: "a date or time in ISO 8601"
     ),

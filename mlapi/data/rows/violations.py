@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from mlapi.data.rows.values import expected, fits, text_of
+from mlapi.data.rows.values import accepts, expected, text_of
 from mlapi.data.signature import Feature, Signature
 from mlapi.wording import SHOWN, Finding, Place, bounded, did_you_mean
 
@@ -99,10 +99,10 @@ def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
                 if len(counted_names) < _MOST_NAMES:
                     counted_names[names] = of_names
             wrong, known = of_names
-            return wrong + sum([not fits(feature, row[feature.name]) for feature in known])
+            return wrong + sum([not accepts(feature, row[feature.name]) for feature in known])
         if len(row) != len(features):
             return 1
-        return sum([not fits(feature, value) for feature, value in zip(features, row, strict=True)])
+        return sum([not accepts(feature, value) for feature, value in zip(features, row, strict=True)])
 
     return count
 
@@ -130,7 +130,7 @@ def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterat
         yield (number,), partial("expected {} values, got {}".format, len(features), len(row))
         return
     for position, (feature, value) in enumerate(zip(features, row, strict=True)):
-        if not fits(feature, value):
+        if not accepts(feature, value):
             yield (number, position), partial(_problem, feature, value, prefix=f"{feature.name}: ")
 
 
@@ -142,7 +142,7 @@ def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterat
         if feature.name not in row:
             if not feature.nullable:
                 yield (number, feature.name), partial(_missing, feature)
-        elif not fits(feature, row[feature.name]):
+        elif not accepts(feature, row[feature.name]):
             yield (number, feature.name), partial(_problem, feature, row[feature.name])
 
 

@@ -29,7 +29,7 @@ MADE: dict[type[MlapiError], MlapiError] = {
     UnsupportedFormat: UnsupportedFormat("not XML", headers={"Accept": "application/json"}),
     NotAcceptable: NotAcceptable("text/ü" * 20, ["application/json", "image/png"]),
     InvalidInput: InvalidInput([Finding(("X", 0), "is no number"), Finding((), "too long")], 7),
-    ModelUnavailable: ModelUnavailable("for now", passes=True),
+    ModelUnavailable: ModelUnavailable("for now", is_temporary=True),
 }
 
 
