@@ -18,8 +18,8 @@ from mlapi.artifacts.names import PRODUCTION
 from mlapi.cli.jobs import jobs
 from mlapi.cli.terminal import (
     Commands,
-    changes_in,
-    changes_of,
+    changes_as_user,
+    open_changes_as_user,
     registry_of,
     show_waiting,
     stderr,
@@ -65,7 +65,7 @@ def serve(**options: Any) -> None:
 @main.command()
 def models() -> None:
     """List the models, their versions and aliases."""
-    snapshot = registry_of(load_settings()).snapshot
+    snapshot = registry_of(load_settings()).current_snapshot()
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
     rows = table("model", "algorithm", "versions", "latest", "aliases")
@@ -109,7 +109,7 @@ def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[
 @click.option("--alias", default=PRODUCTION, show_default=True)
 def promote(name: str, version: int, alias: str) -> None:
     """Let an alias name this version; running servers follow within seconds."""
-    changes = changes_of(load_settings())
+    changes = open_changes_as_user(load_settings())
     changes.promote(name, version, alias)
     stdout.print(f"{name}: {alias} = {version}")
 
@@ -119,7 +119,7 @@ def promote(name: str, version: int, alias: str) -> None:
 @click.option("--alias", default=PRODUCTION, show_default=True)
 def rollback(name: str, alias: str) -> None:
     """Let an alias name the version that it held before; running servers follow within seconds."""
-    old, new = changes_of(load_settings()).roll_back(name, alias)
+    old, new = open_changes_as_user(load_settings()).roll_back(name, alias)
     stdout.print(f"{name}: {alias} = {new} (was {old})")
 
 
@@ -127,7 +127,7 @@ def rollback(name: str, alias: str) -> None:
 @click.option("--keep", type=click.IntRange(1), required=True, help="Of each model, keep this many.")
 def gc(keep: int) -> None:
     """Delete old versions that no alias names or has just held, and what crashes left behind."""
-    deleted = changes_of(load_settings()).collect(keep)
+    deleted = open_changes_as_user(load_settings()).collect(keep)
     for name, version in deleted:
         stdout.print(f"{name}: version {version} is deleted")
     stdout.print(f"{len(deleted)} deleted")
@@ -176,8 +176,8 @@ def verify(name: str | None, accept: bool) -> None:
     if accept and name is None:
         raise click.UsageError("--accept takes the name of a model")
     registry = registry_of(settings)
-    changes = changes_in(registry, settings)
-    snapshot = registry.snapshot
+    changes = changes_as_user(registry, settings)
+    snapshot = registry.current_snapshot()
     if snapshot.problem:
         raise click.ClickException(snapshot.problem)
     records = [snapshot.record(name)] if name else list(snapshot.models.values())

@@ -99,12 +99,13 @@ def registry_of(settings: Settings) -> "Registry":
     return open_registry(settings, eager=False)
 
 
-def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
-    """Open the registry to change it; waiting for a lock is shown on the terminal.
+def open_changes_as_user(settings: Settings, *, eager: bool = False) -> "Changes":
+    """Open the registry, to change it in the name of whoever runs this.
+
+    The terminal shows which lock it waits for.
 
     Args:
-        eager: Whether the first look at the models loads what aliases and `latest` name, which can take
-            seconds. Else a version is loaded when a command asks for it.
+        eager: As for `mlapi.registry.registry.Registry`.
     """
     from mlapi.registry.audit import who
     from mlapi.registry.opening import open_changes
@@ -113,12 +114,12 @@ def changes_of(settings: Settings, *, eager: bool = False) -> "Changes":
     return open_changes(settings, who(), eager=eager, patience_s=_PATIENCE_S)
 
 
-def changes_in(registry: "Registry", settings: Settings) -> "Changes":
+def changes_as_user(registry: "Registry", settings: Settings) -> "Changes":
     """Return what changes a registry that is open, in the name of whoever runs this; it needs no key."""
     from mlapi.registry.audit import who
-    from mlapi.registry.changes import changes_of
+    from mlapi.registry.changes import changes_to
 
-    return changes_of(registry, settings.state_dir, who(), patience_s=_PATIENCE_S)
+    return changes_to(registry, settings.state_dir, who(), patience_s=_PATIENCE_S)
 
 
 def show_waiting() -> None:

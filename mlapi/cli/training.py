@@ -10,7 +10,7 @@ import click
 
 from mlapi.artifacts.names import PRODUCTION, as_model_name
 from mlapi.cli.progress import Display, print_comparison
-from mlapi.cli.terminal import changes_of, registry_of, stdout, write
+from mlapi.cli.terminal import open_changes_as_user, registry_of, stdout, write
 from mlapi.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -92,13 +92,13 @@ def train(
             _train_again(again, registry_of(settings), running)
             return
         # `--missing` asks what serves: only loading shows that a version is broken
-        changes = changes_of(settings, eager=missing)
+        changes = open_changes_as_user(settings, eager=missing)
         recipes = _recipes(names, option_values)
         if missing:
-            snapshot = changes.registry.snapshot
+            snapshot = changes.registry.current_snapshot()
             recipes = [recipe for recipe in recipes if not _has_version(snapshot, recipe.name)]
         _train(recipes, changes, running, settings, allow_breaking=breaking, leftover=leftover)
-        _print_unpromoted(changes.registry.snapshot)
+        _print_unpromoted(changes.registry.current_snapshot())
 
 
 def _check_usage(
@@ -246,7 +246,7 @@ def register(name: str, estimator: Path, sample: Path) -> None:
     The file is loaded once every class that it names is allowed (the setting allowed_classes): loading
     runs what those do.
     """
-    changes = changes_of(load_settings())
+    changes = open_changes_as_user(load_settings())
     from mlapi.training.workflows.registration import register as publish
 
     manifest = publish(name, estimator, sample, changes)

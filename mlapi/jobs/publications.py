@@ -11,7 +11,7 @@ from mlapi.artifacts.provenance import Promotion
 from mlapi.errors import Conflict, ModelNotFound, ModelUnavailable, UnknownVersion
 from mlapi.jobs.jobs import Job
 from mlapi.jobs.runner import PublishedVersion
-from mlapi.registry.changes import changes_of
+from mlapi.registry.changes import changes_to
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import ModelRecord
 
@@ -42,10 +42,10 @@ def _settled(registry: Registry, state_dir: Path, job: Job) -> PublishedVersion 
         return None
     provenance = manifest.provenance
     verdict = provenance.promotion or _UNDECIDED
-    production = registry.snapshot.record(job.model).aliases.get(PRODUCTION)
+    production = registry.current_snapshot().record(job.model).aliases.get(PRODUCTION)
     if verdict.promotes and (production and production.version) == verdict.over:
         with suppress(*_FINAL):  # somebody else was faster, or the disk has damaged it
-            changes_of(registry, state_dir, f"http {job.caller}").promote(job.model, manifest.version)
+            changes_to(registry, state_dir, f"http {job.caller}").promote(job.model, manifest.version)
     sentence = f"published and {'' if verdict.promotes else 'not '}promoted: {verdict.reason}."
     return PublishedVersion(manifest.version, " ".join([sentence, *provenance.notes]))
 
@@ -58,7 +58,7 @@ def _is_uncertain(record: ModelRecord | None) -> bool:
 def _made_by(registry: Registry, job: Job) -> Manifest | None:
     """The manifest of the version that names this job, the newest first."""
     registry.refresh()
-    snapshot = registry.snapshot
+    snapshot = registry.current_snapshot()
     record = snapshot.models.get(job.model)
     if (snapshot.problem and registry.store.folder.exists()) or _is_uncertain(record):
         raise OSError(errno.EIO, "the models cannot be read")

@@ -62,14 +62,14 @@ class Changes:
 
         Raises:
             BrokenArtifact: No server could load it, or would get other answers; nothing is published.
-            KeyProblem: There is no key to sign it with.
+            KeyProblem: The file of the key that signs it holds no usable key.
         """
         self.audit.prepare()
         key = local_key(self.state_dir)
         registry = self.registry
         manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
         self.audit.record("publish", manifest.name, None, manifest.version, manifest=manifest.digest)
-        self._take_as_right(manifest)
+        self._note_republished(manifest)
         self._show()
         if self.is_only(manifest):
             self.audit.record("promote", manifest.name, None, manifest.version, alias=PRODUCTION)
@@ -90,12 +90,14 @@ class Changes:
         before = ledger.accept((name, number), manifest.digest)
         self.audit.record("accept", name, before, manifest.digest, version=number)
 
-    def _take_as_right(self, manifest: Manifest) -> None:
-        """Note a version that was just published in place of another one: somebody removed that one's
-        folder."""
+    def _note_republished(self, manifest: Manifest) -> None:
+        """Let the ledger take a version that was just published under a number that another one had.
+
+        That happens where somebody has removed the folder of the other one by hand.
+        """
         ledger, key = self.registry.ledger, (manifest.name, manifest.version)
         if ledger is not None and ledger.known().get(key) not in (None, manifest.digest):
-            with suppress(OSError):  # then servers say that it is another one, until somebody accepts it
+            with suppress(OSError):  # if this fails, servers report another version until somebody accepts it
                 ledger.accept(key, manifest.digest)
 
     def refresh(self) -> None:
@@ -109,7 +111,7 @@ class Changes:
     def is_only(self, manifest: Manifest) -> bool:
         """Return whether a version that was just published is its model's only one, as far as can be seen
         here."""
-        record = self.registry.snapshot.models.get(manifest.name)
+        record = self.registry.current_snapshot().models.get(manifest.name)
         return record is not None and record.numbers == [manifest.version]
 
     def promote(
@@ -210,7 +212,7 @@ class Changes:
         named just before.
         """
         deleted = []
-        for record in list(self.registry.snapshot.models.values()):
+        for record in list(self.registry.current_snapshot().models.values()):
             for number in _dispensable(record, keep):
                 self.delete_version(record.name, number)
                 deleted.append((record.name, number))
@@ -254,13 +256,17 @@ class Changes:
             self.refresh()
 
     def _failed(self, what: str, name: str, alias: str | None, move: "_Move") -> None:
-        """Log that a change was not made, whose line was written before it: no change may lack its line."""
+        """Log that a change failed whose line is in the log already.
+
+        Changes of aliases, and deletions, write their line before they are made, so that none lacks its line.
+        `publish` writes its line after the change: only then is the number known.
+        """
         with suppress(OSError):
             self.audit.record(f"{what} failed", name, *move, alias=alias)
 
     def _record(self, name: str) -> ModelRecord:
         self.refresh()
-        return self.registry.snapshot.record(name)
+        return self.registry.current_snapshot().record(name)
 
     def _require(self, name: str, version: int, missing: type[MlapiError]) -> None:
         record = self._record(name)
@@ -277,7 +283,7 @@ class Changes:
         return True
 
 
-def changes_of(registry: Registry, state_dir: Path, who: str, *, patience_s: float = USUAL_S) -> Changes:
+def changes_to(registry: Registry, state_dir: Path, who: str, *, patience_s: float = USUAL_S) -> Changes:
     """Return what makes changes in somebody's name to what a registry shows."""
     return Changes(registry, state_dir, Audit(state_dir, who), patience_s)
 

@@ -6,12 +6,10 @@ from pathlib import Path
 from mlapi.artifacts import mapped_copies
 from mlapi.artifacts.keys import local_key, trusted_keys
 from mlapi.artifacts.trust import Trust
-from mlapi.errors import (
-    KeyProblem,
-)
+from mlapi.errors import KeyProblem
 from mlapi.registry.backends.folder import Folder
 from mlapi.registry.backends.store import Store
-from mlapi.registry.changes import Changes, changes_of
+from mlapi.registry.changes import Changes, changes_to
 from mlapi.registry.ledger import Ledger
 from mlapi.registry.registry import Registry
 from mlapi.settings import Settings
@@ -22,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
-    """Make the registry that the settings describe; it looks at nothing yet.
+    """Make the registry that the settings describe. Nothing is read or loaded yet.
 
     Args:
-        eager: Whether for a server: what serves is loaded ahead, and large files are mapped from copies that
-            its processes share.
+        eager: As for `mlapi.registry.registry.Registry`. With it large files are also mapped,
+            from copies that the processes of a server share.
     """
     return Registry(
         open_store(settings),
@@ -35,11 +33,12 @@ def open_registry(settings: Settings, *, eager: bool = True) -> Registry:
         poll_s=settings.models_poll_s,
         on_demand_bytes=settings.on_demand_bytes,
         eager=eager,
-        ledger=Ledger(settings.state_dir, _place(settings)),
+        ledger=Ledger(settings.state_dir, _path_or_url(settings)),
     )
 
 
-def _place(settings: Settings) -> str:
+def _path_or_url(settings: Settings) -> str:
+    """Return the address of the models, under which the ledger keeps what it has seen."""
     models_dir = settings.models_dir
     return str(models_dir.resolve() if isinstance(models_dir, Path) else models_dir)
 
@@ -80,13 +79,13 @@ def open_store(settings: Settings) -> Store:
 def open_changes(
     settings: Settings, who: str, *, eager: bool = False, patience_s: float = USUAL_S
 ) -> Changes:
-    """Return what makes changes in somebody's name to the models that the settings name.
+    """Open the registry that the settings describe, to change it in somebody's name.
 
     Makes this machine's key where there is none yet.
 
     Args:
         who: What the audit log says.
-        eager: As for `open_registry`.
+        eager: As for `mlapi.registry.registry.Registry`.
     """
     make_key(settings)
-    return changes_of(open_registry(settings, eager=eager), settings.state_dir, who, patience_s=patience_s)
+    return changes_to(open_registry(settings, eager=eager), settings.state_dir, who, patience_s=patience_s)

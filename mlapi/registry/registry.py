@@ -43,14 +43,17 @@ _CHECK_S = 0.2
 class Registry:
     """The models in a folder. Safe to use from many threads.
 
-    A process may make one, refresh it and then fork (gunicorn's preload). Its `snapshot` starts a thread, and
-    after that the process may not fork.
+    Making a registry reads nothing. The first look at the disk is that of `refresh`, or of
+    `current_snapshot`, which also starts the thread that looks again and again. `get` and most other methods
+    call `current_snapshot`. A process may make a registry, refresh it and then fork (gunicorn's preload);
+    once the thread runs it may not fork.
 
     Args:
         poll_s: How often the thread looks at the disk.
         on_demand_bytes: How much memory versions may take that no alias names, and that somebody asked for.
-        eager: Whether what aliases and `latest` name is loaded before it is shown, and new versions are noted
-            in the ledger. A command that only looks does neither.
+        eager: Whether each look loads what aliases and `latest` name before it shows them, and notes new
+            versions in the ledger, as a server needs it. The first look can take seconds then. Without it a
+            look loads nothing and notes nothing, and a version is loaded when somebody asks for it.
         ledger: What was published under each number before; None compares nothing.
         copies: As for `mlapi.artifacts.folder.load_estimator`.
     """
@@ -76,15 +79,16 @@ class Registry:
         self._watcher = Watcher(poll_s)
         self._loader = VersionLoader(store, trust, copies, on_demand_bytes)
 
-    @property
-    def snapshot(self) -> Snapshot:
-        """The newest state. The first call in a process looks at the disk, and starts the thread."""
+    def current_snapshot(self) -> Snapshot:
+        """Return the newest state. The first call in a process looks at the disk, and starts the thread."""
         if not self._watcher.runs_here:
             self._watcher.start(self)
         return self._snapshot
 
     def get(self, name: str, ref: str | None = None) -> Model:
-        """Return the loaded version that a request means; load it if need be.
+        """Return the loaded version that a request means; load it if need be, which can take seconds.
+
+        The first call in a process looks at the disk first (`current_snapshot`).
 
         Args:
             ref: A number, an alias, `latest`, or None for what answers by itself.
@@ -93,7 +97,7 @@ class Registry:
             ModelNotFound, VersionNotFound: There is no such thing.
             ModelUnavailable: It is broken, or nobody can tell.
         """
-        snapshot = self.snapshot
+        snapshot = self.current_snapshot()
         record = snapshot.record(name)
         number = record.resolve(ref)
         model = snapshot.loaded.get((name, number))
@@ -102,6 +106,7 @@ class Registry:
         except ModelUnavailable:
             if self._eager or self._still_means(name, ref, number):
                 raise
+        # It was found broken just now, and a look has noted that: the reference means another version now.
         return self.get(name, ref)
 
     def version(self, name: str, number: int) -> VersionRecord:
@@ -110,7 +115,7 @@ class Registry:
         Raises:
             ModelUnavailable: It cannot be read now.
         """
-        version = self._loader.read(name, self.snapshot.record(name).versions[number])
+        version = self._loader.read(name, self.current_snapshot().record(name).versions[number])
         if version.manifest is None and version.reason_is_temporary:
             raise unavailable(name, version)
         return version
@@ -134,7 +139,7 @@ class Registry:
 
     def loaded(self, name: str, number: int) -> Model | None:
         """Return a version if it is loaded; load nothing."""
-        return self.snapshot.loaded.get((name, number)) or self._loader.recent((name, number))
+        return self.current_snapshot().loaded.get((name, number)) or self._loader.recent((name, number))
 
     def read(self, name: str, number: int, file: str) -> bytes | None:
         """Read one file of a version that the snapshot lists, fetched if need be, its digest checked.
@@ -228,7 +233,8 @@ class Registry:
                 return
 
     def _still_means(self, name: str, ref: str | None, number: int) -> bool:
-        """Whether a reference means this version also now that one more is known as broken."""
+        """Return whether a reference means this version even after another look, which knows why the version
+        could not be loaded. An alias, or `latest`, may mean another one then."""
         self.refresh()
         return self._snapshot.record(name).resolve(ref) == number
 

@@ -29,7 +29,7 @@ class Ready(Resource):  # type: ignore[misc]
         self.registry = registry
 
     def get(self) -> Response:
-        snapshot = self.registry.snapshot
+        snapshot = self.registry.current_snapshot()
         name = request.args.get("model")
         if name is not None:
             snapshot.record(name)  # raises ModelNotFound

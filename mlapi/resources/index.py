@@ -45,7 +45,7 @@ class Index(Resource):  # type: ignore[misc]
         return response
 
     def _page(self) -> Response:
-        snapshot = self.registry.snapshot
+        snapshot = self.registry.current_snapshot()
         page = render_template(
             "index.html",
             prefix=request.root_path,

@@ -24,7 +24,7 @@ from mlapi.formats import negotiation, strict_json
 from mlapi.http.access import MODELS_AND_LOG, check_writes, shared_access
 from mlapi.http.body import read_body
 from mlapi.inference.model import Model
-from mlapi.registry.changes import Changes, changes_of
+from mlapi.registry.changes import Changes, changes_to
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import ModelRecord, VersionRecord
 from mlapi.resources.responses import respond
@@ -50,7 +50,7 @@ class Models(Resource):  # type: ignore[misc]
         self.registry = registry
 
     def get(self) -> Response:
-        return respond(_LIST.dump({"models": list(self.registry.snapshot.models.values())}))
+        return respond(_LIST.dump({"models": list(self.registry.current_snapshot().models.values())}))
 
 
 class OneModel(Resource):  # type: ignore[misc]
@@ -62,7 +62,7 @@ class OneModel(Resource):  # type: ignore[misc]
         self.registry = registry
 
     def get(self, name: str) -> Response:
-        record = self.registry.snapshot.record(name)
+        record = self.registry.current_snapshot().record(name)
         if request.if_none_match.contains(_etag(record)):
             return _tagged(Response(status=304), record)
         return _tagged(respond(_ENTRY.dump(record)), record)
@@ -78,7 +78,7 @@ class Version(Resource):  # type: ignore[misc]
         self.settings = settings
 
     def get(self, name: str, ref: str) -> Response:
-        record = self.registry.snapshot.record(name)
+        record = self.registry.current_snapshot().record(name)
         version = self.registry.version(name, record.resolve(ref))
         return respond(_VERSION.dump(_describe(record, version, self.registry.loaded(name, version.number))))
 
@@ -86,7 +86,7 @@ class Version(Resource):  # type: ignore[misc]
         check_writes(self.settings)
         number = parse_version(ref)
         if number is None:
-            known = listed(self.registry.snapshot.record(name).numbers)
+            known = listed(self.registry.current_snapshot().record(name).numbers)
             raise VersionNotFound(f"{quoted(ref)} is no version's number; versions: {known}")
         with shared_access(MODELS_AND_LOG) as patience_s:
             changes = _changes(self.registry, self.settings, patience_s)
@@ -101,7 +101,7 @@ class ModelCard(Resource):  # type: ignore[misc]
         self.registry = registry
 
     def get(self, name: str, ref: str) -> Response:
-        number = self.registry.snapshot.record(name).resolve(ref)
+        number = self.registry.current_snapshot().record(name).resolve(ref)
         try:
             content = self.registry.read(name, number, REPORT)
         except BrokenArtifact as error:
@@ -130,7 +130,7 @@ class OneAlias(Resource):  # type: ignore[misc]
         with shared_access(MODELS_AND_LOG) as patience_s:
             changes = _changes(self.registry, self.settings, patience_s)
             changes.promote(name, version, alias, _unchanged(changes, name))
-        record = self.registry.snapshot.record(name)
+        record = self.registry.current_snapshot().record(name)
         return _tagged(respond(_ENTRY.dump(record)), record)
 
     def delete(self, name: str, alias: str) -> Response:
@@ -144,7 +144,7 @@ class OneAlias(Resource):  # type: ignore[misc]
 def _changes(registry: Registry, settings: Settings, patience_s: float) -> Changes:
     """Changes on behalf of the address that the request comes from."""
     who = f"http {request.remote_addr}"
-    return changes_of(registry, settings.state_dir, who, patience_s=patience_s)
+    return changes_to(registry, settings.state_dir, who, patience_s=patience_s)
 
 
 def _unchanged(changes: Changes, name: str) -> Callable[[], None]:
@@ -155,7 +155,7 @@ def _unchanged(changes: Changes, name: str) -> Callable[[], None]:
         changes.refresh()
         # Looked up by name: an empty or garbled header matches nothing, and is not the same as none.
         is_conditional = "If-Match" in request.headers
-        if is_conditional and not request.if_match.contains(_etag(registry.snapshot.record(name))):
+        if is_conditional and not request.if_match.contains(_etag(registry.current_snapshot().record(name))):
             raise PreconditionFailed(f"model {name!r} is not what If-Match says any more; read it again")
 
     return check

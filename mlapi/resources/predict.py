@@ -148,7 +148,7 @@ class Predict(Resource):  # type: ignore[misc]
     def _default(self) -> str:
         if self.settings.default_model is not None:
             return self.settings.default_model
-        snapshot = self.registry.snapshot
+        snapshot = self.registry.current_snapshot()
         serving = snapshot.serving
         if not serving and snapshot.problem:
             raise NotReady(snapshot.problem)

@@ -179,7 +179,7 @@ def test_promotions_rollbacks_and_deletions_reach_the_other_machine(url: str, tm
 
     there.delete_version("line", 3)
     here.registry.refresh()
-    assert here.registry.snapshot.models["line"].numbers == [1, 2]
+    assert here.registry.current_snapshot().models["line"].numbers == [1, 2]
     assert not list(store(here).folder.glob("line/3/*"))
     assert not [key for key in remote(here).entries() if key.startswith("line/3/")]
     assert line(here, 4) == 4, "the number of a deleted version is never given again"
@@ -223,9 +223,9 @@ def test_a_publisher_that_breaks_off_leaves_the_old_state(
             assert "line/2/manifest.json" not in written, "the manifest goes last"
 
     there.registry.refresh()
-    numbers = there.registry.snapshot.models["line"].numbers
+    numbers = there.registry.current_snapshot().models["line"].numbers
     assert numbers == ([1, 2] if "line/2/manifest.json" in written else [1])
-    assert not list(there.registry.snapshot.broken)
+    assert not list(there.registry.current_snapshot().broken)
     number = line(here, 3)
     there.registry.refresh()
     assert number == (3 if steps > 0 else 2), "a claim that nothing came of costs its number"
@@ -241,7 +241,7 @@ def test_publishers_at_once_get_different_numbers(url: str, tmp_path: Path) -> N
     reader = machine(url, tmp_path / "reader")
     assert sorted(numbers) == [1, 2, 3]
     assert [slope(reader, str(number)) for number in numbers] == [1, 2, 3]
-    assert reader.registry.snapshot.models["line"].aliases["production"].version in numbers
+    assert reader.registry.current_snapshot().models["line"].aliases["production"].version in numbers
 
 
 @pytest.mark.exhaustive
@@ -534,17 +534,17 @@ def test_out_of_reach_what_was_copied_serves_on(
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     remote_module._disconnect()
-    wait_until(lambda: there.registry.snapshot.problem is not None)
+    wait_until(lambda: there.registry.current_snapshot().problem is not None)
     assert slope(there) == 1
 
     restarted = machine(url, tmp_path / "there")
     assert slope(restarted) == 1
-    assert "cannot be reached" in str(restarted.registry.snapshot.problem)
-    assert "127.0.0.1" not in str(restarted.registry.snapshot.problem)
+    assert "cannot be reached" in str(restarted.registry.current_snapshot().problem)
+    assert "127.0.0.1" not in str(restarted.registry.current_snapshot().problem)
 
 
 def test_a_place_that_was_never_reached_is_a_problem_and_no_crash(s3: dict[str, str], tmp_path: Path) -> None:
-    snapshot = machine("s3://no-such-bucket/models", tmp_path).registry.snapshot
+    snapshot = machine("s3://no-such-bucket/models", tmp_path).registry.current_snapshot()
 
     assert snapshot.problem is not None
     assert "bucket does not exist" in snapshot.problem

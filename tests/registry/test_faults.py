@@ -203,7 +203,7 @@ def test_a_folder_that_is_not_as_published_is_broken_and_the_version_before_answ
 
     assert slope(registry) == 1
     assert altered not in unpickled
-    assert registry.snapshot.models["line"].versions[2].reason
+    assert registry.current_snapshot().models["line"].versions[2].reason
     with pytest.raises(ModelUnavailable, match=r"version 2 of model 'line' is broken: ."):
         registry.verify("line", 2)
 
@@ -359,7 +359,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def seen(world: Path) -> Any:
     """What a reader sees, once it has seen that every version is whole: numbers, aliases, who answers."""
     registry = registry_of(world)
-    snapshot = registry.snapshot
+    snapshot = registry.current_snapshot()
     assert snapshot.problem is None
     assert list(snapshot.broken) == []
     for name, record in snapshot.models.items():
@@ -484,7 +484,7 @@ def test_twenty_publishers_at_once_lose_nothing(process: Process, tmp_path: Path
 
     assert [answer["outcome"] for answer in answers] == ["done"] * 20
     registry = registry_of(world)
-    record = registry.snapshot.models["line"]
+    record = registry.current_snapshot().models["line"]
     assert record.numbers == list(range(1, 21))
     assert sorted(slope(registry, str(number)) for number in record.numbers) == slopes
     for number in record.numbers:

@@ -128,14 +128,14 @@ def test_a_moved_alias_is_picked_up(tmp_path: Path) -> None:
 
 def test_a_model_that_comes_later_and_one_that_goes_are_seen(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
-    assert registry.snapshot.serving == []
+    assert registry.current_snapshot().serving == []
 
     line(tmp_path, 1)
-    wait_until(lambda: registry.snapshot.serving == ["line"])
+    wait_until(lambda: registry.current_snapshot().serving == ["line"])
 
     change_aliases(tmp_path / "line", lambda _: {})
     Folder(tmp_path).delete("line", 1)
-    wait_until(lambda: list(registry.snapshot.models) == [])
+    wait_until(lambda: list(registry.current_snapshot().models) == [])
 
 
 def test_what_is_loaded_serves_on_until_its_deletion_is_said(tmp_path: Path) -> None:
@@ -146,11 +146,11 @@ def test_what_is_loaded_serves_on_until_its_deletion_is_said(tmp_path: Path) -> 
 
     shutil.rmtree(tmp_path / "line" / "1")
     (tmp_path / "line" / FILE).unlink()
-    wait_until(lambda: bool(registry.snapshot.models["line"].versions[1].note))
+    wait_until(lambda: bool(registry.current_snapshot().models["line"].versions[1].note))
     assert (slope(registry), slope(registry, "latest")) == (1, 2)
 
     shutil.rmtree(tmp_path / "line")
-    wait_until(lambda: "its folder is gone" in str(registry.snapshot.models["line"].problem))
+    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].problem))
     assert (slope(registry), slope(registry, "latest")) == (1, 2)
 
 
@@ -173,9 +173,9 @@ def test_a_broken_version_is_listed_and_the_others_serve(tmp_path: Path) -> None
 
     registry = open_registry(tmp_path)
 
-    assert [(name, number) for name, number, _ in registry.snapshot.broken] == [("line", 2)]
+    assert [(name, number) for name, number, _ in registry.current_snapshot().broken] == [("line", 2)]
     assert slope(registry, "latest") == 1, "latest is the highest version that is good"
-    assert registry.snapshot.serving == ["line", "other"]
+    assert registry.current_snapshot().serving == ["line", "other"]
     with pytest.raises(ModelUnavailable, match="altered"):
         registry.get("line", "2")
 
@@ -189,7 +189,7 @@ def test_a_version_whose_class_is_not_installed_is_broken_with_the_reason(tmp_pa
     registry = open_registry(tmp_path)
 
     assert slope(registry, "latest") == 1
-    (_, number, reason), *_ = registry.snapshot.broken
+    (_, number, reason), *_ = registry.current_snapshot().broken
     assert number == 2
     assert "it names sklearn.linear_modem._base.LinearRegression, which is not allowed" in reason
 
@@ -201,7 +201,7 @@ def test_what_is_compiled_serves_where_the_class_is_not_installed_and_a_check_sa
     registry = open_registry(tmp_path)
 
     assert slope(registry) == 1
-    assert list(registry.snapshot.broken) == []
+    assert list(registry.current_snapshot().broken) == []
     with pytest.raises(ModelUnavailable, match=r"version 1 of .* is broken: .* which is not allowed"):
         registry.verify("line", 1)
     assert slope(registry) == 1
@@ -213,15 +213,15 @@ def test_a_version_that_fails_on_demand_is_listed_as_broken(tmp_path: Path) -> N
     replace_file(tmp_path / "line" / "2", PREDICTOR, None)
     _repickle(tmp_path / "line" / "2", *MISSING_CLASS)
     registry = open_registry(tmp_path)
-    assert list(registry.snapshot.broken) == []
+    assert list(registry.current_snapshot().broken) == []
 
     with pytest.raises(ModelUnavailable, match="broken"):
         registry.get("line", "2")
 
-    wait_until(lambda: [number for _, number, _ in registry.snapshot.broken] == [2])
+    wait_until(lambda: [number for _, number, _ in registry.current_snapshot().broken] == [2])
     for _ in range(5):
         registry.refresh()
-        assert [number for _, number, _ in registry.snapshot.broken] == [2], "it stays broken"
+        assert [number for _, number, _ in registry.current_snapshot().broken] == [2], "it stays broken"
 
 
 def test_a_version_that_memory_was_too_short_for_is_tried_again(
@@ -263,17 +263,19 @@ def test_what_is_loaded_survives_the_loss_of_the_folder(tmp_path: Path) -> None:
     assert slope(registry) == 1
 
     (tmp_path / "models").rename(tmp_path / "away")
-    wait_until(lambda: registry.snapshot.problem is not None)
+    wait_until(lambda: registry.current_snapshot().problem is not None)
     assert slope(registry) == 1
 
     (tmp_path / "away").rename(tmp_path / "models")
-    wait_until(lambda: registry.snapshot.problem is None)
+    wait_until(lambda: registry.current_snapshot().problem is None)
 
 
 def test_no_models_folder_is_a_problem_and_no_crash(tmp_path: Path) -> None:
     registry = open_registry(tmp_path / "none")
 
-    assert registry.snapshot.problem == "the models folder cannot be read: No such file or directory"
+    assert (
+        registry.current_snapshot().problem == "the models folder cannot be read: No such file or directory"
+    )
     with pytest.raises(NotReady):
         registry.get("line")
 
@@ -298,7 +300,7 @@ def test_an_alias_file_that_turns_to_garbage_leaves_the_aliases_as_they_were(tmp
 
     (tmp_path / "line" / FILE).write_text("garbage")
 
-    wait_until(lambda: bool(list(registry.snapshot.broken)))
+    wait_until(lambda: bool(list(registry.current_snapshot().broken)))
     assert slope(registry) == 1
 
 
@@ -311,7 +313,7 @@ def test_an_alias_of_a_deleted_version_is_unavailable(tmp_path: Path) -> None:
 
     with pytest.raises(ModelUnavailable, match="names version 1, which is gone"):
         registry.get("line")
-    assert registry.snapshot.serving == []
+    assert registry.current_snapshot().serving == []
 
 
 def test_a_version_that_fails_leaves_the_one_before_it_answering(tmp_path: Path) -> None:
@@ -323,14 +325,14 @@ def test_a_version_that_fails_leaves_the_one_before_it_answering(tmp_path: Path)
 
     spoilt_line(tmp_path, 4)
     set_alias(tmp_path / "line", "production", 4)
-    wait_until(lambda: registry.snapshot.models["line"].aliases["production"].version == 4)
+    wait_until(lambda: registry.current_snapshot().models["line"].aliases["production"].version == 4)
     for present in (registry, open_registry(tmp_path)):  # also in a process that starts afterwards
         assert slope(present) == 3
         told = (
             "alias 'production' names version 4, which is broken; version 3, which it named before, answers"
         )
-        assert told in [reason for _, _, reason in present.snapshot.broken]
-        assert present.snapshot.serving == ["line"]
+        assert told in [reason for _, _, reason in present.current_snapshot().broken]
+        assert present.current_snapshot().serving == ["line"]
 
     spoil(tmp_path / "line" / "3" / MODEL)
     assert slope(registry) == 3, "what is loaded is not lost"
@@ -353,8 +355,8 @@ def test_a_version_that_nobody_asks_for_is_checked_in_the_background(tmp_path: P
 
     registry = open_registry(tmp_path)
 
-    wait_until(lambda: [number for _, number, _ in registry.snapshot.broken] == [2])
-    assert registry.snapshot.models["line"].latest == 3
+    wait_until(lambda: [number for _, number, _ in registry.current_snapshot().broken] == [2])
+    assert registry.current_snapshot().models["line"].latest == 3
 
 
 def test_a_version_that_was_read_while_its_folder_was_away_is_read_again(
@@ -374,10 +376,10 @@ def test_a_version_that_was_read_while_its_folder_was_away_is_read_again(
     with monkeypatch.context() as patch:
         patch.setattr(version_loader, "read_manifest", read_once_it_has_gone)
         registry = open_registry(models)
-        wait_until(lambda: registry.snapshot.models["line"].versions[2].reason)
+        wait_until(lambda: registry.current_snapshot().models["line"].versions[2].reason)
     away.rename(models / "line")
 
-    wait_until(lambda: not list(registry.snapshot.broken))
+    wait_until(lambda: not list(registry.current_snapshot().broken))
     assert slope(registry, "2") == 2
 
 
@@ -414,7 +416,7 @@ def test_golden_rows_that_are_not_reproduced_break_a_version(tmp_path: Path) -> 
 
     registry = open_registry(tmp_path)
 
-    (_, number, reason), *_ = registry.snapshot.broken
+    (_, number, reason), *_ = registry.current_snapshot().broken
     assert number == 2
     assert "the prediction of row 2 is off by 9.9e-03 of its size, and may be 1e-09" in reason
     assert slope(registry, "latest") == 1
@@ -426,7 +428,7 @@ def test_only_what_is_named_is_loaded_and_the_rest_is_bounded(tmp_path: Path) ->
     files = read_manifest(tmp_path / "line" / "1", trusting()).files
     size = files[MODEL].bytes + files[PREDICTOR].bytes
     registry = open_registry(tmp_path, on_demand_bytes=2 * (size + 64 * 1024))
-    assert sorted(number for _, number in registry.snapshot.loaded) == [1, 6]
+    assert sorted(number for _, number in registry.current_snapshot().loaded) == [1, 6]
 
     answers = [slope(registry, str(version)) for version in (2, 3, 4, 2)]
 
@@ -453,11 +455,11 @@ def test_a_version_with_more_than_its_manifest_lists_is_broken(tmp_path: Path) -
     note.symlink_to("nowhere")
     registry = open_registry(tmp_path)
 
-    (_, number, reason), *_ = registry.snapshot.broken
+    (_, number, reason), *_ = registry.current_snapshot().broken
     assert (number, reason) == (1, '"note" is there, which manifest.json does not list')
 
     note.unlink()
-    wait_until(lambda: registry.snapshot.serving == ["line"])
+    wait_until(lambda: registry.current_snapshot().serving == ["line"])
 
 
 def test_hidden_and_foreign_entries_are_no_models(tmp_path: Path) -> None:
@@ -468,7 +470,7 @@ def test_hidden_and_foreign_entries_are_no_models(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "line" / ".staging-2").mkdir()
 
-    snapshot = open_registry(tmp_path).snapshot
+    snapshot = open_registry(tmp_path).current_snapshot()
 
     assert list(snapshot.models) == ["line"]
     assert snapshot.models["line"].numbers == [1]
@@ -487,7 +489,7 @@ def test_an_alias_file_edited_in_place_is_noticed(tmp_path: Path) -> None:
         file.write(text.replace('"version": 1', '"version": 2'))
 
     wait_until(lambda: slope(registry) == 2)
-    assert registry.snapshot.models["line"].aliases == {"production": Alias(2)}
+    assert registry.current_snapshot().models["line"].aliases == {"production": Alias(2)}
 
 
 def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
@@ -506,7 +508,7 @@ def test_a_defect_that_one_model_meets_does_not_hold_back_the_others(
     registry = open_registry(tmp_path)
 
     assert slope(registry) == 1
-    assert [name for name, _, _ in registry.snapshot.broken] == ["other"]
+    assert [name for name, _, _ in registry.current_snapshot().broken] == ["other"]
     assert "never thought of" in caplog.text
 
 
@@ -565,7 +567,7 @@ def test_trouble_with_the_disk_for_a_moment_does_not_break_a_version(tmp_path: P
         registry.get("line", "2")
     (tmp_path / "away").rename(tmp_path / "models")
 
-    wait_until(lambda: registry.snapshot.problem is None)
+    wait_until(lambda: registry.current_snapshot().problem is None)
     assert slope(registry, "2") == 2
 
 
@@ -583,9 +585,9 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_looked_at_again(
     with monkeypatch.context() as patch:
         patch.setattr(version_loader, "read_manifest", refuse)
         registry = open_registry(tmp_path)
-        assert [number for _, number, _ in registry.snapshot.broken] == [1]
+        assert [number for _, number, _ in registry.current_snapshot().broken] == [1]
 
-    wait_until(lambda: registry.snapshot.serving == ["line"])
+    wait_until(lambda: registry.current_snapshot().serving == ["line"])
 
 
 def test_a_model_whose_folder_cannot_be_read_keeps_serving(
@@ -601,11 +603,11 @@ def test_a_model_whose_folder_cannot_be_read_keeps_serving(
     with monkeypatch.context() as patch:
         patch.setattr(inspection, "version_numbers", refuse)
         os.utime(tmp_path / "line")
-        wait_until(lambda: bool(list(registry.snapshot.broken)))
+        wait_until(lambda: bool(list(registry.current_snapshot().broken)))
         assert slope(registry) == 1
         assert slope(registry, "1") == 1
 
-    wait_until(lambda: not list(registry.snapshot.broken))
+    wait_until(lambda: not list(registry.current_snapshot().broken))
 
 
 def test_whoever_asks_first_waits_for_the_look_at_the_disk(
@@ -655,7 +657,7 @@ def test_a_look_that_is_not_eager_loads_nothing(tmp_path: Path, monkeypatch: pyt
 
     registry = open_registry(tmp_path, eager=False)
 
-    assert registry.snapshot.models["line"].latest == 1
+    assert registry.current_snapshot().models["line"].latest == 1
 
 
 def test_a_look_that_is_not_eager_finds_the_versions_that_a_server_does(tmp_path: Path) -> None:
@@ -678,7 +680,7 @@ def test_a_look_that_is_not_eager_knows_the_latest_that_is_signed(tmp_path: Path
     for version in ("2", "3"):
         (tmp_path / "line" / version / SIGNATURE).unlink()
 
-    assert open_registry(tmp_path, eager=False).snapshot.models["line"].latest == 1
+    assert open_registry(tmp_path, eager=False).current_snapshot().models["line"].latest == 1
 
 
 def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -687,11 +689,11 @@ def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch
         os.utime(path, ns=(1, 1))
     registry = open_registry(tmp_path)
     registry.refresh()
-    before = registry.snapshot.models["line"]
+    before = registry.current_snapshot().models["line"]
 
     registry.refresh()
 
-    assert registry.snapshot.models["line"] is before
+    assert registry.current_snapshot().models["line"] is before
 
 
 def test_a_version_without_manifest_is_broken(tmp_path: Path) -> None:
@@ -700,7 +702,7 @@ def test_a_version_without_manifest_is_broken(tmp_path: Path) -> None:
 
     registry = open_registry(tmp_path)
 
-    assert registry.snapshot.models["line"].latest is None
+    assert registry.current_snapshot().models["line"].latest is None
     with pytest.raises(ModelUnavailable):
         registry.get("line")
 
@@ -720,13 +722,13 @@ def test_what_is_loaded_outlives_the_damage_of_its_files_and_says_so(tmp_path: P
 
     (tmp_path / "line" / "1" / MANIFEST).write_bytes(whole[:-1])
     os.utime(tmp_path / "line")
-    wait_until(lambda: bool(list(registry.snapshot.broken)))
-    (_, number, told), *_ = registry.snapshot.broken
+    wait_until(lambda: bool(list(registry.current_snapshot().broken)))
+    (_, number, told), *_ = registry.current_snapshot().broken
     assert (number, slope(registry)) == (1, 1)
     assert told.startswith("its files are damaged (manifest.json was altered: its signature does not hold)")
 
     (tmp_path / "line" / "1" / MANIFEST).write_bytes(whole)
-    wait_until(lambda: not list(registry.snapshot.broken))
+    wait_until(lambda: not list(registry.current_snapshot().broken))
     assert slope(registry) == 1
 
 
@@ -740,13 +742,13 @@ def test_an_empty_folder_in_the_place_of_the_models_takes_nothing_away(tmp_path:
 
     (tmp_path / "models").rename(tmp_path / "away")
     (tmp_path / "models").mkdir()
-    wait_until(lambda: "its folder is gone" in str(registry.snapshot.models["line"].problem))
+    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].problem))
     assert [slope(registry, ref) for ref in (None, "latest", "3", "2")] == [3, 3, 3, 2]
-    assert registry.snapshot.serving == ["line"]
+    assert registry.current_snapshot().serving == ["line"]
 
     (tmp_path / "models").rmdir()
     (tmp_path / "away").rename(tmp_path / "models")
-    wait_until(lambda: list(registry.snapshot.broken) == [])
+    wait_until(lambda: list(registry.current_snapshot().broken) == [])
     assert [slope(registry, ref) for ref in (None, "2", "1")] == [3, 2, 1]
 
 
@@ -756,10 +758,10 @@ def test_a_version_whose_folder_was_away_is_whole_again_when_it_is_back(tmp_path
     assert slope(registry) == 1
 
     (tmp_path / "line" / "1").rename(tmp_path / "away")
-    wait_until(lambda: bool(registry.snapshot.models["line"].versions[1].note))
+    wait_until(lambda: bool(registry.current_snapshot().models["line"].versions[1].note))
     (tmp_path / "away").rename(tmp_path / "line" / "1")
 
-    wait_until(lambda: list(registry.snapshot.broken) == [])
+    wait_until(lambda: list(registry.current_snapshot().broken) == [])
 
 
 def test_damage_that_is_mended_is_none_any_more_though_the_manifest_is_as_it_was(tmp_path: Path) -> None:
@@ -770,10 +772,10 @@ def test_damage_that_is_mended_is_none_any_more_though_the_manifest_is_as_it_was
     (tmp_path / "line" / "1" / "more").touch()
     for path in (tmp_path / "line" / "1" / MANIFEST, tmp_path / "line"):
         os.utime(path)
-    wait_until(lambda: '"more" is there' in str(registry.snapshot.models["line"].versions[1].note))
+    wait_until(lambda: '"more" is there' in str(registry.current_snapshot().models["line"].versions[1].note))
     (tmp_path / "line" / "1" / "more").unlink()
 
-    wait_until(lambda: list(registry.snapshot.broken) == [])
+    wait_until(lambda: list(registry.current_snapshot().broken) == [])
 
 
 def test_what_memory_does_not_hold_and_the_disk_does_not_show_is_not_there(tmp_path: Path) -> None:
@@ -784,7 +786,7 @@ def test_what_memory_does_not_hold_and_the_disk_does_not_show_is_not_there(tmp_p
 
     (tmp_path / "models").rename(tmp_path / "away")
     (tmp_path / "models").mkdir()
-    wait_until(lambda: "its folder is gone" in str(registry.snapshot.models["line"].problem))
+    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].problem))
 
     with pytest.raises(VersionNotFound, match="versions: 1, 3"):
         registry.get("line", "2")
@@ -809,4 +811,4 @@ def test_a_new_version_that_meets_a_fault_is_loaded_once_that_has_passed(
         registry.refresh()
         assert registry._snapshot.models["line"].latest is None
 
-    wait_until(lambda: registry.snapshot.models["line"].latest == 2)
+    wait_until(lambda: registry.current_snapshot().models["line"].latest == 2)

@@ -135,9 +135,13 @@ def test_a_list_grows_with_its_models_and_no_faster(tmp_path: Path, line: Path) 
     many = fill(tmp_path / "many", line, names=30, versions=10)
 
     cost = [
-        calls(lambda registry=registry: [entry.dump(record) for record in registry.snapshot.models.values()])
+        calls(
+            lambda registry=registry: [
+                entry.dump(record) for record in registry.current_snapshot().models.values()
+            ]
+        )
         for registry in (few, many)
-        if registry.snapshot
+        if registry.current_snapshot()
     ]
 
     assert cost[1] < 15 * cost[0]
