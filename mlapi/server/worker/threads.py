@@ -1,11 +1,18 @@
-"""Which of a worker's threads leads its loop, and when another takes over.
+"""Which of a worker's threads leads its loop, and when another takes over. Knows nothing of connections.
 
-The lead thread answers requests itself. Each call has a claim, which one of two threads can take. The lead
-thread takes it back when the call has ended. The main thread, which only watches, takes it from a call that
-lasts longer than a moment, and lets a spare thread lead; back from its request, a lead thread whose claim is
-gone is a spare thread itself. A call that lasts longer than it may is endless: nobody waits for its thread
-any more, another takes its place, and the worker ends once the other calls have had their time. Knows
-nothing of connections.
+The lead thread answers requests itself, and the main thread only watches. Each request is a call, and each
+call has a claim. Two threads try to take the claim, and the first one gets it:
+
+1. The lead thread makes a call (`begin`), answers the request, and then takes the claim (`end`).
+2. It gets the claim in nearly all cases. It leads on.
+3. The main thread looks at the call every 5 ms. If it sees the same call twice, it takes the claim.
+4. It gets the claim: the call is a long one. The main thread lets a spare thread lead, or starts one.
+5. The lead thread comes second: its call was a long one, and another thread leads. It is a spare thread now.
+6. The main thread comes second: the call has ended. It does nothing.
+
+While no thread is left to lead, the main thread does not take the claim. A long call that lasts longer than
+`request_seconds` is endless: nobody waits for its thread any more, a new thread takes its place, and the
+worker ends once the other calls have had their time.
 """
 
 import threading
@@ -14,8 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 SHORT_CALL_S = 0.005
-"""How often the main thread looks at the lead thread's call. One that it sees twice is a long one: the lead is
-given away after one to two times as long."""
+"""How often the main thread looks. A call that lasts longer is a long one, after twice that at the latest."""
 
 _QUIET_LOOKS = 20
 """After so many looks without a new call the main thread sleeps until there is one."""
@@ -28,22 +34,34 @@ TIME_AFTER_ENDLESS_S = 5.0
 
 
 class Call:
-    """One request in the hands of a thread."""
+    """One piece of work of a thread that leads: a request, or the move of a large one to a file."""
 
-    __slots__ = ("claim", "excused", "since")
+    __slots__ = ("_claim", "excused", "since")
 
     def __init__(self) -> None:
-        self.claim: list[None] = [None]
-        """Has one element, which decides who leads on: whichever thread pops it. To pop is atomic, and costs
-        less than a lock."""
+        self._claim: list[None] = [None]
+        """The claim is the one element. To pop it is atomic, and costs less than a lock."""
         self.since = 0.0
-        """When the main thread first saw that it is a long one; 0 for a short one."""
+        """When the main thread first tried to take the claim; 0 for a short call."""
         self.excused = False
-        """Whether it waits for others, who have limits of their own."""
+        """Whether the call waits for the client or for the pool, which have limits of their own."""
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a thread has taken the claim."""
+        return not self._claim
+
+    def take_claim(self) -> bool:
+        """Return whether the thread that asks is the first, and so has the claim."""
+        try:
+            self._claim.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class Superseded(Exception):
-    """Another thread leads."""
+    """The thread in which it is raised does not lead any more: another one does."""
 
 
 class LeadThread:
@@ -54,28 +72,34 @@ class LeadThread:
 
         Args:
             worker: gunicorn's.
-            lead: The loop. Returns when the worker has stopped; raises `Superseded` in a thread that leads no
-                more.
+            lead: The loop. Returns when the worker has stopped. Raises `Superseded` in a thread that does not
+                lead any more.
         """
         self._worker, self._lead = worker, lead
         self._lead_is_free = threading.Semaphore(0)
         """Released once for each spare thread that is to lead, or to end."""
         self._spare_threads: list[None] = []
-        """One element for each: `append` and `pop` are atomic, a count is not."""
+        """One element for each spare thread: `append` and `pop` are atomic, a count is not."""
         self._threads = 0
+        """How many threads have been started."""
         self._call = Call()
+        """The call that the lead thread began last."""
         self._long: dict[Call, None] = {}
+        """Long calls that have not ended, and are not endless."""
         self.endless: dict[Call, None] = {}
         """Calls that nobody waits for any more."""
         self._begun = 0
-        """How many requests have begun."""
+        """How many calls have begun."""
         self._is_asleep = False
+        """Whether the main thread waits at `_wake_up` for the next call."""
         self._wake_up = threading.Semaphore(0)
         self._stop_by: float | None = None
+        """Until when the worker may finish what it was asked; None before it is to stop."""
         self._is_over = False
+        """Whether the loop has returned, or broken."""
 
     def begin(self) -> Call:
-        """Note that a request begins in the lead thread, and return its call."""
+        """Note that the lead thread begins with a piece of work, and return the call for it."""
         self._begun += 1
         self._call = call = Call()
         if self._is_asleep:
@@ -85,19 +109,16 @@ class LeadThread:
 
     def end(self, call: Call) -> bool:
         """Note that a call has ended in the thread that began it; return whether that thread still leads."""
-        still_leads = True
-        try:
-            call.claim.pop()
-        except IndexError:
-            still_leads = False
-        if call.since:  # after the claim is gone, which the main thread looks at when it has set this
+        still_leads = call.take_claim()
+        # The claim first: the main thread sets `since` first. So one of them forgets the call.
+        if call.since:
             self._long.pop(call, None)
         return still_leads
 
     def has_time(self) -> bool:
         """Return whether a worker that is to stop has time left to finish what it was asked.
 
-        The first call begins to count gunicorn's `graceful_timeout`.
+        gunicorn's `graceful_timeout` counts from when this is first asked.
         """
         if self._stop_by is None:
             self._stop_by = time.monotonic() + self._worker.cfg.graceful_timeout
@@ -106,12 +127,14 @@ class LeadThread:
     # The main thread, which also takes the signals.
 
     def watch(self) -> None:
-        """Give the lead away whenever a call is a long one, until the worker has stopped.
+        """Start the first lead thread; give the lead away whenever a call is a long one.
 
-        Tells the master that the worker lives while every thread is inside a call.
+        Returns when the worker has stopped. Tells the master that the worker lives while every thread is
+        inside a call.
         """
+        # Starts the first lead thread: the claim of the call that __init__ made is free, and nobody is in it.
         self._give_lead_away()
-        self._long.clear()  # that was no call
+        self._long.clear()
         begun, quiet_looks = 0, 0
         while not self._is_over:
             time.sleep(SHORT_CALL_S)
@@ -119,7 +142,7 @@ class LeadThread:
                 self._look_for_endless(time.monotonic())
             if self._begun != begun:
                 begun, quiet_looks = self._begun, 0
-            elif self._call.claim:
+            elif not self._call.is_claimed:
                 self._worker.notify()
                 self._give_lead_away()
             else:
@@ -132,13 +155,11 @@ class LeadThread:
                 return
 
     def _lead_at_last(self) -> None:
-        """`lead` without time for another request: in this thread if who leads is in a call."""
-        try:
-            self._call.claim.pop()
-        except IndexError:
-            self._wake_up.acquire(timeout=_STOP_NOTICE_S)
-        else:
+        """End the loop without another request; in this thread if the lead thread is inside a call."""
+        if self._call.take_claim():
             self._lead()
+        else:
+            self._wake_up.acquire(timeout=_STOP_NOTICE_S)
 
     def _sleep_until_asked(self, begun: int) -> None:
         self._is_asleep = True
@@ -147,18 +168,16 @@ class LeadThread:
         self._is_asleep = False
 
     def _give_lead_away(self) -> None:
-        """Let a spare thread lead, unless there is none or the lead thread has just finished its request."""
+        """Let a spare thread lead, unless there is none, or the call has just ended."""
         call = self._call
         if not call.since:
             call.since = time.monotonic()
             self._long[call] = None
         if not self._spare_threads and self._threads >= self._worker.cfg.threads + len(self.endless):
-            if not call.claim:
+            if call.is_claimed:
                 self._long.pop(call, None)
             return
-        try:
-            call.claim.pop()
-        except IndexError:
+        if not call.take_claim():
             self._long.pop(call, None)
             return
         if self._spare_threads:
@@ -179,7 +198,7 @@ class LeadThread:
                 self._worker.method_queue.defer(time.monotonic)  # wakes the lead thread
 
     def _time_left(self, now: float) -> float:
-        """Until the others have ended, or are endless too; as much as any worker has that is to stop."""
+        """Return the seconds in which the long calls will have ended, or be endless too."""
         ends = [call.since + self._worker.request_seconds - now for call in list(self._long)]
         return float(min(max(TIME_AFTER_ENDLESS_S, *ends, 0.0), self._worker.cfg.graceful_timeout))
 
