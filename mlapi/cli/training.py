@@ -180,11 +180,11 @@ def _train(
 ) -> None:
     """Train one recipe after the other, `options` being fields of `TrainingOptions`."""
     from mlapi.artifacts.manifest import REPORT
+    from mlapi.training.workflows.table_version import version_of_table
     from mlapi.training.workflows.train import TrainingOptions
     from mlapi.training.workflows.train import train as train_recipe
-    from mlapi.training.workflows.version import version_of_table
 
-    how = TrainingOptions(make=partial(version_of_table, engine=engine), **options)
+    how = TrainingOptions(make_version=partial(version_of_table, engine=engine), **options)
     with Display() as display:
         for recipe in recipes:
             trained = train_recipe(recipe, changes, display, options=how)

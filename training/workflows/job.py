@@ -22,8 +22,8 @@ from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.training.tables import files
 from mlapi.training.versions.result import TrainingResult
 from mlapi.training.workflows.sources import SourcedRows, TableSource
+from mlapi.training.workflows.table_version import version_of_table
 from mlapi.training.workflows.train import TrainedVersion, TrainingOptions, train
-from mlapi.training.workflows.version import version_of_table
 
 logger = logging.getLogger(__name__)
 
@@ -67,22 +67,22 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
             _Reporter(tell),
             frame=_rows(folder / job["source"], job["caller"], settings.job_limits),
             options=TrainingOptions(
-                make=partial(_make, settings, tell), job=job["id"], sent_by=job["caller"]
+                make_version=partial(_make_version, settings, tell), job=job["id"], sent_by=job["caller"]
             ),
         )
 
 
-def _make(
+def _make_version(
     settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, rows: TableSource
 ) -> TrainingResult:
     """Train in this process, which can be ended without harm to the server; or on a cluster."""
     if settings.jobs_engine is None:
         return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
     with engine(settings.jobs_engine) as running:
-        return running.send(_make_on_worker, recipe, rows, settings.job_limits, tell=tell)
+        return running.send(_make_version_on_worker, recipe, rows, settings.job_limits, tell=tell)
 
 
-def _make_on_worker(
+def _make_version_on_worker(
     tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits
 ) -> TrainingResult:
     return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)

@@ -35,7 +35,7 @@ from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
 from mlapi.training.versions.golden import SINGLE, golden, golden_rows
-from mlapi.training.workflows.version import reference
+from mlapi.training.workflows.table_version import reference
 from mlapi.wording import listed, reason
 
 

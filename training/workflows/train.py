@@ -1,7 +1,7 @@
 """One recipe, end to end: a version is made, compared with the one in production, and published.
 
-A table takes the steps of `mlapi.training.workflows.version`, pictures those of
-`mlapi.training.images.version`. What comes after is the same.
+A table takes the steps of `mlapi.training.workflows.table_version`, pictures those of
+`mlapi.training.images.image_version`. What comes after is the same.
 """
 
 import time
@@ -14,12 +14,12 @@ from mlapi.registry.changes import Changes
 from mlapi.training.execution import checkpoints
 from mlapi.training.execution.checkpoints import Leftover
 from mlapi.training.execution.progress import SILENT, Progress
-from mlapi.training.images import version
+from mlapi.training.images.image_version import version_of_images
 from mlapi.training.recipes import Recipe
 from mlapi.training.versions.promotion import Verdict, decide_promotion, in_production
 from mlapi.training.versions.result import TrainingResult
 from mlapi.training.workflows.sources import TableSource
-from mlapi.training.workflows.version import TableTrainer, version_of_table
+from mlapi.training.workflows.table_version import TableTrainer, version_of_table
 
 
 class TrainedVersion(NamedTuple):
@@ -37,8 +37,8 @@ class TrainedVersion(NamedTuple):
 class TrainingOptions:
     """How a recipe is trained; nothing of it is part of the recipe, or decides the result."""
 
-    make: TableTrainer = version_of_table
-    """Makes the version of a table: where fits run, and what a table may be, is its business."""
+    make_version: TableTrainer = version_of_table
+    """Makes the version of a table; it also decides where fits run, and what a table may be."""
     allow_breaking: bool = False
     """Whether a version may become `production` that breaks callers of the one before."""
     leftover: Leftover = "refuse"
@@ -70,9 +70,9 @@ def train(
     started = time.perf_counter()
     with checkpoints.place(changes.state_dir, recipe.name, options.leftover) as checkpoint:
         if recipe.images:
-            result = version.make(recipe, progress, checkpoint)
+            result = version_of_images(recipe, progress, checkpoint)
         else:
-            result = options.make(recipe, progress, frame)
+            result = options.make_version(recipe, progress, frame)
         manifest, verdict = _publish(recipe, changes, result, options)
     return TrainedVersion(manifest, time.perf_counter() - started, verdict)
 

@@ -13,8 +13,8 @@ from mlapi.inference.model import Model
 from mlapi.training.execution.engine import Engine
 from mlapi.training.recipes import make_recipe
 from mlapi.training.workflows.reproduction import train_again
+from mlapi.training.workflows.table_version import version_of_table
 from mlapi.training.workflows.train import TrainingOptions, train
-from mlapi.training.workflows.version import version_of_table
 from tests.conftest import changes_in, publish_fitted
 
 HERE = Engine(workers=1)
@@ -32,7 +32,7 @@ def model(frame: pd.DataFrame, tmp_path: Path) -> Model:
     """A tree whose parameters a search found."""
     changes = changes_in(tmp_path / "models")
     recipe = make_recipe("price", {"target": "price", "algorithm": "decision_tree", "budget": "0.5s"})
-    options = TrainingOptions(make=partial(version_of_table, engine=HERE))
+    options = TrainingOptions(make_version=partial(version_of_table, engine=HERE))
     train(recipe, changes, frame=frame, options=options)
     return changes.registry.get("price", "1")
 

@@ -37,7 +37,7 @@ TARGET = "class"
 """The name of the target in the signature."""
 
 
-def make(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> TrainingResult:
+def version_of_images(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> TrainingResult:
     """Read the images, fit an estimator, evaluate it, and write the version's files.
 
     Args:
