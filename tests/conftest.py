@@ -127,7 +127,7 @@ def publish_fitted(
 ) -> Manifest:
     """Publish an estimator that is fitted on the frame (or on its matrix)."""
     target = Target("y", "number" if task_of(estimator) == "regression" else "category")
-    signature = signature or Signature(features.describe_features(frame), target)
+    signature = signature or Signature(features.features_of_sample(frame), target)
     draft = Draft(
         name=name,
         algorithm=algorithm_of(estimator),

@@ -60,4 +60,4 @@ def train(
     frame = table if isinstance(table, pd.DataFrame) else None
     data = None if frame is not None else str(table)
     checked = make_recipe(name or as_model_name(target), {**recipe, "data": data, "target": target})
-    return train_recipe(checked, open_changes(load_settings(), who()), frame=frame)
+    return train_recipe(checked, open_changes(load_settings(), who()), table=frame)

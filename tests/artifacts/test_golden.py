@@ -20,7 +20,7 @@ from mlapi.errors import BrokenArtifact
 from mlapi.inference.loading import load_model
 from mlapi.inference.model import Model, model_of
 from mlapi.registry.aliases import Alias, change_aliases
-from mlapi.training.preparation.features import describe_features
+from mlapi.training.preparation.features import features_of_sample
 from mlapi.training.versions.golden import FEWEST, golden, golden_rows
 from tests.conftest import AppFactory, classes_of, publish_fitted, resign, trusting
 
@@ -28,7 +28,7 @@ FRAME = pd.DataFrame({"x": [*np.linspace(0.0, 1.0, 98), 50.0, -50.0], "y": [None
 
 
 def signature_of(frame: pd.DataFrame) -> Signature:
-    return Signature(describe_features(frame), Target("t", "number"))
+    return Signature(features_of_sample(frame), Target("t", "number"))
 
 
 @pytest.mark.parametrize("name", ["linear_regression", "logistic_regression", "svm"])

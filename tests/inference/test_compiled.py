@@ -415,9 +415,9 @@ def test_what_training_makes_is_compiled_and_not_asked_back(
 ) -> None:
     frame = mixed()[["age"]].assign(more=np.arange(400.0) ** 2) if numeric else mixed()
     found = infer_columns(frame, Overrides())
-    blueprint = PipelineFactory(task, found.features, len(frame), seed=0, expansion=expansion)
+    blueprint = PipelineFactory(task, found.used_columns, len(frame), seed=0, expansion=expansion)
     target = np.tile(["a", "b", "c", "d"], 100) if task == "classification" else np.arange(400.0)
-    rows = features.rows(found.frame, found.features)
+    rows = features.pipeline_input(found.frame, found.used_columns)
     asked = Asked(fitted(blueprint.pipeline(name, {}), rows, target), tuple(found.frame.columns))
     batch: Batch = rows if numeric else {column: found.frame[column].to_numpy() for column in found.frame}
 

@@ -52,9 +52,9 @@ COMPILED = {"linear_regression", "logistic_regression", "svm"}
 def trained(folder: Path, name: str, table: str, task: str, expansion: Expansion = PLAIN) -> Path:
     """The folder of a version with a pipeline as training makes it."""
     found = TABLES[table]
-    pipeline = PipelineFactory(task, found.features, len(found.frame), 0, expansion).pipeline(name, {})
+    pipeline = PipelineFactory(task, found.used_columns, len(found.frame), 0, expansion).pipeline(name, {})
     target = np.arange(200.0) ** 0.5 if task == "regression" else np.tile(["yes", "no", "perhaps", "no"], 50)
-    pipeline.fit(features.rows(found.frame, found.features), target)
+    pipeline.fit(features.pipeline_input(found.frame, found.used_columns), target)
     publish_fitted(folder, f"{name}-{table}", pipeline, found.frame)
     return folder / f"{name}-{table}" / "1"
 

@@ -69,7 +69,7 @@ def test_a_marker_is_blank_only_where_it_is_no_word_of_the_feature(
 def test_a_file_is_answered_in_the_style_that_it_is_written_in(tmp_path: Path, content: str) -> None:
     frame = pd.DataFrame({"x": [1.0, None, 3.0], "z": [1.0, 5.0, 9.0]})
     estimator = make_pipeline(SimpleImputer(), LinearRegression()).fit(frame.to_numpy(), [1, 2, 4])
-    described = Signature(features.describe_features(frame), Target("y", "number"), ignored=("id",))
+    described = Signature(features.features_of_sample(frame), Target("y", "number"), ignored=("id",))
     publish_fitted(tmp_path / "models", "line", estimator, frame, signature=described)
     (tmp_path / "rows.csv").write_text(content)
     model = open_registry(settings_for(tmp_path / "models"), eager=False).get("line", None)

@@ -101,7 +101,7 @@ def machine(url: str, state_dir: Path) -> Changes:
 def line(changes: Changes, slope: float, name: str = "line") -> int:
     """Publish a line through the origin; its prediction for 1 tells the version."""
     estimator = LinearRegression().fit(FRAME.to_numpy(), FRAME["x"].to_numpy() * slope)
-    signature = Signature(features.describe_features(FRAME), Target("y", "number"))
+    signature = Signature(features.features_of_sample(FRAME), Target("y", "number"))
     draft = Draft(
         name=name,
         algorithm="linear_regression",

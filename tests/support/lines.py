@@ -11,7 +11,7 @@ from mlapi.training.preparation import features
 from mlapi.training.versions.golden import golden
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
-SIGNATURE = Signature(features.describe_features(FRAME), Target("y", "number"))
+SIGNATURE = Signature(features.features_of_sample(FRAME), Target("y", "number"))
 
 FILES = {
     REFERENCE: b'{"rows": 3}' + b" " * 50,

@@ -74,7 +74,7 @@ class InferredColumns:
     warnings: tuple[str, ...] = ()
 
     @property
-    def features(self) -> tuple[Column, ...]:
+    def used_columns(self) -> tuple[Column, ...]:
         """The columns that are not left out, in the frame's order."""
         return tuple(column for column in self.columns if column.kind is not None)
 
@@ -87,7 +87,7 @@ class InferredColumns:
         Raises:
             DatasetError: No feature is left.
         """
-        nullable = [column.name for column in self.features if column.nullable]
+        nullable = [column.name for column in self.used_columns if column.nullable]
         missing = [name for name in nullable if self.frame[name].iloc[rows].isna().all()]
         if not missing:
             return self

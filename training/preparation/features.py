@@ -1,7 +1,7 @@
 """What training makes of a table's columns: their signature, and the transformers before the estimator.
 
-`describe` and `describe_features` make the signature, `PipelineFactory` the pipelines, `rows` and `batch`
-what these take.
+`features_of` and `features_of_sample` make the signature, `PipelineFactory` makes the pipelines.
+`pipeline_input` and `batch` make the rows that a pipeline and a served model take.
 
 Every transformer is fitted with the estimator, on the rows that it is fitted on, and travels in the artifact.
 """
@@ -78,7 +78,7 @@ class PipelineFactory:
         return make_pipeline(blocks, estimator)
 
 
-def describe(columns: Sequence[Column], train: pd.DataFrame) -> tuple[Feature, ...]:
+def features_of(columns: Sequence[Column], train: pd.DataFrame) -> tuple[Feature, ...]:
     """Describe the features as clients send them.
 
     Args:
@@ -87,7 +87,7 @@ def describe(columns: Sequence[Column], train: pd.DataFrame) -> tuple[Feature, .
     return tuple(_feature(column, train[column.name]) for column in columns)
 
 
-def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
+def features_of_sample(frame: pd.DataFrame) -> tuple[Feature, ...]:
     """Describe each column of a sample `(rows, features)` as a feature.
 
     A sample shows what rows look like: its categories and ranges may be few of those that there are, and
@@ -97,10 +97,10 @@ def describe_features(frame: pd.DataFrame) -> tuple[Feature, ...]:
         DatasetError: A column's name stands twice, or a column is blank or not finite.
     """
     check_names([str(name) for name in frame.columns])
-    return tuple(_describe(name, frame[name]) for name in frame.columns)
+    return tuple(_feature_of_sample(name, frame[name]) for name in frame.columns)
 
 
-def rows(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame | NDArray[np.float64]:
+def pipeline_input(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame | NDArray[np.float64]:
     """Return what a pipeline of these columns is fitted on and predicts, of a frame `(rows, features)`.
 
     A `matrix` if all are numbers, else the frame: as `mlapi.inference.model.estimator_input` makes it.
@@ -217,7 +217,7 @@ def _category(value: Any) -> Scalar:
     return int(value) if isinstance(value, float) else str(value)
 
 
-def _describe(name: Any, column: pd.Series) -> Feature:
+def _feature_of_sample(name: Any, column: pd.Series) -> Feature:
     nullable = bool(column.isna().any())
     present = column.dropna()
     if present.empty:

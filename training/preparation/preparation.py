@@ -1,4 +1,4 @@
-"""A recipe and its table -> train and test rows, and all that was decided about them."""
+"""A recipe and its dataset -> train and test rows, and all that was decided about them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -46,8 +46,8 @@ class Subset:
 class Prepared:
     """A table that is ready to be fitted on.
 
-    `columns` are all but the target, `features` those of them that are not left out. `left_out` says in words
-    which rows are neither train nor test rows; it and `warnings` are parts of sentences.
+    `columns` are all columns but the target, `used_columns` those that became features. `left_out` says in
+    words which rows are neither train nor test rows. `left_out` and `warnings` are parts of sentences.
     """
 
     task: str
@@ -57,48 +57,48 @@ class Prepared:
     """What the target was taken for, in words."""
     signature: Signature
     columns: tuple[Column, ...]
-    features: tuple[Column, ...]
+    used_columns: tuple[Column, ...]
     train: Subset
     test: Subset
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def estimator_input(self, subset: Subset) -> Any:
+    def pipeline_input(self, subset: Subset) -> Any:
         """Return the rows `(rows, features)` as a pipeline takes them: as a frame or a matrix."""
-        return features.rows(subset.frame, self.features)
+        return features.pipeline_input(subset.frame, self.used_columns)
 
 
-def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -> Prepared:
+def prepare(recipe: Recipe, dataset: Dataset, limits: TableLimits | None = None) -> Prepared:
     """Decide on the target, on every column, and on the split.
 
     Args:
-        limits: What the table may be; None: anything. Of these only the number of classes is checked here,
-            since it is not known before; whoever reads a table checks the number of rows and columns.
+        limits: What the table may be; None: anything. Only the number of classes is checked here, since it
+            is not known before; whoever reads a table checks the number of rows and columns.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit the table; the message names the column and the
             way out.
         TooLarge: The target has more classes than the limits allow.
     """
-    _check_mentions(recipe, str(table.target.name))
+    _check_mentions(recipe, str(dataset.target.name))
     target_summary = read_target(
-        table.target, recipe.task or _only_task(recipe), decimal=table.decimal, thousands=recipe.thousands
+        dataset.target, recipe.task or _only_task(recipe), decimal=dataset.decimal, thousands=recipe.thousands
     )
     _check_algorithm(recipe, target_summary)
-    used, keys, left_out = _used_rows(recipe, table, target_summary)
-    inferred = _infer_columns(recipe, table, used)
+    used, keys, left_out = _used_rows(recipe, dataset, target_summary)
+    inferred = _infer_columns(recipe, dataset, used)
     split = hold_out(keys, recipe.test_size)
     inferred = inferred.without_empty(split[0])
     y = target_summary.values[used[target_summary.known]]
     train, test = (Subset(inferred.frame, y, keys).take(positions) for positions in split)
-    target = str(table.target.name)
+    target = str(dataset.target.name)
     columns = inferred.columns
     if recipe.group:
         columns = (*columns, Column(recipe.group, None, "left out: it says which rows are a group"))
     ignored = [column.name for column in columns if column.kind is None]
     signature = Signature(
-        (table.image,) if table.image else features.describe(inferred.features, train.frame),
-        _target(target, target_summary, train, table.class_names),
+        (dataset.image,) if dataset.image else features.features_of(inferred.used_columns, train.frame),
+        _target(target, target_summary, train, dataset.class_names),
         (*ignored, target),
     )
     if limits is not None:
@@ -109,7 +109,7 @@ def prepare(recipe: Recipe, table: Dataset, limits: TableLimits | None = None) -
         explanation=target_summary.explanation,
         signature=signature,
         columns=columns,
-        features=inferred.features,
+        used_columns=inferred.used_columns,
         train=train,
         test=test,
         left_out=left_out,
@@ -149,12 +149,12 @@ def _check_algorithm(recipe: Recipe, target_summary: TargetSummary) -> None:
 
 
 def _used_rows(
-    recipe: Recipe, table: Dataset, target_summary: TargetSummary
+    recipe: Recipe, dataset: Dataset, target_summary: TargetSummary
 ) -> tuple[NDArray[np.bool_], SplitKeys, tuple[str, ...]]:
     """Return a mask of the rows that are used, what decides their split, and in words what is left out."""
     used, left_out, times, groups = target_summary.known, target_summary.left_out, None, None
     if recipe.time_column:
-        order = _order(recipe.time_column, column(table.features, recipe.time_column, table.source))
+        order = _order(recipe.time_column, column(dataset.frame, recipe.time_column, dataset.source))
         undated = used & (order < 0)
         used = used & ~undated
         if undated.any():
@@ -162,20 +162,20 @@ def _used_rows(
             left_out = (*left_out, f"{count} whose {recipe.time_column} is blank")
         times = order[used]
     if recipe.group:
-        groups = _groups(recipe.group, column(table.features, recipe.group, table.source))[used]
+        groups = _groups(recipe.group, column(dataset.frame, recipe.group, dataset.source))[used]
     classes = None if target_summary.codes is None else target_summary.codes[used[target_summary.known]]
     return used, SplitKeys(int(used.sum()), recipe.seed, classes, groups, times), left_out
 
 
-def _infer_columns(recipe: Recipe, table: Dataset, used: NDArray[np.bool_]) -> InferredColumns:
-    frame = table.features if used.all() else table.features[used]
+def _infer_columns(recipe: Recipe, dataset: Dataset, used: NDArray[np.bool_]) -> InferredColumns:
+    frame = dataset.frame if used.all() else dataset.frame[used]
     overrides = recipe.overrides
     if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
         overrides = Overrides(numeric=tuple(map(str, frame.columns)))
     if recipe.group:
         frame = frame.drop(columns=recipe.group)
         overrides = replace(overrides, drop=tuple(name for name in overrides.drop if name != recipe.group))
-    return infer_columns(frame, overrides, decimal=table.decimal, thousands=recipe.thousands)
+    return infer_columns(frame, overrides, decimal=dataset.decimal, thousands=recipe.thousands)
 
 
 def _groups(name: str, column: pd.Series) -> NDArray[np.intp]:
@@ -229,13 +229,15 @@ def _check_classes(target: Target, limits: TableLimits) -> None:
 def _warnings(
     inferred: InferredColumns, task: str, target: str, train: Subset, test: Subset
 ) -> Iterator[str]:
-    in_time = dict(checks.time_dependence(inferred.features, train.frame, train.y, task=task, target=target))
+    in_time = dict(
+        checks.time_dependence(inferred.used_columns, train.frame, train.y, task=task, target=target)
+    )
     if train.keys.times is None:
         yield from in_time.values()
-    rest = [column for column in inferred.features if column.name not in in_time]
+    rest = [column for column in inferred.used_columns if column.name not in in_time]
     yield from checks.leaks(rest, train.frame, train.y, task=task, target=target, seed=train.keys.seed)
     if task == CLASSIFICATION:
         yield from checks.imbalance(np.concatenate([train.y, test.y]))
     yield from checks.ungrouped(train.keys.groups, test.keys.groups)
     yield from checks.duplicates(train.frame, test.frame)
-    yield from checks.sizes(len(inferred.features), len(train.y), len(test.y))
+    yield from checks.sizes(len(inferred.used_columns), len(train.y), len(test.y))

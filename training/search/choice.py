@@ -86,7 +86,7 @@ def choose(recipe: Recipe, prepared: Prepared, metric: str, engine: Engine, prog
 def pipeline_factory(recipe: Recipe, prepared: Prepared) -> PipelineFactory:
     """Return what makes pipelines for the training rows, of any algorithm."""
     return PipelineFactory(
-        prepared.task, prepared.features, len(prepared.train.y), recipe.seed, recipe.expansion
+        prepared.task, prepared.used_columns, len(prepared.train.y), recipe.seed, recipe.expansion
     )
 
 
@@ -98,7 +98,7 @@ def _cross_validation(recipe: Recipe, prepared: Prepared, metric: str, most_rows
         raise RecipeError("too few rows to compare or tune anything; name an algorithm and --budget 0")
     return CrossValidation(
         task=prepared.task,
-        X=prepared.estimator_input(sampled),
+        X=prepared.pipeline_input(sampled),
         y=sampled.y,
         folds=splits,
         metric=metric,

@@ -17,7 +17,7 @@ from mlapi.wording import did_you_mean
 
 @dataclass(frozen=True)
 class Dataset:
-    """Features `(rows, features)` and target `(rows,)`, row by row.
+    """A frame of features `(rows, features)`, and the target `(rows,)`, row by row.
 
     `source` says where they come from, as clients may know it. `class_names` are words for the target's
     classes, where these are codes. `notes` say how the table was read, in parts of sentences. `decimal` is
@@ -26,7 +26,7 @@ class Dataset:
     """
 
     source: str
-    features: pd.DataFrame
+    frame: pd.DataFrame
     target: pd.Series
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Dataset:
     def digest(self) -> str:
         """The sha256 over the names and cells of all columns; it does not depend on how they are stored."""
         digest = hashlib.sha256()
-        for name, column in (*self.features.items(), (self.target.name, self.target)):
+        for name, column in (*self.frame.items(), (self.target.name, self.target)):
             kind, parts = _cells(column)
             digest.update(f"{name}\0{kind}\0".encode("utf-8", "surrogatepass"))
             for part in parts:
@@ -72,7 +72,7 @@ def load(name: str) -> Dataset:
     names = bunch.get("target_names")
     return Dataset(
         source=f"sklearn.datasets.{BUILT_IN[name].__name__}",
-        features=bunch.data,
+        frame=bunch.data,
         target=bunch.target,
         class_names=None if names is None else tuple(str(word) for word in names),
         image=IMAGES.get(name),

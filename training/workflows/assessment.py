@@ -61,13 +61,13 @@ def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
         metric: The one that importance and the learning curve are of.
     """
     prepared = fit.prepared
-    train = curves.Sample(prepared.estimator_input(prepared.train), prepared.train.y)
-    test = curves.Sample(prepared.estimator_input(prepared.test), prepared.test.y)
+    train = curves.Sample(prepared.pipeline_input(prepared.train), prepared.train.y)
+    test = curves.Sample(prepared.pipeline_input(prepared.test), prepared.test.y)
     seed = prepared.train.keys.seed
     with one_core():
         answers = answers_of(prepared.task, fit.pipeline, *test)
     intervals = _by_folds(fit, train, engine) or _by_resampling(answers, seed)
-    names = [column.name for column in prepared.features]
+    names = [column.name for column in prepared.used_columns]
     options: dict[str, Any] = {"metric": metric, "seed": seed}
     with one_core():
         importance = curves.importance(prepared.task, fit.pipeline, test, names=names, **options)

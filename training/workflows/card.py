@@ -17,7 +17,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
     Args:
         example: A row as a client sends it, for the card's example of a request; empty for pictures.
     """
-    table, prepared, choice, assessment = fitted.table, fitted.prepared, fitted.choice, fitted.assessment
+    dataset, prepared, choice, assessment = fitted.dataset, fitted.prepared, fitted.choice, fitted.assessment
     target, provenance = prepared.signature.target, draft.provenance
     return report(
         CardContent(
@@ -26,9 +26,9 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             task=draft.task,
             target=prepared.target,
             trained_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            source=table.source,
+            source=dataset.source,
             sha256=provenance.sha256,
-            rows=len(table.target),
+            rows=len(dataset.target),
             training_rows=len(prepared.train.y),
             test_rows=len(prepared.test.y),
             split=sentence(prepared.train.keys.explanation),
@@ -44,7 +44,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             parameters=draft.parameters,
             search=choice.search and sentence(choice.search),
             candidates=choice.candidates,
-            recipe=_shown(draft.recipe, table.source),
+            recipe=_shown(draft.recipe, dataset.source),
             calibration=assessment.calibration,
             importance=assessment.importance,
             learning_curve=assessment.learning_curve,

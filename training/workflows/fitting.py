@@ -25,7 +25,7 @@ from mlapi.wording import reason
 class TableFit:
     """A pipeline that is fitted on the training rows, with all that led to it and how good it is."""
 
-    table: Dataset
+    dataset: Dataset
     prepared: Prepared
     choice: Choice
     pipeline: Pipeline
@@ -38,13 +38,13 @@ def fit(
     recipe: Recipe,
     engine: Engine,
     progress: Progress,
-    rows: TableSource = None,
+    table: TableSource = None,
     limits: TableLimits | None = None,
 ) -> TableFit:
     """Read the recipe's table, decide what its columns are, choose an algorithm, fit it and assess it.
 
     Args:
-        rows: The table, where the recipe names none.
+        table: The table `(rows, columns)`, target included, where the recipe names none.
         limits: What the table may be, see `mlapi.training.preparation.preparation.prepare`.
 
     Raises:
@@ -53,19 +53,19 @@ def fit(
         OSError: The data cannot be reached.
     """
     try:
-        return _fit(recipe, engine, progress, rows, limits)
+        return _fit(recipe, engine, progress, table, limits)
     except (RecipeError, DatasetError) as error:
         raise type(error)(f"[{recipe.name}] {error}") from error
 
 
 def _fit(
-    recipe: Recipe, engine: Engine, progress: Progress, rows: TableSource, limits: TableLimits | None
+    recipe: Recipe, engine: Engine, progress: Progress, table: TableSource, limits: TableLimits | None
 ) -> TableFit:
     progress.step_began("reading")
-    table = sources.load(recipe, rows)
-    prepared = prepare(recipe, table, limits)
+    dataset = sources.load(recipe, table)
+    prepared = prepare(recipe, dataset, limits)
     metric = deciding_metric(recipe, prepared.task)
-    progress.data_described(recipe.name, _description(recipe, table, prepared))
+    progress.data_described(recipe.name, _description(recipe, dataset, prepared))
     progress.step_began("choosing")
     choice = choose(recipe, prepared, metric, engine, progress)
     progress.step_began("fitting")
@@ -73,7 +73,7 @@ def _fit(
     started = time.perf_counter()
     try:
         with one_core():
-            pipeline = build().fit(prepared.estimator_input(prepared.train), prepared.train.y)
+            pipeline = build().fit(prepared.pipeline_input(prepared.train), prepared.train.y)
     except ValueError as error:  # parameters, each in its range, that do not go together
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started
@@ -82,19 +82,19 @@ def _fit(
     if metric not in assessment.figures:
         known = ", ".join(assessment.figures)
         raise RecipeError(f"metric: {metric} is not defined here; there are {known}")
-    return TableFit(table, prepared, choice, pipeline, assessment, metric)
+    return TableFit(dataset, prepared, choice, pipeline, assessment, metric)
 
 
-def _description(recipe: Recipe, table: Dataset, prepared: Prepared) -> DataDescription:
+def _description(recipe: Recipe, dataset: Dataset, prepared: Prepared) -> DataDescription:
     """Say what was decided; of scikit-learn's own tables, which are known, the remarks alone."""
-    notes = (*table.notes, *(f"left out: {rows}" for rows in prepared.left_out))
+    notes = (*dataset.notes, *(f"left out: {rows}" for rows in prepared.left_out))
     warnings = (f"Warning: {warning}" for warning in prepared.warnings)
     remarks = tuple(map(sentence, (*notes, *warnings)))
     if recipe.dataset:
         return DataDescription(remarks=remarks)
-    rows = f"{len(table.target):,} rows"
+    rows = f"{len(dataset.target):,} rows"
     return DataDescription(
-        summary=(f"{table.source}: {rows}; {prepared.target} is {prepared.explanation}.",),
+        summary=(f"{dataset.source}: {rows}; {prepared.target} is {prepared.explanation}.",),
         columns=tuple((column.name, column.kind, column.explanation) for column in prepared.columns),
         remarks=remarks,
     )

@@ -21,7 +21,7 @@ from mlapi.training.execution.progress import STEPS, Progress, Silent, TrialStat
 from mlapi.training.recipes import Recipe, make_recipe
 from mlapi.training.tables import files
 from mlapi.training.versions.result import TrainingResult
-from mlapi.training.workflows.sources import SourcedRows, TableSource
+from mlapi.training.workflows.sources import SourcedTable, TableSource
 from mlapi.training.workflows.table_version import version_of_table
 from mlapi.training.workflows.train import TrainedVersion, TrainingOptions, train
 
@@ -65,7 +65,7 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
             recipe,
             open_changes(settings, f"http {job['caller']}"),
             _Reporter(tell),
-            frame=_rows(folder / job["source"], job["caller"], settings.job_limits),
+            table=_table(folder / job["source"], job["caller"], settings.job_limits),
             options=TrainingOptions(
                 make_version=partial(_make_version, settings, tell), job=job["id"], sent_by=job["caller"]
             ),
@@ -73,31 +73,31 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
 
 
 def _make_version(
-    settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, rows: TableSource
+    settings: Settings, tell: ReportProgress, recipe: Recipe, progress: Progress, table: TableSource
 ) -> TrainingResult:
     """Train in this process, which can be ended without harm to the server; or on a cluster."""
     if settings.jobs_engine is None:
-        return version_of_table(recipe, progress, rows, engine=_HERE, limits=settings.job_limits)
+        return version_of_table(recipe, progress, table, engine=_HERE, limits=settings.job_limits)
     with engine(settings.jobs_engine) as running:
-        return running.send(_make_version_on_worker, recipe, rows, settings.job_limits, tell=tell)
+        return running.send(_make_version_on_worker, recipe, table, settings.job_limits, tell=tell)
 
 
 def _make_version_on_worker(
-    tell: ReportProgress, recipe: Recipe, rows: TableSource, limits: TableLimits
+    tell: ReportProgress, recipe: Recipe, table: TableSource, limits: TableLimits
 ) -> TrainingResult:
-    return version_of_table(recipe, _Reporter(tell), rows, engine=_HERE, limits=limits)
+    return version_of_table(recipe, _Reporter(tell), table, engine=_HERE, limits=limits)
 
 
-def _rows(path: Path, caller: str, limits: TableLimits) -> SourcedRows:
+def _table(path: Path, caller: str, limits: TableLimits) -> SourcedTable:
     if path.name == ROWS:
         sent = json.loads(path.read_bytes())
         frame = pd.DataFrame(sent["rows"], columns=sent["columns"])
         frame[sent["target"]] = sent["values"]
-        return SourcedRows(f"rows sent over HTTP by {caller}", files.RawTable(frame))
+        return SourcedTable(f"rows sent over HTTP by {caller}", files.RawTable(frame))
     _check_size(path.name, _claimed_shape(path), limits)
     table = files.read(str(path), called=path.name)
     _check_size(path.name, table.frame.shape, limits)
-    return SourcedRows(f"{path.name}, sent over HTTP by {caller}", table)
+    return SourcedTable(f"{path.name}, sent over HTTP by {caller}", table)
 
 
 def _claimed_shape(path: Path) -> tuple[int, int]:

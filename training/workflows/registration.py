@@ -64,7 +64,7 @@ def register(name: str, estimator_file: Path, sample_file: Path, changes: Change
         kind = type(estimator).__name__
         raise RegistrationError(f"a {kind} is no scikit-learn estimator that has predict")
     frame = sample[_columns(estimator, sample)]
-    described = features.describe_features(frame)
+    described = features.features_of_sample(frame)
     ignored = tuple(str(column) for column in sample.columns if column not in frame.columns)
     signature = Signature(described, _target(estimator), ignored)
     _try(estimator, frame, signature)

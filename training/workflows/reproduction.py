@@ -91,8 +91,8 @@ def _parameters(manifest: Manifest) -> dict[str, Any]:
 
 def _findings(model: Model, fitted: TableFit) -> Iterator[str]:
     manifest, trained_on = model.manifest, model.manifest.provenance
-    if fitted.table.digest != trained_on.sha256:
-        yield f"the data is another: {len(fitted.table.target):,} rows, and then {trained_on.rows:,}"
+    if fitted.dataset.digest != trained_on.sha256:
+        yield f"the data is another: {len(fitted.dataset.target):,} rows, and then {trained_on.rows:,}"
     if fitted.prepared.signature != manifest.signature:
         yield "the columns are taken for something else, or have other ranges or categories"
     yield from differences(manifest)
@@ -107,7 +107,7 @@ def _compare_predictions(model: Model, fitted: TableFit) -> Iterator[str]:
     except (KeyError, MlapiError) as error:
         yield f"the version cannot answer the rows of today ({error})"
         return
-    now = np.asarray(fitted.pipeline.predict(fitted.prepared.estimator_input(test)))
+    now = np.asarray(fitted.pipeline.predict(fitted.prepared.pipeline_input(test)))
     off, _ = golden.distance(now, before.tolist())
     if off <= golden.TOLERANCE:
         return

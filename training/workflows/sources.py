@@ -15,29 +15,29 @@ from mlapi.training.tables.datasets import Dataset, column
 
 
 @dataclass(frozen=True, slots=True)
-class SourcedRows:
-    """Rows `(rows, columns)` that are read already, and what to say of where they came from."""
+class SourcedTable:
+    """A table `(rows, columns)` that is read already, and what to say of where it came from."""
 
     source: str
     read: files.RawTable
 
 
-TableSource: TypeAlias = pd.DataFrame | SourcedRows | None
+TableSource: TypeAlias = pd.DataFrame | SourcedTable | None
 """A table `(rows, columns)`, target included, that a recipe does not name; None: the recipe names one."""
 
 
-def load(recipe: Recipe, rows: TableSource = None) -> Dataset:
+def load(recipe: Recipe, table: TableSource = None) -> Dataset:
     """Load the recipe's table, or take the one of the caller, and set its target apart.
 
     Raises:
-        RecipeError: The recipe names no rows, and there is no frame.
+        RecipeError: The recipe names no table, and the caller brings none.
         DatasetError: The table cannot be read, or has no such target.
         OSError: It cannot be reached.
     """
-    if isinstance(rows, SourcedRows):
-        return _with_target(recipe, rows.source, rows.read)
-    if rows is not None:
-        return _with_target(recipe, "a DataFrame", files.RawTable(rows))
+    if isinstance(table, SourcedTable):
+        return _with_target(recipe, table.source, table.read)
+    if table is not None:
+        return _with_target(recipe, "a DataFrame", files.RawTable(table))
     if recipe.dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:

@@ -36,7 +36,7 @@ TableTrainer: TypeAlias = Callable[[Recipe, Progress, TableSource], TrainingResu
 def version_of_table(
     recipe: Recipe,
     progress: Progress,
-    frame: TableSource,
+    table: TableSource,
     *,
     engine: Engine | None = None,
     limits: TableLimits | None = None,
@@ -44,7 +44,7 @@ def version_of_table(
     """Train a recipe for a table; evaluating the result against the one in production is left to the caller.
 
     Args:
-        frame: The table `(rows, columns)`, where the recipe names none.
+        table: The table `(rows, columns)`, target included, where the recipe names none.
         engine: Where fits run; None: on the cores of this machine.
         limits: What the table may be; None: anything.
 
@@ -54,7 +54,7 @@ def version_of_table(
         OSError: The data cannot be reached.
     """
     with this_machine(None) if engine is None else nullcontext(engine) as running:
-        fitted = fit(recipe, running, progress, frame, limits)
+        fitted = fit(recipe, running, progress, table, limits)
     progress.step_began("publishing")
     draft, answers = _draft(recipe, fitted), _golden(recipe, fitted)
     signature = draft.signature
@@ -82,7 +82,7 @@ def _golden(recipe: Recipe, fitted: TableFit) -> Golden:
     prepared = fitted.prepared
     chosen = prepared.train.take(golden_rows(prepared.train.frame, prepared.signature))
     try:
-        return golden(fitted.pipeline, prepared.estimator_input(chosen), chosen.frame, prepared.signature)
+        return golden(fitted.pipeline, prepared.pipeline_input(chosen), chosen.frame, prepared.signature)
     except Unanswerable as error:
         raise RecipeError(f"the fitted estimator fails on its own rows: {error}") from error
 
@@ -108,11 +108,11 @@ def _published_recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def _provenance(recipe: Recipe, fitted: TableFit) -> Provenance:
-    table, prepared, choice = fitted.table, fitted.prepared, fitted.choice
+    dataset, prepared, choice = fitted.dataset, fitted.prepared, fitted.choice
     return Provenance(
-        source=table.source,
-        sha256=table.digest,
-        rows=len(table.target),
+        source=dataset.source,
+        sha256=dataset.digest,
+        rows=len(dataset.target),
         training_rows=len(prepared.train.y),
         test_rows=len(prepared.test.y),
         test_size=recipe.test_size,
@@ -124,7 +124,7 @@ def _provenance(recipe: Recipe, fitted: TableFit) -> Provenance:
             for column in prepared.columns
         ),
         warnings=prepared.warnings,
-        notes=(*table.notes, *choice.notes),
+        notes=(*dataset.notes, *choice.notes),
         search=choice.search,
         intervals=fitted.assessment.intervals,
     )

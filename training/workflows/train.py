@@ -54,13 +54,13 @@ def train(
     changes: Changes,
     progress: Progress = SILENT,
     *,
-    frame: TableSource = None,
+    table: TableSource = None,
     options: TrainingOptions = TrainingOptions(),
 ) -> TrainedVersion:
     """Train a recipe, publish the result as its model's next version, and promote it if it may be.
 
     Args:
-        frame: The table `(rows, columns)`, where the recipe names none.
+        table: The table `(rows, columns)`, target included, where the recipe names none.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit its data; nothing is published.
@@ -72,7 +72,7 @@ def train(
         if recipe.images:
             result = version_of_images(recipe, progress, checkpoint)
         else:
-            result = options.make_version(recipe, progress, frame)
+            result = options.make_version(recipe, progress, table)
         manifest, verdict = _publish(recipe, changes, result, options)
     return TrainedVersion(manifest, time.perf_counter() - started, verdict)
 

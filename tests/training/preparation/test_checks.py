@@ -20,7 +20,7 @@ VALUES = NUMBER * 3 + RANDOM.normal(size=ROWS)
 def leaks(y: Any, rows: int = ROWS, **columns: Any) -> list[str]:
     found = infer_columns(pd.DataFrame({"number": NUMBER, **columns})[:rows], Overrides())
     task = "classification" if y.dtype.kind in "Ub" else "regression"
-    return list(checks.leaks(found.features, found.frame, y[:rows], task=task, target="y", seed=0))
+    return list(checks.leaks(found.used_columns, found.frame, y[:rows], task=task, target="y", seed=0))
 
 
 @pytest.mark.parametrize(

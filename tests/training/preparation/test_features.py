@@ -37,7 +37,7 @@ def understood(frame: pd.DataFrame = FRAME, **told: Any) -> InferredColumns:
 
 
 def pipeline(found: InferredColumns, name: str = "logistic_regression", **expansion: Any) -> Pipeline:
-    blueprint = PipelineFactory("classification", found.features, ROWS, 0, Expansion(**expansion))
+    blueprint = PipelineFactory("classification", found.used_columns, ROWS, 0, Expansion(**expansion))
     return blueprint.pipeline(name, {})
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_learnt_from_rows_that_are_not_fitted_on() -> None:
 )
 def test_each_algorithm_takes_a_mixed_table_dense_where_it_must_be(name: str, task: str) -> None:
     found = understood()
-    blueprint = PipelineFactory(task, found.features, ROWS, 0)
+    blueprint = PipelineFactory(task, found.used_columns, ROWS, 0)
 
     with one_core():
         fitted = blueprint.pipeline(name, {}).fit(found.frame, ANSWERS)
@@ -83,7 +83,7 @@ def test_each_algorithm_takes_a_mixed_table_dense_where_it_must_be(name: str, ta
 
 def test_blanks_are_filled_and_marked_where_they_can_come() -> None:
     found = understood(FRAME[["number"]].assign(other=RANDOM.normal(size=ROWS)))
-    fitted = pipeline(found).fit(features.rows(found.frame, found.features), ANSWERS)
+    fitted = pipeline(found).fit(features.pipeline_input(found.frame, found.used_columns), ANSWERS)
 
     [filled] = fitted[:-1].transform(np.array([[np.nan, 0.0]]))
 
@@ -94,14 +94,16 @@ def test_blanks_are_filled_and_marked_where_they_can_come() -> None:
 def test_tables_of_numbers_are_matrices_and_others_are_tables() -> None:
     numbers = understood(FRAME[["number"]])
 
-    assert isinstance(features.rows(numbers.frame, numbers.features), np.ndarray)
-    assert isinstance(features.rows(understood().frame, understood().features), pd.DataFrame)
+    assert isinstance(features.pipeline_input(numbers.frame, numbers.used_columns), np.ndarray)
+    assert isinstance(features.pipeline_input(understood().frame, understood().used_columns), pd.DataFrame)
 
 
 def test_rare_and_unknown_words_share_a_column_and_blank_has_one() -> None:
     words = ["a"] * 500 + ["b"] * 480 + [None] * 15 + [f"rare{row % 3}" for row in range(5)]
     found = understood(pd.DataFrame({"word": words}))
-    fitted = PipelineFactory("classification", found.features, 1000, 0).pipeline("logistic_regression", {})
+    fitted = PipelineFactory("classification", found.used_columns, 1000, 0).pipeline(
+        "logistic_regression", {}
+    )
     fitted.fit(found.frame, np.arange(1000) % 2)
 
     asked = pd.DataFrame({"word": np.array(["rare1", "unheard", "a", np.nan], dtype=object)})
@@ -115,7 +117,7 @@ def test_rare_and_unknown_words_share_a_column_and_blank_has_one() -> None:
 def test_a_column_of_very_many_words_becomes_few_columns() -> None:
     frame = pd.DataFrame({"word": [f"w{row % 900}" for row in range(3000)]})
     found = understood(frame)
-    blueprint = PipelineFactory("classification", found.features, 50, 0)
+    blueprint = PipelineFactory("classification", found.used_columns, 50, 0)
 
     fitted = blueprint.pipeline("logistic_regression", {}).fit(found.frame, np.arange(3000) % 2)
 
@@ -125,7 +127,7 @@ def test_a_column_of_very_many_words_becomes_few_columns() -> None:
 @pytest.mark.parametrize(("expansion", "columns"), [({}, 2), ({"polynomial": 2}, 5), ({"splines": 4}, 10)])
 def test_numbers_are_expanded_as_told(expansion: Any, columns: int) -> None:
     found = understood(pd.DataFrame(RANDOM.normal(size=(ROWS, 2)), columns=["a", "b"]))
-    given = features.rows(found.frame, found.features)
+    given = features.pipeline_input(found.frame, found.used_columns)
 
     assert pipeline(found, **expansion).fit(given, ANSWERS)[:-1].transform(given).shape[1] == columns
 
@@ -149,7 +151,7 @@ def test_the_signature_says_what_the_rows_that_were_learnt_from_hold() -> None:
     found = understood()
     seen = found.frame[found.frame["word"] != "blue"].iloc[:30]
 
-    by_name = {feature.name: feature for feature in features.describe(found.features, seen)}
+    by_name = {feature.name: feature for feature in features.features_of(found.used_columns, seen)}
 
     assert by_name["word"].categories == ("green", "red")
     assert by_name["number"].maximum == seen["number"].max()
@@ -161,7 +163,7 @@ def test_the_signature_says_what_the_rows_that_were_learnt_from_hold() -> None:
 def test_whole_numbers_told_to_be_categories_are_listed_as_such() -> None:
     found = understood(pd.DataFrame({"code": [3.0, 1.0, None, 2.0] * 20}), categorical=("code",))
 
-    [feature] = features.describe(found.features, found.frame)
+    [feature] = features.features_of(found.used_columns, found.frame)
 
     assert feature.categories == (1, 2, 3)
     assert [type(category) for category in feature.categories] == [int, int, int]
@@ -169,7 +171,7 @@ def test_whole_numbers_told_to_be_categories_are_listed_as_such() -> None:
 
 def test_a_batch_is_what_the_pipeline_was_fitted_on() -> None:
     found = understood()
-    signature = Signature(features.describe(found.features, found.frame), Target("y", "category"))
+    signature = Signature(features.features_of(found.used_columns, found.frame), Target("y", "category"))
     fitted = pipeline(found).fit(found.frame, ANSWERS)
 
     batch = features.batch(found.frame, signature)
@@ -201,7 +203,7 @@ def test_a_trip_over_the_end_of_a_month_costs_what_trips_cost(parameters: dict[s
     asked = pd.DataFrame([over], columns=["pickup", "dropoff", "distance"])
     found = understood(table.drop(columns="fare"))
 
-    line = PipelineFactory("regression", found.features, len(table), 0).pipeline(
+    line = PipelineFactory("regression", found.used_columns, len(table), 0).pipeline(
         "linear_regression", parameters
     )
     line.fit(found.frame, table["fare"])

@@ -97,7 +97,7 @@ class Served:
 
     def __init__(self, folder: Path, frame: pd.DataFrame | None = None, **given: Any) -> None:
         recipe = make_recipe("y", {**QUICK, "target": "y", **given})
-        self.manifest = train(recipe, changes_in(folder), frame=frame).manifest
+        self.manifest = train(recipe, changes_in(folder), table=frame).manifest
         self.pipeline = joblib.load(folder / "y" / "1" / "model.joblib")
         self.prepared = prepare(recipe, sources.load(recipe, frame))
         self.client = create_app(settings_for(folder)).test_client()
@@ -110,7 +110,7 @@ class Served:
     def assert_same(self, rows: list[dict[str, Any]]) -> None:
         """Every row that has a target, whichever side of the split it was on."""
         for part in (self.prepared.train, self.prepared.test):
-            given = self.prepared.estimator_input(part)
+            given = self.prepared.pipeline_input(part)
             answer = self.post([rows[position] for position in part.frame.index])
             assert answer["prediction"] == self.pipeline.predict(given).tolist()
             expected = self.pipeline.predict_proba(given)

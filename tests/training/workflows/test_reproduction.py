@@ -33,7 +33,7 @@ def model(frame: pd.DataFrame, tmp_path: Path) -> Model:
     changes = changes_in(tmp_path / "models")
     recipe = make_recipe("price", {"target": "price", "algorithm": "decision_tree", "budget": "0.5s"})
     options = TrainingOptions(make_version=partial(version_of_table, engine=HERE))
-    train(recipe, changes, frame=frame, options=options)
+    train(recipe, changes, table=frame, options=options)
     return changes.registry.get("price", "1")
 
 

@@ -146,10 +146,10 @@ def test_a_recipe_whose_target_asks_for_another_task_publishes_nothing(tmp_path:
 
 def test_the_digest_depends_on_every_cell() -> None:
     table = tables.load("wine")
-    other = table.features.copy()
+    other = table.frame.copy()
     other.iloc[5, 3] += 1e-9
 
-    assert table.digest != replace(table, features=other).digest
+    assert table.digest != replace(table, frame=other).digest
     assert table.digest == tables.load("wine").digest
 
 
