@@ -20,8 +20,12 @@ from mlapi.data.labels import MAX_CHARACTERS, are_valid_labels, character_count,
 from mlapi.data.rows.reader import Row
 from mlapi.data.signature import Batch, Signature
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
-from mlapi.inference.compiled import final_estimator
-from mlapi.inference.compiled.final_estimator import PREDICT, MethodOutputs
+from mlapi.inference.compiled.final_estimator import (
+    DECISION_FUNCTION,
+    PREDICT,
+    PREDICT_PROBA,
+    MethodOutputs,
+)
 from mlapi.inference.compiled.predictor import CompiledPipeline, Predictor
 from mlapi.inference.estimator_calls import call
 from mlapi.wording import listed
@@ -34,7 +38,7 @@ PROBABILITIES = "probabilities"
 DECISION = "decision"
 """The output with the scores that labels are read off, as `include` and answers call it."""
 
-METHODS = {PROBABILITIES: final_estimator.PROBABILITIES, DECISION: final_estimator.DECISION}
+METHODS = {PROBABILITIES: PREDICT_PROBA, DECISION: DECISION_FUNCTION}
 """The outputs beside the prediction itself, and the estimator's method that gives each."""
 
 
@@ -93,7 +97,7 @@ class Model:
         """The name of what answers: `scikit-learn`, `compiled`, or the package that a network runs in."""
         if self.predictor is None:
             return "scikit-learn"
-        return self.predictor.pipeline.engine
+        return self.predictor.pipeline.served_by
 
     @property
     def estimator(self) -> Any:

@@ -17,10 +17,10 @@ from mlapi.data.signature import Matrix
 PREDICT = "predict"
 """The method that gives the label or the value of each row."""
 
-PROBABILITIES = "predict_proba"
+PREDICT_PROBA = "predict_proba"
 """The method that gives a probability for each class."""
 
-DECISION = "decision_function"
+DECISION_FUNCTION = "decision_function"
 """The method that gives a score for each class, or for each pair of classes."""
 
 ClassScores: TypeAlias = NDArray[np.float64]

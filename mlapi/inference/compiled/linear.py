@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import (
-    DECISION,
+    DECISION_FUNCTION,
     PREDICT,
-    PROBABILITIES,
+    PREDICT_PROBA,
     Answer,
     ClassScores,
     Fallback,
@@ -222,7 +222,8 @@ class TwoClasses:
             classes: (2,), the labels.
             has_probabilities: Whether the logistic function of the score is the second class's probability.
         """
-        self.methods = frozenset({PREDICT, DECISION} | ({PROBABILITIES} if has_probabilities else set()))
+        probabilities = {PREDICT_PROBA} if has_probabilities else set()
+        self.methods = frozenset({PREDICT, DECISION_FUNCTION} | probabilities)
         self._classes = classes
         self._alone = _one_by_one(classes)
 
@@ -236,10 +237,10 @@ class TwoClasses:
         outputs: MethodOutputs = {}
         if PREDICT in methods:
             outputs[PREDICT] = self._labels(scores)
-        if DECISION in methods:
-            outputs[DECISION] = scores
-        if PROBABILITIES in methods:
-            outputs[PROBABILITIES] = self._probabilities(scores)
+        if DECISION_FUNCTION in methods:
+            outputs[DECISION_FUNCTION] = scores
+        if PREDICT_PROBA in methods:
+            outputs[PREDICT_PROBA] = self._probabilities(scores)
         return outputs
 
     def margin(self, scores: ClassScores) -> float | Margins:
@@ -273,7 +274,7 @@ class ManyClasses:
             classes: (classes,), the labels.
             normalize: Makes probabilities of scores; None for a model that has none.
         """
-        self.methods = frozenset({PREDICT, DECISION} | ({PROBABILITIES} if normalize else set()))
+        self.methods = frozenset({PREDICT, DECISION_FUNCTION} | ({PREDICT_PROBA} if normalize else set()))
         self._classes = classes
         self._alone = _one_by_one(classes)
         self._normalize = normalize
@@ -288,10 +289,10 @@ class ManyClasses:
         outputs: MethodOutputs = {}
         if PREDICT in methods:
             outputs[PREDICT] = self._classes.take(scores.argmax(axis=0))
-        if DECISION in methods:
-            outputs[DECISION] = scores.T
-        if PROBABILITIES in methods and self._normalize:
-            outputs[PROBABILITIES] = self._normalize(scores).T
+        if DECISION_FUNCTION in methods:
+            outputs[DECISION_FUNCTION] = scores.T
+        if PREDICT_PROBA in methods and self._normalize:
+            outputs[PREDICT_PROBA] = self._normalize(scores).T
         return outputs
 
     def of_row(self, scores: Sequence[float]) -> tuple[RowPredictions, float]:

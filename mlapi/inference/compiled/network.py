@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from mlapi.data.signature import Batch
 from mlapi.estimators.networks.runtime import Runtime
-from mlapi.inference.compiled.final_estimator import PREDICT, PROBABILITIES, Answer, Fallback, MethodOutputs
+from mlapi.inference.compiled.final_estimator import PREDICT, PREDICT_PROBA, Answer, Fallback, MethodOutputs
 from mlapi.inference.compiled.one_row import OneRow
 
 
 class Network:
     """Answers once it has loaded its network, which lies in a file of its own and is not pickled."""
 
-    methods = frozenset({PREDICT, PROBABILITIES})
-    engine = "onnxruntime"
+    methods = frozenset({PREDICT, PREDICT_PROBA})
+    served_by = "onnxruntime"
     one_row: OneRow | None = None
 
     def __init__(self, classes: NDArray[Any], shape: tuple[int, int, int]) -> None:
@@ -61,8 +61,8 @@ class Network:
         outputs: MethodOutputs = {}
         if PREDICT in methods:
             outputs[PREDICT] = self._classes.take(probabilities.argmax(axis=1))
-        if PROBABILITIES in methods:
-            outputs[PROBABILITIES] = probabilities
+        if PREDICT_PROBA in methods:
+            outputs[PREDICT_PROBA] = probabilities
         return Answer(outputs, None)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mlapi.artifacts.pickles.fitted.widths import AT_ONCE, join_answers
 from mlapi.data.signature import Batch, Matrix
 from mlapi.inference.compiled.columns import NumberBlock, Numbers, Preparation, column, rows_of
 from mlapi.inference.compiled.final_estimator import (
-    DECISION,
+    DECISION_FUNCTION,
     PREDICT,
     Answer,
     ClassScores,
@@ -37,7 +37,7 @@ Original: TypeAlias = Callable[[str, Batch], NDArray[Any]]
 
 
 COMPILED = "compiled"
-"""The engine of pipelines that are compiled to numpy."""
+"""What `served_by` is for pipelines that are compiled to numpy."""
 
 
 @runtime_checkable
@@ -47,8 +47,8 @@ class CompiledPipeline(Protocol):
     methods: frozenset[str]
     """The methods of the estimator that it has answers for; the others are scikit-learn's."""
 
-    engine: str
-    """The name of what answers, for clients: `COMPILED`, or another package."""
+    served_by: str
+    """The name of what answers, as clients see it: `COMPILED`, or another package."""
 
     one_row: OneRow | None
     """A quicker path for a single row, where there is one."""
@@ -120,7 +120,7 @@ class Predictor:
     def _settle(self, outputs: MethodOutputs, batch: Batch, rows: RowFlags) -> None:
         """Replace, in these rows, the label and the decision by scikit-learn's: some decisions are votes."""
         chosen = _select(batch, rows)
-        for method in (PREDICT, DECISION):
+        for method in (PREDICT, DECISION_FUNCTION):
             if method in outputs:
                 settled = outputs[method].copy()
                 settled[rows] = self._original(method, chosen)
@@ -136,7 +136,7 @@ def _select(batch: Batch, rows: slice | RowFlags) -> Batch:
 class Dense:
     """Any final estimator, on the matrix that the preparation makes."""
 
-    engine = COMPILED
+    served_by = COMPILED
     one_row: OneRow | None = None
 
     def __init__(self, preparation: Preparation, final: FinalEstimator) -> None:
@@ -161,7 +161,7 @@ class Additive:
     each category adds what its one-hot columns would have added.
     """
 
-    engine = COMPILED
+    served_by = COMPILED
     one_row: OneRow | None = None
 
     def __init__(self, model: Linear, numbers: Sequence[NumberBlock], terms: "Terms | None") -> None:
@@ -243,7 +243,7 @@ class Terms:
 class Unscaled:
     """A regressor of a standardized target, in the target's own units."""
 
-    engine = COMPILED
+    served_by = COMPILED
     one_row: OneRow | None = None
 
     def __init__(self, inner: CompiledPipeline, mean: Any, spread: Any, *, is_flat: bool) -> None:

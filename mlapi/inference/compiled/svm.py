@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import (
-    DECISION,
+    DECISION_FUNCTION,
     PREDICT,
-    PROBABILITIES,
+    PREDICT_PROBA,
     Answer,
     Fallback,
     MethodOutputs,
@@ -85,7 +85,7 @@ class Classifier:
     vote: Vote
     classes: NDArray[Any]
     """`(classes,)`, the labels."""
-    methods: frozenset[str] = frozenset({PREDICT, DECISION})
+    methods: frozenset[str] = frozenset({PREDICT, DECISION_FUNCTION})
 
     @property
     def width(self) -> int:
@@ -102,8 +102,8 @@ class Classifier:
         outputs: MethodOutputs = {}
         if PREDICT in methods:
             outputs[PREDICT] = self.classes.take(winners)
-        if DECISION in methods:
-            outputs[DECISION] = scores
+        if DECISION_FUNCTION in methods:
+            outputs[DECISION_FUNCTION] = scores
         return Answer(outputs, None if uncertain is None or not uncertain.any() else uncertain)
 
 
@@ -116,7 +116,7 @@ class Calibrated:
     """`(classes,)`, or `(1,)` of two classes: what the sigmoid multiplies a decision by."""
     offsets: Matrix
     """`(classes,)`, or `(1,)` of two classes: what it adds."""
-    methods: frozenset[str] = frozenset({PREDICT, DECISION, PROBABILITIES})
+    methods: frozenset[str] = frozenset({PREDICT, DECISION_FUNCTION, PREDICT_PROBA})
 
     @property
     def width(self) -> int:
@@ -130,13 +130,15 @@ class Calibrated:
             Fallback: A row is not finite; or a label is uncertain, and so are the votes that probabilities
                 are made of.
         """
-        if PROBABILITIES not in methods:
+        if PREDICT_PROBA not in methods:
             return self.classifier.answer(matrix, methods)
-        answer = self.classifier.answer(matrix, {DECISION, *methods})
+        answer = self.classifier.answer(matrix, {DECISION_FUNCTION, *methods})
         if answer.uncertain is not None:
             raise Fallback
-        scores = answer.outputs[DECISION] if DECISION in methods else answer.outputs.pop(DECISION)
-        answer.outputs[PROBABILITIES] = _probabilities(scores, self.slopes, self.offsets)
+        scores = answer.outputs[DECISION_FUNCTION]
+        if DECISION_FUNCTION not in methods:  # only the probabilities needed it
+            del answer.outputs[DECISION_FUNCTION]
+        answer.outputs[PREDICT_PROBA] = _probabilities(scores, self.slopes, self.offsets)
         return answer
 
 
