@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
-from mlapi.artifacts.folder import SIGNATURE, sign
+from mlapi.artifacts.folder import SIGNATURE_FILE, sign
 from mlapi.artifacts.keys import local_key
 from mlapi.artifacts.manifest import MANIFEST, MODEL, Draft, Manifest
 from mlapi.artifacts.pickles import pickling
@@ -38,7 +38,7 @@ from mlapi.server.app import create_app
 from mlapi.settings import PREFIX, Settings
 from mlapi.training.preparation import features
 from mlapi.training.recipes import load_recipes
-from mlapi.training.versions.golden import golden, golden_rows
+from mlapi.training.versions.golden import choose_golden_rows, make_golden
 from mlapi.training.workflows.registration import algorithm_of, task_of
 from mlapi.training.workflows.train import train
 
@@ -137,19 +137,19 @@ def publish_fitted(
         metrics={},
         data={},
     )
-    chosen = frame.iloc[golden_rows(frame, signature)]
+    chosen = frame.iloc[choose_golden_rows(frame, signature)]
     columns = {column: chosen[column].to_numpy() for column in chosen}
     batch = features.matrix(chosen) if signature.is_numeric else columns
-    answers = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
+    golden = make_golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
     return publish(
-        Folder(folder), draft, estimator, answers, files or {}, KEY, trusting(classes_of(estimator))
+        Folder(folder), draft, estimator, golden, files or {}, KEY, trusting(classes_of(estimator))
     )
 
 
 def resign(folder: Path, manifest: bytes) -> None:
     """Another manifest for a version, signed by the key that the tests trust."""
     (folder / MANIFEST).write_bytes(manifest)
-    (folder / SIGNATURE).write_bytes(sign(manifest, KEY))
+    (folder / SIGNATURE_FILE).write_bytes(sign(manifest, KEY))
 
 
 def replace_file(folder: Path, name: str, content: bytes | None) -> None:

@@ -7,7 +7,7 @@
         manifest.json     what the version is, and the digest of every other file
         manifest.sig      by whose key, and the signature over manifest.json
         model.joblib      the fitted estimator, uncompressed
-        predictor.joblib  what it compiles to, where it does (`mlapi.inference.loading`)
+        predictor.joblib  the compiled pipeline, if there is one (`mlapi.inference.loading.predictor_content`)
         network.onnx      the network of an estimator that has one
         golden.json       rows, or drawn pictures, with the answers that training got
         reference.json    statistics of the training data
@@ -36,7 +36,8 @@ from mlapi.errors import BrokenArtifact
 from mlapi.storage import disk
 from mlapi.wording import quoted, reason
 
-SIGNATURE = "manifest.sig"
+SIGNATURE_FILE = "manifest.sig"
+"""The file with the cryptographic signature over manifest.json; `Manifest.signature` is the columns."""
 
 DELETED = ".deleted"
 """Behind the number of a deleted version: the name of its tombstone, an empty file."""
@@ -50,7 +51,7 @@ GONE = ".gone-"
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 """A manifest that is larger is not read; nor is a file of aliases in a bucket."""
 
-_MAX_SIGNATURE_BYTES = 4096
+_MAX_SIGNATURE_FILE_BYTES = 4096
 
 _DOMAIN = b"mlapi-manifest-v1\0"
 """Before the manifest's bytes in what is signed, so that no other use of a key makes the same signature."""
@@ -175,10 +176,10 @@ def load_estimator(folder: Path, manifest: Manifest, trust: Trust, copies: Path 
 
 def sign(content: bytes, key: SigningKey) -> bytes:
     """Return the content of manifest.sig for a manifest's bytes."""
-    return _signature_file(key.public.id, key.sign(_DOMAIN + content))
+    return _signature_file_content(key.public.id, key.sign(_DOMAIN + content))
 
 
-def _signature_file(key: str, signature: bytes) -> bytes:
+def _signature_file_content(key: str, signature: bytes) -> bytes:
     return orjson.dumps({"key": key, "signature": signature.hex()}) + b"\n"
 
 
@@ -196,7 +197,7 @@ def _signed_by(folder: Path, content: bytes, trust: Trust) -> str | None:
         BrokenArtifact: None did and one has to, or a trusted key's signature does not hold.
     """
     try:
-        key, signature = _read_signature(folder)
+        key, signature = _read_signature_file(folder)
         if key not in trust.keys:
             raise BrokenArtifact(f"it is signed by the key {quoted(key)}, which is not trusted here")
     except BrokenArtifact:
@@ -208,17 +209,17 @@ def _signed_by(folder: Path, content: bytes, trust: Trust) -> str | None:
     return key
 
 
-def _read_signature(folder: Path) -> tuple[str, bytes]:
-    if not os.path.lexists(folder / SIGNATURE):
-        raise BrokenArtifact(f"it is not signed: {SIGNATURE} is missing")
+def _read_signature_file(folder: Path) -> tuple[str, bytes]:
+    if not os.path.lexists(folder / SIGNATURE_FILE):
+        raise BrokenArtifact(f"it is not signed: {SIGNATURE_FILE} is missing")
     try:
-        content = _read(folder, SIGNATURE, _MAX_SIGNATURE_BYTES)
+        content = _read(folder, SIGNATURE_FILE, _MAX_SIGNATURE_FILE_BYTES)
         document = orjson.loads(content)
         key, signature = str(document["key"]), bytes.fromhex(document["signature"])
-        if content != _signature_file(key, signature):  # JSON and hexadecimal have several spellings
+        if content != _signature_file_content(key, signature):  # JSON and hexadecimal have several spellings
             raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError) as error:
-        raise BrokenArtifact(f"{SIGNATURE} is no signature: {reason(error)}") from error
+        raise BrokenArtifact(f"{SIGNATURE_FILE} is no signature: {reason(error)}") from error
     return key, signature
 
 
@@ -240,7 +241,7 @@ def _check_entries(folder: Path, manifest: Manifest, *, partial: bool) -> None:
     except OSError as error:
         raise BrokenArtifact(f"the folder cannot be read: {error.strerror}") from error
     for name, status in sorted(present.items()):
-        if name not in expected and name not in (MANIFEST, SIGNATURE):
+        if name not in expected and name not in (MANIFEST, SIGNATURE_FILE):
             raise BrokenArtifact(f"{quoted(name)} is there, which {MANIFEST} does not list")
         if not stat.S_ISREG(status.st_mode):
             raise BrokenArtifact(f"{name} is a link or no file")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlapi.artifacts import golden
+from mlapi.artifacts import golden as golden_rows
 from mlapi.artifacts.folder import check_files, load_estimator, read_file
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import GOLDEN, MODEL, NETWORK, PREDICTOR, Manifest, differences
@@ -37,34 +37,36 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
     Raises:
         BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
     """
-    rows = golden.from_bytes(read_file(folder, manifest, GOLDEN))
+    golden = golden_rows.from_bytes(read_file(folder, manifest, GOLDEN))
     check_files(folder, manifest, MODEL)  # which may be loaded much later
     other = ", ".join(differences(manifest))
     try:
-        model = _proven(_paths(folder, manifest, trust, copies), rows)
+        model = _proven(_paths(folder, manifest, trust, copies), golden)
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
     if not other:
         return model
-    note = f"Served with {other}; all {len(rows.rows)} golden rows give the answers of the training."
+    note = f"Served with {other}; all {len(golden.rows)} golden rows give the answers of the training."
     return replace(model, notes=(note,))
 
 
 def predictor_content(model: Model) -> bytes | None:
     """Return the content of predictor.joblib, with which the next load needs no estimator.
 
-    None for a model that is not compiled, or not to classes that are stored.
+    It is a pickled dictionary: `answering` is the compiled pipeline, `outputs` and `classes` are what
+    `ModelOutputs` holds, and `form` is the number of this format. A `Predictor` is no part of it: each load
+    makes one around the pipeline. None for a model that is not compiled, or not to classes that are stored.
     """
     if model.predictor is None:
         return None
     outputs, classes = model.capabilities.outputs, model.capabilities.classes
-    predictor = {
+    stored = {
         "form": FORM,
         "answering": model.predictor.pipeline,
         "outputs": outputs,
         "classes": classes,
     }
-    return dump_predictor(predictor, PICKLED)
+    return dump_predictor(stored, PICKLED)
 
 
 def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) -> Iterator[Model]:
@@ -87,7 +89,7 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) 
     yield model
 
 
-def _proven(paths: Iterator[Model], rows: Golden) -> Model:
+def _proven(paths: Iterator[Model], golden: Golden) -> Model:
     """Return the first model that gives the answers of training to the golden rows.
 
     Raises:
@@ -95,10 +97,10 @@ def _proven(paths: Iterator[Model], rows: Golden) -> Model:
     """
     for model in paths:
         try:
-            expected = model.signature, rows, model.manifest.tolerance
-            golden.check(model, *expected)
+            expected = model.signature, golden, model.manifest.tolerance
+            golden_rows.check(model, *expected)
             if model.predictor is not None:
-                golden.check_alone(model, *expected)
+                golden_rows.check_alone(model, *expected)
             return model
         except BrokenArtifact as error:
             if model.predictor is None:
@@ -109,18 +111,21 @@ def _proven(paths: Iterator[Model], rows: Golden) -> Model:
 
 
 def _from_store(folder: Path, manifest: Manifest, fitted: Callable[[], Any]) -> Model | None:
-    """Return the model that answers by the stored predictor; None, with a line in the log, if it cannot."""
+    """Return the model that answers by the compiled pipeline in predictor.joblib (`predictor_content`).
+
+    None, with a line in the log, if the file cannot be used.
+    """
     content = read_file(folder, manifest, PREDICTOR)
     try:
-        predictor = load_predictor(content, PICKLED)
-        if predictor["form"] != FORM:
-            raise BrokenArtifact(f"it has the form {predictor['form']!r:.40}; this mlapi reads {FORM}")
-        pipeline = predictor["answering"]
+        stored = load_predictor(content, PICKLED)
+        if stored["form"] != FORM:
+            raise BrokenArtifact(f"it has the form {stored['form']!r:.40}; this mlapi reads {FORM}")
+        pipeline = stored["answering"]
         if not isinstance(pipeline, CompiledPipeline):
             raise BrokenArtifact(f"a {type(pipeline).__name__} answers no rows")
         if NETWORK in manifest.files:
             _load_network(pipeline, read_file(folder, manifest, NETWORK))
-        outputs = ModelOutputs(tuple(predictor["outputs"]), predictor["classes"])
+        outputs = ModelOutputs(tuple(stored["outputs"]), stored["classes"])
         return Model(manifest, fitted, outputs).with_pipeline(pipeline)
     except (BrokenArtifact, LookupError, TypeError, ValueError, AttributeError) as error:  # of another mlapi
         why = {"model": manifest.name, "version": manifest.version, "reason": str(error)}

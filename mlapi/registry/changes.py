@@ -53,11 +53,11 @@ class Changes:
     patience_s: float = USUAL_S
     """How long to wait for other processes that change the same, or look at it."""
 
-    def publish(self, draft: Draft, estimator: Any, answers: Golden, files: Mapping[str, bytes]) -> Manifest:
+    def publish(self, draft: Draft, estimator: Any, golden: Golden, files: Mapping[str, bytes]) -> Manifest:
         """Publish a fitted estimator as its model's next version, and return its manifest.
 
         Args:
-            answers: Golden rows (`mlapi.artifacts.golden`).
+            golden: Golden rows (`mlapi.artifacts.golden`).
             files: More files of the version by name, reference.json among them.
 
         Raises:
@@ -67,7 +67,7 @@ class Changes:
         self.audit.prepare()
         key = local_key(self.state_dir)
         registry = self.registry
-        manifest = publication.publish(registry.store, draft, estimator, answers, files, key, registry.trust)
+        manifest = publication.publish(registry.store, draft, estimator, golden, files, key, registry.trust)
         self.audit.record("publish", manifest.name, None, manifest.version, manifest=manifest.digest)
         self._note_republished(manifest)
         self._show()

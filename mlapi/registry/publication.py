@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mlapi.artifacts import golden, manifest
-from mlapi.artifacts.folder import DELETED, GONE, SIGNATURE, STAGING, sign, version_numbers
+from mlapi.artifacts import golden as golden_rows
+from mlapi.artifacts import manifest
+from mlapi.artifacts.folder import DELETED, GONE, SIGNATURE_FILE, STAGING, sign, version_numbers
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.keys import SigningKey
 from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Draft, FileDigest, Manifest
@@ -36,7 +37,7 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     store: Store,
     draft: Draft,
     estimator: Any,
-    answers: Golden,
+    golden: Golden,
     files: Mapping[str, bytes],
     key: SigningKey,
     trust: Trust,
@@ -48,7 +49,7 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     publishers at once get different numbers.
 
     Args:
-        answers: Rows with the answers of the estimator, which whoever loads the version compares.
+        golden: Rows with the answers of the estimator. Each load compares its own answers with them.
         files: More files of the version by name, reference.json among them.
         key: What signs the manifest.
 
@@ -62,11 +63,12 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
     try:
         bare, network = _detached(estimator)
         entries = {MODEL: _write(staging / MODEL, lambda file: pickling.dump(bare, file))}
-        for name, content in {**files, **network, GOLDEN: golden.to_bytes(answers)}.items():
+        for name, content in {**files, **network, GOLDEN: golden_rows.to_bytes(golden)}.items():
             entries[name] = _write(staging / name, partial(_put, content))
-        unnumbered = manifest.describe(draft, 1, entries, answers.least)
+        # Its number is 1 for now: `_number` puts in the real one, once the version is known to load.
+        unnumbered = manifest.describe(draft, 1, entries, golden.least)
         model = load_model(staging, unnumbered, trust)
-        tolerance = golden.tolerance(model, draft.signature, answers)
+        tolerance = golden_rows.tolerance(model, draft.signature, golden)
         predictor = predictor_content(model)
         if predictor is not None:
             entries[PREDICTOR] = _write(staging / PREDICTOR, partial(_put, predictor))
@@ -133,7 +135,7 @@ def _number(store: Store, staging: Path, unnumbered: Manifest, key: SigningKey) 
         numbered = replace(unnumbered, version=number, signed_by=key.public.id)
         content = manifest.to_bytes(numbered)
         disk.write(staging / MANIFEST, content)
-        disk.write(staging / SIGNATURE, sign(content, key))
+        disk.write(staging / SIGNATURE_FILE, sign(content, key))
         disk.flush_folder(staging)
         _make_first_production(store, name, number)
         if store.place(name, number, staging):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 
 from mlapi.artifacts.folder import (
     DELETED,
-    SIGNATURE,
+    SIGNATURE_FILE,
     check_files,
     load_estimator,
     read_manifest,
@@ -47,7 +47,7 @@ def test_what_is_published_is_read_back_with_who_signed_it(folder: Path) -> None
 def test_the_digests_cover_every_file_but_the_manifest_and_its_signature(folder: Path) -> None:
     files = {path.name for path in folder.iterdir()}
 
-    assert read_manifest(folder, trusting()).files.keys() == files - {MANIFEST, SIGNATURE}
+    assert read_manifest(folder, trusting()).files.keys() == files - {MANIFEST, SIGNATURE_FILE}
 
 
 def test_a_deleted_version_is_not_listed_and_its_number_stays_taken(folder: Path) -> None:
@@ -60,14 +60,14 @@ def test_a_deleted_version_is_not_listed_and_its_number_stays_taken(folder: Path
 
 class TestSignatures:
     def test_an_unsigned_version_is_broken(self, folder: Path) -> None:
-        (folder / SIGNATURE).unlink()
+        (folder / SIGNATURE_FILE).unlink()
 
         with pytest.raises(BrokenArtifact, match="is not signed"):
             read_manifest(folder, trusting())
 
     def test_a_foreign_signature_is_broken_and_names_its_key(self, folder: Path) -> None:
         foreign = SigningKey.generate()
-        (folder / SIGNATURE).write_bytes(sign((folder / MANIFEST).read_bytes(), foreign))
+        (folder / SIGNATURE_FILE).write_bytes(sign((folder / MANIFEST).read_bytes(), foreign))
 
         with pytest.raises(BrokenArtifact, match=f"{foreign.public.id}.*not trusted here"):
             read_manifest(folder, trusting())
@@ -75,7 +75,7 @@ class TestSignatures:
     def test_a_foreign_signature_under_a_trusted_id_is_broken(self, folder: Path) -> None:
         signature = sign((folder / MANIFEST).read_bytes(), SigningKey.generate()).decode()
         key = orjson.loads(signature)["key"]
-        (folder / SIGNATURE).write_text(signature.replace(key, KEY.public.id))
+        (folder / SIGNATURE_FILE).write_text(signature.replace(key, KEY.public.id))
 
         with pytest.raises(BrokenArtifact, match="signature does not hold"):
             read_manifest(folder, trusting())
@@ -83,7 +83,7 @@ class TestSignatures:
     def test_what_is_signed_for_another_purpose_is_no_manifest(self, folder: Path) -> None:
         content = (folder / MANIFEST).read_bytes()
         signature = {"key": KEY.public.id, "signature": KEY.sign(content).hex()}
-        (folder / SIGNATURE).write_bytes(orjson.dumps(signature) + b"\n")
+        (folder / SIGNATURE_FILE).write_bytes(orjson.dumps(signature) + b"\n")
 
         with pytest.raises(BrokenArtifact, match="signature does not hold"):
             read_manifest(folder, trusting())
@@ -100,7 +100,7 @@ class TestSignatures:
         ],
     )
     def test_what_is_no_signature_is_broken(self, folder: Path, content: bytes) -> None:
-        (folder / SIGNATURE).write_bytes(content)
+        (folder / SIGNATURE_FILE).write_bytes(content)
 
         with pytest.raises(BrokenArtifact, match=r"manifest\.sig is no signature"):
             read_manifest(folder, trusting())
@@ -109,7 +109,7 @@ class TestSignatures:
         nobody = Trust(required=False)
         assert read_manifest(folder, nobody).signed_by is None
 
-        (folder / SIGNATURE).unlink()
+        (folder / SIGNATURE_FILE).unlink()
         assert read_manifest(folder, nobody).signed_by is None
 
     def test_a_trusted_signature_that_does_not_hold_is_broken_in_any_case(self, folder: Path) -> None:

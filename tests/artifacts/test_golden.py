@@ -21,7 +21,7 @@ from mlapi.inference.loading import load_model
 from mlapi.inference.model import Model, model_of
 from mlapi.registry.aliases import Alias, change_aliases
 from mlapi.training.preparation.features import features_of_sample
-from mlapi.training.versions.golden import FEWEST, golden, golden_rows
+from mlapi.training.versions.golden import FEWEST, choose_golden_rows, make_golden
 from tests.conftest import AppFactory, classes_of, publish_fitted, resign, trusting
 
 FRAME = pd.DataFrame({"x": [*np.linspace(0.0, 1.0, 98), 50.0, -50.0], "y": [None, *range(99)]})
@@ -44,7 +44,7 @@ def test_every_trained_version_carries_rows_with_all_that_it_can_answer(trained:
 def test_edges_blanks_and_every_category_are_among_the_rows() -> None:
     frame = FRAME.assign(c=["rare", *["usual"] * 99])
 
-    chosen = frame.iloc[golden_rows(frame, signature_of(frame))]
+    chosen = frame.iloc[choose_golden_rows(frame, signature_of(frame))]
 
     assert {50.0, -50.0} <= set(chosen["x"])
     assert chosen["y"].isna().any()
@@ -54,7 +54,9 @@ def test_edges_blanks_and_every_category_are_among_the_rows() -> None:
 
 
 def test_a_small_table_gives_all_its_rows() -> None:
-    assert golden_rows(FRAME[["x"]].head(5), signature_of(FRAME[["x"]].head(5))).tolist() == [0, 1, 2, 3, 4]
+    frame = FRAME[["x"]].head(5)
+
+    assert choose_golden_rows(frame, signature_of(frame)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_rows_of_words_blanks_and_flags_are_kept_as_a_client_sends_them(
@@ -90,10 +92,10 @@ def model_and_golden() -> tuple[Model, Golden, Signature]:
     frame = FRAME[["x"]]
     fitted = LogisticRegression().fit(frame.to_numpy(), FRAME["x"] > 0.5)
     signature = Signature((Feature("x"),), Target("t", "category"))
-    rows = frame.iloc[golden_rows(frame, signature)]
+    rows = frame.iloc[choose_golden_rows(frame, signature)]
     draft = Draft(name="m", algorithm="a", task="t", signature=signature, parameters={}, metrics={}, data={})
     model = model_of(describe(draft, 1, {}, TOLERANCE), fitted)
-    return model, golden(fitted, rows.to_numpy(), rows, signature), signature
+    return model, make_golden(fitted, rows.to_numpy(), rows, signature), signature
 
 
 def test_an_answer_within_the_tolerance_passes_and_one_beyond_says_how_far() -> None:

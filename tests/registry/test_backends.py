@@ -13,7 +13,7 @@ from flask import Flask
 from fsspec.implementations.memory import MemoryFileSystem
 from sklearn.linear_model import LinearRegression
 
-from mlapi.artifacts.folder import MAX_MANIFEST_BYTES, SIGNATURE
+from mlapi.artifacts.folder import MAX_MANIFEST_BYTES, SIGNATURE_FILE
 from mlapi.artifacts.manifest import MANIFEST, MODEL, Draft
 from mlapi.data.signature import Signature, Target
 from mlapi.errors import ModelUnavailable, SettingsError
@@ -30,7 +30,7 @@ from mlapi.storage import disk
 from mlapi.storage import remote as remote_module
 from mlapi.storage.remote import Remote
 from mlapi.training.preparation import features
-from mlapi.training.versions.golden import golden
+from mlapi.training.versions.golden import make_golden
 from tests.conftest import STATE, trusting
 from tests.support.server import PATIENT, free_port, running
 from tests.support.waiting import HANG_S
@@ -111,8 +111,8 @@ def line(changes: Changes, slope: float, name: str = "line") -> int:
         metrics={},
         data={},
     )
-    answers = golden(estimator, FRAME.to_numpy(), FRAME, signature)
-    return changes.publish(draft, estimator, answers, {"report.html": b"<p>"}).version
+    golden = make_golden(estimator, FRAME.to_numpy(), FRAME, signature)
+    return changes.publish(draft, estimator, golden, {"report.html": b"<p>"}).version
 
 
 def slope(changes: Changes, ref: str | None = None) -> float:
@@ -351,7 +351,7 @@ def test_a_folder_that_was_copied_up_is_served_and_goes_on(memory: str, tmp_path
     assert there.roll_back("line") == (3, 2), "what aliases.json said is not forgotten"
 
 
-@pytest.mark.parametrize("file", [MODEL, MANIFEST, SIGNATURE])
+@pytest.mark.parametrize("file", [MODEL, MANIFEST, SIGNATURE_FILE])
 def test_what_was_altered_elsewhere_is_broken_and_never_unpickled(
     memory: str, tmp_path: Path, file: str
 ) -> None:
@@ -432,7 +432,7 @@ def test_a_model_card_is_fetched_alone(memory: str, tmp_path: Path) -> None:
     bucket.fetch("line", 1, "report.html")
 
     copied = {path.name for path in (bucket.folder / "line" / "1").iterdir()}
-    assert copied == {MANIFEST, SIGNATURE, "report.html"}
+    assert copied == {MANIFEST, SIGNATURE_FILE, "report.html"}
 
 
 def test_keys_that_are_no_models_touch_nothing(memory: str, tmp_path: Path) -> None:

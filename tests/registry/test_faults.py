@@ -22,7 +22,7 @@ import joblib
 import numpy as np
 import pytest
 
-from mlapi.artifacts.folder import GONE, SIGNATURE, check_files, read_manifest, sign, taken_numbers
+from mlapi.artifacts.folder import GONE, SIGNATURE_FILE, check_files, read_manifest, sign, taken_numbers
 from mlapi.artifacts.keys import SigningKey, local_key
 from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, PREDICTOR, REFERENCE, REPORT
 from mlapi.artifacts.pickles import pickling
@@ -41,7 +41,7 @@ from tests.support.problems import assert_problem
 from tests.support.server import ROOT, running
 from tests.support.waiting import HANG_S, until
 
-FILES = [MANIFEST, SIGNATURE, MODEL, PREDICTOR, GOLDEN, REFERENCE, REPORT]
+FILES = [MANIFEST, SIGNATURE_FILE, MODEL, PREDICTOR, GOLDEN, REFERENCE, REPORT]
 
 
 def new_world(folder: Path, *changes: str) -> Path:
@@ -113,7 +113,7 @@ def flipped(file: Path, bits: Collection[int] | None = None) -> Iterator[int]:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("name", "bits"), [(name, None) for name in FILES] + [(SIGNATURE, range(8))])
+@pytest.mark.parametrize(("name", "bits"), [(name, None) for name in FILES] + [(SIGNATURE_FILE, range(8))])
 def test_no_flipped_bit_gets_past_the_reader(
     world: Path, unpickled: list[bytes], name: str, bits: Collection[int] | None
 ) -> None:
@@ -258,7 +258,7 @@ def plant(folder: Path, pickle: Any, key: SigningKey | None, *, compiled: bool =
     manifest = json.dumps(document).encode()
     (folder / MANIFEST).write_bytes(manifest)
     if key:
-        (folder / SIGNATURE).write_bytes(sign(manifest, key))
+        (folder / SIGNATURE_FILE).write_bytes(sign(manifest, key))
 
 
 @pytest.mark.parametrize("pickle", PICKLES)

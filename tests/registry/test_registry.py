@@ -13,7 +13,7 @@ import pytest
 from joblib.numpy_pickle import NumpyUnpickler
 from sklearn.linear_model import LinearRegression
 
-from mlapi.artifacts.folder import SIGNATURE, read_manifest
+from mlapi.artifacts.folder import SIGNATURE_FILE, read_manifest
 from mlapi.artifacts.manifest import GOLDEN, MANIFEST, MODEL, NETWORK, PREDICTOR, Manifest
 from mlapi.errors import BrokenArtifact, ModelNotFound, ModelUnavailable, NotReady, VersionNotFound
 from mlapi.inference import loading
@@ -678,7 +678,7 @@ def test_a_look_that_is_not_eager_knows_the_latest_that_is_signed(tmp_path: Path
     for version in (1, 2, 3):
         line(tmp_path, version)
     for version in ("2", "3"):
-        (tmp_path / "line" / version / SIGNATURE).unlink()
+        (tmp_path / "line" / version / SIGNATURE_FILE).unlink()
 
     assert open_registry(tmp_path, eager=False).current_snapshot().models["line"].latest == 1
 

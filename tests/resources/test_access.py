@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from sklearn.linear_model import LinearRegression
 
-from mlapi.artifacts.folder import SIGNATURE, version_numbers
+from mlapi.artifacts.folder import SIGNATURE_FILE, version_numbers
 from mlapi.artifacts.manifest import MODEL
 from mlapi.errors import BrokenArtifact, Conflict, ModelUnavailable
 from mlapi.http import access
@@ -91,7 +91,7 @@ def test_what_latest_means_is_not_collected_for_newer_ones_that_are_broken(folde
     for _ in range(2):
         publish_fitted(folder, "line", LinearRegression().fit([[0]], [0]), FRAME)
     for version in ("4", "5"):
-        (folder / "line" / version / SIGNATURE).unlink()
+        (folder / "line" / version / SIGNATURE_FILE).unlink()
 
     assert changes_in(folder).collect(1) == [("line", 2), ("line", 4)]
 

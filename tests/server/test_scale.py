@@ -20,7 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mlapi.artifacts import folder as artifact
 from mlapi.artifacts import manifest
-from mlapi.artifacts.folder import SIGNATURE, read_manifest, sign
+from mlapi.artifacts.folder import SIGNATURE_FILE, read_manifest, sign
 from mlapi.artifacts.manifest import MANIFEST, MODEL, PREDICTOR, FileDigest
 from mlapi.artifacts.pickles import pickling
 from mlapi.registry.backends.folder import Folder
@@ -50,7 +50,7 @@ def fill(folder: Path, line: Path, *, names: int, versions: int) -> Registry:
             version = Path(shutil.copytree(line, folder / name / str(number)))
             content = manifest.to_bytes(replace(known, name=name, version=number))
             (version / MANIFEST).write_bytes(content)
-            (version / SIGNATURE).write_bytes(sign(content, KEY))
+            (version / SIGNATURE_FILE).write_bytes(sign(content, KEY))
         os.utime(folder / name, ns=(1, 1))
     return Registry(Folder(folder), trusting(), poll_s=3600, on_demand_bytes=0)
 

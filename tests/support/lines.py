@@ -8,7 +8,7 @@ from mlapi.data.signature import Signature, Target
 from mlapi.registry.changes import Changes
 from mlapi.registry.registry import Registry
 from mlapi.training.preparation import features
-from mlapi.training.versions.golden import golden
+from mlapi.training.versions.golden import make_golden
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
 SIGNATURE = Signature(features.features_of_sample(FRAME), Target("y", "number"))
@@ -40,8 +40,8 @@ def publish(changes: Changes, slope: float, name: str = "line", **attributes: ob
         metrics={},
         data={},
     )
-    answers = golden(estimator, FRAME.to_numpy(), FRAME, SIGNATURE)
-    return changes.publish(draft, estimator, answers, FILES).version
+    golden = make_golden(estimator, FRAME.to_numpy(), FRAME, SIGNATURE)
+    return changes.publish(draft, estimator, golden, FILES).version
 
 
 def slope(registry: Registry, ref: str | None = None, name: str = "line") -> float:

@@ -26,7 +26,7 @@ CROPPED = 12
 """How many crops of photos there are."""
 
 
-def golden(estimator: Any, feature: Feature, seed: int, *, is_network: bool) -> Golden:
+def make_golden(estimator: Any, feature: Feature, seed: int, *, is_network: bool) -> Golden:
     """Return golden rows as a client sends them, with the estimator's answers.
 
     Of a network only images are taken whose answers rounding cannot turn into another class.

@@ -23,10 +23,10 @@ from mlapi.errors import RecipeError, Unanswerable
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.training.execution.progress import Progress
-from mlapi.training.images import golden
 from mlapi.training.images.card import card
 from mlapi.training.images.dataset import feature_of, flat, rescaled
 from mlapi.training.images.fitting import INTERVALS, ImageFit, fit
+from mlapi.training.images.golden import make_golden
 from mlapi.training.recipes import FOR_PICTURES, Recipe, to_json
 from mlapi.training.tables.files import without_credentials
 from mlapi.training.versions.promotion import EvaluationRows
@@ -52,7 +52,7 @@ def version_of_images(recipe: Recipe, progress: Progress, checkpoint: Callable[[
     draft = _draft(recipe, fitted)
     image = draft.signature.features[0]
     try:
-        answers = golden.golden(
+        golden = make_golden(
             fitted.estimator, image, recipe.seed, is_network=draft.task == IMAGE_CLASSIFICATION
         )
     except Unanswerable as error:
@@ -69,7 +69,7 @@ def version_of_images(recipe: Recipe, progress: Progress, checkpoint: Callable[[
         fitted.metric,
         fitted.figures[fitted.metric]["value"],
     )
-    return TrainingResult(draft, fitted.estimator, answers, files, evaluation_rows)
+    return TrainingResult(draft, fitted.estimator, golden, files, evaluation_rows)
 
 
 def reference(image: Feature, X: Images) -> bytes:

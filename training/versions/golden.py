@@ -21,7 +21,7 @@ MOST_EDGES = 256
 """Golden rows that are edge cases, at most: a wide table has two a column, and loading predicts them all."""
 
 
-def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
+def choose_golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
     """Choose golden rows, by their positions in a frame `(rows, features)`, in order.
 
     These are the rows with each feature's extremes, a missing cell and each category, at most `MOST_EDGES`,
@@ -38,7 +38,7 @@ def golden_rows(frame: pd.DataFrame, signature: Signature) -> NDArray[np.intp]:
     return np.array(sorted(chosen), dtype=np.intp)
 
 
-def golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
+def make_golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
     """Return golden rows as a client sends them, with the estimator's answers.
 
     Args:

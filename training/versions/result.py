@@ -13,12 +13,12 @@ from mlapi.training.versions.promotion import EvaluationRows
 class TrainingResult:
     """A version before it is published.
 
-    `answers` are its golden rows, `files` those beside the estimator by name, and `test` the test rows on
+    `golden` has its golden rows, `files` those beside the estimator by name, and `test` the test rows on
     which it is compared with the version in production.
     """
 
     draft: Draft
     estimator: Any
-    answers: Golden
+    golden: Golden
     files: Mapping[str, bytes]
     test: EvaluationRows

@@ -34,7 +34,7 @@ from mlapi.inference.model import estimator_input, presentable
 from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
-from mlapi.training.versions.golden import SINGLE, golden, golden_rows
+from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
 from mlapi.training.workflows.table_version import reference
 from mlapi.wording import listed, reason
 
@@ -99,14 +99,14 @@ def _read_estimator(file: Path, allowed: Collection[str]) -> Any:
 
 
 def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
-    chosen = frame.iloc[golden_rows(frame, signature)]
+    chosen = frame.iloc[choose_golden_rows(frame, signature)]
     columns = {name: chosen[name].to_numpy() for name in signature.names}
     batch = features.matrix(chosen) if signature.is_numeric else columns
     with _predicting():  # probabilities may fail where predictions do not
-        golden_answers = golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
+        golden = make_golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
     if carries_network(_final(estimator)):
-        return replace(golden_answers, least=SINGLE)
-    return golden_answers
+        return replace(golden, least=SINGLE)
+    return golden
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:

@@ -22,7 +22,7 @@ from mlapi.training.execution.progress import Progress
 from mlapi.training.preparation import features
 from mlapi.training.recipes import Recipe, to_json
 from mlapi.training.tables.files import without_credentials
-from mlapi.training.versions.golden import golden, golden_rows
+from mlapi.training.versions.golden import choose_golden_rows, make_golden
 from mlapi.training.versions.promotion import EvaluationRows
 from mlapi.training.versions.result import TrainingResult
 from mlapi.training.workflows.card import card
@@ -56,14 +56,14 @@ def version_of_table(
     with this_machine(None) if engine is None else nullcontext(engine) as running:
         fitted = fit(recipe, running, progress, table, limits)
     progress.step_began("publishing")
-    draft, answers = _draft(recipe, fitted), _golden(recipe, fitted)
+    draft, golden = _draft(recipe, fitted), _golden(recipe, fitted)
     signature = draft.signature
-    example = {} if signature.image else dict(zip(signature.names, answers.rows[0], strict=True))
+    example = {} if signature.image else dict(zip(signature.names, golden.rows[0], strict=True))
     files = {
         REFERENCE: reference(signature, fitted.prepared.train.frame),
         REPORT: card(recipe, draft, fitted, example),
     }
-    return TrainingResult(draft, fitted.pipeline, answers, files, _evaluation_rows(fitted))
+    return TrainingResult(draft, fitted.pipeline, golden, files, _evaluation_rows(fitted))
 
 
 def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
@@ -80,9 +80,9 @@ def _evaluation_rows(fitted: TableFit) -> EvaluationRows:
 
 def _golden(recipe: Recipe, fitted: TableFit) -> Golden:
     prepared = fitted.prepared
-    chosen = prepared.train.take(golden_rows(prepared.train.frame, prepared.signature))
+    chosen = prepared.train.take(choose_golden_rows(prepared.train.frame, prepared.signature))
     try:
-        return golden(fitted.pipeline, prepared.pipeline_input(chosen), chosen.frame, prepared.signature)
+        return make_golden(fitted.pipeline, prepared.pipeline_input(chosen), chosen.frame, prepared.signature)
     except Unanswerable as error:
         raise RecipeError(f"the fitted estimator fails on its own rows: {error}") from error
 

@@ -95,7 +95,7 @@ def _publish(
     )
     promotion = Promotion(verdict.promotes, verdict.reason, None if old is None else old.version)
     draft = _with_origin(result.draft, options, promotion)
-    manifest = changes.publish(draft, result.estimator, result.answers, result.files)
+    manifest = changes.publish(draft, result.estimator, result.golden, result.files)
     if changes.is_only(manifest):
         return manifest, None
     if verdict.promotes:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlapi.artifacts.folder import DELETED, MAX_MANIFEST_BYTES, SIGNATURE
+from mlapi.artifacts.folder import DELETED, MAX_MANIFEST_BYTES, SIGNATURE_FILE
 from mlapi.artifacts.manifest import MANIFEST
 from mlapi.artifacts.names import parse_version
 from mlapi.registry import aliases
@@ -63,8 +63,8 @@ class Bucket:
             return False
         if self.remote.entries(f"{name}/{number}"):
             return False  # copied there by hand, without a claim
-        files = {path.name for path in staging.iterdir()} - {MANIFEST, SIGNATURE}
-        for file in (*sorted(files), SIGNATURE, MANIFEST):
+        files = {path.name for path in staging.iterdir()} - {MANIFEST, SIGNATURE_FILE}
+        for file in (*sorted(files), SIGNATURE_FILE, MANIFEST):
             self.remote.put(staging / file, f"{name}/{number}/{file}")
         with suppress(OSError):  # it is published; the copy follows
             self.mirror.adopt(staging, name, number)

@@ -20,7 +20,7 @@ from pathlib import Path
 import orjson
 
 from mlapi.artifacts import manifest
-from mlapi.artifacts.folder import DELETED, GONE, MAX_MANIFEST_BYTES, SIGNATURE, STAGING, describe_file
+from mlapi.artifacts.folder import DELETED, GONE, MAX_MANIFEST_BYTES, SIGNATURE_FILE, STAGING, describe_file
 from mlapi.artifacts.manifest import MANIFEST, FileDigest
 from mlapi.artifacts.names import is_model_name, parse_version
 from mlapi.errors import BrokenArtifact
@@ -215,7 +215,7 @@ def _parts(home: Path, listed: Listed) -> Iterator[_Part]:
     for number, keys in listed.versions.items():
         by_name = {key.rpartition("/")[2]: key for key in keys if key.count("/") == 2}
         if MANIFEST in by_name and number not in listed.deleted:
-            small = {file: by_name[file] for file in (MANIFEST, SIGNATURE) if file in by_name}
+            small = {file: by_name[file] for file in (MANIFEST, SIGNATURE_FILE) if file in by_name}
             yield _Part(f"{home.name}/{number}", home / str(number), small, keys)
     if listed.revisions:
         newest = listed.revisions[max(listed.revisions)]
