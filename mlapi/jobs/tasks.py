@@ -48,8 +48,13 @@ def fit(limits: TableLimits, message: Message, _: ReportProgress) -> Message:
 
 
 def short_task(limits: TableLimits, message: Message, _: ReportProgress) -> Message:
-    """Do what the member `do` of the head names and takes a moment: `describe`, or `order`, a job's
-    submission, with the limits of a job."""
+    """Do what the member `do` of the head names: `describe` the algorithms, or read a submission.
+
+    Each takes a moment. The message that asks to read a submission has `order` there.
+
+    Args:
+        limits: Those of a job.
+    """
     return describe(message) if message.head["do"] == "describe" else read_submission(limits, message)
 
 

@@ -83,7 +83,8 @@ def _run_pool(settings: Settings) -> None:
 def pool_of(settings: Settings) -> Pool:
     """Return the pool that the settings describe, not yet serving.
 
-    It takes short tasks (`describe`, `order`), fits on request if there are any, and runs jobs.
+    It takes short tasks (`describe`, and `order`, which reads a submission), fits on request if there are
+    any, and runs jobs.
     """
     fit = Bounds(settings.fit_workers, settings.fits_waiting, settings.fit_seconds, settings.fit_megabytes)
     short = Bounds(1, _SHORT_TASKS_WAITING, settings.fit_seconds, settings.fit_megabytes, nice=0)
