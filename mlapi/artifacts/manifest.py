@@ -56,8 +56,8 @@ class FileDigest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
-    """What training knows of a version before it has a number.
+class Description:
+    """What training says of a version, in its draft and in its manifest.
 
     `data` is what `mlapi.artifacts.provenance.Provenance.to_json` returns, and `recipe` what it takes to
     train the version again; empty where it was not trained here.
@@ -79,7 +79,12 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest(Draft):
+class Draft(Description):
+    """A version that is not published yet, and has no number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Description):
     """A version's description of itself. The last two fields are no part of the document."""
 
     format: int = FORMAT
@@ -112,14 +117,14 @@ _TYPES: Mapping[str, type] = {
 }
 
 
-def describe(draft: Draft, number: int, files: Mapping[str, FileDigest], tolerance: float) -> Manifest:
+def make_manifest(draft: Draft, number: int, files: Mapping[str, FileDigest], tolerance: float) -> Manifest:
     """Make the manifest of a version that is published here and now."""
-    known = {entry.name: getattr(draft, entry.name) for entry in fields(Draft)}
+    description = {entry.name: getattr(draft, entry.name) for entry in fields(Description)}
     return Manifest(
-        **known,
+        **description,
         version=number,
         created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        environment=environment(),
+        environment=library_versions(),
         tolerance=tolerance,
         files=dict(sorted(files.items())),
     )
@@ -166,7 +171,7 @@ def from_bytes(content: bytes, signed_by: str | None) -> Manifest:
     return manifest
 
 
-def environment() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the versions of Python, mlapi and the packages that can change answers; "none" if not
     installed."""
     return {
@@ -205,15 +210,15 @@ def _parse(content: bytes) -> dict[str, Any]:
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    known = {"recipe": {}} | {
+    stored = {"recipe": {}} | {
         name: document[name] for name in _STORED if name in document or name != "recipe"
     }
     for name, kind in _TYPES.items():
-        if type(known[name]) is not kind:
+        if type(stored[name]) is not kind:
             raise TypeError(name)
-    known["signature"] = _signature(orjson.dumps(known["signature"]))
-    known["files"] = {name: _file(name, entry) for name, entry in known["files"].items()}
-    return known
+    stored["signature"] = _signature(orjson.dumps(stored["signature"]))
+    stored["files"] = {name: _file(name, entry) for name, entry in stored["files"].items()}
+    return stored
 
 
 @lru_cache(1024)  # a model's versions mostly share one: it is half the time of reading a manifest

@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 from mlapi.artifacts import golden as module
 from mlapi.artifacts.folder import read_manifest
 from mlapi.artifacts.golden import LOOSEST, TOLERANCE, Golden, check, distance, from_bytes
-from mlapi.artifacts.manifest import GOLDEN, MANIFEST, PINNED, Draft, describe
+from mlapi.artifacts.manifest import GOLDEN, MANIFEST, PINNED, Draft, make_manifest
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.errors import BrokenArtifact
 from mlapi.inference.loading import load_model
@@ -94,7 +94,7 @@ def model_and_golden() -> tuple[Model, Golden, Signature]:
     signature = Signature((Feature("x"),), Target("t", "category"))
     rows = frame.iloc[choose_golden_rows(frame, signature)]
     draft = Draft(name="m", algorithm="a", task="t", signature=signature, parameters={}, metrics={}, data={})
-    model = model_of(describe(draft, 1, {}, TOLERANCE), fitted)
+    model = model_of(make_manifest(draft, 1, {}, TOLERANCE), fitted)
     return model, make_golden(fitted, rows.to_numpy(), rows, signature), signature
 
 

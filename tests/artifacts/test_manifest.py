@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlapi.artifacts.manifest import NETWORK, Draft, FileDigest, Manifest, describe, differences
+from mlapi.artifacts.manifest import NETWORK, Draft, FileDigest, Manifest, differences, make_manifest
 from mlapi.data.signature import Feature, Signature, Target
 
 NUMBER = Feature("x")
@@ -22,7 +22,7 @@ def trained_elsewhere(feature: Feature, *files: str) -> Manifest:
         metrics={},
         data={},
     )
-    here = describe(draft, 1, {name: FileDigest(1, "0" * 64) for name in files}, 1e-4)
+    here = make_manifest(draft, 1, {name: FileDigest(1, "0" * 64) for name in files}, 1e-4)
     return replace(here, environment={**here.environment, "pillow": "1.0", "onnxruntime": "1.1"})
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from mlapi.artifacts.manifest import Draft
+from mlapi.artifacts.manifest import Description
 from mlapi.data.images.decoding import Pixels, png
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.inference.model import Model
@@ -25,30 +25,35 @@ MOST_MISTAKES = 24
 
 
 def card(
-    recipe: Recipe, draft: Draft, fitted: ImageFit, *, trained_at: datetime, environment: Mapping[str, str]
+    recipe: Recipe,
+    description: Description,
+    fitted: ImageFit,
+    *,
+    trained_at: datetime,
+    environment: Mapping[str, str],
 ) -> bytes:
     """Return the content of report.html.
 
     Args:
         recipe: Its `pictures_in_card` says whether the card shows images that were answered wrongly.
-        draft: The version, or its manifest if it is published already.
+        description: The draft, or the manifest of a version that is published.
         fitted: The estimator, and its answers for the test images.
         trained_at: When the version was trained, in UTC.
         environment: The versions of Python and of packages that it was trained with.
     """
-    prepared, provenance = fitted.prepared, draft.provenance
+    prepared, provenance = fitted.prepared, description.provenance
     gallery = Gallery(
         by_class=by_class(fitted.answers),
         mistakes=mistakes(fitted.answers, prepared.test, shows=recipe.pictures_in_card),
-        limits=tuple(_limits(draft, fitted)),
+        limits=tuple(_limits(description, fitted)),
         history=fitted.history,
     )
     return report(
         CardContent(
-            name=draft.name,
-            algorithm=draft.algorithm,
-            task=draft.task,
-            target=draft.signature.target.name,
+            name=description.name,
+            algorithm=description.algorithm,
+            task=description.task,
+            target=description.signature.target.name,
             trained_at=trained_at.strftime("%Y-%m-%d %H:%M UTC"),
             source=provenance.source,
             sha256=provenance.sha256,
@@ -57,14 +62,14 @@ def card(
             test_rows=provenance.test_rows,
             split=sentence(_split(fitted)),
             seed=recipe.seed,
-            metrics=draft.metrics,
+            metrics=description.metrics,
             primary=fitted.metric,
             intervals=provenance.intervals,
             answers=fitted.answers,
             warnings=list(map(sentence, provenance.warnings)),
             notes=list(map(sentence, (*provenance.notes, _time(fitted, provenance.machine or "")))),
-            parameters=draft.parameters,
-            recipe={**draft.recipe, "images": provenance.source},
+            parameters=description.parameters,
+            recipe={**description.recipe, "images": provenance.source},
             calibration=calibration_of(fitted.answers),
             environment=environment,
             gallery=gallery,
@@ -151,9 +156,9 @@ def _data_url(image: Pixels) -> str:
     return f"data:image/png;base64,{b64encode(png(image)).decode()}"
 
 
-def _limits(draft: Draft, fitted: ImageFit) -> Iterator[str]:
+def _limits(description: Description, fitted: ImageFit) -> Iterator[str]:
     """Yield sentences on what the model cannot do."""
-    image, provenance = draft.signature.features[0], draft.provenance
+    image, provenance = description.signature.features[0], description.provenance
     names = fitted.dataset.classes
     some = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     yield f"It knows {len(names)} classes and nothing else: {some}."

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.artifacts.manifest import REFERENCE, REPORT, Draft, environment
+from mlapi.artifacts.manifest import REFERENCE, REPORT, Draft, library_versions
 from mlapi.artifacts.provenance import Provenance
 from mlapi.data.images.decoding import Images
 from mlapi.data.profile import QUANTILES
@@ -59,7 +59,7 @@ def version_of_images(recipe: Recipe, progress: Progress, checkpoint: Callable[[
         raise RecipeError(f"the fitted estimator fails on drawn pictures: {error}") from error
     files = {
         REFERENCE: reference(image, fitted.prepared.train.X),
-        REPORT: card(recipe, draft, fitted, trained_at=datetime.now(UTC), environment=environment()),
+        REPORT: card(recipe, draft, fitted, trained_at=datetime.now(UTC), environment=library_versions()),
     }
     test = fitted.prepared.test
     evaluation_rows = EvaluationRows(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mlapi.artifacts.manifest import Draft, environment
+from mlapi.artifacts.manifest import Draft, library_versions
 from mlapi.training.cards.report import CardContent, ColumnSummary, report, sentence
 from mlapi.training.preparation.columns import Column
 from mlapi.training.recipes import Recipe
@@ -49,7 +49,7 @@ def card(recipe: Recipe, draft: Draft, fitted: TableFit, example: Mapping[str, A
             importance=assessment.importance,
             learning_curve=assessment.learning_curve,
             example=example,
-            environment=environment(),
+            environment=library_versions(),
             class_names=target.class_names,
         )
     )
