@@ -208,7 +208,7 @@ def _print_unpromoted(snapshot: "Snapshot") -> None:
     """Print which models answer no request without a version, though one of their versions could."""
     for record in snapshot.models.values():
         production = record.aliases.get(PRODUCTION)
-        if production and record.answering(PRODUCTION) is None and record.latest is not None:
+        if production and record.serving_version(PRODUCTION) is None and record.latest is not None:
             stdout.print(
                 f"{record.name}: `{PRODUCTION}` is version {production.version}, which does not serve, until "
                 f"`mlapi promote {record.name} {record.latest}`.",

@@ -127,7 +127,7 @@ class Signature:
     """Columns of the training data that are no features, the target among them: a record may have them."""
     names: tuple[str, ...] = field(init=False, compare=False, repr=False)
     """The names of the features, in order."""
-    known: frozenset[str] = field(init=False, compare=False, repr=False)
+    known_columns: frozenset[str] = field(init=False, compare=False, repr=False)
     """The names of all columns that a record may have: the features, and those that are ignored."""
     _types: tuple[type, ...] = field(init=False, repr=False)
     """The types of all categories, for equality: without them (0, 1) would be equal to (False, True)."""
@@ -144,7 +144,7 @@ class Signature:
         types = (type(category) for feature in self.features for category in feature.categories or ())
         object.__setattr__(self, "_types", tuple(types))
         object.__setattr__(self, "names", names)
-        object.__setattr__(self, "known", frozenset(names) | frozenset(self.ignored))
+        object.__setattr__(self, "known_columns", frozenset(names) | frozenset(self.ignored))
         # Computed once, because every request looks something up by its model's signature.
         object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
 

@@ -52,7 +52,7 @@ def _settled(registry: Registry, state_dir: Path, job: Job) -> PublishedVersion 
 
 def _is_uncertain(record: ModelRecord | None) -> bool:
     """Whether the disk may hold other versions or aliases of a model than its record does."""
-    return record is not None and bool(record.problem or record.aliases_problem)
+    return record is not None and bool(record.folder_problem or record.aliases_problem)
 
 
 def _made_by(registry: Registry, job: Job) -> Manifest | None:

@@ -1,7 +1,9 @@
 """The audit log: a line of JSON for every change to what is published. Only ever appended to.
 
-state/audit.jsonl holds `time`, `who`, `what`, `model`, `from` and `to`. It lies with the server's state and
-not with the models, so that who may write models cannot rewrite their history.
+It has what was done through mlapi, and by whom; the ledger (`mlapi.registry.ledger`) has what a server found
+on the disk, whoever put it there. A line of state/audit.jsonl holds `time`, `who`, `what`, `model`, `from`
+and `to`. The log lies with the server's state and not with the models, so that who may write models cannot
+rewrite their history.
 """
 
 import getpass

@@ -96,7 +96,7 @@ class Changes:
         That happens where somebody has removed the folder of the other one by hand.
         """
         ledger, key = self.registry.ledger, (manifest.name, manifest.version)
-        if ledger is not None and ledger.known().get(key) not in (None, manifest.digest):
+        if ledger is not None and ledger.first_digests().get(key) not in (None, manifest.digest):
             with suppress(OSError):  # if this fails, servers report another version until somebody accepts it
                 ledger.accept(key, manifest.digest)
 

@@ -25,8 +25,8 @@ _FROM_MEMORY = "it serves from memory until this process ends"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a model before a look at its folder."""
+class KnownModel:
+    """A model as it is known before a look at its folder."""
 
     record: ModelRecord | None
     """As the last look left it; None if there was none."""
@@ -37,11 +37,11 @@ class Known:
 
     @property
     def versions(self) -> Mapping[int, VersionRecord]:
-        """Those of the record, by number."""
+        """The versions of the record, by number."""
         return self.record.versions if self.record else {}
 
 
-def look(store: Store, trust: Trust, name: str, known: Known) -> ModelRecord | None:
+def look(store: Store, trust: Trust, name: str, known: KnownModel) -> ModelRecord | None:
     """Return the model as it stands; the old record where nothing has changed, None if it is not there.
 
     Raises:
@@ -71,13 +71,13 @@ def look(store: Store, trust: Trust, name: str, known: Known) -> ModelRecord | N
         aliases_now,
         aliases_problem=problem,
         stamp=stamp,
-        answered=old.answering_now if old else {},
+        served_before=old.serving_versions if old else {},
         deleted=deleted,
     )
 
 
 def _versions_on_disk(
-    store: Store, trust: Trust, home: Path, numbers: Iterable[int], known: Known
+    store: Store, trust: Trust, home: Path, numbers: Iterable[int], known: KnownModel
 ) -> dict[int, VersionRecord]:
     """The versions of these numbers. Of those in memory the manifest is read again if it may have changed;
     those that could not be loaded are broken."""
@@ -91,7 +91,7 @@ def _versions_on_disk(
 
 def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
     stamp = _folder_stamp(folder)
-    if known is not None and known.still_holds(stamp):
+    if known is not None and known.is_current(stamp):
         return known
     return VersionRecord(int(folder.name), None, None, stamp)
 
@@ -142,14 +142,16 @@ def _in_memory(known: VersionRecord, on_disk: VersionRecord | None) -> VersionRe
     return replace(known, reason=None, reason_is_temporary=False, note=note, stamp=on_disk.stamp)
 
 
-def _from_memory(known: Known) -> ModelRecord | None:
+def _from_memory(known: KnownModel) -> ModelRecord | None:
     """The model without its folder: what is loaded; None if nothing is."""
     old = known.record
     if old is None or not known.loaded:
         return None
     versions = {number: _in_memory(old.versions[number], None) for number in sorted(known.loaded)}
     problem = "its folder is gone; what is loaded serves on"
-    return replace(old, versions=versions, problem=problem, stamp=None, answered=old.answering_now)
+    return replace(
+        old, versions=versions, folder_problem=problem, stamp=None, served_before=old.serving_versions
+    )
 
 
 def _aliases(home: Path, old: ModelRecord | None) -> tuple[Aliases, str | None]:

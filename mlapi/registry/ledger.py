@@ -1,5 +1,8 @@
 """Which manifest first stood under each number, remembered in the state folder.
 
+The audit log (`mlapi.registry.audit`) has what was done through mlapi, and by whom; the ledger has what a
+server found on the disk, whoever put it there.
+
 A signature says who made a version, not that it is the one that stood there before: whoever can write to the
 models may put an older one, signed by the same key, in a newer one's place. A server that sees another
 manifest under a number serves it, and says so until somebody accepts it (`mlapi verify NAME --accept`).
@@ -43,18 +46,18 @@ class Ledger:
     """The ledger of one place with models. For one thread at a time; other processes write the same file.
 
     Args:
-        place: The path or URL of the models; each has a file of its own.
+        path_or_url: Where the models are; each place has a file of its own.
     """
 
-    def __init__(self, state_dir: Path, place: str) -> None:
-        self._path = state_dir / FOLDER / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
+    def __init__(self, state_dir: Path, path_or_url: str) -> None:
+        self._path = state_dir / FOLDER / f"{hashlib.sha256(path_or_url.encode()).hexdigest()[:16]}.json"
         self._stamp: object = None
         self._on_disk: dict[Key, str] = {}
         self._unwritten: dict[Key, str] = {}
         self._problem: str | None = None
 
-    def known(self) -> Digests:
-        """Return what stood under each number first, whichever process noted it.
+    def first_digests(self) -> Digests:
+        """Return the digest of the manifest that stood under each number first, whichever process noted it.
 
         Reads the file if it has changed. What could not be written so far is known to this process alone.
         """
@@ -71,7 +74,7 @@ class Ledger:
 
         Raises nothing, and waits for no other process: what cannot be written now is written by a later call.
         """
-        known = self.known()
+        known = self.first_digests()
         self._unwritten |= {key: digest for key, digest in new.items() if _is_news(digest, known.get(key))}
         if not self._unwritten:
             return
@@ -89,7 +92,7 @@ class Ledger:
         Raises:
             OSError: The file cannot be written, or is no ledger.
         """
-        before = self.known().get(key)
+        before = self.first_digests().get(key)
         try:
             self._write({key: digest}, patience_s=USUAL_S, replace=True)
         except ValueError as error:

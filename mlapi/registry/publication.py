@@ -65,14 +65,14 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
         entries = {MODEL: _write(staging / MODEL, lambda file: pickling.dump(bare, file))}
         for name, content in {**files, **network, GOLDEN: golden_rows.to_bytes(golden)}.items():
             entries[name] = _write(staging / name, partial(_put, content))
-        # Its number is 1 for now: `_number` puts in the real one, once the version is known to load.
-        unnumbered = manifest.describe(draft, 1, entries, golden.least)
+        # Its number is 1 for now: `_number` puts the real one in, once the version is known to load.
+        unnumbered = manifest.make_manifest(draft, 1, entries, golden.least)
         model = load_model(staging, unnumbered, trust)
         tolerance = golden_rows.tolerance(model, draft.signature, golden)
         predictor = predictor_content(model)
         if predictor is not None:
             entries[PREDICTOR] = _write(staging / PREDICTOR, partial(_put, predictor))
-            unnumbered = manifest.describe(draft, 1, entries, tolerance)
+            unnumbered = manifest.make_manifest(draft, 1, entries, tolerance)
             load_model(staging, unnumbered, trust)
         return _number(store, staging, replace(unnumbered, tolerance=tolerance), key)
     except BaseException:
@@ -138,7 +138,7 @@ def _number(store: Store, staging: Path, unnumbered: Manifest, key: SigningKey) 
         disk.write(staging / SIGNATURE_FILE, sign(content, key))
         disk.flush_folder(staging)
         _make_first_production(store, name, number)
-        if store.place(name, number, staging):
+        if store.make_visible(name, number, staging):
             return replace(numbered, digest=hashlib.sha256(content).hexdigest())
 
 

@@ -26,7 +26,7 @@ from mlapi.artifacts.trust import Trust
 from mlapi.errors import BrokenArtifact, ModelUnavailable
 from mlapi.inference.model import Model
 from mlapi.registry.backends.store import Store
-from mlapi.registry.inspection import Known, broken, look
+from mlapi.registry.inspection import KnownModel, broken, look
 from mlapi.registry.ledger import Ledger, digests, replacement
 from mlapi.registry.snapshot import Key, ModelRecord, Snapshot, VersionRecord
 from mlapi.registry.version_loader import VersionLoader, unavailable
@@ -115,7 +115,7 @@ class Registry:
         Raises:
             ModelUnavailable: It cannot be read now.
         """
-        version = self._loader.read(name, self.current_snapshot().record(name).versions[number])
+        version = self._loader.with_manifest(name, self.current_snapshot().record(name).versions[number])
         if version.manifest is None and version.reason_is_temporary:
             raise unavailable(name, version)
         return version
@@ -141,7 +141,7 @@ class Registry:
         """Return a version if it is loaded; load nothing."""
         return self.current_snapshot().loaded.get((name, number)) or self._loader.recent((name, number))
 
-    def read(self, name: str, number: int, file: str) -> bytes | None:
+    def read_file(self, name: str, number: int, file: str) -> bytes | None:
         """Read one file of a version that the snapshot lists, fetched if need be, its digest checked.
 
         Return None where its manifest names no such file, or is broken.
@@ -209,7 +209,7 @@ class Registry:
         """The models with what the ledger says of each version; what it does not know yet is noted there."""
         if self.ledger is None:
             return models
-        known, compared = self.ledger.known(), dict(models)
+        known, compared = self.ledger.first_digests(), dict(models)
         for name, record in models.items():
             for version in record.versions.values():
                 replaced = replacement(name, version, known)
@@ -223,7 +223,7 @@ class Registry:
         """Say that another version stood under this number before; None if none did, as far as is known."""
         if self.ledger is None:
             return None
-        return replacement(name, self.version(name, number), self.ledger.known())
+        return replacement(name, self.version(name, number), self.ledger.first_digests())
 
     def _check_some(self, seconds: float) -> Iterator[tuple[str, VersionRecord, VersionRecord]]:
         deadline = time.monotonic() + seconds
@@ -291,7 +291,7 @@ class Registry:
         return numbers
 
     def _look(self, name: str, old: Snapshot, loaded: Collection[int]) -> ModelRecord | None:
-        known = Known(old.models.get(name), loaded, self._loader.take_failures(name))
+        known = KnownModel(old.models.get(name), loaded, self._loader.take_failures(name))
         return look(self.store, self.trust, name, known)
 
     def _load(self, record: ModelRecord, old: Snapshot) -> tuple[ModelRecord, Mapping[Key, Model]]:
@@ -313,14 +313,14 @@ class Registry:
     def _read_wanted(self, record: ModelRecord) -> ModelRecord:
         while unread := [number for number in record.wanted if not record.versions[number].is_read]:
             for number in unread:
-                record = record.with_version(self._loader.read(record.name, record.versions[number]))
+                record = record.with_version(self._loader.with_manifest(record.name, record.versions[number]))
         return record
 
 
 def _unchanged(name: str, old: Snapshot, problem: str) -> ModelRecord:
     """What was known of a model that cannot be looked at."""
     known = old.models.get(name) or ModelRecord(name, {}, {})
-    return replace(known, problem=problem, stamp=None, answered=known.answering_now)
+    return replace(known, folder_problem=problem, stamp=None, served_before=known.serving_versions)
 
 
 def _log_changes(old: Snapshot, new: Snapshot) -> None:

@@ -60,8 +60,8 @@ class VersionRecord:
         stamp = None if error.is_read_error else self.stamp
         return replace(self, reason=str(error), stamp=stamp, reason_is_temporary=is_temporary(error))
 
-    def still_holds(self, stamp: Stamp) -> bool:
-        """Return whether this record is still true of files that have this stamp now.
+    def is_current(self, stamp: Stamp) -> bool:
+        """Return whether this record is true of the version's files, which have this stamp now.
 
         A good version is the same as long as its manifest is the same file: a folder that was deleted by hand
         may come again under its number. A broken or damaged one is read again when any of its files has
@@ -79,15 +79,15 @@ class ModelRecord:
     name: str
     versions: Mapping[int, VersionRecord]
     aliases: Mapping[str, Alias]
-    problem: str | None = None
+    folder_problem: str | None = None
     """Why this record is an old one: the model's folder is gone, or cannot be read."""
     aliases_problem: str | None = None
     """Why its aliases are old ones, or none: their file cannot be read. Without any, a request that names no
     version cannot be answered."""
     stamp: Stamp | None = None
     """That of its folder; None if the next look has to read it again."""
-    answered: Mapping[str, int] = field(default_factory=dict)
-    """Which version answered for an alias before this look."""
+    served_before: Mapping[str, int] = field(default_factory=dict)
+    """Which version answered for each alias at the last look (`serving_versions` of that record)."""
     deleted: frozenset[int] = frozenset()
     """The numbers of deleted versions."""
 
@@ -111,22 +111,26 @@ class ModelRecord:
     @property
     def wanted(self) -> set[int]:
         """The versions that must be loaded before a request asks: those of aliases, and the latest."""
-        named = (self.latest, *map(self.answering, self.aliases))
+        named = (self.latest, *map(self.serving_version, self.aliases))
         return {number for number in named if number is not None}
 
-    def answering(self, alias: str) -> int | None:
+    def serving_version(self, alias: str) -> int | None:
         """Return the version that answers for an alias; None if none of these is good.
 
         First comes what the alias names, then what it named before, the last one first, then what answered at
         the last look: whoever wrote the file by hand may have left out what it named before.
         """
-        candidates = (self.aliases[alias].version, *self.aliases[alias].previous, self.answered.get(alias))
+        candidates = (
+            self.aliases[alias].version,
+            *self.aliases[alias].previous,
+            self.served_before.get(alias),
+        )
         return next((number for number in candidates if number is not None and self._is_good(number)), None)
 
     @property
-    def answering_now(self) -> dict[str, int]:
+    def serving_versions(self) -> dict[str, int]:
         """Which version answers for each alias, without aliases for which none does."""
-        numbers = {alias: self.answering(alias) for alias in self.aliases}
+        numbers = {alias: self.serving_version(alias) for alias in self.aliases}
         return {alias: number for alias, number in numbers.items() if number is not None}
 
     def _is_good(self, number: int) -> bool:
@@ -148,7 +152,7 @@ class ModelRecord:
     def _manifest(self) -> Manifest | None:
         """The manifest of the version that answers a request that names none; if that was not read, the one
         of the newest version whose manifest was."""
-        production = self.answering(PRODUCTION) if PRODUCTION in self.aliases else None
+        production = self.serving_version(PRODUCTION) if PRODUCTION in self.aliases else None
         preferred = [production or 0, self.latest or 0, *sorted(self.versions, reverse=True)]
         versions = (self.versions[number] for number in preferred if number in self.versions)
         return next((version.manifest for version in versions if version.manifest), None)
@@ -166,11 +170,11 @@ class ModelRecord:
             ref = PRODUCTION if PRODUCTION in self.aliases else LATEST
         if ref == LATEST:
             if self.latest is None:
-                why = f": {self.problem}" if self.problem else ""
+                why = f": {self.folder_problem}" if self.folder_problem else ""
                 raise ModelUnavailable(f"model {self.name!r} has no version that serves{why}")
             return self.latest
         if ref in self.aliases:
-            number = self.answering(ref) or self.aliases[ref].version
+            number = self.serving_version(ref) or self.aliases[ref].version
             if number not in self.versions:
                 raise ModelUnavailable(f"model {self.name!r}: {self._alias_problem(ref)}")
             return number  # also a broken one: whoever loads it says why
@@ -186,16 +190,16 @@ class ModelRecord:
     def problems(self) -> Iterator[str]:
         """What is wrong with the model as a whole and with its aliases, in sentences; not with its
         versions."""
-        yield from filter(None, (self.problem, self.aliases_problem))
+        yield from filter(None, (self.folder_problem, self.aliases_problem))
         for alias, entry in self.aliases.items():
-            if entry.version not in self.versions or self.answering(alias) not in (entry.version, None):
+            if entry.version not in self.versions or self.serving_version(alias) not in (entry.version, None):
                 yield self._alias_problem(alias)
 
     def _alias_problem(self, alias: str) -> str:
         number = self.aliases[alias].version
         state = "broken" if number in self.versions else "gone"
-        answering = self.answering(alias)
-        instead = f"; version {answering}, which it named before, answers" if answering else ""
+        serving = self.serving_version(alias)
+        instead = f"; version {serving}, which it named before, answers" if serving else ""
         return f"alias {alias!r} names version {number}, which is {state}{instead}"
 
 

@@ -56,7 +56,7 @@ class VersionLoader:
         except OSError as error:
             raise BrokenArtifact(f"it cannot be fetched: {reason(error)}") from error
 
-    def read(self, name: str, version: VersionRecord) -> VersionRecord:
+    def with_manifest(self, name: str, version: VersionRecord) -> VersionRecord:
         """Return the version with its manifest read, or broken for the reason why it cannot be."""
         if version.is_read and (version.manifest or not version.reason_is_temporary):
             return version
@@ -69,7 +69,7 @@ class VersionLoader:
 
     def check(self, name: str, version: VersionRecord) -> VersionRecord:
         """Return the version with the digest of every file compared, or broken. Reads whole files."""
-        version = self.read(name, version)
+        version = self.with_manifest(name, version)
         try:
             if version.manifest and not self._store.is_partial:  # what is fetched is compared on its way
                 check_files(self.folder(name, version.number), version.manifest)

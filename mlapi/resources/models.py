@@ -103,7 +103,7 @@ class ModelCard(Resource):  # type: ignore[misc]
     def get(self, name: str, ref: str) -> Response:
         number = self.registry.current_snapshot().record(name).resolve(ref)
         try:
-            content = self.registry.read(name, number, REPORT)
+            content = self.registry.read_file(name, number, REPORT)
         except BrokenArtifact as error:
             raise ModelUnavailable(f"the model card cannot be shown: {error}") from error
         if content is None:

@@ -82,7 +82,7 @@ class PredictRequest(Schema):
         super().__init__()
         self.reader = reader_of(signature, limits)
         self.max_rows = max_rows
-        self._forms = frozenset(FORMS) - signature.known  # a body of known columns alone is a record
+        self._forms = frozenset(FORMS) - signature.known_columns  # a body of known columns alone is a record
 
     def read(self, body: Decoded) -> Instances:
         """Check the rows of a request body, and make a batch of them; places in warnings start at the body.

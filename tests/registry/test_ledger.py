@@ -189,23 +189,23 @@ def file_of(tmp_path: Path) -> Path:
 def test_what_was_seen_first_stays_and_a_deletion_is_for_good(tmp_path: Path, ledger: Ledger) -> None:
     ledger.note({LINE: "a"})
     ledger.note({LINE: "b", ("line", 2): "c"})
-    assert Ledger(tmp_path, "models").known() == {LINE: "a", ("line", 2): "c"}
+    assert Ledger(tmp_path, "models").first_digests() == {LINE: "a", ("line", 2): "c"}
 
     ledger.note({LINE: DELETED})
     ledger.note({LINE: "a"})
 
-    assert Ledger(tmp_path, "models").known() == {LINE: DELETED, ("line", 2): "c"}
-    assert Ledger(tmp_path, "another place").known() == {}
+    assert Ledger(tmp_path, "models").first_digests() == {LINE: DELETED, ("line", 2): "c"}
+    assert Ledger(tmp_path, "another place").first_digests() == {}
 
 
 def test_of_two_processes_the_first_one_is_right(tmp_path: Path, ledger: Ledger) -> None:
     other = Ledger(tmp_path, "models")
-    assert other.known() == {}
+    assert other.first_digests() == {}
 
     ledger.note({LINE: "a"})
     other.note({LINE: "b"})
 
-    assert ledger.known() == other.known() == {LINE: "a"}
+    assert ledger.first_digests() == other.first_digests() == {LINE: "a"}
 
 
 def test_what_cannot_be_written_now_is_known_to_this_process_and_written_later(
@@ -215,12 +215,12 @@ def test_what_cannot_be_written_now_is_known_to_this_process_and_written_later(
     with locked(tmp_path / FOLDER / ".lock"):
         ledger.note({LINE: "a"})
         ledger.note({LINE: "b"})
-        assert ledger.known() == {LINE: "a"}
-        assert Ledger(tmp_path, "models").known() == {}
+        assert ledger.first_digests() == {LINE: "a"}
+        assert Ledger(tmp_path, "models").first_digests() == {}
 
     ledger.note({})
 
-    assert Ledger(tmp_path, "models").known() == {LINE: "a"}
+    assert Ledger(tmp_path, "models").first_digests() == {LINE: "a"}
 
 
 GARBAGE: dict[str, Callable[[Path], object]] = {
@@ -244,6 +244,6 @@ def test_a_garbled_file_is_left_alone_and_told_once(
     with pytest.raises(OSError, match="is no file of versions seen of format 1: remove it"):
         ledger.accept(LINE, "c")
 
-    assert ledger.known() == {LINE: "a", ("line", 2): "b"}
+    assert ledger.first_digests() == {LINE: "a", ("line", 2): "b"}
     assert file_of(tmp_path).read_bytes() == before
     assert [record.getMessage() for record in caplog.records] == ["versions seen are not remembered"]

@@ -150,7 +150,7 @@ def test_what_is_loaded_serves_on_until_its_deletion_is_said(tmp_path: Path) -> 
     assert (slope(registry), slope(registry, "latest")) == (1, 2)
 
     shutil.rmtree(tmp_path / "line")
-    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].problem))
+    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].folder_problem))
     assert (slope(registry), slope(registry, "latest")) == (1, 2)
 
 
@@ -742,7 +742,7 @@ def test_an_empty_folder_in_the_place_of_the_models_takes_nothing_away(tmp_path:
 
     (tmp_path / "models").rename(tmp_path / "away")
     (tmp_path / "models").mkdir()
-    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].problem))
+    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].folder_problem))
     assert [slope(registry, ref) for ref in (None, "latest", "3", "2")] == [3, 3, 3, 2]
     assert registry.current_snapshot().serving == ["line"]
 
@@ -786,7 +786,7 @@ def test_what_memory_does_not_hold_and_the_disk_does_not_show_is_not_there(tmp_p
 
     (tmp_path / "models").rename(tmp_path / "away")
     (tmp_path / "models").mkdir()
-    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].problem))
+    wait_until(lambda: "its folder is gone" in str(registry.current_snapshot().models["line"].folder_problem))
 
     with pytest.raises(VersionNotFound, match="versions: 1, 3"):
         registry.get("line", "2")

@@ -20,7 +20,7 @@ Leftover: TypeAlias = Literal["refuse", "resume", "restart"]
 
 
 @contextmanager
-def place(state_dir: Path, name: str, leftover: Leftover) -> Iterator[Callable[[], Path]]:
+def lockable_checkpoint(state_dir: Path, name: str, leftover: Leftover) -> Iterator[Callable[[], Path]]:
     """Give a function that returns the path of the model's checkpoint, for one training.
 
     Calling it locks the checkpoint until the block ends. The file exists then if, and only if, it is to be

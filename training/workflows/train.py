@@ -68,7 +68,7 @@ def train(
         OSError: The data cannot be reached, or the models folder not written.
     """
     started = time.perf_counter()
-    with checkpoints.place(changes.state_dir, recipe.name, options.leftover) as checkpoint:
+    with checkpoints.lockable_checkpoint(changes.state_dir, recipe.name, options.leftover) as checkpoint:
         if recipe.images:
             result = version_of_images(recipe, progress, checkpoint)
         else:

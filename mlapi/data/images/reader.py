@@ -57,7 +57,7 @@ class ImageReader:
         self._signature = signature
         self._feature = feature
         self._limits = limits
-        self._known = signature.known | {BASE64}
+        self._known = signature.known_columns | {BASE64}
         self._numbers: Reader | None = None
 
     def knows(self, names: Iterable[str]) -> bool:

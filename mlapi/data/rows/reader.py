@@ -63,7 +63,7 @@ class Reader:
 
     def knows(self, names: Iterable[str]) -> bool:
         """Return whether every name is a column: a feature, or one that the model ignores."""
-        return self._signature.known.issuperset(names)
+        return self._signature.known_columns.issuperset(names)
 
     def read_rows(self, rows: Sequence[Any]) -> Instances:
         """Check rows, all of them lists or all of them records, and make a batch of them.
@@ -115,7 +115,7 @@ class Reader:
         """
         if type(row) is list:
             cells = row if len(row) == len(self._names) else None
-        elif type(row) is dict and self._signature.known.issuperset(row):
+        elif type(row) is dict and self._signature.known_columns.issuperset(row):
             cells = [row.get(name) for name in self._names]
         else:
             return None
@@ -151,7 +151,7 @@ class Reader:
                 return list(map(self._pick, rows))
             except KeyError:
                 pass
-        if not all(map(self._signature.known.issuperset, rows)):
+        if not all(map(self._signature.known_columns.issuperset, rows)):
             return None
         return [[row.get(name) for name in self._names] for row in rows]
 

@@ -112,7 +112,7 @@ def _of_names(names: Sequence[str], signature: Signature) -> tuple[int, list[Fea
     present = set(names)
     known = [feature for feature in signature.features if feature.name in present]
     missing = [feature for feature in signature.features if feature.name not in present]
-    return len(present - signature.known) + sum(not feature.nullable for feature in missing), known
+    return len(present - signature.known_columns) + sum(not feature.nullable for feature in missing), known
 
 
 def in_words(findings: Iterable[LazyFinding]) -> tuple[tuple[Finding, ...], int]:
@@ -136,7 +136,7 @@ def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterat
 
 def _of_record(number: int, row: dict[str, Any], signature: Signature) -> Iterator[LazyFinding]:
     for name in row:
-        if name not in signature.known:
+        if name not in signature.known_columns:
             yield (number, name), partial(_unknown, name, signature)
     for feature in signature.features:
         if feature.name not in row:

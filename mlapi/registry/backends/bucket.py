@@ -58,7 +58,7 @@ class Bucket:
         numbers = (parse_version(head.removesuffix(CLAIM).removesuffix(DELETED)) for head in heads)
         return {number for number in numbers if number is not None}
 
-    def place(self, name: str, number: int, staging: Path) -> bool:
+    def make_visible(self, name: str, number: int, staging: Path) -> bool:
         if not self._claim(f"{name}/{number}{CLAIM}"):
             return False
         if self.remote.entries(f"{name}/{number}"):

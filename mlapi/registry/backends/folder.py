@@ -29,7 +29,7 @@ class Folder:
     def taken(self, name: str) -> set[int]:
         return taken_numbers(self.folder / name)
 
-    def place(self, name: str, number: int, staging: Path) -> bool:
+    def make_visible(self, name: str, number: int, staging: Path) -> bool:
         try:
             # Onto a folder that is not empty a rename fails, so whoever comes second takes the next number.
             disk.rename(staging, self.folder / name / str(number))

@@ -43,9 +43,12 @@ class Store(Protocol):
     def taken(self, name: str) -> set[int]:
         """Return the numbers that no new version of a model may get."""
 
-    def place(self, name: str, number: int, staging: Path) -> bool:
-        """Let a complete, flushed folder appear as a version, and return True; False if its number is
-        taken."""
+    def make_visible(self, name: str, number: int, staging: Path) -> bool:
+        """Move a complete, flushed staging folder to where readers see it, as a version of this number.
+
+        Returns:
+            Whether that was done. If the number is taken it was not, and the folder stays where it is.
+        """
 
     def change_aliases(
         self, name: str, edit: Edit, *, patience_s: float = USUAL_S

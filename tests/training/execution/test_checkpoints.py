@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from mlapi.errors import RecipeError
-from mlapi.training.execution.checkpoints import Leftover, place
+from mlapi.training.execution.checkpoints import Leftover, lockable_checkpoint
 from mlapi.training.recipes import make_recipe
 from mlapi.training.workflows.train import train
 from tests.conftest import changes_in
@@ -16,7 +16,7 @@ from tests.conftest import changes_in
 def broken_off(folder: Path) -> Path:
     """A checkpoint that a training has left behind."""
     stopped = ExitStack()
-    path = stopped.enter_context(place(folder, "shapes", "refuse"))()
+    path = stopped.enter_context(lockable_checkpoint(folder, "shapes", "refuse"))()
     path.write_bytes(b"half")
     with suppress(KeyboardInterrupt), stopped:
         raise KeyboardInterrupt
@@ -24,32 +24,35 @@ def broken_off(folder: Path) -> Path:
 
 
 def test_a_second_training_of_the_same_name_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
-    with place(tmp_path, "shapes", "refuse") as first:
+    with lockable_checkpoint(tmp_path, "shapes", "refuse") as first:
         path = first()
         path.write_bytes(b"half")
         for leftover in get_args(Leftover):
-            second = place(tmp_path, "shapes", leftover)
+            second = lockable_checkpoint(tmp_path, "shapes", leftover)
             with second as ask, pytest.raises(RecipeError, match="another training of shapes is running"):
                 ask()
-        with place(tmp_path, "others", "refuse") as other:
+        with lockable_checkpoint(tmp_path, "others", "refuse") as other:
             other()
         assert path.read_bytes() == b"half"
 
     assert not path.exists()
-    with place(tmp_path, "shapes", "refuse") as third:
+    with lockable_checkpoint(tmp_path, "shapes", "refuse") as third:
         assert third() == path
 
 
 def test_what_broke_off_is_resumed_or_forgotten_as_told(tmp_path: Path) -> None:
     path = broken_off(tmp_path)
 
-    with pytest.raises(RecipeError, match="--resume"), place(tmp_path, "shapes", "refuse") as checkpoint:
+    with (
+        pytest.raises(RecipeError, match="--resume"),
+        lockable_checkpoint(tmp_path, "shapes", "refuse") as checkpoint,
+    ):
         checkpoint()
     assert path.exists()
-    with place(tmp_path, "shapes", "resume") as checkpoint:
+    with lockable_checkpoint(tmp_path, "shapes", "resume") as checkpoint:
         assert checkpoint().read_bytes() == b"half"
     assert not path.exists()
-    with place(broken_off(tmp_path).parents[1], "shapes", "restart") as checkpoint:
+    with lockable_checkpoint(broken_off(tmp_path).parents[1], "shapes", "restart") as checkpoint:
         assert not checkpoint().exists()
 
 
