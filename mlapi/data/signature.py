@@ -179,8 +179,8 @@ def pixel_features(image: Feature) -> tuple[Feature, ...]:
     They are named as scikit-learn's digits are, `pixel_<row>_<column>`; with several channels
     `pixel_<row>_<column>_<channel>`.
     """
-    places = product(range(image.height or 0), range(image.width or 0))
-    names = [f"pixel_{row}_{column}" for row, column in places]
+    pixels = product(range(image.height or 0), range(image.width or 0))
+    names = [f"pixel_{row}_{column}" for row, column in pixels]
     if image.channels != 1:
         names = [f"{name}_{channel}" for name in names for channel in range(image.channels or 0)]
     return tuple(Feature(name, minimum=image.minimum, maximum=image.maximum) for name in names)

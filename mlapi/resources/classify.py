@@ -52,13 +52,13 @@ class Classify(Resource):  # type: ignore[misc]
 def _answer(model: Model, classes: list[Any], prediction: Prediction) -> dict[str, Any]:
     """The answer that `response_schema` describes, to a prediction for one image."""
     (label,) = prediction.values.tolist()
-    place = classes.index(label)
+    position = classes.index(label)
     names = model.signature.target.class_names
     probabilities = prediction.outputs.get(PROBABILITIES)
     return {
         "model": model.name,
         "version": model.version,
-        "class": place,
-        "class_name": names[place] if names else str(label),
-        "probability": None if probabilities is None else probabilities[0, place],
+        "class": position,
+        "class_name": names[position] if names else str(label),
+        "probability": None if probabilities is None else probabilities[0, position],
     }

@@ -76,6 +76,6 @@ def _likeliest(probabilities: NDArray[Any], classes: list[Any], top: int) -> lis
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     chances = np.take_along_axis(probabilities, best, axis=1)
     return [
-        [{"class": classes[place], "probability": chance} for place, chance in zip(*row, strict=True)]
+        [{"class": classes[position], "probability": chance} for position, chance in zip(*row, strict=True)]
         for row in zip(best.tolist(), chances.tolist(), strict=True)
     ]

@@ -2,6 +2,9 @@
 
 One schema reads the four forms of a body. Its fields hand the rows whole to `mlapi.data.rows.reader`: a
 field for each cell would take a hundred times as long. A schema is made once for each signature.
+
+Each resource for an algorithm has a request schema of its own, as it has a response schema. These five do not
+differ so far; what one algorithm takes in addition goes into its class.
 """
 
 from collections.abc import Mapping
@@ -49,7 +52,7 @@ class RowsField(fields.Field[Instances]):
         if len(value) > schema.max_rows:
             raise TooLarge(f"{len(value):,} rows; at most {schema.max_rows:,} in one request")
         try:
-            return _below(attr, schema.reader.read_rows(value))
+            return _with_places_below(attr, schema.reader.read_rows(value))
         except InvalidRows as error:
             raise ValidationError([error]) from error
 
@@ -63,7 +66,7 @@ class OneRowField(fields.Field[Instances]):
         if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
             raise ValidationError("expected one row, got a list of rows; for many use `instances`")
         try:
-            return _below(attr, _predict_request(self).reader.read_row(value))
+            return _with_places_below(attr, _predict_request(self).reader.read_row(value))
         except InvalidRows as error:
             raise ValidationError([error]) from error
 
@@ -72,7 +75,7 @@ class PredictRequest(Schema):
     """`{"instances": [row, …]}`, `{"X": [row, …]}`, `{"features": row}`, or a row as a bare record."""
 
     class Meta:
-        unknown = EXCLUDE  # `read` refuses them, and keeps no more than are shown
+        unknown = EXCLUDE  # `read` refuses unknown keys, and keeps no more of them than are shown
 
     instances = RowsField()
     X = RowsField()
@@ -92,14 +95,14 @@ class PredictRequest(Schema):
             TooLarge: It has more rows, or more or larger images, than the settings allow.
         """
         if type(body) is NumberTable:
-            accepted = self._accept(body.form, body.rows)
+            accepted = self._try_quickly(body.form, body.rows)
             if accepted is not None:
                 return accepted
             body = body.plain()
         if not isinstance(body, dict):
             raise InvalidInput([Finding((), f"expected an object: {', '.join(FORMS)}, or one record")], 1)
         if len(body) == 1:
-            accepted = self._accept(*next(iter(body.items())))
+            accepted = self._try_quickly(*next(iter(body.items())))
             if accepted is not None:
                 return accepted
         if self._is_record(body):
@@ -132,29 +135,29 @@ class PredictRequest(Schema):
             findings = [finding.below(files.field or "") for finding in error.findings]
             raise invalid(findings, error.count - len(findings)) from error
 
-    def _accept(self, form: str, rows: Any) -> Instances | None:
-        """The rows as a batch, by the shortest way; None if anything is wrong with them or their number.
+    def _try_quickly(self, form: str, rows: Any) -> Instances | None:
+        """The rows as a batch, without marshmallow; None if anything is wrong with them or their number.
 
-        Then the way through marshmallow explains it.
+        This is the fast path. After a None the fields above read the rows again, and explain what is wrong.
         """
         if form not in self._forms:
             return None
         if form == ONE_ROW:
-            usual = self.reader.try_usual_row(rows)
-            instances = self.reader.try_row(rows) if usual is None else Instances(usual)
+            row = self.reader.try_without_arrays(rows)
+            instances = self.reader.try_row(rows) if row is None else Instances(row)
         elif type(rows) is list and len(rows) == 1:
-            usual = self.reader.try_usual_row(rows[0])
-            instances = self.reader.try_rows(rows) if usual is None else Instances(usual)
+            row = self.reader.try_without_arrays(rows[0])
+            instances = self.reader.try_rows(rows) if row is None else Instances(row)
         elif type(rows) in (list, np.ndarray) and 0 < len(rows) <= self.max_rows:
             instances = self.reader.try_rows(rows) if type(rows) is list else self.reader.try_matrix(rows)
         else:
             return None
-        return None if instances is None else _below(form, instances)
+        return None if instances is None else _with_places_below(form, instances)
 
     def _read_record(self, body: Mapping[str, Any]) -> Instances:
-        usual = self.reader.try_usual_row(body)
-        if usual is not None:
-            return Instances(usual)
+        row = self.reader.try_without_arrays(body)
+        if row is not None:
+            return Instances(row)
         try:
             return self.reader.read_row(body)
         except InvalidRows as error:
@@ -255,7 +258,7 @@ class EstimatorResponse(ClassifierResponse):
 
 
 class ClassifyResponse(Schema):
-    """The class of one image: its place among the classes, its name, and how likely it is if known."""
+    """The class of one image: its position among the classes, its name, and how likely it is if known."""
 
     model = fields.String(required=True)
     version = fields.Integer(required=True, strict=True)
@@ -282,8 +285,8 @@ def _predict_request(field: fields.Field[Any]) -> PredictRequest:
     return cast(PredictRequest, field.parent)
 
 
-def _below(key: str | None, instances: Instances) -> Instances:
-    """The same rows; the places of their warnings start at the body, and no more at the rows."""
+def _with_places_below(key: str | None, instances: Instances) -> Instances:
+    """The same rows; the place of each warning begins with `key`, the body's member that held the rows."""
     if key is None or not instances.warnings:
         return instances
     return instances._replace(warnings=tuple(warning.below(key) for warning in instances.warnings))

@@ -91,7 +91,7 @@ def test_a_row_alone_gets_scikit_learns_answer(name: str, data: st.DataObject) -
     signature, estimator = FITTED[name]
     row = data.draw(lists if signature is NUMBERS else records)
     reader = Reader(signature)
-    usual = reader.try_usual_row(row)
+    usual = reader.try_without_arrays(row)
     assert usual is not None
     pipeline = compile_pipeline(estimator, signature.names)
     assert pipeline is not None
@@ -129,7 +129,7 @@ def test_a_blank_flag_among_numbers_is_left_to_the_general_path() -> None:
     frame = pd.DataFrame({"new": [True, False, np.nan] * 5, "size": np.arange(15.0)})
     estimator = make_pipeline(SimpleImputer(), Ridge()).fit(frame, np.arange(15.0))
     predictor = Predictor(compile_pipeline(estimator, signature.names), lambda *_: pytest.fail("asked"))  # type: ignore[arg-type]
-    usual = Reader(signature).try_usual_row([None, 3.0])
+    usual = Reader(signature).try_without_arrays([None, 3.0])
     assert usual is not None
 
     assert predictor.answer_row(usual.cells) is None
@@ -145,7 +145,7 @@ any_row = any_row | st.lists(cells, max_size=6) | records | lists | cells  # typ
 def test_a_row_is_read_alone_only_if_nothing_is_to_be_said_of_it(signature: Signature, row: Any) -> None:
     reader = Reader(signature)
 
-    usual = reader.try_usual_row(row)
+    usual = reader.try_without_arrays(row)
 
     if usual is not None:
         assert isinstance(usual, Row)
@@ -166,5 +166,5 @@ def test_a_row_is_read_alone_only_if_nothing_is_to_be_said_of_it(signature: Sign
     [(NUMBERS, [1, 2.5, -3, 0]), (MIXED, ["Oslo", 1, 2, 3.0, True]), (MIXED, [None, 1.5, 2.0, 3, False])],
 )
 def test_usual_rows_are_read_alone(signature: Signature, row: list[Any]) -> None:
-    assert Reader(signature).try_usual_row(row) is not None
-    assert Reader(signature).try_usual_row(dict(zip(signature.names, row, strict=True))) is not None
+    assert Reader(signature).try_without_arrays(row) is not None
+    assert Reader(signature).try_without_arrays(dict(zip(signature.names, row, strict=True))) is not None

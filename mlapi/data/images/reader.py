@@ -115,11 +115,11 @@ class ImageReader:
         except InvalidRows:
             return None
 
-    def try_usual_row(self, row: Any) -> Row | None:
-        """Read a list of pixel values as `mlapi.data.rows.reader.Reader.try_usual_row` does; None for
+    def try_without_arrays(self, row: Any) -> Row | None:
+        """Read a list of pixel values as `mlapi.data.rows.reader.Reader.try_without_arrays` does; None for
         any other row."""
         numbers = self._of_numbers() if type(row) is list else None
-        return None if numbers is None else numbers.try_usual_row(row)
+        return None if numbers is None else numbers.try_without_arrays(row)
 
     def try_matrix(self, matrix: Matrix) -> Instances | None:
         """Read a matrix of pixel values `(rows, columns)`; return None if it does not fit the signature."""

@@ -34,10 +34,10 @@ class Row(NamedTuple):
 
 
 class Instances(NamedTuple):
-    """Accepted rows, and what is unusual about them: the first 20 warnings, and the number of all."""
+    """Accepted rows, and the warnings about them: the first 20, and the number of all."""
 
     batch: Batch | Row
-    """From a reader a `Batch`; a schema puts a `Row` here where `Reader.try_usual_row` took the only one."""
+    """A `Batch` from a reader; a `Row` from a schema, if `Reader.try_without_arrays` took the only row."""
     warnings: tuple[Finding, ...] = ()
     warning_count: int = 0
 
@@ -56,8 +56,8 @@ class Reader:
         self._is_numeric = signature.is_numeric
         self._numbers = NumberChecks(signature.features)
         self._columns = [
-            ColumnChecks(place, feature)
-            for place, feature in enumerate(signature.features)
+            ColumnChecks(position, feature)
+            for position, feature in enumerate(signature.features)
             if feature.kind not in NUMERIC
         ]
 
@@ -107,11 +107,11 @@ class Reader:
             return instances
         return instances._replace(warnings=_without_number(instances.warnings))
 
-    def try_usual_row(self, row: Any) -> Row | None:
+    def try_without_arrays(self, row: Any) -> Row | None:
         """Check one row without making arrays.
 
-        Return None if it is wrong, and also if there is more to it than a `Row` may have: a number that is
-        missing, or a value that training did not see. `try_row` then tells these apart.
+        Return None if the row is wrong, and also if it has what no `Row` may have: a number that is missing,
+        or a value that training did not see. `try_row` then tells these cases apart.
         """
         if type(row) is list:
             cells = row if len(row) == len(self._names) else None
@@ -119,9 +119,9 @@ class Reader:
             cells = [row.get(name) for name in self._names]
         else:
             return None
-        if cells is None or not self._numbers.are_usual_in(cells):
+        if cells is None or not self._numbers.are_complete_and_in_range(cells):
             return None
-        if not all(column.is_usual_value(cells[column.place]) for column in self._columns):
+        if not all(column.is_plain_and_seen(cells[column.position]) for column in self._columns):
             return None
         return Row(cells, partial(self._batch_of, cells))
 
@@ -159,23 +159,23 @@ class Reader:
         """As `try_rows`, of cells by column: `cells[2]` are those of the third feature."""
         arrays: dict[int, NDArray[Any]] = {}
         for column in self._columns:
-            values = column.accept(cells[column.place])
+            values = column.accept(cells[column.position])
             if values is None:
                 return None
-            arrays[column.place] = values
+            arrays[column.position] = values
         numbers = self._numbers.columns(cells)
         if numbers is None:
             return None
-        arrays.update(zip(self._numbers.places, numbers, strict=True))
-        batch = {name: arrays[place] for place, name in enumerate(self._names)}
-        if self._numbers.are_usual(numbers.T) and all(each.is_usual(cells) for each in self._columns):
+        arrays.update(zip(self._numbers.positions, numbers, strict=True))
+        batch = {name: arrays[position] for position, name in enumerate(self._names)}
+        if self._numbers.are_in_range(numbers.T) and all(each.are_seen(cells) for each in self._columns):
             return Instances(batch)
-        return Instances(batch, *in_words(self._unusual_cells(cells, by_name=by_name)))
+        return Instances(batch, *in_words(self._unseen_cells(cells, by_name=by_name)))
 
     # Warning: an accepted value that training never saw.
 
     def _with_warnings(self, matrix: Matrix, *, by_name: bool) -> Instances:
-        if self._numbers.are_usual(matrix):
+        if self._numbers.are_in_range(matrix):
             return Instances(matrix)
         cells = np.flatnonzero(self._numbers.outside(matrix))
         warnings = []
@@ -186,20 +186,20 @@ class Reader:
             warnings.append(Finding(place, unseen_warning(feature, _as_sent(float(matrix[row, position])))))
         return Instances(matrix, tuple(warnings), len(cells))
 
-    def _unusual_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
+    def _unseen_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
         for position, feature in enumerate(self._signature.features):
-            usual = _usual(feature)
-            if usual is not None:
+            was_seen = _seen_check(feature)
+            if was_seen is not None:
                 for row, value in enumerate(cells[position]):
-                    if value is not None and not usual(value):
+                    if value is not None and not was_seen(value):
                         yield (
                             (row, feature.name if by_name else position),
                             partial(unseen_warning, feature, value),
                         )
 
 
-def _usual(feature: Feature) -> Callable[[Any], bool] | None:
-    """Whether training saw such a value; None where there is nothing to compare with."""
+def _seen_check(feature: Feature) -> Callable[[Any], bool] | None:
+    """A function that says whether training saw such a value; None where there is nothing to compare with."""
     if feature.kind in NUMERIC:
         low = -np.inf if feature.minimum is None else feature.minimum
         high = np.inf if feature.maximum is None else feature.maximum

@@ -37,8 +37,8 @@ class NumberChecks:
     """Checks the features that are numbers, all at once, as a matrix (rows, numbers): a column for each."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
-        self.places = [place for place, feature in enumerate(features) if feature.kind in NUMERIC]
-        numeric = [features[place] for place in self.places]
+        self.positions = [position for position, feature in enumerate(features) if feature.kind in NUMERIC]
+        numeric = [features[position] for position in self.positions]
         self._width = len(numeric)
         self._whole = [position for position, entry in enumerate(numeric) if entry.kind == "integer"]
         self._required = np.array([not entry.nullable for entry in numeric], dtype=bool)
@@ -56,14 +56,14 @@ class NumberChecks:
         matrix = np.array(cells, dtype=np.float64)
         return matrix if self._accepts(matrix, has_missing=NoneType in types) else None
 
-    def are_usual_in(self, cells: Sequence[Any]) -> bool:
+    def are_complete_and_in_range(self, cells: Sequence[Any]) -> bool:
         """Return whether the numbers among one row's cells are all there, and in the ranges of training."""
-        numbers = cells if self._are_all else [cells[place] for place in self.places]
+        numbers = cells if self._are_all else [cells[position] for position in self.positions]
         return (
             _NUMBERS.issuperset(map(type, numbers))
             and all(map(le, self._lows, numbers))
             and all(map(ge, self._highs, numbers))
-            and all(type(numbers[place]) is int or numbers[place].is_integer() for place in self._whole)
+            and all(type(numbers[column]) is int or numbers[column].is_integer() for column in self._whole)
         )
 
     def columns(self, cells: Cells) -> Matrix | None:
@@ -72,7 +72,7 @@ class NumberChecks:
         Args:
             cells: By column, of all features.
         """
-        numbers = [cells[place] for place in self.places]
+        numbers = [cells[position] for position in self.positions]
         types = set(map(type, chain.from_iterable(numbers)))
         if not types <= _NUMBERS | _MISSING:
             return None
@@ -83,7 +83,7 @@ class NumberChecks:
         """Return whether the features take a matrix (rows, features) without a missing number."""
         return matrix.shape[1] == self._width and self._accepts(matrix, has_missing=False)
 
-    def are_usual(self, matrix: Matrix) -> bool:
+    def are_in_range(self, matrix: Matrix) -> bool:
         """Return whether all of a matrix (rows, numbers) is in the ranges of training, or missing."""
         tall = len(matrix) - len(matrix) % _FOLD
         if not tall or not self._width or not matrix.flags.c_contiguous:
@@ -110,10 +110,10 @@ class NumberChecks:
 
 
 class ColumnChecks:
-    """Checks one column that is not of numbers; `place` is that of its feature in the signature."""
+    """Checks one column that is not of numbers; `position` is where its feature stands in the signature."""
 
-    def __init__(self, place: int, feature: Feature) -> None:
-        self.place = place
+    def __init__(self, position: int, feature: Feature) -> None:
+        self.position = position
         self._nullable = feature.nullable
         self._accept = _ACCEPT[feature.kind](feature)
         known = None if feature.categories is None else frozenset((*feature.categories, None))
@@ -130,13 +130,13 @@ class ColumnChecks:
             return None
         return self._accept(values)
 
-    def is_usual_value(self, value: Any) -> bool:
+    def is_plain_and_seen(self, value: Any) -> bool:
         """Return whether this one value needs no conversion, and training saw it."""
         return type(value) in self._types and (self._known is None or value in self._known)
 
-    def is_usual(self, cells: Cells) -> bool:
+    def are_seen(self, cells: Cells) -> bool:
         """Return whether training saw each value of this column, in the cells (features, rows) of all."""
-        return self._known is None or self._known.issuperset(cells[self.place])
+        return self._known is None or self._known.issuperset(cells[self.position])
 
 
 def _types_of(feature: Feature) -> frozenset[type]:

@@ -43,7 +43,7 @@ def test_a_large_picture_is_not_sent_as_numbers() -> None:
     assert caught.value.findings == (Finding((0,), 'expected a picture, {"b64": "…"}, got a list'),)
     assert reader.try_rows([[0]]) is None
     assert reader.try_row([0]) is None
-    assert reader.try_usual_row([0]) is None
+    assert reader.try_without_arrays([0]) is None
     assert reader.try_matrix(np.zeros((1, LARGE.features[0].size))) is None
     with pytest.raises(InvalidRows):
         reader.read_row([0])
