@@ -1,7 +1,8 @@
 """POST /predict: `Predict` finds the version, and a class for its algorithm reads the request and answers it.
 
-That class is looked up in `RESOURCES` by the algorithm that the version's manifest names; any other algorithm
-is served by `Estimator`. They differ in their schemas alone.
+`RESOURCES` has that class by the algorithm that the version's manifest names; `EstimatorResource` answers for
+any other algorithm. These classes differ in their schemas alone. None of them is an estimator: the model is,
+and they turn a request into a batch for it, and its prediction into an answer.
 """
 
 from collections.abc import Mapping
@@ -26,10 +27,16 @@ from mlapi.wording import listed
 
 
 class ModelResource(Resource):  # type: ignore[misc]
-    """Answers a request with one version of a model."""
+    """Answers a request with one version of a model.
+
+    It is in no route: `Predict` is, which makes one for each request, once the version is known, and hands
+    the request to its `post`.
+    """
 
     request_schema: ClassVar[type[schemas.PredictRequest]]
+    """Reads the body."""
     response_schema: ClassVar[schemas.PredictResponse]
+    """Describes the answer. Tests check answers by it; no answer is written by it, which would be slow."""
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
@@ -79,59 +86,61 @@ class ModelResource(Resource):  # type: ignore[misc]
         return answer
 
 
-class LinearRegression(ModelResource):
-    """A linear regression."""
+class LinearRegressionResource(ModelResource):
+    """Answers for a linear regression."""
 
     request_schema = schemas.LinearRegressionRequest
     response_schema = schemas.LinearRegressionResponse()
 
 
-class LogisticRegression(ModelResource):
-    """A logistic regression."""
+class LogisticRegressionResource(ModelResource):
+    """Answers for a logistic regression."""
 
     request_schema = schemas.LogisticRegressionRequest
     response_schema = schemas.LogisticRegressionResponse()
 
 
-class SVM(ModelResource):
-    """A support vector machine."""
+class SVMResource(ModelResource):
+    """Answers for a support vector machine."""
 
     request_schema = schemas.SVMRequest
     response_schema = schemas.SVMResponse()
 
 
-class ImageClassifier(ModelResource):
-    """A network for images."""
+class ImageClassifierResource(ModelResource):
+    """Answers for a network that classifies images."""
 
     request_schema = schemas.ImageClassifierRequest
     response_schema = schemas.ImageClassifierResponse()
 
 
-class Estimator(ModelResource):
-    """Any other estimator, most of which somebody registered."""
+class EstimatorResource(ModelResource):
+    """Answers for any other estimator: another algorithm of training, or one that somebody registered."""
 
     request_schema = schemas.EstimatorRequest
     response_schema = schemas.EstimatorResponse()
 
 
 RESOURCES: Mapping[str, type[ModelResource]] = {
-    "linear_regression": LinearRegression,
-    "logistic_regression": LogisticRegression,
-    "svm": SVM,
-    "cnn": ImageClassifier,
+    "linear_regression": LinearRegressionResource,
+    "logistic_regression": LogisticRegressionResource,
+    "svm": SVMResource,
+    "cnn": ImageClassifierResource,
 }
-"""The class that answers, by algorithm."""
+"""The class that answers, by algorithm; `EstimatorResource` for all that are not listed."""
 
 
 def resource_for(model: Model, settings: Settings) -> ModelResource:
     """Make the resource that answers for a version, by its algorithm."""
-    return RESOURCES.get(model.algorithm, Estimator)(model, settings)
+    return RESOURCES.get(model.algorithm, EstimatorResource)(model, settings)
 
 
 class Predict(Resource):  # type: ignore[misc]
-    """`/predict`, `/predict/<model>`, `/predict/<model>/<ref>`: finds the version that the path means.
+    """`/predict`, `/predict/<model>`, `/predict/<model>/<ref>`: finds the version that the path means, and
+    hands the request to the `ModelResource` for its algorithm.
 
-    Without a model it is the setting `default_model`, else the only one that serves.
+    A path without a model means the one that the setting `default_model` names; without that setting it means
+    the only model that serves.
     """
 
     init_every_request = False

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from mlapi.resources.fit import TUTORIALS, Fit
 from mlapi.resources.models import ModelCard
-from mlapi.resources.predict import RESOURCES, Estimator, Predict
+from mlapi.resources.predict import RESOURCES, EstimatorResource, Predict
 from mlapi.schemas.errors import ProblemResponse
 from mlapi.server.app import create_app
 from mlapi.server.pool_process import pool_of
@@ -90,7 +90,7 @@ class Routes:
         """The one that a Resource declares; Predict leaves it to who answers for the model's algorithm."""
         if resource is Predict:
             algorithm = self.client.get(f"/models/{answer['model']}").json["algorithm"]
-            return RESOURCES.get(algorithm, Estimator).response_schema
+            return RESOURCES.get(algorithm, EstimatorResource).response_schema
         if resource is Fit and method == "GET":
             return Fit.list_schema if rule == "/fit" else Fit.entry_schema
         declared: Schema = resource.response_schema

@@ -139,15 +139,15 @@ def test_the_version_decides_which_class_answers(
     for name in LOADERS:
         client.post(f"/predict/{name}", json={"X": ROWS[name].to_numpy().tolist()})
 
-    assert answered == ["LinearRegression", "LogisticRegression", "SVM"]
+    assert answered == ["LinearRegressionResource", "LogisticRegressionResource", "SVMResource"]
 
 
 def test_each_class_has_schemas_of_its_own() -> None:
     assert {name: resource.__name__ for name, resource in RESOURCES.items()} == {
-        "linear_regression": "LinearRegression",
-        "logistic_regression": "LogisticRegression",
-        "svm": "SVM",
-        "cnn": "ImageClassifier",
+        "linear_regression": "LinearRegressionResource",
+        "logistic_regression": "LogisticRegressionResource",
+        "svm": "SVMResource",
+        "cnn": "ImageClassifierResource",
     }
     schemas = [(each.request_schema, type(each.response_schema)) for each in RESOURCES.values()]
     assert len(set(schemas)) == len(schemas), "each has its own request and response schema"
