@@ -5,6 +5,9 @@
     mlapi.__version__
 
 These names are all that is public; docs/ describes them. Importing the package imports none of its modules.
+
+A room is a folder of this package; its `__init__.py` says what it does. `mlapi.training` is the folder
+`training/` beside this one: here it is a link.
 """
 
 from importlib import import_module

@@ -34,6 +34,13 @@ class Format:
     encode: Encoder
 
 
+FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
+"""The formats of bodies and answers, by media type: JSON alone so far. Images are in `mlapi.formats.images`.
+
+The first is preferred where a client does not mind.
+"""
+
+
 def decode(content_type: str | None, body: bytes) -> Decoded:
     """Decode a body by the format that its Content-Type names.
 
@@ -126,9 +133,6 @@ def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]
 
 _NO_NUMBERS = frozenset({b"NaN", b"Infinity", b"-Infinity"})
 """What some encoders write into JSON, to be refused as broken JSON."""
-
-FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
-"""The formats of bodies and answers, by media type; the first is preferred where a client does not mind."""
 
 
 def _starts_as_json(body: bytes) -> bool:

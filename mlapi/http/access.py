@@ -1,9 +1,11 @@
-"""Access to what requests share and change: who may change it, how long a change waits, and what a client is
-told where the disk fails.
+"""What a request needs to change models or jobs: the permission, and its turn.
+
+`check_writes` says whether a request may change models at all. `shared_access` says how long the change may
+wait for others, and makes a 503 of a disk that fails.
 
 A change waits for whoever changes the same: another request, `mlapi promote`, a process that is suspended.
-Meanwhile it occupies a thread of the worker, so that few of them wait for seconds, and the others for a
-moment.
+Meanwhile it occupies a thread of the worker. So few changes of one process wait for seconds, and the others
+for a moment.
 """
 
 import threading
@@ -23,35 +25,38 @@ MOMENT_S = 0.2
 """The longest that any other change waits, in seconds."""
 
 PATIENT = 2
-"""How many changes of one process may be patient at a time. A worker has four threads at least."""
+"""How many changes of one process may wait for `LONG_S` at a time. A worker has four threads at least."""
 
 MODELS_AND_LOG = "the models, or the log of changes,"
-"""What a change of a model touches, in the message of a 503."""
+"""The words of a 503 for what a change of a model reads and writes."""
 
 JOBS = "the jobs"
-"""What a request for jobs touches, in the message of a 503."""
+"""The words of a 503 for what a request for jobs reads and writes."""
 
-_places = threading.BoundedSemaphore(PATIENT)
+_patient_changes = threading.BoundedSemaphore(PATIENT)
 
 
 @contextmanager
 def shared_access(what: str) -> Iterator[float]:
-    """Read or change what others change too; gives the seconds that it may wait for them.
+    """Yield for how many seconds the code inside may wait for others who change the same.
+
+    It locks nothing: the code inside hands the seconds on to what does.
 
     Args:
-        what: The words for it in the message to the client: `MODELS_AND_LOG` or `JOBS`.
+        what: The words for what is read or changed, in the message to the client: `MODELS_AND_LOG` or `JOBS`.
 
     Raises:
-        NotWritable: Somebody else held it for so long, or the disk refused (any `OSError` inside).
+        NotWritable: The code inside raised an `OSError`: somebody else held a lock for too long, or the disk
+            refused.
     """
-    is_patient = _places.acquire(blocking=False)
+    is_patient = _patient_changes.acquire(blocking=False)
     try:
         yield LONG_S if is_patient else MOMENT_S
     except OSError as error:
         raise NotWritable(f"{what} cannot be read or written now: {error.strerror}") from error
     finally:
         if is_patient:
-            _places.release()
+            _patient_changes.release()
 
 
 def check_writes(settings: Settings) -> None:

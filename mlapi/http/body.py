@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 from mlapi.errors import MalformedBody, TooLarge
 
 Environ: TypeAlias = Mapping[str, Any]
-"""The environment of a request, as WSGI defines it (PEP 3333)."""
+"""The environ of a request, as WSGI defines it (PEP 3333): its headers and its input, by name."""
 
 RELEASE = "mlapi.release"
-"""The key in the environment under which our worker puts a function: it lets another large request begin."""
+"""The key in the environ under which our worker puts a function, which lets another large request begin."""
 
 _STEP = 1024 * 1024
 """How many bytes are thrown away at a time."""

@@ -38,7 +38,7 @@ class Api(RestfulApi):  # type: ignore[misc]
         return original_handler(*args)
 
 
-def install(app: Flask, max_body_bytes: int) -> None:
+def add_error_handler(app: Flask, max_body_bytes: int) -> None:
     """Answer every exception in the application with a problem document.
 
     Before that, the rest of the request's body is read and thrown away, at most `max_body_bytes` of it.

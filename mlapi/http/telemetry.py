@@ -1,4 +1,4 @@
-"""What an operator sees: a request id on every response, one log line a request.
+"""What an operator sees: a request id in every response, one log line for each request.
 
 Never logs a body, a header beyond the request id, or a query.
 """
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 HEADER = "X-Request-ID"
 
-# Keys in the environment of a request. Flask's `g` costs several times as much.
+# Keys in the WSGI environ of a request. Flask's `g` costs several times as much.
 _ID = "mlapi.request_id"
 _NOTES = "mlapi.notes"
 _STARTED = "mlapi.started"
@@ -29,8 +29,11 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 """The attributes that every log record has; all others are fields of an event."""
 
 
-def install(app: Flask) -> None:
-    """Give every response of the application a request id, and the log a line for it."""
+def add_request_log(app: Flask) -> None:
+    """Give every response of the application a request id, and every request a line in the log.
+
+    Also forbids browsers to guess another media type than the response names.
+    """
     app.before_request(_begin)
     app.after_request(_end)
 
@@ -46,7 +49,7 @@ def request_id() -> str:
 
 
 def note(environ: dict[str, Any], **fields: object) -> None:
-    """Add fields to the log line of the request with this environment."""
+    """Add fields to the log line of the request with this WSGI environ."""
     environ.setdefault(_NOTES, {}).update(fields)
 
 

@@ -37,8 +37,9 @@ def create_app(settings: Settings | None = None) -> Application:
     registry.refresh()
     if problem := Jobs(settings.state_dir, _LOCK_WAIT_S).problem():
         logger.warning("jobs not usable", extra={"reason": problem})
-    telemetry.install(app)
-    problems.install(app, settings.max_body_bytes)
+    # In any order: Flask keeps what it calls around a request, handlers of errors and routes apart.
+    telemetry.add_request_log(app)
+    problems.add_error_handler(app, settings.max_body_bytes)
     add_routes(problems.Api(app), registry, replace(settings, streams=most_streams(settings)))
     for page in app.jinja_env.list_templates():
         app.jinja_env.get_template(page)  # which keeps it: a request may find no file that it can open

@@ -379,7 +379,7 @@ def test_no_path_of_the_copy_gets_into_a_message(
         registry = Registry(open_bucket(memory, copy), trusting(), poll_s=3600, on_demand_bytes=0)
         line(Changes(registry, STATE, Audit(STATE, "tests")), 1)
         app = Flask("test")
-        problems.install(app, 0)
+        problems.add_error_handler(app, 0)
         add_routes(problems.Api(app), registry, Settings())
         client = app.test_client()
         assert client.get("/models/line/versions/1/report").status_code == 200
