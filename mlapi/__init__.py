@@ -6,8 +6,8 @@
 
 These names are all that is public; docs/ describes them. Importing the package imports none of its modules.
 
-A room is a folder of this package; its `__init__.py` says what it does. `mlapi.training` is the folder
-`training/` beside this one: here it is a link.
+A room is a folder of this package; its own first words say what the room does. In a checkout
+mlapi/training is a link to the folder training/ beside this one.
 """
 
 from importlib import import_module

@@ -115,10 +115,10 @@ def check_alone(model: AnsweringModel, signature: Signature, golden: Golden, tol
     expected = golden.outputs[PREDICTION]
     size = SMALL * _largest(expected)
     for row in range(min(len(golden.rows), _ALONE)):
-        usual = reader.try_usual_row(golden.rows[row])
-        if usual is not None:
+        accepted = reader.try_without_arrays(golden.rows[row])
+        if accepted is not None:
             try:
-                answer = model.answers(usual, [PREDICTION])[PREDICTION]
+                answer = model.answers(accepted, [PREDICTION])[PREDICTION]
             except MlapiError as error:
                 raise BrokenArtifact(f"its golden row {row} cannot be answered alone: {error}") from error
             off, _ = distance(answer, [expected[row]], least=size)
