@@ -191,7 +191,7 @@ def _mapped(folder: Path, manifest: Manifest, copies: Path | None) -> mmap | Non
 
 
 def _signed_by(folder: Path, content: bytes, trust: Trust) -> str | None:
-    """The id of the trusted key that signed the manifest; None if none did and none has to.
+    """Return the id of the trusted key that signed the manifest; None if none did and none has to.
 
     Raises:
         BrokenArtifact: None did and one has to, or a trusted key's signature does not hold.

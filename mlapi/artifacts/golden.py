@@ -59,9 +59,10 @@ class Golden:
     """Some rows, and the answers that training got for them."""
 
     rows: list[list[Any]]
-    """As a client sends them: lists of cells, in the order of the signature's features."""
+    """The rows as a client sends them: lists of cells, in the order of the signature's features."""
     outputs: Mapping[str, Any]
-    """By name, each a list with an entry for each row: a number, a label, or a list of numbers."""
+    """The answers by the name of the output, each a list with an entry for each row: a number, a label, or a
+    list of numbers."""
     least: float = TOLERANCE
     """The smallest tolerance; more for an estimator that computes in float32. It is not stored."""
 
@@ -155,7 +156,7 @@ def tolerance(model: AnsweringModel, signature: Signature, golden: Golden) -> fl
 
 
 def _largest(expected: Any) -> float:
-    """The largest number of an output, without its sign; 0 for labels."""
+    """Return the largest number of an output, without its sign; 0 for labels."""
     values = np.array(expected)
     return float(np.abs(values).max()) if values.dtype.kind == "f" else 0.0
 

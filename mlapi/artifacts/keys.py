@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "keys"
 
 _PREFIX = "ed25519:"
-"""Of a public key's line."""
+"""The beginning of a public key's line."""
 
 _PRIVATE = "local.key"
 _PUBLIC = "local.pub"

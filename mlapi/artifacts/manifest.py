@@ -183,7 +183,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _packages(manifest: Manifest) -> Iterator[str]:
-    """The packages whose versions can change the answers of this version."""
+    """Yield the packages whose versions can change the answers of this model version."""
     yield from PINNED
     if manifest.signature.image is not None:
         yield _FOR_PICTURES

@@ -40,16 +40,16 @@ class Promotion:
 class Provenance:
     """Where a version comes from: its data, how they were divided, and what was decided about them.
 
-    Of an estimator that was registered there are `source` and `sample_rows` alone, and the defaults stand for
-    the rest.
+    For an estimator that was registered only `source` and `sample_rows` are set; the rest are defaults.
     """
 
     source: str = ""
     """A file, a URL without its password, a data set's name, "a DataFrame" or "registered"."""
     sha256: str = ""
-    """Of the data that was read: equal tables, or pictures, have equal ones. Empty if nothing was trained."""
+    """The digest of the data that was read; equal tables, or pictures, have equal ones. Empty if nothing was
+    trained."""
     rows: int = 0
-    """All that were read; the next three are shares of them."""
+    """How many rows were read; the next three are shares of them."""
     training_rows: int = 0
     validation_rows: int | None = None
     """Only of pictures: those on which a network's training decides when it ends. None of tables."""
@@ -79,7 +79,7 @@ class Provenance:
     machine: str | None = None
     """What the version was fitted on: processor, cores and libraries."""
     sample_rows: int | None = None
-    """Of the sample that was registered with an estimator."""
+    """How many rows the sample has that was registered with an estimator."""
     job: str | None = None
     """The id of the training job that made the version."""
     sent_by: str | None = None
@@ -133,7 +133,7 @@ def from_json(document: Mapping[str, Any]) -> Provenance:
 
 
 def _exactly(*kinds: type) -> Callable[[Any], Any]:
-    """A reader that takes values of these types alone: a bool is no int here."""
+    """Return a reader that takes values of these types alone: a bool is no int here."""
 
     def read(value: Any) -> Any:
         if type(value) not in kinds:
@@ -185,7 +185,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _plain(value: Any) -> Any:
-    """A field's value as JSON."""
+    """Return a field's value as JSON."""
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, ColumnRecord):

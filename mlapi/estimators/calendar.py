@@ -64,8 +64,8 @@ def independent_parts(columns: Sequence[tuple[Datetimes, int, Sequence[str]]]) -
     tell how long something took, also over the end of a week or a month.
 
     Args:
-        columns: Of each its datetimes `(rows,)`, the newest of them in microseconds since 1970, and the names
-            of its parts.
+        columns: For each column its datetimes `(rows,)`, the newest of them in microseconds since 1970, and
+            the names of its parts.
     """
     ranked = sorted(
         ((name, place) for place, (_, _, parts) in enumerate(columns) for name in parts),

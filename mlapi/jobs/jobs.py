@@ -307,7 +307,7 @@ class Jobs:
 
 
 def _of_key(database: sqlite3.Connection, submission: Submission) -> Job | None:
-    """The job that the submission's key has named before."""
+    """Return the job that the submission's key has named before; None if there is none."""
     if submission.key is None:
         return None
     row = database.execute("select * from jobs where key = ?", (submission.key,)).fetchone()

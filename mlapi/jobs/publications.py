@@ -51,12 +51,12 @@ def _settled(registry: Registry, state_dir: Path, job: Job) -> PublishedVersion 
 
 
 def _is_uncertain(record: ModelRecord | None) -> bool:
-    """Whether the disk may hold other versions or aliases of a model than its record does."""
+    """Return whether the disk may hold other versions or aliases of a model than its record does."""
     return record is not None and bool(record.folder_problem or record.aliases_problem)
 
 
 def _made_by(registry: Registry, job: Job) -> Manifest | None:
-    """The manifest of the version that names this job, the newest first."""
+    """Return the manifest of the newest version that names this job; None if none does."""
     registry.refresh()
     snapshot = registry.current_snapshot()
     record = snapshot.models.get(job.model)

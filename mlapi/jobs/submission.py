@@ -27,10 +27,11 @@ class TrainingInput(NamedTuple):
     """What a training job works on."""
 
     recipe: dict[str, Any]
-    """As `mlapi.training.recipes.make_recipe` takes it."""
+    """What to train, as `mlapi.training.recipes.make_recipe` takes it."""
     file_name: str
     content: bytes
-    """Of the file with the rows: CSV or Parquet as it was sent, or the rows of a JSON body, written anew."""
+    """The content of the file with the rows: CSV or Parquet as it was sent, or the rows of a JSON body,
+    written anew."""
 
 
 def read(content_type: str | None, body: bytes, limits: TableLimits) -> TrainingInput:
@@ -80,7 +81,7 @@ def _of_form(content_type: str, body: bytes) -> TrainingInput:
 
 
 def _name_of(file: multipart.Part) -> str:
-    """The client's own name for its file, which messages repeat, if it is a plain one."""
+    """Return the client's own name for its file, which messages repeat, if it is a plain one."""
     name = PurePath(file.file_name or "").name
     if _PLAIN.fullmatch(name) and name not in RESERVED:
         return name

@@ -208,8 +208,8 @@ class Changes:
     def collect(self, keep: int) -> list[Key]:
         """Delete old versions, and what crashes have left; return which were deleted.
 
-        Of each model these stay: the `keep` newest, `latest`, those that aliases name, and those that they
-        named just before.
+        These versions of each model stay: the `keep` newest, `latest`, those that aliases name, and those
+        that aliases named just before.
         """
         deleted = []
         for record in list(self.registry.current_snapshot().models.values()):

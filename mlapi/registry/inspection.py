@@ -29,7 +29,7 @@ class KnownModel:
     """A model as it is known before a look at its folder."""
 
     record: ModelRecord | None
-    """As the last look left it; None if there was none."""
+    """The record that the last look made; None if there was no look."""
     loaded: Collection[int]
     """The versions that are in memory."""
     failed: Mapping[int, str]
@@ -97,7 +97,7 @@ def _version(folder: Path, known: VersionRecord | None) -> VersionRecord:
 
 
 def _still_good(store: Store, trust: Trust, home: Path, version: VersionRecord) -> VersionRecord:
-    """A version that is loaded, and whose files may have changed."""
+    """Return the record of a loaded version, its manifest read again if its files may have changed."""
     if version.is_read:
         return version
     try:
@@ -128,7 +128,7 @@ def _lost(
 
 
 def _in_memory(known: VersionRecord, on_disk: VersionRecord | None) -> VersionRecord:
-    """A version that serves from memory; looked at again once its folder is another one than it is now."""
+    """Return a version as one that serves from memory; it is looked at again once its folder has changed."""
     if on_disk is None:
         return replace(
             known,
@@ -143,7 +143,7 @@ def _in_memory(known: VersionRecord, on_disk: VersionRecord | None) -> VersionRe
 
 
 def _from_memory(known: KnownModel) -> ModelRecord | None:
-    """The model without its folder: what is loaded; None if nothing is."""
+    """Return the model without its folder, with the versions that are loaded; None if none is."""
     old = known.record
     if old is None or not known.loaded:
         return None
@@ -155,7 +155,7 @@ def _from_memory(known: KnownModel) -> ModelRecord | None:
 
 
 def _aliases(home: Path, old: ModelRecord | None) -> tuple[Aliases, str | None]:
-    """The aliases, and what is wrong with them. What one held is not guessed: the last known state stays."""
+    """Return the aliases, and what is wrong with their file: the last aliases stay if it cannot be read."""
     known = old.aliases if old else {}
     try:
         aliases_now = aliases.read_aliases(home)
@@ -167,9 +167,9 @@ def _aliases(home: Path, old: ModelRecord | None) -> tuple[Aliases, str | None]:
 
 
 def _settled_stamp(home: Path, known: ModelRecord | None) -> Stamp | None:
-    """The stamp of a model's folder, its alias file, and of what is broken in it.
+    """Return the stamp of a model's folder, of its alias file, and of its broken versions.
 
-    None while its newest change may not be the last one within a tick of the disk's clock.
+    None while the folder's newest change may not be the last one within a tick of the disk's clock.
 
     Raises:
         OSError: The folder is gone or cannot be read.

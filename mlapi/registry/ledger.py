@@ -39,7 +39,7 @@ _LOCK = ".lock"
 _MOST_BYTES = 64 << 20
 
 Digests: TypeAlias = Mapping[Key, str]
-"""By model and number: the sha256 of a manifest, or `DELETED`."""
+"""The sha256 of a manifest, or `DELETED`, for each model and number."""
 
 
 class Ledger:
@@ -152,7 +152,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def _read(path: Path) -> dict[Key, str]:
-    """The file's digests; none where there is no file.
+    """Return the digests in a ledger's file; none where there is no file.
 
     Raises:
         ValueError: It is no ledger.

@@ -81,8 +81,10 @@ def publish(  # noqa: PLR0913, PLR0917 - what a version is made of, and who make
 
 
 def _detached(estimator: Any) -> tuple[Any, dict[str, bytes]]:
-    """The estimator without its network, and the network as a file: a server, and anybody who reads ONNX, can
-    read it without the estimator."""
+    """Return the estimator without its network, and the network as a file of its own.
+
+    A server, and anybody who reads ONNX, can read that file without the estimator.
+    """
     if not carries_network(estimator):
         return estimator, {}
     return estimator.without_network(), {NETWORK: estimator.network_}

@@ -267,8 +267,10 @@ class Registry:
     def _next_of(
         self, name: str, old: Snapshot, in_memory: Collection[int]
     ) -> tuple[ModelRecord | None, Mapping[Key, Model]]:
-        """One model as it stands, None if it is gone, and its loaded versions; what was known, if that
-        fails."""
+        """Return the record of one model, None if it is gone, and its loaded versions.
+
+        If the look fails both are those of the last snapshot, and the record says why.
+        """
         try:
             record = self._look(name, old, in_memory)
             if record is None:
@@ -283,7 +285,7 @@ class Registry:
         return _unchanged(name, old, problem), loaded
 
     def _numbers_in_memory(self, old: Snapshot) -> Mapping[str, set[int]]:
-        """By model, the versions that serve whatever becomes of their files."""
+        """Return for each model the versions that serve whatever becomes of their files."""
         numbers: defaultdict[str, set[int]] = defaultdict(set)
         for name, number in (*old.loaded, *self._loader.recent_keys()):
             if name in old.models and number in old.models[name].versions:
@@ -318,7 +320,7 @@ class Registry:
 
 
 def _unchanged(name: str, old: Snapshot, problem: str) -> ModelRecord:
-    """What was known of a model that cannot be looked at."""
+    """Return the last record of a model that cannot be looked at, with the problem in it."""
     known = old.models.get(name) or ModelRecord(name, {}, {})
     return replace(known, folder_problem=problem, stamp=None, served_before=known.serving_versions)
 

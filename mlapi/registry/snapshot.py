@@ -40,11 +40,11 @@ class VersionRecord:
     reason: str | None
     """Why the version is broken and never served; None if it is not, as far as is known."""
     stamp: Stamp | None
-    """That of its files when they were read; None if the next look has to read them again."""
+    """The stamp of the version's files when they were read; None if the next look has to read them again."""
     is_checked: bool = False
     """Whether the digest of every file was compared. What is loaded was compared as far as it was read."""
     note: str | None = None
-    """What is wrong with its files, though it serves from memory."""
+    """What is wrong with the version's files, while it serves from memory."""
     reason_is_temporary: bool = False
     """Whether it is broken only because the server lacks something for now, such as memory."""
     replaced: str | None = None
@@ -82,10 +82,10 @@ class ModelRecord:
     folder_problem: str | None = None
     """Why this record is an old one: the model's folder is gone, or cannot be read."""
     aliases_problem: str | None = None
-    """Why its aliases are old ones, or none: their file cannot be read. Without any, a request that names no
-    version cannot be answered."""
+    """Why the aliases are old ones, or none: their file cannot be read. Without aliases, a request that names
+    no version cannot be answered."""
     stamp: Stamp | None = None
-    """That of its folder; None if the next look has to read it again."""
+    """The stamp of the model's folder; None if the next look has to read it again."""
     served_before: Mapping[str, int] = field(default_factory=dict)
     """Which version answered for each alias at the last look (`serving_versions` of that record)."""
     deleted: frozenset[int] = frozenset()
@@ -138,13 +138,13 @@ class ModelRecord:
 
     @property
     def algorithm(self) -> str | None:
-        """That of the version that represents the model (`_manifest`); None if no manifest was read."""
+        """The algorithm of the version that stands for the model (`_manifest`); None if none was read."""
         manifest = self._manifest
         return None if manifest is None else manifest.algorithm
 
     @property
     def task(self) -> str | None:
-        """As `algorithm`."""
+        """The task of the same version as `algorithm`."""
         manifest = self._manifest
         return None if manifest is None else manifest.task
 

@@ -15,7 +15,7 @@ _FIRST_S = 5.0
 
 
 class Watched(Protocol):
-    """What is kept up to date."""
+    """What a watcher keeps up to date: the registry."""
 
     def refresh(self, *, patience_s: float) -> None:
         """Look at the disk once; wait so long for others that do."""

@@ -177,7 +177,7 @@ def _no_plain_file(path: Path) -> OSError:
 
 
 def _beside(path: Path) -> Path:
-    """A path in the same folder that no other thread or process uses."""
+    """Return a path in the same folder that no other thread or process uses."""
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
 
 

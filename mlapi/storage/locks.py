@@ -84,7 +84,7 @@ def _wait(file: FileIO, path: Path, patience_s: float) -> None:
 
 
 def _takes(file: FileIO) -> bool:
-    """Whether the lock could be taken now."""
+    """Return whether the lock could be taken now."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -98,7 +98,7 @@ def _held_message(path: Path, patience_s: float) -> str:
 
 
 def _holder(file: FileIO) -> int | None:
-    """The id of the process that took the lock; None where the system does not say (/proc/locks)."""
+    """Return the id of the process that took the lock; None where the system does not say (/proc/locks)."""
     status = os.fstat(file.fileno())
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError, ValueError, IndexError):

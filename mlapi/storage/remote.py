@@ -107,7 +107,7 @@ class Remote:
     def create(self, key: str, content: bytes) -> bool:
         """Create a file, and return True; return False if there is one already with another content.
 
-        Of several machines that create one key at once, one gets True.
+        If several machines create one key at once, one of them gets True.
         """
         try:
             self._create(key, content)
@@ -191,7 +191,7 @@ def open_remote(url: str) -> Remote:
 
 @cache
 def _connect(url: str, _: int) -> tuple[Any, str]:
-    """The filesystem and the path in it, one for each process: connections do not survive a fork."""
+    """Return the filesystem and the path in it, one for each process: connections do not survive a fork."""
     options = _OPTIONS.get(url.partition("://")[0], {})
     filesystem, root = url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
     if hasattr(filesystem, "retries"):

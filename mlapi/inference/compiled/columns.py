@@ -38,8 +38,8 @@ class Numbers:
     def __init__(self, names: Names, positions: Sequence[int]) -> None:
         """
         Args:
-            names: Of all columns of a batch.
-            positions: Of the columns to read, in the order of the result.
+            names: The names of all columns of a batch.
+            positions: The positions of the columns to read, in the order of the result.
         """
         self._names = tuple(names[position] for position in positions)
         self.positions = tuple(positions)
@@ -114,7 +114,7 @@ class WordBlock:
     """Columns of categories and their tables."""
 
     names: Names
-    """Of all columns of a batch."""
+    """The names of all columns of a batch."""
     tables: tuple[Table, ...]
     places: slice
     """The columns that the result has in the matrix of all blocks."""

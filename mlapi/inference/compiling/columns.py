@@ -28,7 +28,7 @@ def preparation(transformers: Sequence[Any], names: Names) -> Preparation:
     """Return what fitted transformers make of a batch.
 
     Args:
-        names: Of all columns of a batch.
+        names: The names of all columns of a batch.
 
     Raises:
         Uncompilable: One of them is not understood.

@@ -20,10 +20,10 @@ Nodes: TypeAlias = NDArray[Any]
 """`(nodes,)`, a structured array: a table of nodes, in which children are given by their positions."""
 
 TREE_FIELDS: NodeFields = ("left_child", "right_child", "feature", "threshold")
-"""Those of a `Tree`."""
+"""The fields of scikit-learn's `Tree`."""
 
 HISTOGRAM_FIELDS: NodeFields = ("left", "right", "feature_idx", "num_threshold")
-"""Those of a `TreePredictor` of histogram boosting."""
+"""The fields of a `TreePredictor` of histogram boosting."""
 
 
 def merge_trees(trees: Sequence[Any]) -> Any:

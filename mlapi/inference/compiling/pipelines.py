@@ -34,7 +34,7 @@ def compile_pipeline(estimator: Any, names: Names) -> CompiledPipeline | None:
     """Return what answers in an estimator's place; None if anything about it is not known exactly.
 
     Args:
-        names: Of all columns of a batch.
+        names: The names of all columns of a batch.
     """
     try:
         with np.errstate(all="ignore"):

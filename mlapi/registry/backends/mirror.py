@@ -45,9 +45,9 @@ class Listed:
     """What a listing says of one model."""
 
     versions: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """By number: the keys of the version's files."""
+    """The keys of the files of each version, by its number."""
     revisions: dict[int, str] = field(default_factory=dict)
-    """By revision of the aliases: the key of its file; 0 is the file without a number."""
+    """The key of the file of aliases, by its revision; 0 is the file without a number."""
     deleted: set[int] = field(default_factory=set)
     """The numbers of deleted versions."""
 
@@ -62,7 +62,7 @@ class Mirror:
     def refresh(self, patience_s: float = USUAL_S) -> None:
         """Bring manifests, signatures and aliases up to date; other files come by `fetch`.
 
-        Of several processes at once one does it, and the others wait and take its result.
+        If several processes do so at once, one does the work; the others wait and take its result.
 
         Raises:
             OSError: The place cannot be reached, or the copy not written; or another process has been doing
@@ -211,7 +211,7 @@ class _Part:
 
 
 def _parts(home: Path, listed: Listed) -> Iterator[_Part]:
-    """The parts of a model, versions first: an alias must not name a version that is not here yet."""
+    """Return the parts of a model, versions first: an alias must not name a version that is not here yet."""
     for number, keys in listed.versions.items():
         by_name = {key.rpartition("/")[2]: key for key in keys if key.count("/") == 2}
         if MANIFEST in by_name and number not in listed.deleted:
@@ -282,8 +282,10 @@ def _read_index(folder: Path) -> Mapping[str, str]:
 
 
 def _was_done_since(note: FileIO, asked: float) -> bool:
-    """Whether another process refreshed the copy after this one had asked for that (`asked`, seconds since
-    1970).
+    """Return whether another process has refreshed the copy since this one asked for it.
+
+    Args:
+        asked: When this process asked, in seconds since 1970.
 
     Raises:
         OSError: It tried, and could not.

@@ -237,7 +237,7 @@ _ORDINAL = "sklearn.preprocessing._encoders.OrdinalEncoder"
 """What histogram boosting puts before its features with categories."""
 
 _FUNCTION = "sklearn.preprocessing._function_transformer.FunctionTransformer"
-"""What it puts before its other features."""
+"""What histogram boosting puts before its other features."""
 
 _BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper"
 """What knows which features of histogram boosting have categories."""
@@ -246,7 +246,7 @@ _BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGrad
 """How the names of histogram boosting's classes begin."""
 
 _PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
-"""The class of its trees."""
+"""The class of the trees of histogram boosting."""
 
 _UNCHECKED = (
     "mlapi.estimators.algorithms.cnn.ConvolutionalNetwork",  # which looks at its own network

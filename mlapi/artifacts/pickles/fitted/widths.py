@@ -98,7 +98,7 @@ class _Row(NamedTuple):
 
     columns: int
     held: int | None = None
-    """Of a sparse row, how many numbers it holds; None for a dense one."""
+    """How many numbers a sparse row holds; None for a dense row."""
 
     @property
     def is_sparse(self) -> bool:
