@@ -57,9 +57,9 @@ def main() -> None:
 def serve(**options: Any) -> None:
     """Serve the models under gunicorn until SIGTERM or Ctrl-C."""
     settings = load_settings(options={name: value for name, value in options.items() if value is not None})
-    from mlapi.server.gunicorn_app import Server
+    from mlapi.server.gunicorn_app import GunicornServer
 
-    Server(settings).run()
+    GunicornServer(settings).run()
 
 
 @main.command()

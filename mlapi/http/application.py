@@ -26,7 +26,10 @@ _MOST_MATCHES = 1000
 
 
 class Application(Flask):
-    """Flask without sessions, coroutines and redirects, which remembers the routes of paths."""
+    """The WSGI application: Flask without sessions, coroutines and redirects, which remembers paths' routes.
+
+    gunicorn's class of the same name is another thing: the program around it (`mlapi.server.gunicorn_app`).
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)

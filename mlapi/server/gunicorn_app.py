@@ -12,8 +12,12 @@ from mlapi.settings import Settings
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-class Server(Application):  # type: ignore[misc]
-    """gunicorn's application for `mlapi serve`; `run` serves until SIGTERM or SIGINT comes."""
+class GunicornServer(Application):  # type: ignore[misc]
+    """gunicorn as a program, for `mlapi serve`: `run` serves until SIGTERM or SIGINT comes.
+
+    gunicorn calls its own program an application. What it serves is another one: the WSGI application
+    (`mlapi.http.application.Application`), which `load` returns.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
