@@ -8,8 +8,8 @@ from mlapi.errors import MalformedBody, TooLarge
 Environ: TypeAlias = Mapping[str, Any]
 """The environ of a request, as WSGI defines it (PEP 3333): its headers and its input, by name."""
 
-RELEASE = "mlapi.release"
-"""The key in the environ under which our worker puts a function, which lets another large request begin."""
+LEAVE_TO_POOL = "mlapi.leave_to_pool"
+"""The key in the environ under which our worker puts a function, for `leave_to_pool` to call."""
 
 _STEP = 1024 * 1024
 """How many bytes are thrown away at a time."""
@@ -36,11 +36,15 @@ def read_body(environ: Environ, limit: int) -> bytes:
     return body
 
 
-def hand_over(environ: Environ) -> None:
-    """Let another large request begin: this one was read, and now another process works on it."""
-    release = environ.get(RELEASE)
-    if release is not None:
-        release()
+def leave_to_pool(environ: Environ) -> None:
+    """Tell our worker that the request was read, and that the pool works on it from now on.
+
+    The worker lets another large request begin, and does not count the time against the call. Under another
+    server nothing happens.
+    """
+    tell_worker = environ.get(LEAVE_TO_POOL)
+    if tell_worker is not None:
+        tell_worker()
 
 
 def discard_body(environ: Environ, limit: int) -> None:
@@ -58,7 +62,7 @@ def discard_body(environ: Environ, limit: int) -> None:
 
 
 def _declared(environ: Environ) -> int | None:
-    """The declared length in bytes; None for a body in chunks, and where the client declares none."""
+    """Return the declared length in bytes; None for a body in chunks, and where the client declares none."""
     if environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH", "")
@@ -68,7 +72,7 @@ def _declared(environ: Environ) -> int | None:
 
 
 def _ends(environ: Environ, declared: int | None) -> bool:
-    """Whether the server knows where the body ends. Else reading would wait for ever."""
+    """Return whether the server knows where the body ends; if not, reading would wait for ever."""
     return declared is not None or bool(environ.get("wsgi.input_terminated"))
 
 

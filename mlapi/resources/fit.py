@@ -8,7 +8,7 @@ from mlapi.errors import NotOffered
 from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
-from mlapi.http.body import hand_over, read_body
+from mlapi.http.body import leave_to_pool, read_body
 from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message
@@ -58,7 +58,7 @@ class Fit(Resource):  # type: ignore[misc]
             raise NotOffered("nothing is fitted on request here: the setting fit_workers is 0")
 
     def _ask(self, task: str, message: Message) -> Message:
-        hand_over(request.environ)
+        leave_to_pool(request.environ)
         settings = self.settings
         patience = _START_S + settings.fit_seconds * (2 + settings.fits_waiting / settings.fit_workers)
         with raised_for_clients():

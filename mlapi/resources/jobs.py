@@ -10,7 +10,7 @@ from mlapi.formats.negotiation import check_encoding
 from mlapi.formats.strict_json import encode_json
 from mlapi.http.access import JOBS, check_writes, shared_access
 from mlapi.http.application import Bytes, Streaming
-from mlapi.http.body import hand_over, read_body
+from mlapi.http.body import leave_to_pool, read_body
 from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.jobs import Job, Jobs, Submission
 from mlapi.jobs.pool.client import ask
@@ -45,7 +45,7 @@ class Versions(Resource):  # type: ignore[misc]
         if settings.job_workers == 0:
             raise NotOffered("no training jobs are run here: the setting job_workers is 0")
         body = read_body(request.environ, settings.max_body_bytes)
-        hand_over(request.environ)
+        leave_to_pool(request.environ)
         submission = self._submission(name, body)
         with shared_access(JOBS) as patience_s, raised_for_clients():
             job = Jobs(settings.state_dir, patience_s).submit(

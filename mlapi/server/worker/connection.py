@@ -53,6 +53,10 @@ class Connection:
 
     The lead thread alone changes `state`, by the methods that `State` lists. After `settle`, `send_rest` and
     `send_news` it closes a connection that `is_finished`.
+
+    gunicorn takes it for a socket: its parser calls `recv`, its response calls `sendall`. `sendall` holds the
+    first piece of an answer, the head, back until the second piece or `flush` comes. `send` sends what the
+    kernel takes, and keeps the rest in `unsent`, which the lead thread sends on (`send_rest`).
     """
 
     max_gathered = MAX_GATHERED
@@ -64,7 +68,7 @@ class Connection:
         sock: socket.socket,
         client: Any,
         server: Any,
-        hand_over: Callable[["Connection"], None] = _nothing,
+        leave_to_pool: Callable[["Connection"], None] = _nothing,
     ) -> None:
         """Take over a socket that was just accepted.
 
@@ -72,7 +76,7 @@ class Connection:
             cfg: gunicorn's configuration, as it holds for this client.
             client: The client's address.
             server: The address that it connected to.
-            hand_over: Called from its request's thread when others do the work of its answer.
+            leave_to_pool: Called from the request's thread when the pool works on its answer.
         """
         sock.setblocking(False)
         self.state: State = READING
@@ -89,7 +93,7 @@ class Connection:
         """What its answer goes on with, until that ends or the client goes away."""
         self.is_oversized = False
         """Whether its request is more than is gathered: a thread will wait for the rest."""
-        self.hand_over: Callable[[], None] = partial(hand_over, self)
+        self.leave_to_pool: Callable[[], None] = partial(leave_to_pool, self)
         self.call = Call()
         """The last request, as `mlapi.server.worker.threads` knows it."""
         self.has_asked = False
@@ -307,7 +311,7 @@ class Connection:
         self.incoming.close()
         self.sock.close()
         self.parser = None  # they know each other
-        self.hand_over = _nothing
+        self.leave_to_pool = _nothing
 
     # What gunicorn's parser and responses ask of a socket, in the request's thread.
 

@@ -1,6 +1,6 @@
 """The worker's own errors: for what is no request, comes too late, or breaks outside of the application.
 
-They have the document of all others (mlapi.http.problem_document); each ends its connection.
+The answer is a problem document like any other (mlapi.http.problem_document), and ends its connection.
 """
 
 import contextlib
@@ -20,7 +20,11 @@ _LONGEST_DETAIL = 200
 
 
 class ErrorPage:
-    """Takes the place of the socket, for gunicorn's page for an error: sends a problem document instead."""
+    """A socket to gunicorn, when it sends its page for an error: sends a problem document instead.
+
+    The status is read from gunicorn's page, because gunicorn decides in one function which error has which
+    status, and sends the page there; no other function tells the status.
+    """
 
     def __init__(self, connection: Connection, error: BaseException, log: Any) -> None:
         self._connection, self._error, self._log = connection, error, log

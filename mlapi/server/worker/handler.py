@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
 
-from mlapi.http.body import RELEASE
+from mlapi.http.body import LEAVE_TO_POOL
 from mlapi.http.streams import Stream
 from mlapi.server.worker.configuration import FrozenConfig
 from mlapi.server.worker.connection import Connection
@@ -27,7 +27,7 @@ class RequestHandler:
         self._prefix = path_prefix()
         self._logs_access = self._log.access_log_enabled and self._log.access_log.isEnabledFor(logging.INFO)
 
-    def respond(self, connection: Connection) -> bool:
+    def answer_request(self, connection: Connection) -> bool:
         """Answer the request that the connection has; return whether another can follow.
 
         May wait for the client, and for whatever the application waits for. An error becomes an answer, or a
@@ -60,7 +60,7 @@ class RequestHandler:
                 request, connection, connection.client, connection.server, connection.cfg
             )
             environ["wsgi.multithread"] = True
-            environ[RELEASE] = connection.hand_over
+            environ[LEAVE_TO_POOL] = connection.leave_to_pool
             self._count(response)
             answer = self._application(environ, response.start_response)
             if request.body.failed:  # where the next request begins is not known

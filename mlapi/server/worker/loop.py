@@ -1,5 +1,30 @@
 """The loop over all clients: who is read, answered, waited for, and cut. Runs in the lead thread, and only
 that thread touches the poller and the table of connections.
+
+A connection ends in one of three ways:
+
+    _linger    Nothing more is sent. What still arrives is thrown away, until the client closes.
+    _drop      The socket is closed at once.
+    _abandon   A request is in hand: 503 if its answer has not begun. A thread that has it closes it later.
+
+Each occasion takes one of these ways:
+
+    occasion             when                                   what is sent              way
+    _queue_if_ready      the client has closed its side         nothing                   _drop
+    _handle_event        reading or sending fails               nothing                   _drop
+    _settle, _send_rest  no request may follow the last answer  nothing more              _linger
+    _send_news           a stream has ended; the worker stops   nothing more              _linger
+                         a stream breaks                        nothing more              _drop
+    _time_out            the deadline is over                   408 if a request began    _linger
+                                                                else nothing              _drop
+    _make_room           a new client needs the place           408 if a request began    _drop
+    _bound_unsent        too much waits for slow readers        nothing more              _drop
+    _refuse_slowest      the files hold too much                503                       _linger
+    _spool               a file cannot be written               503                       _linger
+    _give_up_endless     a call lasts too long                  503 or nothing            _abandon
+    _refuse_unanswered   the worker has no time left            503 or nothing            _abandon
+
+`_forget` is no way to end: `_drop` and `_abandon` use it to take a connection out of the tables.
 """
 
 import contextlib
@@ -58,22 +83,22 @@ class Loop:
         self._worker = worker
         self._configuration = Configuration(worker.cfg)
         self._keepalive = self._configuration.own.keepalive
-        self._respond = RequestHandler(worker, self._configuration.own).respond
+        self._answer_request = RequestHandler(worker, self._configuration.own).answer_request
         self._poller = make_poller()
         self._connections: dict[int, Connection] = {}
-        """All that the worker holds, by file descriptor."""
+        """All connections of the worker, by file descriptor."""
         self._unwatched: set[Connection] = set()
-        """Those that the poller does not watch: something arrived while a thread had them."""
+        """Connections that the poller does not watch: something arrived while a thread had them."""
         self._returned: deque[tuple[Connection, bool]] = deque()
-        """From threads that lead no more: a connection, and whether another request may follow on it."""
+        """Connections that former lead threads give back, each with whether a request may follow on it."""
         self._queue: deque[Connection] = deque()
-        """Those with a request to be answered, each once: who has more goes to the end."""
+        """Connections with a request to be answered, each once: one with several requests goes to the end."""
         self._sending: dict[Connection, None] = {}
-        """Those whose clients have yet to read; who has read last is the last."""
+        """Connections in state SENDING, in the order in which their clients have read last."""
         self._streaming: dict[Connection, None] = {}
-        """Those with an answer that goes on."""
+        """Connections whose answer is a stream."""
         self._news_due: deque[Connection] = deque()
-        """Those of them that are asked for news in this second."""
+        """Streaming connections that are still to be asked for news since the last housekeeping."""
         self._large = LargeRequests(self._connections)
         self._stopping = False
         self._housekeeping_at = time.monotonic()
@@ -123,7 +148,7 @@ class Loop:
             if now >= self._housekeeping_at:
                 self._do_housekeeping(now)
             self._answer_round()
-        self._refuse_the_rest()
+        self._refuse_unanswered()
 
     def _answer_round(self) -> None:
         for _ in range(min(ANSWERS_A_ROUND, len(self._queue))):
@@ -150,25 +175,26 @@ class Loop:
         self._large.give_memory_back(now)
         for connection in list(self._connections.values()) if self.lead_thread.endless else ():
             if connection.state is ANSWERING and connection.call in self.lead_thread.endless:
-                self._give_up(connection)
+                self._give_up_endless(connection)
         if not self._news_due:
             self._news_due.extend(self._streaming)
         for connection in list(self._connections.values()):
             if late > ABSENT_S and connection.state is not ANSWERING:
                 connection.postpone(late)
             elif connection.deadline < now and not connection.is_in_hand:
-                self._cut(connection)
+                self._time_out(connection)
         self._bound_unsent(MUCH_UNSENT, now - STALLED_S)  # after time in which nobody listened was taken off
 
-    def _cut(self, connection: Connection) -> None:
+    def _time_out(self, connection: Connection) -> None:
+        """End a connection whose deadline is over."""
         if connection.has_begun and connection.state is READING:
             refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
             self._linger(connection)
         else:
             self._drop(connection)
 
-    def _give_up(self, connection: Connection) -> None:
-        """Answer for a call without an end. Its thread may still touch the socket, until the process ends."""
+    def _give_up_endless(self, connection: Connection) -> None:
+        """Answer in place of an endless call. Its thread may use the socket until the process ends."""
         request = connection.parser.mesg
         self._worker.log.error(
             "A call lasts longer than request_seconds: its worker ends, and another takes its place",
@@ -177,14 +203,15 @@ class Loop:
         self._abandon(connection, "the answer took longer than a request may")
 
     def _abandon(self, connection: Connection, reason: str) -> None:
+        """Refuse a request that is in hand, and end its connection for the lead thread."""
         if connection.abandon():
             refuse(connection, 503, "Overloaded", reason)
         with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_WR)
         self._forget(connection)
 
-    def _refuse_the_rest(self) -> None:
-        """Answer who has asked and is not answered yet: the worker has no time left."""
+    def _refuse_unanswered(self) -> None:
+        """Refuse every request that is in hand: the worker has no time left."""
         for connection in list(self._connections.values()):
             if connection.is_in_hand:
                 self._abandon(connection, "the server had no time left for this request")
@@ -201,13 +228,13 @@ class Loop:
 
     def _admit(self, sock: socket.socket, client: Any, server: Any) -> None:
         cfg = self._configuration.of(client)
-        connection = Connection(cfg, sock, client, server, hand_over=self._hand_over)
+        connection = Connection(cfg, sock, client, server, leave_to_pool=self._leave_to_pool)
         connection.renew_deadline(self._keepalive)
         self._connections[sock.fileno()] = connection
         self._poller.register(sock, select.POLLIN)
 
     def _make_room(self) -> None:
-        """Cut who has been idle for longest, for those who come; never who has a request in hand."""
+        """Cut the connections that have been idle for longest; none whose request is in hand."""
         now = time.monotonic()
         idle = (connection for connection in self._connections.values() if connection.is_idle(now))
         for connection in nsmallest(max(1, len(self._connections) // 64), idle, key=Connection.idle_rank):
@@ -240,14 +267,14 @@ class Loop:
     def _queue_if_ready(self, connection: Connection) -> None:
         """Go on with a connection that has nothing to send: queue it if its request is ready to be answered.
 
-        One whose client has left, with nothing more to answer, is closed; one that will not answer any more
-        throws away what arrives; from all others more is read, until their deadline.
+        Otherwise a connection is closed if its client has closed it and nothing is left to answer. One that
+        answers no more requests throws away what arrives. From all others more is read, until their deadline.
         """
         state = connection.state
         if state is STREAMING or state is LINGERING:
             self._drop(connection) if connection.is_used_up else connection.discard()
             return
-        if state is not READING:  # it has yet to read, or is gone
+        if state is not READING:  # the client has to read first, or the connection is gone
             return
         if connection.incoming.has_begun:
             connection.advance()
@@ -270,7 +297,7 @@ class Loop:
             self._queue_if_ready(connection)
 
     def _bound_memory(self) -> None:
-        """Move the largest of the unfinished requests to a file, if all of them are too much for memory."""
+        """If all requests are too much for memory, move the largest unfinished one to a file."""
         if not self._large.is_memory_full():
             return
         if self._large.are_files_full():
@@ -281,6 +308,7 @@ class Loop:
             self._run(self._spool, largest)
 
     def _spool(self, connection: Connection) -> bool:
+        """Move an unfinished request to a file; return whether that went well."""
         if connection.incoming.spool():
             return True
         self._worker.log.error("A body that is too large to keep in memory cannot be written to a file")
@@ -293,8 +321,8 @@ class Loop:
             refuse(connection, 503, "Overloaded", "too many large requests come at once, and this one slowly")
             self._linger(connection)
 
-    def _hand_over(self, connection: Connection) -> None:
-        """Note that others answer a request, within their own limit of time. Called from its own thread."""
+    def _leave_to_pool(self, connection: Connection) -> None:
+        """Note, in a request's thread, that the pool works on it from now on, and within its own limits."""
         connection.call.excused = True
         if self._large.has_begun(connection):
             self._worker.method_queue.defer(self._large.end, connection)
@@ -305,18 +333,18 @@ class Loop:
         """Answer one request.
 
         Raises:
-            Superseded: It took so long that another thread leads.
+            Superseded: The answer took so long that another thread leads.
         """
-        self._run(self._respond, connection)
+        self._run(self._answer_request, connection)
 
     def _run(self, work: Callable[[Connection], bool], connection: Connection) -> None:
-        """Do what may take long: another thread leads meanwhile.
+        """Do work that may take long, as a call: another thread leads when it does.
 
         Args:
             work: Returns whether another request may follow on the connection.
 
         Raises:
-            Superseded: As `_answer`.
+            Superseded: The work took so long that another thread leads.
         """
         call = self.lead_thread.begin()
         connection.begin(call)
@@ -351,7 +379,7 @@ class Loop:
             self._linger(connection)
 
     def _send_news(self, connection: Connection) -> None:
-        """Go on with an answer that goes on; nobody waits for it, and it ends with a worker that stops."""
+        """Send what a stream has to say. The stream ends when the worker stops."""
         if connection not in self._streaming or connection.unsent:  # cut meanwhile, or it has yet to read
             return
         try:
@@ -372,9 +400,11 @@ class Loop:
         self._bound_unsent(MOST_UNSENT)
 
     def _bound_unsent(self, most: int, latest: float = math.inf) -> None:
-        """Cut who has not read for longest, and not since `latest`, while more than this waits.
+        """Cut clients that do not read, until no more than `most` bytes wait for clients.
 
-        The largest does not count: no answer is cut for its own size. So the newest is not cut for others.
+        The client that has not read for longest is cut first, and none that has read since `latest`. The
+        largest answer does not count: no answer is cut for its size alone. The client that has read last is
+        never cut.
         """
         for connection in list(self._sending):
             sizes = [other.unsent_memory for other in self._sending]

@@ -23,12 +23,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's gthread worker, with another loop and the application's error documents."""
 
     connection_counts: ConnectionCounts | None = None
+    """How many connections each worker holds; made once in the master, so that all workers share it."""
+
+    # Two of our settings. config/gunicorn.conf.py sets them on each worker after the fork
+    # (`post_worker_init`); these values hold under another configuration.
 
     request_seconds = 120.0
-    """The longest that a call may take, where the configuration says nothing."""
+    """The longest that a call may take."""
 
     max_body_bytes = 16 * 1024 * 1024
-    """The largest body that is not refused, where the configuration says nothing."""
+    """The largest body that is not refused."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,7 +41,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._connection_counts = Worker.connection_counts
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGQUIT comes; TLS and gunicorn's other protocols as gthread does it."""
+        """Serve until SIGTERM or SIGQUIT comes. TLS and protocols other than HTTP/1 are left to gthread."""
         take_no_names_from_headers(self.cfg, self.log)
         if self.cfg.is_ssl or self.cfg.protocol != "http" or "h2" in self.cfg.http_protocols:
             super().run()
@@ -46,7 +50,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         Loop(self, self._connection_counts).lead_thread.watch()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Log and answer an error as gunicorn does it, with a problem document in place of its page."""
+        """Log and answer an error as gunicorn does, with a problem document in place of gunicorn's page."""
         if isinstance(client, Connection):
             client = ErrorPage(client, exc, self.log)
         super().handle_error(req, client, addr, exc)
