@@ -45,14 +45,14 @@ _PARENT_CHECK_S = 1.0
 """How often this process looks whether its parent is there."""
 
 _RESTART_PAUSE_S = 5.0
-"""Before a pool that failed ends, and another takes its place: a disk that was full may have room by then."""
+"""How long a process whose pool has failed waits before it ends: a full disk may have room by then."""
 
 
 class PoolProcess(DirtyApp):  # type: ignore[misc]
     """What gunicorn runs in its dirty worker: the pool, until it fails or the parent process is gone."""
 
     settings: Settings | None = None
-    """Those of the server, set before its first fork; else those of the process."""
+    """The settings of the server, set before its first fork; None for those of the process."""
 
     def init(self) -> None:
         """Start the pool in a thread of its own, and return; gunicorn calls it once in the dirty worker."""

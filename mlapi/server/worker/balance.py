@@ -8,16 +8,16 @@ import mmap
 import time
 
 _SLOTS = 64
-"""Workers that can be counted; of more, several share a slot, which costs only balance."""
+"""How many workers can be counted. If there are more, several share a slot, which costs only balance."""
 
 _FRESH_S = 3
-"""What a worker reported so long ago does not count: it was killed, or is stuck."""
+"""How long a report counts: a worker that has reported nothing since was killed, or is stuck."""
 
 
 class ConnectionCounts:
-    """Made before the fork; each worker writes its own slot only, every second.
+    """How many connections each worker holds. Made before the fork; each worker writes its own slot only.
 
-    A worker is named by gunicorn's `age`, a number that no two of a server have.
+    The number of a worker is gunicorn's `age`: no two workers of a server have the same one.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class ConnectionCounts:
         self._cells[slot + 1] = int(time.monotonic())
 
     def leave(self, worker: int) -> None:
-        """Let a worker count no longer: no new connection comes to it."""
+        """Count a worker no more: no new connection comes to it."""
         self._cells[2 * (worker % _SLOTS) + 1] = 0
 
     def another_has_fewer(self, worker: int) -> bool:

@@ -1,14 +1,13 @@
-"""gunicorn's configuration as a worker's requests read it, and which clients may say that a proxy was reached
-by https.
+"""gunicorn's configuration as a worker's requests read it, and whose word for https is taken.
 
-Looked up once a process, and for a client once a connection.
+The configuration is looked up once a process, and the client's address once a connection.
 """
 
 import ipaddress
 from typing import Any
 
 _DEFAULT_FORWARDER_HEADERS = {"SCRIPT_NAME", "PATH_INFO"}
-"""Those of gunicorn: nobody has asked for them."""
+"""gunicorn's own value of the setting: a configuration with it asks for nothing."""
 
 
 def take_no_names_from_headers(cfg: Any, log: Any) -> None:
@@ -55,7 +54,7 @@ class Configuration:
         self._for_untrusted = FrozenConfig(cfg, trusted=False)
 
     def of(self, client: Any) -> FrozenConfig:
-        """Return what holds for a client, by its address; one without (of a Unix socket) is a proxy here."""
+        """Return what holds for a client, by its address; a client of a Unix socket is a proxy here."""
         return self.own if self._trusts(client) else self._for_untrusted
 
     def _trusts(self, client: Any) -> bool:

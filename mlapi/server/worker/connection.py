@@ -33,13 +33,13 @@ from mlapi.server.worker.threads import Call
 from mlapi.server.worker.timing import RequestClock, transfer_time
 
 LINGER_S = 2.0
-"""For the client's own close, after an answer that ends the connection."""
+"""How long the client has to close its side, after an answer that ends the connection."""
 
 MAX_GATHERED = 17 * 1024 * 1024
 """Bytes of a request that are gathered without a thread: a body at the usual limit, and its head."""
 
 _READ_SIZE = 64 * 1024
-"""Bytes that are read of a socket at once, and the most of a body that nobody read that are thrown away."""
+"""Bytes that are read from a socket at once, and at most thrown away of a body that nobody has read."""
 
 
 def _nothing(*_: object) -> None:
@@ -85,19 +85,19 @@ class Connection:
         self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
-        """When it is cut, unless its request is in hand; by the monotonic clock, as all times here."""
+        """When the connection is cut, unless its request is in hand. All times here: the monotonic clock."""
         self.unsent: bytes | memoryview = b""
         self.broken = False
         """Whether reading or writing has failed, or was too slow: an error that follows is the client's."""
         self.stream: Stream | None = None
-        """What its answer goes on with, until that ends or the client goes away."""
+        """The stream that is its answer, until it ends or the client goes away."""
         self.is_oversized = False
-        """Whether its request is more than is gathered: a thread will wait for the rest."""
+        """Whether the request is larger than what is gathered: a thread will wait for the rest."""
         self.leave_to_pool: Callable[[], None] = partial(leave_to_pool, self)
         self.call = Call()
         """The last request, as `mlapi.server.worker.threads` knows it."""
         self.has_asked = False
-        """Whether a request of it has been answered."""
+        """Whether a request of this connection has been answered."""
         self.was_told_to_send = False
         """Whether the client was told to send its body (RFC 9110, section 10.1.1)."""
         self._may_follow = True
@@ -123,12 +123,12 @@ class Connection:
 
     @property
     def is_in_hand(self) -> bool:
-        """Whether it has asked, and is to be answered: it is no client's fault if that takes long."""
+        """Whether a request is queued or answered now: if that takes long, the client is not to blame."""
         return self.state is ANSWERING or self.state is QUEUED
 
     @property
     def is_gone(self) -> bool:
-        """Whether the lead thread has nothing more to do with it."""
+        """Whether the lead thread has nothing more to do with the connection."""
         return self.state is CLOSED or self.state is ABANDONED
 
     @property
@@ -153,20 +153,20 @@ class Connection:
 
     @property
     def unsent_memory(self) -> int:
-        """Bytes of memory that an unsent answer takes; its part that has left counts as well."""
+        """Bytes of memory that an unsent answer takes, with the part of it that has left."""
         return memoryview(self.unsent.obj).nbytes if isinstance(self.unsent, memoryview) else 0
 
     @property
     def last_read_at(self) -> float:
-        """When the client last read of an unsent answer; time in which nobody has listened does not count."""
+        """When the client last read a part of an unsent answer; moved by `postpone` as the deadline is."""
         return self.deadline - transfer_time(0)
 
     def is_idle(self, now: float) -> bool:
-        """Return whether it may be cut for others: it has asked nothing, or is slow to say what."""
+        """Return whether the connection may be cut for others: no request has begun, or one comes slowly."""
         return self.state is READING and (not self.has_begun or self.clock.is_slow(now))
 
     def idle_rank(self) -> tuple[bool, bool, float]:
-        """Return a key for the order in which idle connections are cut: first who never sent anything."""
+        """Return a key that sorts idle connections as they are cut: first those that never sent anything."""
         return self.has_begun, self.has_asked, self.clock.began
 
     # Reading.
@@ -188,7 +188,7 @@ class Connection:
         self.clock.received += len(data)
 
     def advance(self) -> None:
-        """Look for the request's end in what was gathered; `is_ready` is what came of it.
+        """Look for the request's end in what was gathered; `is_ready` then says whether it was found.
 
         A client that waits to be told to send its body is told so (RFC 9110, section 10.1.1).
         """
@@ -225,7 +225,7 @@ class Connection:
             self.deadline = min(self.deadline, latest)
 
     def postpone(self, seconds: float) -> None:
-        """Do not count so much of the past: nobody has listened."""
+        """Give the client so much more time: nobody has listened."""
         self.clock.began += seconds
         self.deadline += seconds
 
@@ -276,7 +276,7 @@ class Connection:
         self._go_on()
 
     def _go_on(self) -> None:
-        """With what is left of an answer, or the next request."""
+        """Take the state that what is left of an answer asks for."""
         if self.unsent:
             self.state = SENDING
             self.deadline = time.monotonic() + transfer_time(0)
@@ -319,13 +319,13 @@ class Connection:
         """Return up to `size` bytes of the request; b"" at its end. Waits for the client.
 
         Raises:
-            TimeoutError: They came too slowly.
+            TimeoutError: The bytes came too slowly.
         """
         data = self.incoming.take(size)
         return data if data or self._has_ended else self._wait_for_more(size)
 
     def _wait_for_more(self, size: int) -> bytes:
-        """Straight from the socket: a body of megabytes is copied often enough on its way."""
+        """Receive straight from the socket: a body of megabytes is copied often enough on its way."""
         with self._waiting(self.clock.time_left()):
             data = self.sock.recv(size)
         self._has_ended = not data
@@ -377,7 +377,7 @@ class Connection:
 
     @contextlib.contextmanager
     def _waiting(self, seconds: float) -> Iterator[None]:
-        """For the client, so long at most: that it is slow is no fault of the call."""
+        """Let the body wait for the client for so long at most; the call is not to blame for that time."""
         call, was_excused = self.call, self.call.excused
         call.excused = True
         self.sock.settimeout(seconds)

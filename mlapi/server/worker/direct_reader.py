@@ -8,7 +8,7 @@ from typing import Any
 from gunicorn.http.body import LengthReader
 
 _WORTH_IT = 64 * 1024
-"""Bytes that a body still has to come; a smaller one is there already."""
+"""A body of which more bytes are still to come is read directly; a smaller one is there already."""
 
 
 class DirectReader:

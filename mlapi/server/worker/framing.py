@@ -1,7 +1,7 @@
-"""What a client has sent of its request: in memory, or in a file where that is too much, and where it ends.
+"""What a client has sent of its request, in memory or partly in a file, and where the request ends.
 
-Knows framing, as far as is needed to tell where a request ends; what a request means, and whether it is a
-legal one, is the business of gunicorn's parser.
+Knows framing as far as is needed to tell where a request ends. What a request means, and whether it is legal,
+is the business of gunicorn's parser.
 """
 
 import re
@@ -18,32 +18,32 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Incoming:
-    """The bytes from the beginning of a request on, whatever follows included.
+    """The bytes of a request, and whatever the client has sent after it.
 
-    `advance` looks for the request's end, and the properties say what it has come upon. `take` takes the
-    bytes away: no more is known of the request then. Places are counted from the request's beginning.
+    `advance` looks for the end of the request, and the properties say how far it was found. `take` takes the
+    bytes away; after that the properties say nothing. Places are counted from the beginning of the request.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._spool: IO[bytes] | None = None
-        """The first part of a body, where memory is short; the buffer goes on where it ends."""
+        """The file with the first part of a request, if memory was short; the buffer has the rest."""
         self.forget_request()
 
     def forget_request(self) -> None:
-        """Take what follows in memory for another request."""
+        """Begin anew: what is left in memory belongs to the next request."""
         self._searched = 0
-        """Up to where the buffer has no end of a head."""
+        """Up to this place the buffer was searched, and has no end of a head."""
         self._head = 0
-        """Where the head ends; 0 while that is not here."""
+        """Where the head ends; 0 while its end has not come."""
         self.is_whole = False
-        """Whether `advance` has come upon the request's end, or upon something that the parser refuses."""
+        """Whether `advance` has found the request's end, or something that the parser refuses."""
         self._end = 0
         """Where the request ends, if its head says so."""
         self._chunk = 0
-        """Where the body's next chunk begins, while its last one is not here; else 0."""
+        """Where the body's next chunk begins; 0 for a body without chunks, or after the last one."""
         self.waits_to_be_told = False
-        """Whether the client sends its body when it is told to (RFC 9110, section 10.1.1)."""
+        """Whether the client waits to be told before it sends its body (RFC 9110, section 10.1.1)."""
         self._is_for_parser = False
         """Whether only the parser knows what the head's expectation means."""
         self._spooled = 0
@@ -67,7 +67,7 @@ class Incoming:
 
     @property
     def has_head(self) -> bool:
-        """Whether `advance` has come upon the end of the head."""
+        """Whether `advance` has found the end of the head."""
         return self._head > 0
 
     @property
@@ -94,7 +94,7 @@ class Incoming:
         self._buffer += data
 
     def put_back(self, data: bytes) -> None:
-        """Give back what was taken of the next request."""
+        """Put bytes of the next request, which were taken too many, before the others."""
         self._buffer[:0] = data
 
     # Where it ends.
@@ -171,9 +171,9 @@ class Incoming:
         return len(self._buffer) if self._total < self._end else 0
 
     def spool(self) -> bool:
-        """Move what may go there to a file without a name; return whether there was room for it.
+        """Move the spoolable bytes to a file without a name; return whether there was room for them.
 
-        It may wait for the disk.
+        May wait for the disk.
         """
         size = self.spoolable
         try:
@@ -190,7 +190,7 @@ class Incoming:
     # Taking it away.
 
     def take(self, size: int) -> bytes:
-        """Take up to `size` bytes away, and return them; b"" where there are no more."""
+        """Take up to `size` bytes away, and return them; b"" if there are no more."""
         if self._spool is not None:
             if not self._is_rewound:
                 self._is_rewound = True

@@ -12,31 +12,31 @@ from typing import Any
 from mlapi.server.worker.balance import ConnectionCounts
 
 YIELD_S = 0.002
-"""How long a connection waits for a worker with fewer of them."""
+"""How long a new connection is left to a worker with fewer connections."""
 
 FULL_PAUSE_S = 0.1
-"""Before a worker that has no room looks again whether it has."""
+"""How long a full worker waits before it looks again whether it has room."""
 
 ERROR_PAUSE_S = 1.0
-"""Before a worker that could not accept, for it has no file descriptor left for example, tries again."""
+"""How long a worker waits after it could not accept, for want of a file descriptor for example."""
 
 ACCEPTS_A_ROUND = 64
 """The most connections that are accepted before the clients that are here have their turn."""
 
 
 class _State(Enum):
-    """Of all listeners of a worker together."""
+    """The state of all listeners of a worker together."""
 
     OPEN = auto()
     """The poller watches the listeners."""
     PAUSED = auto()
-    """It will again, at a known time."""
+    """The poller will watch them again, at a known time."""
     CLOSED = auto()
-    """It will not: the worker stops."""
+    """The poller will not watch them again: the worker stops."""
 
 
 class Listeners:
-    """The lead thread's. They are paused at first: the first `resume` opens them."""
+    """The listeners of one worker, for the lead thread alone. The first `resume` opens them."""
 
     def __init__(  # noqa: PLR0913 - all that lies between clients and a worker
         self,
@@ -62,7 +62,7 @@ class Listeners:
         self.resumes_at = 0.0
         """When a pause ends; infinity while there is none."""
         self._ours_until = 0.0
-        """Until when the next connection is accepted even if others have fewer: they have had their time."""
+        """Until when the next connection is ours even if other workers have fewer: it was left to them."""
         for listener in worker.sockets:
             listener.setblocking(False)
 
@@ -105,7 +105,7 @@ class Listeners:
                 return
 
     def _accept_one(self, listener: Any) -> bool:
-        """Return whether there was one, and it is ours."""
+        """Accept one connection, if there is one and it is ours; return whether that was so."""
         now, are_full = time.monotonic(), self._are_full()
         has_waited = now <= self._ours_until and not are_full
         if not has_waited and self._connection_counts.another_has_fewer(self._worker.age):

@@ -3,10 +3,10 @@
 import time
 
 HEAD_TIMEOUT_S = 5.0
-"""From the first byte of a request to the end of its head."""
+"""How long a head may take, from its first byte to its end."""
 
 TRANSFER_GRACE_S = 10.0
-"""What a client has for a body, or for reading an answer, whatever its size."""
+"""How long a body, or the reading of an answer, may take whatever its size."""
 
 SLOWEST_RATE = 64 * 1024
 """Bytes a second that a body, or an answer, has to move at, beside the first `TRANSFER_GRACE_S`."""
