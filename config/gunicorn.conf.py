@@ -71,6 +71,7 @@ on_dirty_starting = _end_at_once
 
 
 def post_worker_init(worker: Any) -> None:
+    """Give our worker two settings that gunicorn has no name for (mlapi.server.worker.worker)."""
     worker.request_seconds = _settings.request_seconds
     worker.max_body_bytes = _settings.max_body_bytes
     _end_at_once(worker)
