@@ -3,10 +3,10 @@
 The lead thread answers requests itself, and the main thread only watches. Each request is a call, and each
 call has a claim. Two threads try to take the claim, and the first one gets it:
 
-1. The lead thread makes a call (`begin`), answers the request, and then takes the claim (`end`).
-2. It gets the claim in nearly all cases. It leads on.
-3. The main thread looks at the call every 5 ms. If it sees the same call twice, it takes the claim.
-4. It gets the claim: the call is a long one. The main thread lets a spare thread lead, or starts one.
+1. The lead thread makes a call (`begin`), answers the request, and then tries to take the claim (`end`).
+2. The lead thread comes first, as in nearly all cases: it leads on.
+3. The main thread looks every 5 ms. If it sees the same call twice, it tries to take the claim.
+4. The main thread comes first: the call is a long one. A spare thread leads from now on, or a new one.
 5. The lead thread comes second: its call was a long one, and another thread leads. It is a spare thread now.
 6. The main thread comes second: the call has ended. It does nothing.
 
