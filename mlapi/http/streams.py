@@ -27,7 +27,7 @@ class Stream(ABC):
         """End the stream: the client has gone, or all is said (PEP 3333). May be called twice."""
 
     def __iter__(self) -> Iterator[bytes]:
-        # Such a server notices that a client has gone when it sends: `news` has to send something now and then.
+        # Such a server notices when it sends that a client has gone: `news` sends something now and then.
         while (news := self.news()) is not None:
             if news:
                 yield news
