@@ -34,8 +34,8 @@ class TrainingInput(NamedTuple):
     written anew."""
 
 
-def read(content_type: str | None, body: bytes, limits: TableLimits) -> TrainingInput:
-    """Check a body that asks for a training job. The rows in a file are not looked at.
+def parse(content_type: str | None, body: bytes, limits: TableLimits) -> TrainingInput:
+    """Parse and check a body that asks for a training job. The rows in a file are not looked at.
 
     Raises:
         InvalidInput: Something of it is wrong; the error has all of it.

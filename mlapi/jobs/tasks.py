@@ -79,7 +79,7 @@ def read_submission(limits: TableLimits, message: Message) -> Message:
     Raises:
         MalformedBody, UnsupportedFormat, InvalidInput, TooLarge: As any request.
     """
-    recipe, source, content = submission.read(message.head["content_type"], message.body, limits)
+    recipe, source, content = submission.parse(message.head["content_type"], message.body, limits)
     return Message({"recipe": recipe, "source": source}, content)
 
 

@@ -91,7 +91,7 @@ def test_any_fit_is_answered_or_refused(name: str, body: Any) -> None:
 @settings(max_examples=100)
 def test_any_order_is_read_or_refused(body: Any) -> None:
     try:
-        recipe, source, content = submission.read(None, json.dumps(body).encode(), LIMITS)
+        recipe, source, content = submission.parse(None, json.dumps(body).encode(), LIMITS)
     except MlapiError as error:
         assert_a_clients(error)
         return

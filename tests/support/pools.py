@@ -34,7 +34,7 @@ def _listens(folder: Path) -> bool:
 
 def claimed(settings: Settings, model: str, body: Any) -> Job:
     """Return a job that a pool has begun, and whose pool has ended since."""
-    recipe, source, content = submission.read(None, json.dumps(body).encode(), settings.job_limits)
+    recipe, source, content = submission.parse(None, json.dumps(body).encode(), settings.job_limits)
     jobs = Jobs(settings.state_dir)
     jobs.submit(Submission(model, recipe, source, content, "10.0.0.1"), most=9, most_of_caller=9)
     job = jobs.claim()
