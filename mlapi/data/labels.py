@@ -82,7 +82,7 @@ def _is_single_label(array: NDArray[Any]) -> bool:
 def _are_characters(array: NDArray[Any]) -> bool:
     """Return whether all code points of an array of dtype U can be encoded in UTF-8.
 
-    numpy stores texts as uint32, and checks none of them before the text is read.
+    numpy stores the characters of texts as uint32, and checks no character before its text is read.
     """
     uint32 = np.dtype(np.uint32).newbyteorder(array.dtype.byteorder)
     code_points = np.ascontiguousarray(array).reshape(-1).view(uint32)

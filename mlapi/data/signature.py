@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kind: TypeAlias = Literal["number", "integer", "boolean", "category", "datetime", "text", "image"]
-"""What a column holds."""
+"""What the cells of a column hold."""
 
 Scalar: TypeAlias = str | int | float | bool
 """A value as JSON has it: a category, or the class of a prediction."""

@@ -27,5 +27,5 @@ Decoded: TypeAlias = PlainData | NumberTable
 
 
 def plain_data(body: Decoded) -> PlainData:
-    """Return a body as plain data; of a table it is decoded anew."""
+    """Return a body as plain data; the body of a table is decoded anew."""
     return body.plain() if isinstance(body, NumberTable) else body

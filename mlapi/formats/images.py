@@ -17,7 +17,7 @@ FIELD = "image"
 """The field of a form that holds an image; a form may have it many times."""
 
 MEDIA_TYPES = (*negotiation.FORMATS, multipart.MEDIA_TYPE, *FORMATS.values())
-"""What a body for such a model may be."""
+"""The media types of the bodies that a model of images takes."""
 
 _CURL = f"curl -F {FIELD}=@picture.png"
 

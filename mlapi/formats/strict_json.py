@@ -1,7 +1,7 @@
 """JSON bytes <-> plain data, or a table of numbers. Knows nothing of Flask or of models.
 
-JSON is read strictly: no NaN, no Infinity, no number beyond float64, and no name twice in one object, of
-which the parser itself would drop one in silence.
+JSON is read strictly: no NaN, no Infinity, no number beyond float64, and no name twice in one object. Of two
+members with one name the parser itself would drop one in silence.
 """
 
 import json
@@ -23,8 +23,8 @@ JSON = "application/json"
 
 
 _Linked: TypeAlias = tuple[Any, ...]
-"""A place as the walk below keeps it: empty for the body itself, else the parent's, and the value's own
-token. So the places of neighbours share their beginning."""
+"""A place as the walk below keeps it: `()` for the body itself, else a pair: the parent's place, and the
+value's own token. So the places of neighbors share their beginning."""
 
 
 def encode_json(data: Any) -> bytes:
@@ -55,8 +55,9 @@ def decode_plain_json(body: bytes) -> PlainData:
         data: PlainData = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         _explain(body, error)
-    # Each member of an object has a colon. No more colons than members that survived the parse: none
-    # was dropped. More of them may stand in strings, or in objects within rows: those are counted slowly.
+    # Each member of an object has a colon. If there are no more colons than members after the parse, then the
+    # parser dropped none. More colons may stand in strings, or in objects within rows; they are counted
+    # slowly.
     if body.count(b":") != _members(data) and _colons(body) != _all_members(data):
         _check_unique(body)
     return data
@@ -70,7 +71,7 @@ def _as_list(array: Any) -> Any:
 
 
 def _members(data: Any) -> int:
-    """How many members the objects have that a request usually has: the body, its values, their rows."""
+    """How many members these objects have together: the body, its values, and the rows within its values."""
     if type(data) is not dict:
         return 0
     count = len(data)
@@ -94,7 +95,7 @@ def _colons(body: bytes) -> int:
 def _all_members(data: Any) -> int | None:
     """How many members all objects have; None where the data is too deep to be written.
 
-    They are the colons of the same data written anew: that takes a tenth of a walk through it.
+    The data is written anew and its colons are counted: that takes a tenth of a walk through the data.
     """
     try:
         return _colons(orjson.dumps(data))
@@ -160,7 +161,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _leaves(data: Any, kind: type) -> Iterator[tuple[_Linked, Any]]:
-    """Every value of this type, which is neither object nor list, with its place.
+    """Every value of a type that is neither object nor list, with its place.
 
     The client chooses the depth and the length of the names. Therefore a stack and no recursion, and places
     that share their beginnings.

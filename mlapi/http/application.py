@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _Matches: TypeAlias = dict[tuple[str, str], Any]
-"""What Werkzeug matched, a rule and its arguments, by path and method."""
+"""The match of Werkzeug for a path and a method: a rule and its arguments."""
 
 _MOST_MATCHES = 1000
-"""How many of them are remembered: clients may make up any number of paths that match."""
+"""How many matches are remembered: clients may make up any number of paths that match."""
 
 
 class Application(Flask):

@@ -23,7 +23,7 @@ _NOTES = "mlapi.notes"
 _STARTED = "mlapi.started"
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What a client's own request id may be."""
+"""The form of a client's own request id; an id of another form is replaced."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 """The attributes that every log record has; all others are fields of an event."""

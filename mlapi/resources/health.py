@@ -1,4 +1,4 @@
-"""Is the process alive, and does it serve: for probes and for whoever is woken at night."""
+"""GET /health: whether the process lives, and which models serve or are broken; for probes and operators."""
 
 from flask import Response, request
 from flask_restful import Resource

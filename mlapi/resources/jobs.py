@@ -1,4 +1,4 @@
-"""/jobs, and `POST /models/<model>/versions`, which makes one: trainings that outlast their request."""
+"""/jobs: trainings that outlast their request. `POST /models/<model>/versions` submits one."""
 
 from flask import Response, request
 from flask_restful import Resource

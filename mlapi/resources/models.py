@@ -1,4 +1,4 @@
-"""/models: which models and versions there are, and where the settings allow it, changes of them.
+"""/models: which models and versions there are; and changes of versions and aliases, if the settings allow.
 
 Reading never unpickles anything.
 """
@@ -38,7 +38,8 @@ _LIST = models.ModelList()
 _VERSION = models.VersionEntry()
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""A model card is one file: it may show its own styles and pictures, and run and fetch nothing."""
+"""A model card is one file: the browser shows its own styles and pictures; it runs no script and fetches
+nothing."""
 
 
 class Models(Resource):  # type: ignore[misc]

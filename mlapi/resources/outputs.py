@@ -14,7 +14,7 @@ from mlapi.inference.model import PROBABILITIES, Prediction
 from mlapi.wording import quoted
 
 _MOST_DIGITS = 9
-"""Digits of a number in a query: Python refuses thousands of them."""
+"""The most digits of a number in a query: Python refuses to read a number of thousands of digits."""
 
 
 class RequestedOutputs(NamedTuple):
@@ -31,10 +31,10 @@ class RequestedOutputs(NamedTuple):
         return self.include if self.top is None else list(dict.fromkeys((*self.include, PROBABILITIES)))
 
     def members(self, prediction: Prediction) -> Mapping[str, Any]:
-        """Return what the answer has of them beside `prediction`, by the names of its members.
+        """Return the members that these outputs add to the answer, by name.
 
-        They are the outputs that are included, as arrays with an entry for each row; `classes`, the columns
-        of the probabilities; and `top`, a list for each row.
+        Each included output is an array with an entry for each row. `classes` are the columns of the
+        probabilities. `top` is a list for each row.
         """
         members: dict[str, Any] = {name: prediction.outputs[name] for name in self.include}
         if PROBABILITIES in self.include:
@@ -68,7 +68,7 @@ def _top(text: str) -> int:
 
 
 def _likeliest(probabilities: NDArray[Any], classes: list[Any], top: int) -> list[list[dict[str, Any]]]:
-    """The `top` likeliest classes of each row, or all if there are fewer; of equals, the first comes first.
+    """The `top` likeliest classes of each row, or all if there are fewer; equals stay in their order.
 
     Args:
         probabilities: (rows, classes), its columns in the order of `classes`.

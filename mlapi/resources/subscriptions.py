@@ -17,8 +17,10 @@ from mlapi.jobs.jobs import Job, Jobs
 from mlapi.wording import quoted
 
 QUIET_S = 15.0
-"""The longest time without a byte to a client, and the longest until a change is noticed, in seconds: of two
-changes within one tick of the clock, the time stamp of the database may show only the first."""
+"""The longest time without a byte to a client, and the longest until a change is noticed, in seconds.
+
+The time stamp of the database does not show every change: two within one tick of the clock may have the same.
+"""
 
 
 class _Event(NamedTuple):
@@ -34,7 +36,7 @@ class Subscriptions:
         Args:
             write: Makes the event of a job that is sent to clients.
             most: How many subscriptions may be open.
-            most_of_caller: How many of one client's address.
+            most_of_caller: How many subscriptions of one client's address may be open.
         """
         self._jobs, self._write = jobs, write
         self._most, self._most_of_caller = most, most_of_caller
@@ -52,7 +54,7 @@ class Subscriptions:
 
         Raises:
             Overloaded: So many subscriptions are open as may be.
-            TooManyStreams: So many of this caller are.
+            TooManyStreams: This caller has so many subscriptions open as one may.
         """
         with self._lock:
             if self._of_caller.total() >= self._most:
@@ -82,7 +84,7 @@ class Subscriptions:
         """Return the last event of a job that is followed; waits for no disk and no lock.
 
         Raises:
-            JobNotFound: It was forgotten meanwhile.
+            JobNotFound: The job was forgotten meanwhile.
             OSError: The jobs cannot be read.
         """
         if self._problem is not None:

@@ -37,8 +37,8 @@ class ProblemResponse(Schema):
 def findings_of(error: ValidationError) -> tuple[list[Finding], int]:
     """Return the findings of marshmallow's error, and how many more there are that were not kept.
 
-    The error and those within it lose their tracebacks: they hold each other, and with them all of the
-    request, until Python's collector comes by.
+    The error, and each error within it, loses its traceback. An error and its traceback hold each other, and
+    so would hold the whole request, until Python's collector comes by.
     """
     error.__traceback__ = None
     return findings_in(error.messages)
@@ -62,12 +62,12 @@ def findings_in(tree: Any) -> tuple[list[Finding], int]:
 
 
 def invalid(findings: Collection[Finding], hidden: int = 0) -> InvalidInput:
-    """Make the error of these findings, of which it keeps those that are shown, and `hidden` others."""
+    """Make an error of findings: it keeps the first 20, and counts all of them and `hidden` more."""
     return InvalidInput([*findings][:SHOWN], len(findings) + hidden)
 
 
 def _leaves(node: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    """What the lists of the tree hold, with its place; the outermost key `_schema` stands for the body."""
+    """Each entry of each list in the tree, with the list's place; the outermost key `_schema` is the body."""
     if isinstance(node, Mapping):
         for token, child in node.items():
             yield from _leaves(child, place if token == SCHEMA and not place else (*place, token))

@@ -1,7 +1,7 @@
 """The schemas of answers about fits on request: what can be fitted, and what a fit gave.
 
-They are apart from the schemas of requests, which are made from the algorithms: those import scikit-learn,
-and workers do without it.
+The schemas of requests are elsewhere: they are made from the algorithms, which import scikit-learn, and a
+worker needs none for these answers.
 """
 
 from marshmallow import Schema, fields
@@ -33,8 +33,8 @@ class AlgorithmList(Schema):
 class FitResponse(Schema):
     """What a fit gave: a prediction for each row, and the score on the rows that it was fitted to.
 
-    The equation (features, coefficients, intercept) is there where the answer is a weighted sum, `classes`
-    where it is one of them.
+    The answer has the equation (features, coefficients, intercept) where a prediction is a weighted sum, and
+    `classes` where a prediction is a class.
     """
 
     algorithm = fields.String(required=True)

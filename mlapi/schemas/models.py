@@ -20,8 +20,8 @@ class AliasesField(fields.Dict):
 class ModelEntry(Schema):
     """One model; made from a `mlapi.registry.snapshot.ModelRecord`.
 
-    Its algorithm and task are those of the version that answers by itself; null where no manifest can be
-    read, as is the latest version where none serves.
+    The algorithm and the task are those of the version that a request without a version means. They are null
+    where no manifest can be read; the latest version is null where none serves.
     """
 
     name = fields.String(required=True)

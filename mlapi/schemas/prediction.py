@@ -88,7 +88,9 @@ class PredictRequest(Schema):
         self._forms = frozenset(FORMS) - signature.known_columns  # a body of known columns alone is a record
 
     def read(self, body: Decoded) -> Instances:
-        """Check the rows of a request body, and make a batch of them; places in warnings start at the body.
+        """Check the rows of a request body, and make a batch of the rows.
+
+        The places of warnings and errors start at the body.
 
         Raises:
             InvalidInput: The body has none of the four forms, or a cell does not fit the signature.
@@ -202,9 +204,10 @@ class EstimatorRequest(PredictRequest):
 
 
 class PredictResponse(Schema):
-    """What every answer to rows has: one entry of `prediction` for each, in their order.
+    """What every answer to rows has: one entry of `prediction` for each row, in the order of the rows.
 
-    Warnings name values that training saw none like; `warning_count` counts those too that are not listed.
+    Warnings name values that training did not see; `warning_count` also counts the warnings that are not
+    listed.
 
     Answers are not dumped by their schema, which would look at every number; tests load them with it.
     """
@@ -250,7 +253,7 @@ class SVMResponse(ClassifierResponse):
 
 
 class ImageClassifierResponse(ClassifierResponse):
-    """Probabilities are the network's own, of which the label has the highest."""
+    """Probabilities are the network's own; the label is the class with the highest."""
 
 
 class EstimatorResponse(ClassifierResponse):

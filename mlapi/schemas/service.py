@@ -12,7 +12,7 @@ class IndexResponse(Schema):
 
 
 class LiveResponse(Schema):
-    """That the process answers."""
+    """Says that the process answers, and no more."""
 
     status = fields.String(required=True)
 

@@ -1,6 +1,6 @@
 """`{"X": rows, "y": values}`: the table in the body of a fit on request and of a training job.
 
-One schema reads it for both, with the same words for what is wrong. What cells may be differs: fits take
+One schema reads both, with the same words for what is wrong. What a cell may be differs: fits take
 numbers alone, jobs also texts and flags.
 """
 
@@ -52,7 +52,7 @@ class TargetField(fields.Field[list[Any]]):
 
 
 class TableRequest(Schema):
-    """A body with a table; `purpose` says in a message who takes no larger one."""
+    """A body with a table. `purpose` says in messages what the table is for: what takes no larger one."""
 
     class Meta:
         unknown = RAISE
@@ -105,9 +105,9 @@ class TableRequest(Schema):
 
 
 def column_names(rows: list[Any] | None) -> tuple[str, ...]:
-    """Return the names of columns by the first row: its own names, or x1, x2, … where it is a list.
+    """Return the names of the columns by the first row: an object's own names, or x1, x2, … for a list.
 
-    Empty if there is no row, or it is neither.
+    Return no names if there is no row, or if the first row is neither a list nor an object.
     """
     first = rows[0] if rows else None
     if isinstance(first, dict):
@@ -116,7 +116,7 @@ def column_names(rows: list[Any] | None) -> tuple[str, ...]:
 
 
 def wrong_length(rows: int, values: int) -> list[Finding]:
-    """Return a finding at `y` if it has not a value for each row."""
+    """Return a finding at `y` if its number of values is not the number of rows; else an empty list."""
     if rows == values:
         return []
     return [Finding(("y",), f"expected a value for each of the {counted(rows, 'row')}, got {values:,}")]

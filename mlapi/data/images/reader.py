@@ -23,8 +23,8 @@ BASE64 = "b64"
 """The member of an object that holds an image file in base64: `{"b64": "…"}`."""
 
 PlacedFile: TypeAlias = tuple[Place, bytes | str]
-"""The place of an image in the request, and the bytes of its file; or in place of them, as text, why there is
-no file."""
+"""The place of an image in the request, and the bytes of its file; or the place and, as text, the reason why
+there is no file."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.IGNORECASE)
 """The head of a data: URL, up to its content (RFC 2397)."""
@@ -200,7 +200,7 @@ def reader_of(signature: Signature, limits: ImageLimits | None = None) -> Reader
 
 
 def _content(file: bytes | str) -> bytes:
-    """Return the bytes of a `PlacedFile`; raise what stands in place of them."""
+    """Return the bytes of a `PlacedFile`; raise the error if it has the reason instead of bytes."""
     if isinstance(file, str):
         raise MalformedBody(file)
     return file

@@ -59,7 +59,7 @@ def check(image_format: str, content: bytes) -> None:
     """Refuse a file that has more parts than an image of its format needs.
 
     Args:
-        image_format: The format by Pillow's name; of those that are not checked every file passes.
+        image_format: The format by Pillow's name; every file of a format that is not checked passes.
         content: The whole file.
 
     Raises:

@@ -24,7 +24,7 @@ from mlapi.wording import SHOWN, Finding
 class Row(NamedTuple):
     """One accepted row without arrays: no number is missing, and training saw every value.
 
-    For models that answer a single row from its cells, which takes a fraction of making arrays of them.
+    For models that answer a single row from its cells; making arrays takes several times as long.
     """
 
     cells: Sequence[Any]
@@ -156,7 +156,10 @@ class Reader:
         return [[row.get(name) for name in self._names] for row in rows]
 
     def _accept_columns(self, cells: Cells, *, by_name: bool) -> Instances | None:
-        """As `try_rows`, of cells by column: `cells[2]` are those of the third feature."""
+        """The rows that have these cells, by column: `cells[2]` are those of the third feature.
+
+        None if a cell does not fit.
+        """
         arrays: dict[int, NDArray[Any]] = {}
         for column in self._columns:
             values = column.accept(cells[column.position])

@@ -32,7 +32,7 @@ def unseen_warning(feature: Feature, value: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a value as JSON writes it, shortened; of a list or an object only that it is one."""
+    """Return a value as JSON writes it, shortened; a list or an object is only named so: "a list"."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, list):

@@ -108,7 +108,7 @@ def _counter(signature: Signature, *, as_records: bool) -> Callable[[Any], int]:
 
 
 def _of_names(names: Sequence[str], signature: Signature) -> tuple[int, list[Feature]]:
-    """Of a record with these names: the number of findings about the names, and the features that it has."""
+    """For a record with these names: how many findings are about the names, and which features it has."""
     present = set(names)
     known = [feature for feature in signature.features if feature.name in present]
     missing = [feature for feature in signature.features if feature.name not in present]

@@ -185,7 +185,7 @@ def readable(name: str) -> Iterator[None]:
 def encoding_of(name: str, pieces: Iterable[bytes]) -> str:
     """Detect the encoding of a file from all of its bytes, in pieces of any size.
 
-    It is that of the byte order mark if there is one, else UTF-8, else cp1252.
+    A byte order mark decides if there is one. Else the encoding is UTF-8, else cp1252.
 
     Raises:
         DatasetError: It is neither, or it is UTF-8 up to some byte that is damaged.
@@ -348,7 +348,8 @@ def _complete_rows(sample: str, delimiter: str) -> list[list[str]]:
 
 
 def _delimiter(sample: str) -> str:
-    """Return the delimiter by which most rows have as many cells as the header; of equals, that with more."""
+    """Return the delimiter by which most rows have as many cells as the header; among equals, the delimiter
+    that makes more cells."""
     candidates = [(_regularity(_complete_rows(sample, delimiter)), delimiter) for delimiter in DELIMITERS]
     (share, _), delimiter = max(candidates, key=lambda entry: entry[0])
     return delimiter if share else ","
