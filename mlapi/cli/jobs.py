@@ -12,7 +12,7 @@ from mlapi.settings import load_settings
 _SHOWN = 30
 """Jobs that are listed, the newest ones."""
 
-_LOOK_S = 0.5
+_WATCH_EVERY_S = 0.5
 """Seconds between two looks at a job that is watched."""
 
 
@@ -40,7 +40,7 @@ def watch(all_jobs: Jobs, job: str) -> None:
         task = shown.add_task("", total=1.0)
         while not status.is_over:
             shown.update(task, description=f"{status.model}: {status.message}", completed=status.progress)
-            time.sleep(_LOOK_S)
+            time.sleep(_WATCH_EVERY_S)
             status = all_jobs.status(job)
     stdout.print(f"{status.model}: {status.state}: {_outcome(status)}", soft_wrap=True)
     if status.version is None:

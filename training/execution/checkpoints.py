@@ -21,31 +21,30 @@ Leftover: TypeAlias = Literal["refuse", "resume", "restart"]
 
 @contextmanager
 def lockable_checkpoint(state_dir: Path, name: str, leftover: Leftover) -> Iterator[Callable[[], Path]]:
-    """Give a function that returns the path of the model's checkpoint, for one training.
+    """Yield a function that locks the model's checkpoint for one training, and returns its path.
 
-    Calling it locks the checkpoint until the block ends. The file exists then if, and only if, it is to be
-    resumed. Where the block ends without an error, the file is deleted. A training that never calls the
-    function has no checkpoint, and no lock.
+    The lock is held until the block ends. When the function has returned, the file exists if, and only if,
+    the training is to go on from it. If the block ends without an error, the file is deleted. A training that
+    never calls the function has no checkpoint, and no lock.
 
-    Raises, where the function is called:
-        RecipeError: Another training has the lock; or an earlier one left the file, and `leftover` is
-            "refuse".
-        OSError: The folder cannot be made.
+    Entering the block raises nothing. A call of the function raises RecipeError if another training has the
+    lock, or if an earlier one left the file and `leftover` is "refuse"; it raises OSError if the folder
+    cannot be made.
     """
     path = state_dir / FOLDER / f"{name}.ckpt"
-    is_claimed = False
+    is_locked = False
     with ExitStack() as locks:
 
-        def claim() -> Path:
-            nonlocal is_claimed
+        def lock_checkpoint() -> Path:
+            nonlocal is_locked
             disk.make_folder(path.parent, mode=0o700)
             _lock(locks, path, name)
             _settle(path, name, leftover)
-            is_claimed = True
+            is_locked = True
             return path
 
-        yield claim
-        if is_claimed:
+        yield lock_checkpoint
+        if is_locked:
             disk.remove_file(path)
 
 

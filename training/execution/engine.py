@@ -30,7 +30,7 @@ from mlapi.errors import MlapiError, RecipeError
 from mlapi.settings import safe_path
 from mlapi.wording import how_to_install, reason
 
-SMALL_S = 4.0
+SMALL_WORK_S = 4.0
 """Seconds of work below which no other process is started: that takes two, scikit-learn's import included."""
 
 T = TypeVar("T")

@@ -79,28 +79,28 @@ class ImageFit:
         return getattr(self.estimator, "history_", ())
 
 
-def fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> ImageFit:
+def fit(recipe: Recipe, progress: Progress, lock_checkpoint: Callable[[], Path]) -> ImageFit:
     """Read the images of a recipe, divide them, fit an estimator and evaluate it.
 
     Args:
-        checkpoint: Returns the file to which the training may write its state, and go on from if it exists.
-            Called for networks only.
+        lock_checkpoint: Returns the file to which the training may write its state, and from which it goes on
+            if the file exists. Called for networks only.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit its images; the message begins with its name.
         OSError: They cannot be read.
     """
     try:
-        return _fit(recipe, progress, checkpoint)
+        return _fit(recipe, progress, lock_checkpoint)
     except (RecipeError, DatasetError) as error:
         raise type(error)(f"[{recipe.name}] {error}") from error
 
 
-def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> ImageFit:
+def _fit(recipe: Recipe, progress: Progress, lock_checkpoint: Callable[[], Path]) -> ImageFit:
     algorithm = ALGORITHMS[recipe.algorithm or FOR_PICTURES]
     task = _task(recipe, algorithm)
     deciding_metric(recipe, CLASSIFICATION)  # raises now if there is no such metric, not after hours
-    checkpoint_file = checkpoint() if task == IMAGE_CLASSIFICATION else None
+    checkpoint = lock_checkpoint() if task == IMAGE_CLASSIFICATION else None
     progress.step_began("reading")
     dataset = load(recipe.source, recipe.size)
     prepared = prepare(recipe, dataset, task)
@@ -109,7 +109,7 @@ def _fit(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> 
     progress.step_began("fitting")
     started = time.perf_counter()
     try:
-        estimator = _estimator(recipe, algorithm, prepared, progress, checkpoint_file)
+        estimator = _estimator(recipe, algorithm, prepared, progress, checkpoint)
     except (ValueError, FloatingPointError) as error:  # parameters that do not go together, or diverge
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     epoch_ends = [entry.get("seconds", 0.0) for entry in getattr(estimator, "history_", ())]

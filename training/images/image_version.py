@@ -37,17 +37,19 @@ TARGET = "class"
 """The name of the target in the signature."""
 
 
-def version_of_images(recipe: Recipe, progress: Progress, checkpoint: Callable[[], Path]) -> TrainingResult:
+def version_of_images(
+    recipe: Recipe, progress: Progress, lock_checkpoint: Callable[[], Path]
+) -> TrainingResult:
     """Read the images, fit an estimator, evaluate it, and write the version's files.
 
     Args:
-        checkpoint: Returns where the training may leave its state; see `mlapi.training.images.fitting.fit`.
+        lock_checkpoint: As for `mlapi.training.images.fitting.fit`.
 
     Raises:
         RecipeError, DatasetError: The recipe does not suit its images.
         OSError: They cannot be read.
     """
-    fitted = fit(recipe, progress, checkpoint)
+    fitted = fit(recipe, progress, lock_checkpoint)
     progress.step_began("publishing")
     draft = _draft(recipe, fitted)
     image = draft.signature.features[0]

@@ -140,7 +140,7 @@ def duplicate_images(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Itera
     Both are `(images, height, width, channels)`. An image is known by a digest of 16 bytes.
     """
     known = set(map(_digest, train))
-    count = sum(_digest(picture) in known for picture in test)
+    count = sum(_digest(image) in known for image in test)
     if count:
         yield (
             f"{count:,} of {len(test):,} held-out pictures are also learnt from: the metrics favor what "
@@ -217,5 +217,5 @@ def _digests(frame: pd.DataFrame) -> pd.Series:
     return pd.util.hash_pandas_object(frame, index=False)
 
 
-def _digest(picture: NDArray[np.uint8]) -> bytes:
-    return blake2b(picture.tobytes(), digest_size=16).digest()
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return blake2b(image.tobytes(), digest_size=16).digest()

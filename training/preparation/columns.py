@@ -17,7 +17,7 @@ from mlapi.errors import DatasetError
 from mlapi.training.preparation.kinds import ColumnDecision, ColumnView, Treatment, infer_kind
 from mlapi.training.recipes import Overrides
 
-_DONE: Mapping[Treatment, tuple[str, str]] = {
+_IN_WORDS: Mapping[Treatment, tuple[str, str]] = {
     "number": ("scaled", "a blank gets the median, and a mark"),
     "flag": ("1 and 0", "a blank gets the more frequent one, and a mark"),
     "one_hot": ("a column for each category, one for all rare ones", "blank is one of them"),
@@ -54,11 +54,11 @@ class Column:
         return self.missing > 0
 
     @property
-    def done(self) -> str:
-        """What is done with it before the estimator sees it; empty if it is left out."""
+    def treatment_in_words(self) -> str:
+        """What is done with the column before the estimator sees it; empty if the column is left out."""
         if self.treatment is None:
             return ""
-        with_cells, with_missing = _DONE[self.treatment]
+        with_cells, with_missing = _IN_WORDS[self.treatment]
         return f"{with_cells}; {with_missing}" if self.nullable else with_cells
 
 

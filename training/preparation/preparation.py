@@ -89,7 +89,7 @@ def prepare(recipe: Recipe, dataset: Dataset, limits: TableLimits | None = None)
     inferred = _infer_columns(recipe, dataset, used)
     split = hold_out(keys, recipe.test_size)
     inferred = inferred.without_empty(split[0])
-    y = target_summary.values[used[target_summary.known]]
+    y = target_summary.values[used[target_summary.is_usable]]
     train, test = (Subset(inferred.frame, y, keys).take(positions) for positions in split)
     target = str(dataset.target.name)
     columns = inferred.columns
@@ -152,7 +152,7 @@ def _used_rows(
     recipe: Recipe, dataset: Dataset, target_summary: TargetSummary
 ) -> tuple[NDArray[np.bool_], SplitKeys, tuple[str, ...]]:
     """Return a mask of the rows that are used, what decides their split, and in words what is left out."""
-    used, left_out, times, groups = target_summary.known, target_summary.left_out, None, None
+    used, left_out, times, groups = target_summary.is_usable, target_summary.left_out, None, None
     if recipe.time_column:
         order = _order(recipe.time_column, column(dataset.frame, recipe.time_column, dataset.source))
         undated = used & (order < 0)
@@ -163,7 +163,7 @@ def _used_rows(
         times = order[used]
     if recipe.group:
         groups = _groups(recipe.group, column(dataset.frame, recipe.group, dataset.source))[used]
-    classes = None if target_summary.codes is None else target_summary.codes[used[target_summary.known]]
+    classes = None if target_summary.codes is None else target_summary.codes[used[target_summary.is_usable]]
     return used, SplitKeys(int(used.sum()), recipe.seed, classes, groups, times), left_out
 
 

@@ -36,15 +36,15 @@ FEWEST_OF_A_CLASS = 2
 class TargetSummary:
     """The task, and the target of each row that can be used.
 
-    `known` `(rows,)` says which rows of the table these are. The other arrays have one entry for each of
-    them: `values` `(rows,)` are float64, or labels in their own type; `codes` `(rows,)` are each
-    row's position among `classes`, which are sorted. A regression has no codes and no classes. `left_out`
-    says in words which rows are not known, and why.
+    `is_usable` `(rows,)` is a mask of the table's rows. The other arrays have one entry for each usable row:
+    `values` `(rows,)` are float64, or labels in their own type; `codes` `(rows,)` are each row's position
+    among `classes`, which are sorted. A regression has no codes and no classes. `left_out` says in words
+    which rows are not usable, and why.
     """
 
     task: str
     values: NDArray[Any]
-    known: NDArray[np.bool_]
+    is_usable: NDArray[np.bool_]
     explanation: str
     left_out: tuple[str, ...] = ()
     classes: tuple[Any, ...] = ()
@@ -105,8 +105,8 @@ def _task(numbers: NDArray[np.float64] | None) -> str:
 
 
 def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
-    known = np.abs(numbers) <= LARGEST
-    values = numbers[known]
+    is_usable = np.abs(numbers) <= LARGEST
+    values = numbers[is_usable]
     if not values.size or values.min() == values.max():
         what = f"{values[0]:g} in every row" if values.size else "no number"
         raise DatasetError(f"target {name!r} has {what}; there is nothing to learn")
@@ -115,14 +115,14 @@ def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
     if infinite:
         left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite or beyond {LARGEST:g}")
     return TargetSummary(
-        REGRESSION, values, known, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out)
+        REGRESSION, values, is_usable, f"numbers, {values.min():g} to {values.max():g}", tuple(left_out)
     )
 
 
 def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) -> TargetSummary:
-    labels, known = _labels(name, column, numbers)
+    labels, is_usable = _labels(name, column, numbers)
     classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    left_out = [*_missing(name, int((~known).sum()))]
+    left_out = [*_missing(name, int((~is_usable).sum()))]
     rare = counts < FEWEST_OF_A_CLASS
     if len(classes) > max(2, len(labels) / 2) or (~rare).sum() > MOST_CLASSES:
         raise DatasetError(
@@ -133,7 +133,7 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
         names = listed(_shown(value) for value in classes[rare].tolist())
         left_out.append(f"{counted(int(rare.sum()), 'row')} whose class has no other row ({names})")
         keep = ~rare[codes]
-        known[np.flatnonzero(known)[~keep]] = False
+        is_usable[np.flatnonzero(is_usable)[~keep]] = False
         labels, classes, codes = labels[keep], classes[~rare], (np.cumsum(~rare) - 1)[codes[keep]]
     if len(classes) < 2:
         what = f"one class, {_shown(classes[0].item())}" if len(classes) else "no class"
@@ -147,7 +147,7 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
     return TargetSummary(
         CLASSIFICATION,
         labels,
-        known,
+        is_usable,
         explanation,
         tuple(left_out),
         tuple(classes.tolist()),
@@ -162,17 +162,17 @@ def _labels(
     if types.is_integer_dtype(column.dtype):  # exact, however long
         return column.to_numpy(), np.ones(len(column), dtype=bool)
     if numbers is not None:
-        known = np.isfinite(numbers)
-        is_large = np.abs(numbers[known]).max(initial=0) >= _TOO_LARGE
-        if is_large or not _are_whole(numbers[known]):
+        has_label = np.isfinite(numbers)
+        is_large = np.abs(numbers[has_label]).max(initial=0) >= _TOO_LARGE
+        if is_large or not _are_whole(numbers[has_label]):
             what = "numbers of too many digits" if is_large else "fractions"
             raise DatasetError(f"target {name!r} holds {what}, which are no classes; use --task regression")
-        return numbers[known].astype(np.int64), known
+        return numbers[has_label].astype(np.int64), has_label
     codes, uniques = codes_and_uniques(column)
-    known = codes >= 0
+    has_label = codes >= 0
     is_boolean = set(map(type, uniques)) <= {bool, np.bool_}
     labels = uniques.astype(bool) if is_boolean else np.array(list(map(str, uniques)), dtype=np.str_)
-    return labels[codes[known]], known
+    return labels[codes[has_label]], has_label
 
 
 def _missing(name: str, count: int) -> Iterator[str]:

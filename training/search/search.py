@@ -17,7 +17,7 @@ from mlapi.errors import RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
 from mlapi.training.evaluation.metrics import is_worse
-from mlapi.training.execution.engine import SMALL_S, Engine
+from mlapi.training.execution.engine import SMALL_WORK_S, Engine
 from mlapi.training.execution.progress import Candidate
 from mlapi.training.search.trials import (
     CrossValidation,
@@ -108,7 +108,7 @@ def compare(
         validation if share == 1 else validation.sample(share),
         sorted(able, key=lambda trial: costs[trial.algorithm.name]),
     )
-    small = share * sum(costs.values()) < SMALL_S
+    small = share * sum(costs.values()) < SMALL_WORK_S
     stopped = run_trials(
         leaderboard, engine, deadline=_end(started, budget_s), small=small, progress=progress
     )
@@ -148,11 +148,13 @@ def tune(  # noqa: PLR0913 - each a choice of its own
     """
     started = time.monotonic()
     leaderboard = Leaderboard(validation, _draw(validation, algorithm, fixed, seed=seed, count=trials))
-    small = probe(validation, leaderboard.trials[0]) * len(leaderboard.trials) < SMALL_S
+    small = probe(validation, leaderboard.trials[0]) * len(leaderboard.trials) < SMALL_WORK_S
     stopped = run_trials(
         leaderboard, engine, deadline=_end(started, budget_s), small=small, progress=progress
     )
-    failures = [failure for trial in range(leaderboard.done) if (failure := leaderboard.failure(trial))]
+    failures = [
+        failure for trial in range(leaderboard.settled_count) if (failure := leaderboard.failure(trial))
+    ]
     best = leaderboard.best
     if best is None:
         raise RecipeError(f"{algorithm.name} cannot be fitted: {failures[0]}")
@@ -161,7 +163,7 @@ def tune(  # noqa: PLR0913 - each a choice of its own
         parameters=leaderboard.trials[best].parameters,
         mean=mean,
         std=std,
-        trials_done=leaderboard.done,
+        trials_done=leaderboard.settled_count,
         trials_planned=len(leaderboard.trials),
         trials_failed=len(failures),
         stopped=stopped,
@@ -205,7 +207,7 @@ def _candidates(leaderboard: Leaderboard, stopped: Stopped) -> Iterator[Candidat
         if not leaderboard.is_settled(number):
             why = "Ctrl-C came" if stopped == "interrupt" else "time was over"
             prefix = "not compared: " if np.isnan(mean) else ""
-            done, folds = len(leaderboard.fits[number]), len(leaderboard.validation.folds)
+            done, folds = len(leaderboard.scores[number]), len(leaderboard.validation.folds)
             note = f"{prefix}{why} after {done} of {folds} folds"
         yield Candidate(trial.algorithm.name, mean, std, leaderboard.seconds(number), note)
 

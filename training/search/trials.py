@@ -83,7 +83,7 @@ TrialObserver: TypeAlias = Callable[[TrialState], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _FoldTask:
     """One fold of one trial, not begun after `expires` on this machine's monotonic clock."""
 
     trial: int
@@ -107,52 +107,52 @@ class FoldScore:
 class Leaderboard:
     """The scores as they come in, and the best of the trials that are done.
 
-    A trial is settled when all of its folds are scored, or one has failed. `done` is how many trials are
-    settled from the first on without a gap, and only they count for `best`, which is the number of a trial:
-    so the best depends on how many trials are done, not on the order in which parallel fits end.
+    A trial is settled when all of its folds are scored, or one has failed. `settled_count` is how many trials
+    are settled from the first on without a gap. `best` is the number of the best of these trials: so the best
+    depends on how many trials are settled, not on the order in which parallel fits end.
     """
 
     def __init__(self, validation: CrossValidation, trials: Sequence[Trial]) -> None:
         self.validation = validation
         self.trials = trials
-        self.fits: list[dict[int, FoldScore]] = [{} for _ in trials]
-        self.done = 0
+        self.scores: list[dict[int, FoldScore]] = [{} for _ in trials]
+        self.settled_count = 0
         self.best: int | None = None
 
-    def add(self, fit: FoldScore) -> None:
-        """Take in one score, in any order."""
-        self.fits[fit.trial][fit.fold] = fit
-        while self.done < len(self.trials) and self.is_settled(self.done):
-            self._compare(self.done)
-            self.done += 1
+    def add(self, score: FoldScore) -> None:
+        """Take in the score of one fold; scores may come in any order."""
+        self.scores[score.trial][score.fold] = score
+        while self.settled_count < len(self.trials) and self.is_settled(self.settled_count):
+            self._compare(self.settled_count)
+            self.settled_count += 1
 
     def is_settled(self, trial: int) -> bool:
         """Whether no other fold of this trial needs to be fitted."""
-        return len(self.fits[trial]) == len(self.validation.folds) or self.failure(trial) is not None
+        return len(self.scores[trial]) == len(self.validation.folds) or self.failure(trial) is not None
 
     def failure(self, trial: int) -> str | None:
         """Return why the trial failed, by the first of its folds that did; None if none has."""
-        return next((fit.failure for _, fit in sorted(self.fits[trial].items()) if fit.failure), None)
+        return next((score.failure for _, score in sorted(self.scores[trial].items()) if score.failure), None)
 
     def mean_and_std(self, trial: int) -> tuple[float, float]:
         """Return mean and standard deviation over the folds; NaN if one failed, or most are not done."""
-        if self.failure(trial) or 2 * len(self.fits[trial]) <= len(self.validation.folds):
+        if self.failure(trial) or 2 * len(self.scores[trial]) <= len(self.validation.folds):
             return float("nan"), float("nan")
-        scores = np.array([fit.score for _, fit in sorted(self.fits[trial].items())])
-        return float(scores.mean()), float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+        values = np.array([score.score for _, score in sorted(self.scores[trial].items())])
+        return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
     def seconds(self, trial: int) -> float:
         """Return what the trial's fits took, one after the other."""
-        return sum(fit.seconds for fit in self.fits[trial].values())
+        return sum(score.seconds for score in self.scores[trial].values())
 
     def state(self) -> TrialState:
         """Return how far all of it is, for whoever shows progress."""
         planned = len(self.trials)
         if self.best is None:
-            return TrialState(self.done, planned, None, None, None)
+            return TrialState(self.settled_count, planned, None, None, None)
         best = self.trials[self.best]
         return TrialState(
-            self.done, planned, self.mean_and_std(self.best)[0], best.algorithm.name, best.parameters
+            self.settled_count, planned, self.mean_and_std(self.best)[0], best.algorithm.name, best.parameters
         )
 
     def _compare(self, trial: int) -> None:
@@ -183,20 +183,22 @@ def run_trials(
     with interrupts_counted() as interrupts:
         try:
             with closing(
-                engine.run(_fit, leaderboard.validation, _jobs(leaderboard, engine, deadline), here=here)
-            ) as fits:
-                for fit in fits:
-                    if fit is not None:
-                        leaderboard.add(fit)
+                engine.run(
+                    _fit, leaderboard.validation, _fold_tasks(leaderboard, engine, deadline), here=here
+                )
+            ) as scores:
+                for fold_score in scores:
+                    if fold_score is not None:
+                        leaderboard.add(fold_score)
                         progress(leaderboard.state())
         except KeyboardInterrupt:
             if leaderboard.best is None or interrupts() > 1:
                 raise
             return "interrupt"
-    return "done" if leaderboard.done == len(leaderboard.trials) else "budget"
+    return "done" if leaderboard.settled_count == len(leaderboard.trials) else "budget"
 
 
-def _jobs(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator[_Job]:
+def _fold_tasks(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator[_FoldTask]:
     """Yield each trial's folds in turn, until time is over; what joblib takes ahead of time expires.
 
     Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
@@ -209,7 +211,7 @@ def _jobs(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator
             if leaderboard.failure(number):
                 break
             expires = None if needed or engine.is_remote else deadline
-            yield _job(leaderboard.validation, trial, number, fold, expires=expires)
+            yield _fold_task(leaderboard.validation, trial, number, fold, expires=expires)
 
 
 def probe(validation: CrossValidation, trial: Trial) -> float:
@@ -217,25 +219,29 @@ def probe(validation: CrossValidation, trial: Trial) -> float:
     train, test = validation.folds[0]
     few = train[:: max(1, len(train) // PROBE_ROWS)][:PROBE_ROWS]
     small = replace(validation, folds=[(few, test[:PROBE_ROWS])])
-    job = _job(validation, trial, 0, 0, expires=None)
-    quickest = min(fit.seconds for _ in range(2) if (fit := _fit(small, job)))  # the first one warms up
+    fold_task = _fold_task(validation, trial, 0, 0, expires=None)
+    fits = [_fit(small, fold_task) for _ in range(2)]  # the first one warms up
+    quickest = min(fit.seconds for fit in fits if fit)
     return quickest * len(train) / len(few) * len(validation.folds)
 
 
-def _job(validation: CrossValidation, trial: Trial, number: int, fold: int, *, expires: float | None) -> _Job:
+def _fold_task(
+    validation: CrossValidation, trial: Trial, number: int, fold: int, *, expires: float | None
+) -> _FoldTask:
     cheaper = {} if validation.metric in NEED_PROBABILITIES else trial.algorithm.quick
-    return _Job(number, fold, trial.algorithm.name, {**trial.parameters, **cheaper}, expires)
+    return _FoldTask(number, fold, trial.algorithm.name, {**trial.parameters, **cheaper}, expires)
 
 
-def _fit(validation: CrossValidation, job: _Job) -> FoldScore | None:
+def _fit(validation: CrossValidation, fold_task: _FoldTask) -> FoldScore | None:
     """Fit and score one fold; None where time was over before it began."""
-    if job.expires is not None and time.monotonic() > job.expires:  # one clock for a machine's processes
+    expires = fold_task.expires
+    if expires is not None and time.monotonic() > expires:  # one clock for a machine's processes
         return None
     started = time.perf_counter()
     failure = None
-    X, y, (train, test) = validation.X, validation.y, validation.folds[job.fold]
+    X, y, (train, test) = validation.X, validation.y, validation.folds[fold_task.fold]
     try:
-        pipeline = validation.build(job.algorithm, job.parameters)
+        pipeline = validation.build(fold_task.algorithm, fold_task.parameters)
         with one_core():
             fitted = pipeline.fit(_rows(X, train), y[train])
             value = score(validation.metric, fitted, _rows(X, test), y[test])
@@ -243,7 +249,7 @@ def _fit(validation: CrossValidation, job: _Job) -> FoldScore | None:
             failure = f"its {validation.metric} is {value}"
     except Exception as error:  # whatever an estimator makes of these rows, the others go on
         value, failure = float("nan"), reason(error)
-    return FoldScore(job.trial, job.fold, value, time.perf_counter() - started, failure)
+    return FoldScore(fold_task.trial, fold_task.fold, value, time.perf_counter() - started, failure)
 
 
 def _rows(X: Any, positions: NDArray[np.int64]) -> Any:

@@ -20,7 +20,7 @@ from mlapi.training.evaluation.intervals import (
     intervals_by_folds,
 )
 from mlapi.training.evaluation.metrics import evaluate, figures, measure
-from mlapi.training.execution.engine import SMALL_S, Engine, one_core
+from mlapi.training.execution.engine import SMALL_WORK_S, Engine, one_core
 from mlapi.training.preparation.preparation import Prepared
 from mlapi.training.preparation.splits import Split, folds
 
@@ -46,32 +46,32 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class FittedPipeline:
-    """A fitted pipeline, its rows, how to make another that is not fitted, and what fitting took."""
+    """A fitted pipeline, its rows, how to make one like it that is not fitted, and what fitting took."""
 
     prepared: Prepared
     pipeline: Any
-    build: Callable[[], Any]
+    make_unfitted: Callable[[], Any]
     seconds: float
 
 
-def assess(fit: FittedPipeline, metric: str, engine: Engine) -> Assessment:
+def assess(fitted: FittedPipeline, metric: str, engine: Engine) -> Assessment:
     """Predict the test rows, and fit copies on parts of the training rows.
 
     Args:
         metric: The one that importance and the learning curve are of.
     """
-    prepared = fit.prepared
+    prepared = fitted.prepared
     train = curves.Sample(prepared.pipeline_input(prepared.train), prepared.train.y)
     test = curves.Sample(prepared.pipeline_input(prepared.test), prepared.test.y)
     seed = prepared.train.keys.seed
     with one_core():
-        answers = answers_of(prepared.task, fit.pipeline, *test)
-    intervals = _by_folds(fit, train, engine) or _by_resampling(answers, seed)
+        answers = answers_of(prepared.task, fitted.pipeline, *test)
+    intervals = _by_folds(fitted, train, engine) or _by_resampling(answers, seed)
     names = [column.name for column in prepared.used_columns]
     options: dict[str, Any] = {"metric": metric, "seed": seed}
     with one_core():
-        importance = curves.importance(prepared.task, fit.pipeline, test, names=names, **options)
-        curve = curves.learning_curve(prepared.task, fit.build(), train, test, **options)
+        importance = curves.importance(prepared.task, fitted.pipeline, test, names=names, **options)
+        curve = curves.learning_curve(prepared.task, fitted.make_unfitted(), train, test, **options)
     return Assessment(
         figures=figures(
             measure(answers),
@@ -105,13 +105,13 @@ def _by_resampling(answers: Answers, seed: int) -> _Intervals:
     )
 
 
-def _by_folds(fit: FittedPipeline, rows: curves.Sample, engine: Engine) -> _Intervals | None:
+def _by_folds(fitted: FittedPipeline, rows: curves.Sample, engine: Engine) -> _Intervals | None:
     """Compute intervals from folds; None where there are too many rows for it, or too few."""
-    train = fit.prepared.train
-    is_large = len(train.y) + len(fit.prepared.test.y) > MOST_FOR_FOLDS
+    train = fitted.prepared.train
+    is_large = len(train.y) + len(fitted.prepared.test.y) > MOST_FOR_FOLDS
     splits = [] if is_large else folds(train.keys)
-    shared = (fit.prepared.task, fit.build, rows)
-    scores = list(engine.run(_score_fold, shared, splits, here=fit.seconds * len(splits) < SMALL_S))
+    shared = (fitted.prepared.task, fitted.make_unfitted, rows)
+    scores = list(engine.run(_score_fold, shared, splits, here=fitted.seconds * len(splits) < SMALL_WORK_S))
     if len(scores) < 2 or not all(scores):
         return None
     training_rows, test_rows = np.mean([tuple(map(len, split)) for split in splits], axis=0)
@@ -125,10 +125,10 @@ def _by_folds(fit: FittedPipeline, rows: curves.Sample, engine: Engine) -> _Inte
 
 def _score_fold(shared: tuple[str, Callable[[], Any], curves.Sample], split: Split) -> dict[str, float]:
     """Compute the metrics of one fold; empty where it cannot be fitted, so that intervals are resampled."""
-    task, build, rows = shared
+    task, make_unfitted, rows = shared
     train, test = map(rows.take, split)
     try:
         with one_core():
-            return evaluate(task, build().fit(*train), *test)
+            return evaluate(task, make_unfitted().fit(*train), *test)
     except ValueError:
         return {}

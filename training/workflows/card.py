@@ -61,5 +61,6 @@ def _shown(recipe: Mapping[str, Any], source: str) -> Mapping[str, Any]:
 
 
 def _summary(column: Column) -> ColumnSummary:
-    words = f"{column.explanation}: {column.done}" if column.done else column.explanation
+    treatment = column.treatment_in_words
+    words = f"{column.explanation}: {treatment}" if treatment else column.explanation
     return ColumnSummary(column.name, column.kind or "left out", sentence(words))

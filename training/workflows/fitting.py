@@ -69,16 +69,16 @@ def _fit(
     progress.step_began("choosing")
     choice = choose(recipe, prepared, metric, engine, progress)
     progress.step_began("fitting")
-    build = partial(pipeline_factory(recipe, prepared).pipeline, choice.algorithm, choice.parameters)
+    make_unfitted = partial(pipeline_factory(recipe, prepared).pipeline, choice.algorithm, choice.parameters)
     started = time.perf_counter()
     try:
         with one_core():
-            pipeline = build().fit(prepared.pipeline_input(prepared.train), prepared.train.y)
+            pipeline = make_unfitted().fit(prepared.pipeline_input(prepared.train), prepared.train.y)
     except ValueError as error:  # parameters, each in its range, that do not go together
         raise RecipeError(f"cannot be fitted: {reason(error)}") from error
     seconds = time.perf_counter() - started
     progress.step_began("evaluating")
-    assessment = assess(FittedPipeline(prepared, pipeline, build, seconds), metric, engine)
+    assessment = assess(FittedPipeline(prepared, pipeline, make_unfitted, seconds), metric, engine)
     if metric not in assessment.figures:
         known = ", ".join(assessment.figures)
         raise RecipeError(f"metric: {metric} is not defined here; there are {known}")

@@ -120,7 +120,7 @@ def _provenance(recipe: Recipe, fitted: TableFit) -> Provenance:
         split=prepared.train.keys.explanation,
         left_out=prepared.left_out,
         columns=tuple(
-            ColumnRecord(column.name, column.kind, column.explanation, column.done)
+            ColumnRecord(column.name, column.kind, column.explanation, column.treatment_in_words)
             for column in prepared.columns
         ),
         warnings=prepared.warnings,

@@ -11,8 +11,7 @@ from typing import NamedTuple
 from mlapi.artifacts.manifest import Draft, Manifest
 from mlapi.artifacts.provenance import Promotion
 from mlapi.registry.changes import Changes
-from mlapi.training.execution import checkpoints
-from mlapi.training.execution.checkpoints import Leftover
+from mlapi.training.execution.checkpoints import Leftover, lockable_checkpoint
 from mlapi.training.execution.progress import SILENT, Progress
 from mlapi.training.images.image_version import version_of_images
 from mlapi.training.recipes import Recipe
@@ -68,9 +67,9 @@ def train(
         OSError: The data cannot be reached, or the models folder not written.
     """
     started = time.perf_counter()
-    with checkpoints.lockable_checkpoint(changes.state_dir, recipe.name, options.leftover) as checkpoint:
+    with lockable_checkpoint(changes.state_dir, recipe.name, options.leftover) as lock_checkpoint:
         if recipe.images:
-            result = version_of_images(recipe, progress, checkpoint)
+            result = version_of_images(recipe, progress, lock_checkpoint)
         else:
             result = options.make_version(recipe, progress, table)
         manifest, verdict = _publish(recipe, changes, result, options)

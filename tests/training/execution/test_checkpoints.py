@@ -45,15 +45,15 @@ def test_what_broke_off_is_resumed_or_forgotten_as_told(tmp_path: Path) -> None:
 
     with (
         pytest.raises(RecipeError, match="--resume"),
-        lockable_checkpoint(tmp_path, "shapes", "refuse") as checkpoint,
+        lockable_checkpoint(tmp_path, "shapes", "refuse") as lock_checkpoint,
     ):
-        checkpoint()
+        lock_checkpoint()
     assert path.exists()
-    with lockable_checkpoint(tmp_path, "shapes", "resume") as checkpoint:
-        assert checkpoint().read_bytes() == b"half"
+    with lockable_checkpoint(tmp_path, "shapes", "resume") as lock_checkpoint:
+        assert lock_checkpoint().read_bytes() == b"half"
     assert not path.exists()
-    with lockable_checkpoint(broken_off(tmp_path).parents[1], "shapes", "restart") as checkpoint:
-        assert not checkpoint().exists()
+    with lockable_checkpoint(broken_off(tmp_path).parents[1], "shapes", "restart") as lock_checkpoint:
+        assert not lock_checkpoint().exists()
 
 
 def test_a_table_of_the_same_name_leaves_the_checkpoint_alone(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_words_flags_and_a_few_whole_numbers_are_classes_of_their_own_type(
     assert list(map(type, goal.classes)) == list(map(type, classes))
     assert goal.codes is not None
     assert [classes[code] for code in goal.codes] == goal.values.tolist()
-    assert int(goal.known.sum()) == len(goal.values)
+    assert int(goal.is_usable.sum()) == len(goal.values)
 
 
 @pytest.mark.parametrize(

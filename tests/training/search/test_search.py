@@ -181,7 +181,7 @@ def test_a_search_is_at_least_as_good_as_the_defaults_and_what_is_given_stays() 
 
 @pytest.mark.exhaustive
 def test_a_search_finds_the_same_again_and_in_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_room, "SMALL_S", 0.0)
+    monkeypatch.setattr(search_room, "SMALL_WORK_S", 0.0)
 
     first, again = (tune(cross_validation(), HERE, SVM, {}, seed=3, trials=6) for _ in range(2))
     with engine(None) as here:
