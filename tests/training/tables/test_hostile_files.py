@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlapi.errors import DatasetError
-from mlapi.jobs.pool.child import _perform
+from mlapi.errors import DatasetError, MlapiError
+from mlapi.jobs.pool.errors import document_of
 from mlapi.jobs.pool.messages import Message
 from mlapi.settings import Settings
 from mlapi.training.images.archives import ImageFiles
@@ -72,10 +72,10 @@ def end_of(folder: Path, content: bytes, name: str = "data.csv") -> dict[str, An
     head = {"id": "1", "model": "m", "recipe": recipe, "source": name, "caller": "c", "folder": str(folder)}
     settings = Settings(models_dir=folder / "models", state_dir=folder / "state")
 
-    def task(message: Message, tell: Any) -> Message:
-        return perform(settings, message, tell)
-
-    return dict(_perform(task, Message(head), 4096, lambda _: None)[1].head)
+    try:
+        return dict(perform(settings, Message(head), lambda _: None).head)
+    except MlapiError as error:
+        return document_of(error)
 
 
 def bitten(content: bytes, chance: random.Random) -> bytes:
