@@ -188,7 +188,7 @@ def of_learning(points: LearningCurve) -> Plot:
 def confusion(answers: Answers) -> NDArray[np.intp]:
     """Count for each class (down) the rows that were taken for each class (across): `(classes, classes)`.
 
-    As `sklearn.metrics.confusion_matrix`.
+    The result is that of `sklearn.metrics.confusion_matrix`.
     """
     size = len(answers.classes)
     return np.bincount(answers.truth * size + answers.predicted, minlength=size**2).reshape(size, size)

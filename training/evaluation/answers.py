@@ -15,9 +15,10 @@ from mlapi.estimators.algorithms.declaration import CLASSIFICATION
 class Answers:
     """Truth and prediction, row by row, each `(rows,)`.
 
-    Of a classification both are positions in `classes`, of dtype intp: the estimator's own classes in its
-    order, then those that only the rows have. `probabilities` is `(rows, classes)`, None where the estimator
-    gives none. Of a regression both are float64, and there are no classes.
+    In a classification, `truth` and `predicted` are positions in `classes`, of dtype intp. `classes` are the
+    estimator's own classes in its order, then the classes that only the rows have. `probabilities` is
+    `(rows, classes)`, None where the estimator gives none. In a regression, `truth` and `predicted` are
+    float64, and there are no classes.
     """
 
     truth: NDArray[Any]

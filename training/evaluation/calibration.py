@@ -16,9 +16,9 @@ BINS = 10
 class Calibration:
     """For each bin of probabilities: their mean, the share of rows in which they came true, and its rows.
 
-    Of two classes it is the second one's probability, of several that of the likeliest class. `error` is the
-    expected calibration error (Naeini, Cooper and Hauskrecht 2015): the distance between mean and share, as
-    the mean over the rows.
+    With two classes, the probability is that of the second class; with more, that of the likeliest class.
+    `error` is the expected calibration error (Naeini, Cooper and Hauskrecht 2015): the distance between mean
+    and share, as the mean over the rows.
     """
 
     predicted: tuple[float, ...]
@@ -29,7 +29,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Spread:
-    """Of values: what half of the predictions are off at most, what nine tenths are, and the mean error.
+    """How far predicted numbers are off: half of them at most, nine tenths at most, and the mean error.
 
     An error is the prediction minus the truth, so that a positive `bias` says that predictions are too high.
     """

@@ -110,7 +110,7 @@ def importance(  # noqa: PLR0913
     not reached in `limit_s` are not measured.
 
     Args:
-        names: Of the columns; None: a DataFrame's own, or their numbers.
+        names: The names of the columns; None: those of a DataFrame, or the numbers of a matrix's columns.
 
     Returns:
         None if the metric is not defined on these rows.

@@ -73,8 +73,8 @@ def intervals_by_folds(
 def intervals_by_bootstrap(answers: Answers, seed: int, resamples: int | None = None) -> dict[str, Interval]:
     """Return for each metric the percentile interval over resamples of the rows.
 
-    It says how other test rows could score, and nothing of other training rows. (Efron and Tibshirani, "An
-    Introduction to the Bootstrap", 1993, chapter 13.)
+    The interval says how other test rows could score, and nothing of other training rows. (Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.)
 
     Args:
         resamples: How many; None: 1,000, and fewer of many rows.

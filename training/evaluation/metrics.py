@@ -76,8 +76,8 @@ def measure(answers: Answers) -> dict[str, float]:
 def weighted(answers: Answers, *, exact: bool = False) -> Weighted:
     """Return the metrics as a function of how often each row counts, `(rows,)`; NaN where one is not defined.
 
-    Of more rows than `MOST_EXACT` ROC AUC is to first order in the weights, unless it is asked for `exact`:
-    a resample then costs 0.3 ms instead of 10 (250,000 rows, two classes).
+    With more rows than `MOST_EXACT`, ROC AUC is computed to first order in the weights, unless `exact` is
+    asked for: a resample then costs 0.3 ms instead of 10 (250,000 rows, two classes).
     """
     parts = [_of_labels(answers)] if answers.classes else [_of_values(answers)]
     if answers.probabilities is not None:
@@ -132,9 +132,9 @@ def _of_values(answers: Answers) -> Weighted:
 
 
 def _r2(variance: float, squared_error: float) -> float:
-    """Compute 1 - mean squared error / variance; of a target that does not vary, 1 if it is hit and else 0.
+    """Compute 1 - mean squared error / variance; if the target does not vary, 1 where it is hit, else 0.
 
-    As `sklearn.metrics.r2_score`.
+    The result is that of `sklearn.metrics.r2_score`.
     """
     if not np.isfinite(variance + squared_error):
         return np.nan
@@ -167,8 +167,8 @@ def _of_labels(answers: Answers) -> Weighted:
 def _of_counts(right: RowWeights, true: RowWeights, predicted: RowWeights) -> dict[str, float]:
     """Compute metrics from counts by class `(classes,)`: rows predicted right, rows of it, rows predicted so.
 
-    As `accuracy_score`, `balanced_accuracy_score` and `precision_recall_fscore_support` of
-    `sklearn.metrics`, 0 where a share has no row.
+    The results are those of `accuracy_score`, `balanced_accuracy_score` and `precision_recall_fscore_support`
+    of `sklearn.metrics`, and 0 where a share has no row.
     """
     recall = _share(right, true)
     present = slice(1, 2) if len(true) == 2 else (true + predicted) > 0
@@ -221,7 +221,8 @@ def _to_first_order(answers: Answers) -> tuple[float, RowWeights]:
 def _mean(column: RowWeights, weights: RowWeights) -> float:
     """Compute the weighted mean of a column.
 
-    Not by `@`: where other processes use the cores too, BLAS's threads wait 12 ms for what takes 0.2 ms.
+    `@` is not used: where other processes use the cores too, BLAS's threads wait 12 ms for a product that
+    takes 0.2 ms.
     """
     return float(np.einsum("i,i->", column, weights) / weights.sum())
 

@@ -53,8 +53,8 @@ def by_score(answers: Answers, code: int) -> Sorted:
 def area(ranked: Sorted, weights: NDArray[np.float64]) -> float:
     """Compute the area under the ROC curve of rows with weights `(rows,)`; NaN where one side is empty.
 
-    It is the share of pairs of a row of the class and another row in which the first has the higher score,
-    ties counting by half: the Mann-Whitney statistic.
+    The area is the Mann-Whitney statistic: of all pairs of a row of the class and another row, the share in
+    which the row of the class has the higher score. Ties count by half.
     """
     weights = weights[ranked.order]
     positive, negative = weights * ranked.positive, weights * ~ranked.positive
@@ -86,7 +86,8 @@ def influence(ranked: Sorted) -> NDArray[np.float64]:
 def curve(answers: Answers, code: int) -> Curve:
     """Compute the curves of one class, which must have rows of its own and others.
 
-    As `sklearn.metrics.roc_curve` and `precision_recall_curve`, with a point for every threshold.
+    The curves are those of `sklearn.metrics.roc_curve` and `precision_recall_curve`, with a point for every
+    threshold.
     """
     ranked = by_score(answers, code)
     ends = np.unique(ranked.first)[::-1]

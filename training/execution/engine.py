@@ -118,9 +118,9 @@ class Engine:
     def _shared(self, shared: Any) -> Iterator[Any]:
         """What stands for the shared value in a call: a file, or Dask's name for copies with all workers.
 
-        It must not travel with each call: where Ctrl-C kills a process that is being sent more than a pipe
-        holds (64 KiB), loky waits for ever. joblib's own files would do, but Ctrl-C leaves some of them, and
-        a warning on the terminal.
+        The value itself must not travel with each call: where Ctrl-C kills a process that is being sent more
+        than a pipe holds (64 KiB), loky waits for ever. joblib's own files would do, but Ctrl-C leaves some
+        of them, and a warning on the terminal.
         """
         if self.cluster is not None:
             yield self.cluster.scatter(shared, broadcast=True, hash=False)
@@ -304,9 +304,9 @@ def _cluster(host: str, port: int) -> Iterator[Engine]:
 
 
 def _check_scheduler(host: str, port: int) -> None:
-    """Check that somebody speaks there first, as a scheduler does.
+    """Check that the other side of the connection speaks first, as a scheduler does.
 
-    Of anybody else Dask's client waits for the first byte for ever (2026.8).
+    If it does not, Dask's client waits for the first byte for ever (2026.8).
 
     Raises:
         OSError: Nothing answers there, or it says nothing.

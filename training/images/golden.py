@@ -1,7 +1,7 @@
 """The golden rows of a version that takes images: drawn images and crops of scikit-learn's sample photos.
 
-They are in the artifact as a client would send them, and go with it to whoever gets it. So they are never the
-user's own images: what somebody trains on stays where it is.
+The golden rows are in the artifact as a client would send them, and whoever gets the artifact gets them too.
+So they are never the user's own images: what somebody trains on stays where it is.
 """
 
 from base64 import b64encode
@@ -29,11 +29,11 @@ CROPPED = 12
 def make_golden(estimator: Any, feature: Feature, seed: int, *, is_network: bool) -> Golden:
     """Return golden rows as a client sends them, with the estimator's answers.
 
-    Of a network only images are taken whose answers rounding cannot turn into another class.
+    For a network, only images are taken whose answers rounding cannot turn into another class.
 
     Args:
         estimator: Takes flat images, `(images, columns)`.
-        image: The feature of the signature.
+        feature: The feature of the signature.
         seed: Decides which images are drawn.
 
     Raises:
@@ -95,7 +95,7 @@ def _shape(
 ) -> NDArray[np.float64]:
     """Return a disc, a box or stripes, 1 inside and 0 outside, `(height, width)` as `down` and `across`.
 
-    These two are the coordinates of each pixel, from 0 to 1.
+    `down` and `across` are the coordinates of each pixel, from 0 to 1.
     """
     (row, column), size = random.uniform(0.3, 0.7, 2), random.uniform(0.15, 0.4)
     inside = (

@@ -89,7 +89,7 @@ def reference(image: Feature, X: Images) -> bytes:
 def _brightness(values: NDArray[np.uint8]) -> dict[str, Any]:
     """Return statistics of one channel `(images, height, width)`, with the keys of `mlapi.data.profile`.
 
-    They are computed of a histogram: as float64 the pixels would take eight times their memory.
+    The statistics are computed from a histogram: as float64 the pixels would take eight times their memory.
     """
     counts = np.bincount(values.reshape(-1), minlength=256)
     levels, total = np.arange(256), counts.sum()

@@ -168,8 +168,8 @@ def sizes(features: int, train: int, test: int) -> Iterator[str]:
 def _likeness(y: NDArray[Any], task: str) -> float:
     """Measure how alike the targets of neighboring rows are: 0 is chance, 1 is the same.
 
-    Of values the autocorrelation at lag 1; of classes how often neighbors have the same, corrected for
-    chance as Cohen's kappa is: (observed - expected) / (1 - expected).
+    For numbers the measure is the autocorrelation at lag 1. For classes it is how often neighbors have the
+    same class, corrected for chance as Cohen's kappa is: (observed - expected) / (1 - expected).
     """
     if len(y) < FEW or (y == y[0]).all():
         return 0.0
@@ -184,7 +184,7 @@ def _likeness(y: NDArray[Any], task: str) -> float:
 def _alone(values: NDArray[np.float64], y: NDArray[Any], half: int, task: str, seed: int) -> float:
     """Measure how much of the target one column explains: 0 is guessing, 1 is all of it.
 
-    Of values R²; of classes the balanced accuracy, corrected for chance as by
+    For numbers the measure is R². For classes it is the balanced accuracy, corrected for chance as by
     `sklearn.metrics.balanced_accuracy_score(adjusted=True)`.
     """
     is_classes = task == CLASSIFICATION

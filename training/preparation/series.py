@@ -48,10 +48,10 @@ def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each ty
 
 
 def codes_and_uniques(column: pd.Series) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Return each row's position among the distinct values, and these, in order of appearance.
+    """Return each row's position among the distinct values, and the distinct values, in order of appearance.
 
-    As `pandas.factorize`, but a string of blanks counts as missing. Codes are `(rows,)`, -1 where a cell is
-    missing; the distinct values are `(values,)`, of dtype object.
+    The result is that of `pandas.factorize`, but a string of blanks counts as missing. Codes are `(rows,)`,
+    -1 where a cell is missing; the distinct values are `(values,)`, of dtype object.
     """
     codes, distinct = pd.factorize(column)
     uniques = np.asarray(distinct, dtype=object)

@@ -78,7 +78,7 @@ def hold_out(keys: SplitKeys, share: float) -> Split:
     """Split rows into train and test rows.
 
     Args:
-        share: Of the rows, those to test on; above 0 and below 1.
+        share: The share of the rows to test on; above 0 and below 1.
 
     Raises:
         RecipeError: One of the two would have too few rows, or lack a class.

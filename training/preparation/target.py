@@ -17,7 +17,7 @@ from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
 from mlapi.wording import counted, listed, quoted
 
 MOST_WHOLE_CLASSES = 20
-"""So many different whole numbers are classes; more are values."""
+"""If a target has at most so many different whole numbers, they are taken for classes, else for values."""
 
 MOST_CLASSES = 1_000
 """A target of more classes is refused: each would have too few rows, and its own share of the work."""

@@ -188,7 +188,7 @@ def _draw(
 ) -> list[Trial]:
     """Make the trials: what the algorithm starts with, its defaults if they are tried, then random draws.
 
-    None of them twice.
+    No trial is made twice.
     """
     trials: dict[str, Trial] = {}
     known = [algorithm.start_for(validation.task), *([{}] if algorithm.tries_defaults else [])]
@@ -215,8 +215,8 @@ def _candidates(leaderboard: Leaderboard, stopped: Stopped) -> Iterator[Candidat
 def _rank(metric: str, names: list[str]) -> Callable[[Candidate], Any]:
     """Return a key to sort by: the best first, and those without a score last.
 
-    Of equals the one that is declared first, which is the simpler one: what a machine happened to be quick
-    at must not decide what is published.
+    If scores are equal, the algorithm that is declared first comes first, which is the simpler one: what a
+    machine happened to be quick at must not decide what is published.
     """
 
     def order(one: float, other: float) -> int:

@@ -201,7 +201,8 @@ def run_trials(
 def _fold_tasks(leaderboard: Leaderboard, engine: Engine, deadline: float) -> Iterator[_FoldTask]:
     """Yield each trial's folds in turn, until time is over; what joblib takes ahead of time expires.
 
-    Not on other machines, whose clocks are others. A trial is needed as long as all before it have failed.
+    On other machines nothing expires, since their clocks are others. A trial is needed, however late it is,
+    as long as all trials before it have failed.
     """
     for number, trial in enumerate(leaderboard.trials):
         for fold in range(len(leaderboard.validation.folds)):

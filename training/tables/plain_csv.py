@@ -27,8 +27,8 @@ def pieces(content: bytes) -> Iterator[NDArray[np.uint8]]:
 def is_plain(content: bytes, delimiter: str, *, padded: bool, columns: int) -> bool:
     """Return whether every reader finds the same rows in a content in UTF-8, without a byte order mark.
 
-    So they do where lines end as usual, and quotes either stand around whole cells, doubled inside of them,
-    or begin no cell: then they are characters like others.
+    All readers find the same rows if lines end as usual, and if quotes either stand around whole cells, and
+    are doubled inside of them, or begin no cell: then quotes are characters like others.
 
     Args:
         padded: Whether spaces after a delimiter do not belong to the cell.

@@ -103,7 +103,7 @@ def _table(path: Path, caller: str, limits: TableLimits) -> SourcedTable:
 def _claimed_shape(path: Path) -> tuple[int, int]:
     """Read rows and columns off a Parquet file's footer: its bytes may become more than memory has.
 
-    Of any other file it is (0, 0).
+    The shape of any other file is (0, 0).
     """
     with path.open("rb") as file:
         if file.read(4) != files.PARQUET:
