@@ -335,7 +335,7 @@ def test_a_model_of_rows_takes_no_picture(client: FlaskClient) -> None:
 
 
 def test_another_format_is_refused_with_all_that_can_be_read(client: FlaskClient) -> None:
-    response = ask(client, data=b"a,b\n1,2", content_type="text/csv")
+    response = ask(client, data=b"a,b\n1,2", content_type="application/x-unknown")
 
     assert_problem(response, 415, "unsupported-format")
     assert response.headers["Accept"].startswith("application/json, multipart/form-data, image/png")

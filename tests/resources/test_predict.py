@@ -344,7 +344,7 @@ def test_the_wrong_method_names_the_right_ones(client: FlaskClient) -> None:
 def test_what_is_not_accepted_is_406(client: FlaskClient) -> None:
     rows = ROWS["svm"].to_numpy().tolist()
 
-    response = client.post("/predict/svm", json={"X": rows}, headers={"Accept": "text/csv"})
+    response = client.post("/predict/svm", json={"X": rows}, headers={"Accept": "application/x-unknown"})
 
     assert_problem(response, 406, "not-acceptable")
     assert response.headers["Accept"] == "application/json"

@@ -250,7 +250,7 @@ def test_a_chunked_body_is_answered(shared_server: Server) -> None:
         ("/predict/nothing", {}, 404),
         ("/nothing", {}, 404),
         ("/models", {}, 405),
-        ("/predict/svm", {"Accept": "text/csv"}, 406),
+        ("/predict/svm", {"Accept": "application/x-unknown"}, 406),
         ("/predict/svm", {"Content-Encoding": "gzip"}, 415),
         ("/predict/svm?include=x", {}, 422),
     ],
