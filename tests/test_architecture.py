@@ -269,6 +269,17 @@ def test_the_drawing_leads_downwards() -> None:
     assert below == set(MAY_IMPORT)
 
 
+def test_each_word_of_the_glossary_has_an_owner() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    owners = {term: re.findall(r"`([\w.]+)`", cell) for term, cell in rows if term not in ("term", "---")}
+
+    assert len(owners) >= 40
+    for term, names in owners.items():
+        assert names, term
+        assert all(house.exists(f"mlapi.{name.removeprefix('mlapi.')}") for name in names), term
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
 def test_what_a_page_names_exists(path: Path) -> None:
     text = path.read_text()

@@ -28,7 +28,10 @@ Encoder: TypeAlias = Callable[[Any], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How bodies of one media type are read and written."""
+    """How bodies of one media type are read and written, at every route that takes or gives them.
+
+    `encode` has to write any answer: `mlapi.schemas` has them all, `PredictResponse` that of a prediction.
+    """
 
     decode: Decoder
     encode: Encoder
@@ -39,6 +42,9 @@ FORMATS: Mapping[str, Format] = {JSON: Format(decode_json, encode_json)}
 
 The first is preferred where a client does not mind.
 """
+
+JSON_ALONE: Mapping[str, Format] = {JSON: FORMATS[JSON]}
+"""For a route whose answers another process writes, which knows no other format."""
 
 
 def decode(content_type: str | None, body: bytes) -> Decoded:
@@ -84,16 +90,16 @@ def check_encoding(content_encoding: str | None) -> None:
         )
 
 
-def encoder(accept: str | None) -> tuple[str, Encoder]:
-    """Return the media type and the encoder that an Accept header asks for.
+def encoder(accept: str | None, formats: Mapping[str, Format] = FORMATS) -> tuple[str, Encoder]:
+    """Return the media type and the encoder that an Accept header asks for, of those in a table.
 
     Raises:
         NotAcceptable: It asks for none that there is.
     """
     if accept in (None, "", "*/*", JSON):  # nearly all requests: nothing to weigh
         return JSON, encode_json
-    media_type = preferred(accept or "", FORMATS)
-    return media_type, FORMATS[media_type].encode
+    media_type = preferred(accept or "", formats)
+    return media_type, formats[media_type].encode
 
 
 def preferred(accept: str, formats: Mapping[str, Format]) -> str:

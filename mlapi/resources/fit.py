@@ -45,7 +45,8 @@ class Fit(Resource):  # type: ignore[misc]
         """Answer with a fit to the rows of the body. A process of the pool computes it; the thread waits."""
         self._check_offered()
         name = TUTORIALS.get(request.path, name)
-        media_type, _ = negotiation.encoder(request.environ.get("HTTP_ACCEPT"))
+        accept = request.environ.get("HTTP_ACCEPT")
+        media_type, _ = negotiation.encoder(accept, negotiation.JSON_ALONE)  # which the pool writes
         negotiation.check_encoding(request.environ.get("HTTP_CONTENT_ENCODING"))
         body = read_body(request.environ, self.settings.max_body_bytes)
         head = {"algorithm": name, "content_type": request.environ.get("CONTENT_TYPE")}

@@ -26,7 +26,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         cnn.ALGORITHM,
     )
 }
-"""By name, as recipes and requests call them."""
+"""By name, as recipes and requests call them. Of equally good ones a comparison takes the first."""
 
 CLASSES = PICKLED.union(*(algorithm.classes for algorithm in ALGORITHMS.values()))
 """The classes that a pipeline of any of them may name in its pickle, by full name."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -36,7 +37,7 @@ from mlapi.estimators.algorithms.declaration import (
 from mlapi.estimators.preprocessing import PICKLED
 from mlapi.server.app import create_app
 from mlapi.training.workflows.registration import algorithm_of
-from tests.conftest import publish_fitted, settings_for
+from tests.conftest import ROOT, publish_fitted, settings_for
 from tests.support.server import ask, running
 
 RANDOM = np.random.default_rng(0)
@@ -283,3 +284,10 @@ def test_gradient_boosting_answers_in_both_workers_of_a_preloading_server(
 
             assert (status, answer["prediction"]) == (200, machine.predict(X[:1]).tolist())
             np.testing.assert_allclose(answer["probabilities"], machine.predict_proba(X[:1]), rtol=1e-9)
+
+
+def test_the_page_on_training_lists_the_algorithms_in_their_order() -> None:
+    """Of equally good ones the first wins, as the page says."""
+    page = (ROOT / "docs" / "training.md").read_text().partition("## Algorithms")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(ALGORITHMS)
