@@ -1,3 +1,4 @@
+import io
 import multiprocessing
 import os
 import threading
@@ -77,6 +78,7 @@ def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> str:
     _create_exclusively(monkeypatch)
+    _read_and_write_whole(monkeypatch)
     return f"memory://models/{uuid.uuid4().hex}"
 
 
@@ -89,6 +91,22 @@ def _create_exclusively(monkeypatch: pytest.MonkeyPatch) -> None:
             real(*args, **named)
 
     monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file)
+
+
+def _read_and_write_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In memory all readers of a file share one position in it, and a file is there before its content (fsspec
+    2026.9). Elsewhere neither is so."""
+    real = MemoryFileSystem._open
+
+    def open_(self: Any, path: str, mode: str = "rb", **named: Any) -> Any:
+        file = real(self, path, mode, **named)
+        return io.BytesIO(file.getvalue()) if mode == "rb" else file
+
+    def put_file(self: Any, lpath: str, rpath: str, **_: Any) -> None:
+        self.pipe_file(rpath, Path(lpath).read_bytes())
+
+    monkeypatch.setattr(MemoryFileSystem, "_open", open_)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put_file)
 
 
 def machine(url: str, state_dir: Path) -> Changes:

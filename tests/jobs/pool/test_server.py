@@ -216,7 +216,8 @@ def test_a_stream_that_has_nothing_to_read_any_more_ends_and_the_log_says_why(
         connection.request("GET", f"/jobs/{job.id}/events")
         response = connection.getresponse()
         assert response.readline().startswith(b"data: ")
-        (own / "state" / "jobs.sqlite").write_bytes(b"no database" * 1000)
+        (own / "state" / "other").write_bytes(b"no database" * 1000)
+        (own / "state" / "other").replace(own / "state" / "jobs.sqlite")  # at once: an empty one is new
 
         with pytest.raises(http.client.IncompleteRead):
             response.read()
