@@ -94,8 +94,8 @@ def _create_exclusively(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _read_and_write_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In memory all readers of a file share one position in it, and a file is there before its content (fsspec
-    2026.9). Elsewhere neither is so."""
+    """In memory all readers of a file share one position in it, and a file is there before its content
+    (fsspec 2026.9). Elsewhere neither is so."""
     real = MemoryFileSystem._open
 
     def open_(self: Any, path: str, mode: str = "rb", **named: Any) -> Any:
