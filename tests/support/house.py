@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache, reduce
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,9 @@ _SHAPE = re.compile(r"\((?:\w+,|(?:[\w.+]+|\w+ \w+)(?:, (?:[\w.+]+|\w+ \w+))+)\)
 _ARRAY = re.compile(r"\bNDArray\b|\bndarray\b|\bDataFrame\b|\bSeries\b")
 
 _QUOTED = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)[^`]*`")
+
+_EXTRAS = ("torch", "onnx", "distributed", "s3fs", "gcsfs", "pyarrow")
+"""Packages that may be missing."""
 
 _DOTTED = re.compile(r"(?<![/\w])mlapi(?:\.\w+)+")
 
@@ -262,6 +266,8 @@ def _attributes() -> frozenset[str]:
 
 def _can_be_imported(name: str) -> bool:
     parts = name.split(".")
+    if parts[0] in _EXTRAS and find_spec(parts[0]) is None:  # where it is installed, its names are looked up
+        return True
     for end in range(len(parts), 0, -1):
         try:
             value: object = import_module(".".join(parts[:end]))
