@@ -179,6 +179,9 @@ def running(
         path = environ.get("SCRIPT_NAME", "").rstrip("/") + "/health/live"
         until(lambda: _is_live(server, path), lambda: server.log)
         if command is None:
+            has_pool = {settings["MLAPI_FIT_WORKERS"], settings["MLAPI_JOB_WORKERS"]} != {"0"}
+            if has_pool and Path("/proc").exists():
+                until(lambda: server.pool, lambda: server.log)  # who starts it looks like a worker until then
             server.wait_for_workers()
         yield server
     finally:
