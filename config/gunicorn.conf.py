@@ -30,7 +30,7 @@ workers = _settings.workers
 # that block outside of Python are under way (gthread: one worker may get four of them, and accepts on).
 #   gthread, 4 threads   279  260   278 µs   2,600   nobody is answered   1, 3, 2,900
 #   gevent               211  234   222 µs   2,000   answered             1, 1, 1
-#   mlapi.server.worker.worker         165  181   160 µs   4,900   answered             3,100, 3,900, 4,300
+#   this project's       165  181   160 µs   4,900   answered             3,100, 3,900, 4,300
 # With eight such calls, one in every thread, nobody is answered by any.
 # (`sync`, in another run: 305 and 272; it closes every connection after one answer. The same view under
 # granian, in this run: 124, 113, 159 µs, 7,900.)
