@@ -79,9 +79,9 @@ class Engine:
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
         try:
             with self._shared(shared) as place, ExitStack() as begun:
-                with _interrupts_blocked():
+                with _interrupts_deferred():
                     results = parallel(joblib.delayed(_call)(function, place, call) for call in calls)
-                    begun.enter_context(closing(results))  # Ctrl-C is raised at the end of this block
+                    begun.enter_context(closing(results))
                 yield from results
         except TerminatedWorkerError as error:
             raise RecipeError(
@@ -125,7 +125,9 @@ class Engine:
         if self.cluster is not None:
             yield self.cluster.scatter(shared, broadcast=True, hash=False)
             return
-        with TemporaryDirectory(prefix="mlapi-") as folder:
+        with ExitStack() as begun:
+            with _interrupts_deferred():
+                folder = begun.enter_context(TemporaryDirectory(prefix="mlapi-"))
             place = Path(folder) / "shared"
             joblib.dump(shared, place)
             yield place
@@ -206,18 +208,44 @@ def _nothing(_: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Start processes within the block that never see Ctrl-C, which a terminal sends to them all.
+def _interrupts_deferred() -> Iterator[None]:
+    """Raise a Ctrl-C that comes within the block at its end: what it begins is in the caller's hands by then.
 
-    They inherit the mask: an initializer would come too late for a process that is still importing. Python's
-    own helper is started before, since it unblocks the signal when it has started (until 3.13).
+    Processes that start within it never see Ctrl-C, which a terminal sends to them all. They inherit the
+    mask: an initializer would come too late for a process that is still importing. Python's own helper is
+    started before, since it unblocks the signal when it has started (until 3.13). The mask alone defers
+    nothing here: another thread (OpenBLAS has some) takes the signal, and Python raises it in this one.
     """
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _handler_deferred():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _handler_deferred() -> Iterator[None]:
+    react = _interrupt_handler()
+    if react is None:
+        yield
+        return
+    pending: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda _, frame: pending.append(frame))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, react)
+        if pending:
+            react(signal.SIGINT, pending[0])
+
+
+def _interrupt_handler() -> Callable[[int, FrameType | None], object] | None:
+    """Return what Ctrl-C calls in this thread; None where it calls nothing."""
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    return handler if is_main and callable(handler) else None
 
 
 @contextmanager
@@ -226,11 +254,10 @@ def interrupts_counted() -> Iterator[Callable[[], int]]:
 
     A second one may come while the first still ends processes: what is caught then looks like one of them.
     """
-    count, before = 0, signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield lambda: 0  # it is not raised here
+    count, react = 0, _interrupt_handler()
+    if react is None:
+        yield lambda: 0
         return
-    react: Callable[[int, FrameType | None], object] = before
 
     def handler(number: int, frame: FrameType | None) -> None:
         nonlocal count
@@ -241,7 +268,7 @@ def interrupts_counted() -> Iterator[Callable[[], int]]:
     try:
         yield lambda: count
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, react)
 
 
 def _call_with_topic(topic: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -3,7 +3,9 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -106,6 +108,47 @@ def test_ctrl_c_at_the_start_says_nothing_more_once_the_engine_is_left() -> None
         gc.collect()
 
     assert heard == []
+
+
+def test_ctrl_c_that_another_thread_takes_waits_until_the_processes_can_be_ended() -> None:
+    """A terminal's signal is for the process: any thread that does not block it may take it."""
+    done, begun = threading.Event(), list[int]()
+
+    def calls() -> Iterator[int]:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)  # the other thread wakes up
+        for call in range(9):
+            begun.append(call)
+            yield call
+
+    another = threading.Thread(target=done.wait)
+    another.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), engine(None) as here:
+            list(here.run(look_around, 1, calls()))
+    finally:
+        done.set()
+        another.join()
+
+    assert begun
+
+
+def test_ctrl_c_while_the_folder_for_what_is_shared_is_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.mkdir
+
+    def mkdir(path: str, *arguments: Any, **named: Any) -> None:
+        real(path, *arguments, **named)
+        if Path(path).name.startswith("mlapi-"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(KeyboardInterrupt), engine(None) as here:
+        list(here.run(look_around, 1, range(2)))
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_fails_in_the_thread_that_kills_processes_reaches_nobody(
