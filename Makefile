@@ -60,7 +60,7 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 test: $(TOOLS) ## run the tests, without those that take long or need PyTorch
 	$(BIN)/python -m pytest -m "not vision and not exhaustive" --numprocesses auto --dist worksteal
 
-test-exhaustive: $(TOOLS) ## run those that try every step, byte or kind, or train for long
+test-exhaustive: $(TOOLS) ## run those that try every step, byte or kind, or take long
 	$(BIN)/python -m pytest -m "exhaustive and not vision" --numprocesses auto --dist worksteal
 
 test-vision: $(TORCH) ## install PyTorch, and run the tests that need it

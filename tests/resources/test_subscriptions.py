@@ -135,6 +135,7 @@ def test_who_asks_for_the_head_alone_opens_no_stream(server: Server, tmp_path: P
     assert followers(server, job.id, 1)[0].status == 200
 
 
+@pytest.mark.exhaustive
 def test_streams_and_a_locked_database_harm_no_worker_and_streams_leave_room_for_others(
     server: Server, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_worker_with_one_endless_call_finishes_the_others(tmp_path: Path) -> N
             assert read_document(sock)["pid"] != before
 
 
+@pytest.mark.exhaustive
 def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path) -> None:
     with echo(tmp_path, MLAPI_REQUEST_SECONDS="6", MLAPI_FIT_WORKERS="0") as server:
         before = server.workers
@@ -86,6 +87,7 @@ def test_calls_below_the_limit_one_after_the_other_cost_no_worker(tmp_path: Path
         assert server.workers == before, server.log
 
 
+@pytest.mark.exhaustive
 def test_who_waits_behind_more_endless_calls_than_there_are_threads_is_told_as_well(tmp_path: Path) -> None:
     with echo(tmp_path, MLAPI_REQUEST_SECONDS="2", MLAPI_FIT_WORKERS="0") as server:
         before = server.worker

@@ -36,6 +36,7 @@ def memory_of(pid: int, line: str) -> int:
     return int(status.partition(f"{line}:")[2].split()[0]) // 1024
 
 
+@pytest.mark.exhaustive
 def test_bodies_that_become_much_more_in_memory_are_bounded_and_leave_little_behind(server: Server) -> None:
     statuses: list[int] = []
 
