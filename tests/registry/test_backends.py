@@ -71,40 +71,36 @@ def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         for name, value in request.getfixturevalue("s3").items():
             monkeypatch.setenv(name, value)
     else:
-        _create_exclusively(monkeypatch)
+        _behave_as_storage(monkeypatch)
     return f"{request.param}://models/{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> str:
-    _create_exclusively(monkeypatch)
-    _read_and_write_whole(monkeypatch)
+    _behave_as_storage(monkeypatch)
     return f"memory://models/{uuid.uuid4().hex}"
 
 
-def _create_exclusively(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory looks and then writes; S3 and its like do both at once."""
-    lock, real = threading.Lock(), MemoryFileSystem.pipe_file
+def _behave_as_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the storage in memory (fsspec 2026.9) do what S3 and its like do.
+
+    It looks whether a file is there, and then creates it; a file that is put is there before its content;
+    and all readers of a file share one position in it.
+    """
+    lock, pipe, real_open = threading.Lock(), MemoryFileSystem.pipe_file, MemoryFileSystem._open
 
     def pipe_file(*args: Any, **named: Any) -> None:
         with lock:
-            real(*args, **named)
-
-    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file)
-
-
-def _read_and_write_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In memory all readers of a file share one position in it, and a file is there before its content
-    (fsspec 2026.9). Elsewhere neither is so."""
-    real = MemoryFileSystem._open
+            pipe(*args, **named)
 
     def open_(self: Any, path: str, mode: str = "rb", **named: Any) -> Any:
-        file = real(self, path, mode, **named)
+        file = real_open(self, path, mode, **named)
         return io.BytesIO(file.getvalue()) if mode == "rb" else file
 
     def put_file(self: Any, lpath: str, rpath: str, **_: Any) -> None:
         self.pipe_file(rpath, Path(lpath).read_bytes())
 
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file)
     monkeypatch.setattr(MemoryFileSystem, "_open", open_)
     monkeypatch.setattr(MemoryFileSystem, "put_file", put_file)
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +99,16 @@ class Server:
 
 
 def children(pid: int) -> list[int]:
-    """Return the process ids of a process's children, lowest first; none of one that has ended."""
-    try:
-        return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except OSError:
-        return []
+    """Return the process ids of a process's children, lowest first; none of one that has ended.
+
+    Linux counts a child as that of the thread that started it, until that thread ends.
+    """
+    pids: list[int] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                pids += map(int, (thread / "children").read_text().split())
+    return sorted(pids)
 
 
 @contextmanager
