@@ -82,10 +82,10 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def _behave_as_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the storage in memory (fsspec 2026.9) do what S3 and its like do.
+    """Let the storage in memory behave as S3 and its like do.
 
-    It looks whether a file is there, and then creates it; a file that is put is there before its content;
-    and all readers of a file share one position in it.
+    By itself (fsspec 2026.9) it looks whether a file is there and then creates it, shows a file that is put
+    before its content, and lets all readers of a file share one position.
     """
     lock, pipe, real_open = threading.Lock(), MemoryFileSystem.pipe_file, MemoryFileSystem._open
 

@@ -79,7 +79,7 @@ class Engine:
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
         try:
             with self._shared(shared) as place, ExitStack() as begun:
-                with _interrupts_deferred():
+                with _interrupts_deferred(), _interrupts_blocked():
                     results = parallel(joblib.delayed(_call)(function, place, call) for call in calls)
                     begun.enter_context(closing(results))
                 yield from results
@@ -125,10 +125,8 @@ class Engine:
         if self.cluster is not None:
             yield self.cluster.scatter(shared, broadcast=True, hash=False)
             return
-        with ExitStack() as begun:
-            with _interrupts_deferred():
-                folder = begun.enter_context(TemporaryDirectory(prefix="mlapi-"))
-            place = Path(folder) / "shared"
+        with _temporary_folder() as folder:
+            place = folder / "shared"
             joblib.dump(shared, place)
             yield place
 
@@ -208,25 +206,21 @@ def _nothing(_: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _interrupts_deferred() -> Iterator[None]:
-    """Raise a Ctrl-C that comes within the block at its end: what it begins is in the caller's hands by then.
-
-    Processes that start within it never see Ctrl-C, which a terminal sends to them all. They inherit the
-    mask: an initializer would come too late for a process that is still importing. Python's own helper is
-    started before, since it unblocks the signal when it has started (until 3.13). The mask alone defers
-    nothing here: another thread (OpenBLAS has some) takes the signal, and Python raises it in this one.
-    """
-    resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _handler_deferred():
-            yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+def _temporary_folder() -> Iterator[Path]:
+    """Make a folder that goes with the block, also where Ctrl-C comes while it is made or removed."""
+    with ExitStack() as begun:
+        with _interrupts_deferred():
+            folder = begun.enter_context(TemporaryDirectory(prefix="mlapi-"))
+        try:
+            yield Path(folder)
+        finally:
+            with _interrupts_deferred():
+                begun.close()
 
 
 @contextmanager
-def _handler_deferred() -> Iterator[None]:
+def _interrupts_deferred() -> Iterator[None]:
+    """Raise a Ctrl-C that comes within the block at its end, when what it begins is in the caller's hands."""
     react = _interrupt_handler()
     if react is None:
         yield
@@ -239,6 +233,22 @@ def _handler_deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, react)
         if pending:
             react(signal.SIGINT, pending[0])
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Start processes within the block that never see Ctrl-C, which a terminal sends to them all.
+
+    They inherit the mask: an initializer would come too late for a process that is still importing. Python's
+    own helper is started before, since it unblocks the signal when it has started (until 3.13). In this
+    process the mask defers nothing: another thread takes the signal (OpenBLAS has some).
+    """
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _interrupt_handler() -> Callable[[int, FrameType | None], object] | None:

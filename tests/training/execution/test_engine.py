@@ -133,18 +133,21 @@ def test_ctrl_c_that_another_thread_takes_waits_until_the_processes_can_be_ended
     assert begun
 
 
-def test_ctrl_c_while_the_folder_for_what_is_shared_is_made_leaves_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", ["mkdir", "rmdir"])
+def test_ctrl_c_while_the_folder_for_what_is_shared_is_made_or_removed_leaves_none(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.mkdir
+    real = getattr(os, call)
 
-    def mkdir(path: str, *arguments: Any, **named: Any) -> None:
+    def interrupted_call(path: str, *arguments: Any, **named: Any) -> None:
+        if Path(path).name.startswith("mlapi-"):
+            os.kill(os.getpid(), signal.SIGINT)
         real(path, *arguments, **named)
         if Path(path).name.startswith("mlapi-"):
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(os, "mkdir", mkdir)
+    monkeypatch.setattr(os, call, interrupted_call)
     with pytest.raises(KeyboardInterrupt), engine(None) as here:
         list(here.run(look_around, 1, range(2)))
 
