@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from mlapi.http.streams import Stream
-from mlapi.server.worker import connection, listeners, loop, timing
+from mlapi.server.worker import clients, connection, listeners, loop, timing
 
 PATIENT = "PATIENT" in os.environ
 """Whether a slow client is waited for for ever, and a worker with fewer connections long enough to come."""
@@ -19,7 +19,7 @@ PATIENT = "PATIENT" in os.environ
 timing.HEAD_TIMEOUT_S = 1e6 if PATIENT else 0.6
 timing.TRANSFER_GRACE_S = 1e6 if PATIENT else 1.5
 listeners.YIELD_S = 0.5 if PATIENT else listeners.YIELD_S
-loop.STALLED_S = float(os.environ.get("STALLED_S", "1e6"))
+clients.STALLED_S = float(os.environ.get("STALLED_S", "1e6"))
 connection.LINGER_S = 1.0
 loop.STOP_KEEPALIVE_LINGER = 0.3
 if "WITHOUT_EPOLL" in os.environ:

@@ -1,34 +1,8 @@
-"""The loop over all clients: who is read, answered, waited for, and cut. Runs in the lead thread, and only
-that thread touches the poller and the table of connections.
+"""The loop over all clients: who is read, answered and waited for, and when. Runs in the lead thread.
 
-A connection ends in one of three ways:
-
-    _linger    Nothing more is sent. What still arrives is thrown away, until the client closes.
-    _drop      The socket is closed at once.
-    _abandon   A request is in hand: 503 if its answer has not begun. A thread that has it closes it later.
-
-Each occasion takes one of these ways:
-
-    occasion             when                                   what is sent              way
-    _queue_if_ready      the client has closed its side         nothing                   _drop
-    _handle_event        reading or sending fails               nothing                   _drop
-    _settle, _send_rest  no request may follow the last answer  nothing more              _linger
-    _send_news           a stream has ended; the worker stops   nothing more              _linger
-                         a stream breaks                        nothing more              _drop
-    _time_out            the deadline is over                   408 if a request began    _linger
-                                                                else nothing              _drop
-    _make_room           a new client needs the place           408 if a request began    _drop
-    _bound_unsent        too much waits for slow readers        nothing more              _drop
-    _refuse_slowest      the files hold too much                503                       _linger
-    _spool               a file cannot be written               503                       _linger
-    _give_up_endless     a call lasts too long                  503 or nothing            _abandon
-    _refuse_unanswered   the worker has no time left            503 or nothing            _abandon
-
-`_forget` is no way to end: `_drop` and `_abandon` use it to take a connection out of the tables.
+How a connection ends is in `mlapi.server.worker.clients`.
 """
 
-import contextlib
-import math
 import select
 import socket
 import time
@@ -42,6 +16,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
 from mlapi.http.streams import NEWS_EVERY_S
 from mlapi.server.worker.balance import ConnectionCounts
+from mlapi.server.worker.clients import Clients, refuse_late
 from mlapi.server.worker.configuration import Configuration
 from mlapi.server.worker.connection import Connection
 from mlapi.server.worker.error_pages import refuse
@@ -62,16 +37,6 @@ STOPPING_HOUSEKEEPING_S = 0.1
 ABSENT_S = 1.0
 """If the housekeeping is late by more than that, all threads were in calls, and no client is to blame."""
 
-MUCH_UNSENT = 64 * 1024 * 1024
-"""Bytes of the answers that wait for clients to read, without the largest one: over it, clients that have
-stalled are cut."""
-
-STALLED_S = 2.0
-"""A client that has read nothing for so long has stalled: a lost packet costs less time."""
-
-MOST_UNSENT = 256 * 1024 * 1024
-"""Bytes counted as for `MUCH_UNSENT`: over it, clients are cut whether they have stalled or not."""
-
 ANSWERS_A_ROUND = 16
 """So many requests are answered, and so many streams asked, before the loop looks again what has arrived."""
 
@@ -85,18 +50,12 @@ class Loop:
         self._keepalive = self._configuration.own.keepalive
         self._answer_request = RequestHandler(worker, self._configuration.own).answer_request
         self._poller = make_poller()
-        self._connections: dict[int, Connection] = {}
-        """All connections of the worker, by file descriptor."""
-        self._unwatched: set[Connection] = set()
-        """Connections that the poller does not watch: something arrived while a thread had them."""
+        self._clients = Clients(self._poller, on_drop=self._report)
+        self._connections, self._streaming = self._clients.connections, self._clients.streaming
         self._returned: deque[tuple[Connection, bool]] = deque()
         """Connections that former lead threads give back, each with whether a request may follow on it."""
         self._queue: deque[Connection] = deque()
         """Connections with a request to be answered, each once: one with several requests goes to the end."""
-        self._sending: dict[Connection, None] = {}
-        """Connections in state SENDING, in the order in which their clients have read last."""
-        self._streaming: dict[Connection, None] = {}
-        """Connections whose answer is a stream."""
         self._news_due: deque[Connection] = deque()
         """Streaming connections that are still to be asked for news since the last housekeeping."""
         self._large = LargeRequests(self._connections)
@@ -148,7 +107,7 @@ class Loop:
             if now >= self._housekeeping_at:
                 self._do_housekeeping(now)
             self._answer_round()
-        self._refuse_unanswered()
+        self._clients.abandon_all_in_hand()
 
     def _answer_round(self) -> None:
         for _ in range(min(ANSWERS_A_ROUND, len(self._queue))):
@@ -171,7 +130,7 @@ class Loop:
         self._worker.notify()
         if not self._worker.is_parent_alive():
             self._worker.alive = False
-        self._listeners.report()
+        self._report()
         self._large.give_memory_back(now)
         for connection in list(self._connections.values()) if self.lead_thread.endless else ():
             if connection.state is ANSWERING and connection.call in self.lead_thread.endless:
@@ -182,16 +141,11 @@ class Loop:
             if late > ABSENT_S and connection.state is not ANSWERING:
                 connection.postpone(late)
             elif connection.deadline < now and not connection.is_in_hand:
-                self._time_out(connection)
-        self._bound_unsent(MUCH_UNSENT, now - STALLED_S)  # after time in which nobody listened was taken off
+                self._clients.time_out(connection)
+        self._clients.cut_stalled(now)  # after time in which nobody listened was taken off
 
-    def _time_out(self, connection: Connection) -> None:
-        """End a connection whose deadline is over."""
-        if connection.has_begun and connection.state is READING:
-            refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
-            self._linger(connection)
-        else:
-            self._drop(connection)
+    def _report(self) -> None:
+        self._listeners.report()
 
     def _give_up_endless(self, connection: Connection) -> None:
         """Answer in place of an endless call. Its thread may use the socket until the process ends."""
@@ -200,21 +154,7 @@ class Loop:
             "A call lasts longer than request_seconds: its worker ends, and another takes its place",
             extra={"method": request.method, "path": request.path},
         )
-        self._abandon(connection, "the answer took longer than a request may")
-
-    def _abandon(self, connection: Connection, reason: str) -> None:
-        """Refuse a request that is in hand, and end its connection for the lead thread."""
-        if connection.abandon():
-            refuse(connection, 503, "Overloaded", reason)
-        with contextlib.suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_WR)
-        self._forget(connection)
-
-    def _refuse_unanswered(self) -> None:
-        """Refuse every request that is in hand: the worker has no time left."""
-        for connection in list(self._connections.values()):
-            if connection.is_in_hand:
-                self._abandon(connection, "the server had no time left for this request")
+        self._clients.abandon(connection, "the answer took longer than a request may")
 
     def _begin_to_stop(self) -> None:
         self._stopping = True
@@ -230,8 +170,7 @@ class Loop:
         cfg = self._configuration.of(client)
         connection = Connection(cfg, sock, client, server, leave_to_pool=self._leave_to_pool)
         connection.renew_deadline(self._keepalive)
-        self._connections[sock.fileno()] = connection
-        self._poller.register(sock, select.POLLIN)
+        self._clients.add(connection)
 
     def _make_room(self) -> None:
         """Cut the connections that have been idle for longest; none whose request is in hand."""
@@ -243,24 +182,23 @@ class Loop:
             if connection.is_gone or connection.is_in_hand or (is_silent and connection.has_begun):
                 continue
             if connection.has_begun:
-                refuse(connection, 408, "Request Timeout", "the request did not arrive in time")
-            self._drop(connection)
+                refuse_late(connection)
+            self._clients.drop(connection)
 
     def _handle_event(self, connection: Connection) -> None:
         """Read on, or send on: the poller says that one of them is possible."""
         if connection.state is ANSWERING:
-            self._poller.unregister(connection.sock)
-            self._unwatched.add(connection)
+            self._clients.stop_watching(connection)
             return
         if connection.state is QUEUED:  # its memory would grow faster than it is answered
             return
         try:
             if connection.state is SENDING:
-                self._send_rest(connection)
+                self._clients.send_rest(connection)
             else:
                 connection.gather()
         except OSError:
-            self._drop(connection)
+            self._clients.drop(connection)
             return
         self._queue_if_ready(connection)
 
@@ -272,7 +210,7 @@ class Loop:
         """
         state = connection.state
         if state is STREAMING or state is LINGERING:
-            self._drop(connection) if connection.is_used_up else connection.discard()
+            self._clients.drop(connection) if connection.is_used_up else connection.discard()
             return
         if state is not READING:  # the client has to read first, or the connection is gone
             return
@@ -284,7 +222,7 @@ class Loop:
                     self._queue.append(connection)
                 return
         elif connection.is_used_up:
-            self._drop(connection)
+            self._clients.drop(connection)
             return
         connection.renew_deadline(self._keepalive)
         if connection.incoming.in_memory >= LARGEST_HEAD:
@@ -319,7 +257,7 @@ class Loop:
         connection = self._large.slowest()
         if connection is not None:
             refuse(connection, 503, "Overloaded", "too many large requests come at once, and this one slowly")
-            self._linger(connection)
+            self._clients.linger(connection)
 
     def _leave_to_pool(self, connection: Connection) -> None:
         """Note, in a request's thread, that the pool works on it from now on, and within its own limits."""
@@ -367,16 +305,15 @@ class Loop:
         if connection.state is ABANDONED:
             connection.close()
             return
-        if connection in self._unwatched:
-            self._unwatched.remove(connection)
-            self._poller.register(connection.sock, select.POLLIN)
+        if connection in self._clients.unwatched:
+            self._clients.watch_again(connection)
         connection.settle(may_follow)
         if connection.stream:
             self._streaming[connection] = None
         if connection.state is SENDING:
-            self._wait_for_reader(connection)
+            self._clients.wait_for_reader(connection)
         elif connection.state is READING and not may_follow:
-            self._linger(connection)
+            self._clients.linger(connection)
 
     def _send_news(self, connection: Connection) -> None:
         """Send what a stream has to say. The stream ends when the worker stops."""
@@ -387,60 +324,9 @@ class Loop:
         except Exception:  # whatever it is made of: other clients must not be left alone
             if not connection.broken:
                 self._worker.log.exception("A stream broke")
-            self._drop(connection)
+            self._clients.drop(connection)
             return
         if connection.state is SENDING:
-            self._wait_for_reader(connection)
+            self._clients.wait_for_reader(connection)
         elif connection.is_finished or self._stopping:
-            self._linger(connection)
-
-    def _wait_for_reader(self, connection: Connection) -> None:
-        self._poller.modify(connection.sock, select.POLLOUT)
-        self._sending[connection] = None
-        self._bound_unsent(MOST_UNSENT)
-
-    def _bound_unsent(self, most: int, latest: float = math.inf) -> None:
-        """Cut clients that do not read, until no more than `most` bytes wait for clients.
-
-        The client that has not read for longest is cut first, and none that has read since `latest`. The
-        largest answer does not count: no answer is cut for its size alone. The client that has read last is
-        never cut.
-        """
-        for connection in list(self._sending):
-            sizes = [other.unsent_memory for other in self._sending]
-            if sum(sizes) - max(sizes) <= most or connection.last_read_at > latest:
-                return
-            self._drop(connection)
-
-    def _send_rest(self, connection: Connection) -> None:
-        connection.send_rest()
-        del self._sending[connection]
-        if connection.state is SENDING:
-            self._sending[connection] = None  # it has read: the last to be cut
-            return
-        self._poller.modify(connection.sock, select.POLLIN)
-        if connection.is_finished:
-            self._linger(connection)
-
-    # Closing.
-
-    def _linger(self, connection: Connection) -> None:
-        self._streaming.pop(connection, None)
-        try:
-            connection.linger()
-        except OSError:
-            self._drop(connection)
-
-    def _drop(self, connection: Connection) -> None:
-        self._forget(connection)
-        connection.close()
-        self._listeners.report()
-
-    def _forget(self, connection: Connection) -> None:
-        if connection in self._unwatched:
-            self._unwatched.remove(connection)
-        else:
-            self._poller.unregister(connection.sock)
-        del self._connections[connection.sock.fileno()]
-        self._sending.pop(connection, None)
-        self._streaming.pop(connection, None)
+            self._clients.linger(connection)

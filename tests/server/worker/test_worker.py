@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from gunicorn.config import Config
 
+from mlapi.server.worker import clients, timing
 from mlapi.server.worker import connection as connections
-from mlapi.server.worker import loop, timing
 from tests.support.echo_server import (
     GET,
     echo,
@@ -317,7 +317,7 @@ def test_clients_that_do_not_read_their_answers_hold_no_thread_and_are_cut(eithe
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_answer_larger_than_all_that_may_wait_is_whole_for_who_reads(tmp_path: Path, count: int) -> None:
-    size = loop.MUCH_UNSENT + 3_000_000
+    size = clients.MUCH_UNSENT + 3_000_000
     with echo(tmp_path, PATIENT="1") as server, open_sockets(server, count, b"") as socks:
         for sock in socks:
             sock.sendall(GET % b"large/%d" % size)
@@ -361,7 +361,7 @@ def test_of_those_who_do_not_read_as_many_wait_as_there_is_room_for(tmp_path: Pa
         echo(tmp_path, PATIENT="1", STALLED_S="0.1") as server,
         open_sockets(server, 12, GET % b"large/9000000") as deaf,
     ):
-        room = loop.MUCH_UNSENT // 9_000_000 + 1  # beside the largest
+        room = clients.MUCH_UNSENT // 9_000_000 + 1  # beside the largest
 
         until(lambda: sum(map(is_held, deaf)) == room)
         server.get("/health/live")
