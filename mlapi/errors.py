@@ -387,16 +387,6 @@ class RegistrationError(MlapiError):
     """An estimator or a sample that cannot be registered."""
 
 
-def class_of(slug: str) -> type[MlapiError]:
-    """Return the class that has this slug of its own; `MlapiError` if none has, as for "internal-error"."""
-    classes = [MlapiError]
-    for each in classes:  # which grows meanwhile, by all that are below
-        if vars(each).get("slug") == slug:
-            return each
-        classes += each.__subclasses__()
-    return MlapiError
-
-
 def is_temporary(error: BaseException | None) -> bool:
     """Return whether an error may be over in a moment: too many open files, too little memory or space, a
     failing disk or network.

@@ -7,7 +7,7 @@ The class is found again by its slug; `mlapi.errors.MlapiError.members` says wha
 from collections.abc import Mapping
 from typing import Any
 
-from mlapi.errors import MlapiError, class_of
+from mlapi.errors import MlapiError
 from mlapi.wording import shortened
 
 LONGEST_DETAIL = 1000
@@ -67,3 +67,13 @@ def document_of(error: MlapiError) -> dict[str, Any]:
 def error_of(document: Mapping[str, Any]) -> MlapiError:
     """Make the error again that `document_of` was asked for: of the same class, with the same message."""
     return class_of(document["slug"]).restored(document)
+
+
+def class_of(slug: str) -> type[MlapiError]:
+    """Return the class that has this slug of its own; `MlapiError` if none has, as for "internal-error"."""
+    classes = [MlapiError]
+    for each in classes:  # which grows meanwhile, by all that are below
+        if vars(each).get("slug") == slug:
+            return each
+        classes += each.__subclasses__()
+    return MlapiError

@@ -12,9 +12,8 @@ from mlapi.errors import (
     ModelUnavailable,
     NotAcceptable,
     UnsupportedFormat,
-    class_of,
 )
-from mlapi.jobs.pool.errors import LONGEST_DETAIL, document_of, error_of
+from mlapi.jobs.pool.errors import LONGEST_DETAIL, class_of, document_of, error_of
 from mlapi.jobs.pool.messages import Message
 from mlapi.wording import Finding
 
