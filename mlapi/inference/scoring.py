@@ -12,8 +12,9 @@ from mlapi.data.images import decoding
 from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import NUMERIC, Feature, Signature
-from mlapi.data.tables.cells import is_marker, parse_numbers
+from mlapi.data.tables.cells import is_marker
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
+from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
 from mlapi.wording import Finding, counted

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi.data.signature import Kind
-from mlapi.data.tables import cells
+from mlapi.data.tables.datetimes import parse_datetimes
+from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
 from mlapi.wording import counted, listed, quoted
@@ -265,11 +266,11 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
     uniques = view.uniques
     if len(uniques) <= _MOST_BOOLEANS and {str(value).lower() for value in uniques} <= {"true", "false"}:
         return _booleans(view)
-    numbers = cells.parse_numbers(uniques.tolist(), decimal=view.decimal, thousands=view.thousands)
+    numbers = parse_numbers(uniques.tolist(), decimal=view.decimal, thousands=view.thousands)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
         return _numbers(view.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
-    datetimes = cells.parse_datetimes(uniques.tolist())
+    datetimes = parse_datetimes(uniques.tolist())
     if datetimes is not None:
         values = view.spread(datetimes.values, np.datetime64("NaT", "us"))
         return _datetimes(
@@ -319,7 +320,7 @@ def _categories(view: ColumnView) -> ColumnDecision:
 def _as_numeric(view: ColumnView) -> ColumnDecision:
     if types.is_numeric_dtype(view.column.dtype):
         return _numbers(view.column.to_numpy(), ", as told", is_override=True)
-    read = partial(cells.parse_numbers, decimal=view.decimal, thousands=view.thousands)
+    read = partial(parse_numbers, decimal=view.decimal, thousands=view.thousands)
     texts = [str(value) for value in view.uniques]
     numbers = read(texts)
     if numbers is None:
@@ -332,9 +333,9 @@ def _as_datetime(view: ColumnView) -> ColumnDecision:
     if types.is_datetime64_any_dtype(view.column.dtype):
         return _datetimes(view.name, view.column.to_numpy(), None, ", as told")
     texts = [str(value) for value in view.uniques]
-    datetimes = cells.parse_datetimes(texts)
+    datetimes = parse_datetimes(texts)
     if datetimes is None:
-        odd = quoted(first_unreadable(texts, cells.parse_datetimes))
+        odd = quoted(first_unreadable(texts, parse_datetimes))
         raise DatasetError(f"column {view.name!r} is told to be a date, but holds {odd}; leave that out")
     values = view.spread(datetimes.values, np.datetime64("NaT", "us"))
     return _datetimes(view.name, values, datetimes.format, ", as told")

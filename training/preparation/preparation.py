@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlapi.data.limits import TableLimits
 from mlapi.data.signature import Signature, Target
-from mlapi.data.tables import cells
+from mlapi.data.tables.datetimes import parse_datetimes
 from mlapi.errors import DatasetError, RecipeError, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
@@ -203,9 +203,9 @@ def _order(name: str, column: pd.Series) -> NDArray[np.int64]:
 def _times_of_texts(name: str, column: pd.Series) -> pd.Series:
     codes, uniques = codes_and_uniques(column)
     texts = [str(value) for value in uniques]
-    datetimes = cells.parse_datetimes(texts)
+    datetimes = parse_datetimes(texts)
     if datetimes is None:
-        odd = quoted(first_unreadable(texts, cells.parse_datetimes))
+        odd = quoted(first_unreadable(texts, parse_datetimes))
         raise DatasetError(f"time column {name!r} holds {odd}, which is no date or time as the others are")
     return pd.Series(np.append(datetimes.values, np.datetime64("NaT", "us"))[codes])
 

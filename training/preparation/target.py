@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from mlapi.data.tables import cells
+from mlapi.data.tables.datetimes import parse_datetimes
+from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.training.preparation.kinds import LARGEST
@@ -90,7 +91,7 @@ def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> N
     codes, uniques = codes_and_uniques(column)
     if not set(map(type, uniques)) <= {str}:
         return None
-    numbers = cells.parse_numbers(uniques.tolist(), decimal=decimal, thousands=thousands)
+    numbers = parse_numbers(uniques.tolist(), decimal=decimal, thousands=thousands)
     return None if numbers is None else np.append(numbers.values, np.nan)[codes]
 
 
@@ -184,7 +185,7 @@ def _way_out(classes: NDArray[Any]) -> str:
     """Say what so many distinct labels may be, and what to do then."""
     if classes.dtype.kind != "U":
         return "if they are values: --task regression"
-    if cells.parse_datetimes(classes.tolist()) is not None:
+    if parse_datetimes(classes.tolist()) is not None:
         return "they are dates; make a number of them"
     return "are they names, or sentences?"
 

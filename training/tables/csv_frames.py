@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi.data.tables import csv_files
-from mlapi.data.tables.cells import parse_numbers
 from mlapi.data.tables.csv_files import CsvOptions, Dialect
+from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.training.tables.plain_csv import PIECE, is_plain, pieces
 from mlapi.wording import listed, reason

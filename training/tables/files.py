@@ -1,7 +1,7 @@
 """People's files -> data frames: CSV in any dialect and Parquet, plain or compressed, here or elsewhere.
 
 Only a blank cell is missing here, and a column holds numbers where every cell is one that is plainly
-written. What other texts mean ("n/a", "1,234", "31.12.2024") is decided later, by `mlapi.data.tables.cells`.
+written. What other texts mean ("n/a", "1,234", "31.12.2024") is decided later, by `mlapi.data.tables`.
 """
 
 import codecs
@@ -47,7 +47,7 @@ _FOREIGN: Mapping[bytes, str] = {
 class RawTable:
     """A file's rows as they stand there, `(rows, columns)`.
 
-    `decimal` is the decimal sign, for `mlapi.data.tables.cells`; `notes` say what was assumed or left out.
+    `decimal` is the decimal sign, for `mlapi.data.tables`; `notes` say what was assumed or left out.
     """
 
     frame: pd.DataFrame

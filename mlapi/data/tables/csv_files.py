@@ -2,7 +2,7 @@
 
 The dialect (encoding, delimiter, decimal sign) is detected, or is given as options. A row has to have a cell
 for every column that has a name, and no name may stand twice. What the cells mean is for
-`mlapi.data.tables.cells` to say.
+`mlapi.data.tables` to say.
 """
 
 import bz2
@@ -82,7 +82,7 @@ class CsvOptions:
     decimal: str | None = None
     """The decimal sign, "." or ","."""
     thousands: str | None = None
-    """The thousands separator, "" for none; for `mlapi.data.tables.cells`."""
+    """The thousands separator, "" for none; for `mlapi.data.tables`."""
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'):
