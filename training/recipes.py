@@ -120,6 +120,8 @@ class Recipe:
     decimal: str | None = None
     thousands: str | None = None
     """This and the three before it say how a CSV file is written; None: found out."""
+    day_first: bool | None = None
+    """Whether 3/12/2024 is a day in December; None: the dates decide, else the month stands first."""
     images: str | None = None
     """A folder or archive of pictures, a folder a class, instead of a table."""
     size: int | None = None
@@ -365,7 +367,9 @@ _VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "task": _one_of((REGRESSION, CLASSIFICATION)),
     "budget": (lambda value: seconds(value) is not None, "a time such as 90, 60s or 5m"),
     "size": (_between(4, 256), "a side from 4 to 256 pixels"),
-    "pictures_in_card": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(
+        ("pictures_in_card", "day_first"), (lambda value: isinstance(value, bool), "true or false")
+    ),
     "polynomial": (_between(2, 5), "a degree from 2 to 5"),
     "splines": (_between(2, 50), "a number of knots from 2 to 50"),
     "delimiter": (_is_sign, "one sign"),

@@ -66,6 +66,11 @@ _OWN_DATA = frozenset({"data", "images"})
 @click.option("--encoding", help="Of the CSV file; else found.")
 @click.option("--decimal", help="The decimal sign; else found.")
 @click.option("--thousands", help="What sets thousands apart; else found.")
+@click.option(
+    "--day-first/--month-first",
+    default=None,
+    help="Whether 3/12/2024 is in December; else read off the dates.",
+)
 def train(
     names: tuple[str, ...],
     missing: bool,

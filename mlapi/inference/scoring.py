@@ -12,7 +12,7 @@ from mlapi.data.images import decoding
 from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import NUMERIC, Feature, Signature
-from mlapi.data.tables.cells import is_marker
+from mlapi.data.tables.cells import CellOptions, is_marker
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
 from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
@@ -152,11 +152,12 @@ def _chunks(
     """Yield some rows at a time, as records, with the line of the file that each one ends on."""
     by_name = {feature.name: feature for feature in features}
     with open_csv(file, options) as (dialect, rows):
+        how = CellOptions(options.decimal, options.thousands, decimal_of_file=dialect.decimal)
         _, header = next(rows, (0, []))
         while chunk := list(islice(rows, max(1, min(CHUNK, CELLS // (len(header) or 1))))):
             lines, cells = zip(*chunk, strict=True)
             columns = {
-                name: _values(by_name.get(name), column, dialect.decimal, options.thousands)
+                name: _values(by_name.get(name), column, how)
                 for name, column in zip(header, zip(*cells, strict=True), strict=True)
             }
             used = {name: column for name, column in columns.items() if name in by_name or any(column)}
@@ -164,23 +165,21 @@ def _chunks(
             yield list(lines), [dict(zip(used, row, strict=True)) for row in rows_of_cells]
 
 
-def _values(
-    feature: Feature | None, cells: Sequence[str], decimal: str, thousands: str | None = None
-) -> list[Any]:
+def _values(feature: Feature | None, cells: Sequence[str], options: CellOptions) -> list[Any]:
     """Return the JSON values that a client would send for the cells of one column; null for a blank cell."""
     distinct = sorted(set(cells) - {""})
     values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
     if feature is not None and feature.kind != "text":
-        known = _numbers(distinct, decimal, thousands) if feature.kind in NUMERIC else _constants(feature)
+        known = _numbers(distinct, options) if feature.kind in NUMERIC else _constants(feature)
         values |= known
         if feature.nullable:
             values |= {cell: None for cell in distinct if cell not in known and is_marker(cell)}
     return list(map(values.get, cells))
 
 
-def _numbers(cells: Sequence[str], decimal: str, thousands: str | None) -> dict[str, float]:
+def _numbers(cells: Sequence[str], options: CellOptions) -> dict[str, float]:
     """Return the cells that are finite numbers: all in one style, or else those that Python can read."""
-    parsed = parse_numbers(cells, decimal=decimal, thousands=thousands)
+    parsed = parse_numbers(cells, options)
     values = map(_number, cells) if parsed is None else parsed.values.tolist()
     return {cell: value for cell, value in zip(cells, values, strict=True) if isfinite(value)}
 

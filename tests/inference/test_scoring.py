@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from mlapi.data.signature import Feature, Signature, Target
+from mlapi.data.tables.cells import UNDECIDED, CellOptions
 from mlapi.errors import DatasetError
 from mlapi.inference.scoring import _values, predict_csv, predict_images
 from mlapi.registry.opening import open_registry
@@ -21,17 +22,19 @@ from tests.support.pictures import DIGIT, digits, drawn, file_of, fitted_digits,
 def test_numbers_and_blanks_are_what_a_client_would_send() -> None:
     feature = Feature("n", "number", nullable=True)
 
-    assert _values(feature, ["1,234", "", "12.5", "n/a", "?"], ".") == [1234, None, 12.5, None, None]
-    assert _values(feature, ["1,234", "12"], ",") == [1.234, 12]
-    assert _values(feature, ["12%", "7%"], ".") == [12, 7]
-    assert _values(feature, ["$1,000", "(5)"], ".") == [1000, -5]
-    assert _values(feature, ["1.234", "2.500"], ",", thousands=".") == [1234, 2500]
+    assert _values(feature, ["1,234", "", "12.5", "n/a", "?"], UNDECIDED) == [1234, None, 12.5, None, None]
+    assert _values(feature, ["1,234", "12"], CellOptions(decimal_of_file=",")) == [1.234, 12]
+    assert _values(feature, ["12%", "7%"], UNDECIDED) == [12, 7]
+    assert _values(feature, ["$1,000", "(5)"], UNDECIDED) == [1000, -5]
+    assert _values(feature, ["1.234", "2.500"], CellOptions(thousands=".")) == [1234, 2500]
 
 
 def test_a_number_that_fits_no_style_stays_a_word_and_does_not_spoil_the_others() -> None:
     feature = Feature("n", "number")
 
-    assert _values(feature, ["12", "x", "1_0", "nan", "inf", "007"], ".") == [12, "x", "1_0", "nan", "inf", 7]
+    cells = ["12", "x", "1_0", "nan", "inf", "007"]
+
+    assert _values(feature, cells, UNDECIDED) == [12, "x", "1_0", "nan", "inf", 7]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_a_number_that_fits_no_style_stays_a_word_and_does_not_spoil_the_others(
 def test_a_marker_is_blank_only_where_it_is_no_word_of_the_feature(
     feature: Feature | None, words: list[str], values: list[Any]
 ) -> None:
-    assert _values(feature, words, ".") == values
+    assert _values(feature, words, UNDECIDED) == values
 
 
 @pytest.mark.parametrize(

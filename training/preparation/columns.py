@@ -5,7 +5,8 @@ without a zone), and an explanation of every decision. Looks at features only, n
 predicted must not decide what it is predicted from.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Kind
+from mlapi.data.tables.cells import UNDECIDED, CellOptions
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.kinds import ColumnDecision, ColumnView, Treatment, infer_kind
+from mlapi.training.preparation.kinds import ColumnDecision, Treatment, infer_kind
+from mlapi.training.preparation.views import ColumnView, row_number
 from mlapi.training.recipes import Overrides
 
 _IN_WORDS: Mapping[Treatment, tuple[str, str]] = {
@@ -102,13 +105,16 @@ class InferredColumns:
 
 
 def infer_columns(
-    frame: pd.DataFrame, overrides: Overrides, *, decimal: str | None = None, thousands: str | None = None
+    frame: pd.DataFrame,
+    overrides: Overrides,
+    options: CellOptions = UNDECIDED,
+    place_of: Callable[[int], str] = row_number,
 ) -> InferredColumns:
     """Decide what every column of a frame `(rows, columns)` without the target is taken for.
 
     Args:
-        decimal: The decimal sign in numbers that are texts so far; None: the texts decide.
-        thousands: What separates thousands in them; None: the texts decide.
+        options: How texts are read that can be read in two ways.
+        place_of: Names a row of the frame for people, by its position.
 
     Raises:
         DatasetError: A name stands twice, a column is not what the overrides say, or none is left.
@@ -116,16 +122,30 @@ def infer_columns(
     names = [str(name) for name in frame.columns]
     check_names(names)
     overrides.check(names)
-    columns, values, warnings = [], {}, []
-    for place, name in enumerate(names):
-        view = ColumnView(name, frame.iloc[:, place], decimal, thousands)
-        decision = infer_kind(view, overrides.of(name))
-        warnings += [f"column {name!r} {decision.warning}"] if decision.warning else []
-        columns.append(_column(name, decision))
-        if decision.values is not None:
-            values[name] = decision.values
+
+    def decide(name: str, options: CellOptions) -> ColumnDecision:
+        view = ColumnView(name, frame.iloc[:, names.index(name)], options, place_of)
+        return infer_kind(view, overrides.of(name))
+
+    by_name = {name: decide(name, options) for name in names}
+    day_first = _day_first(by_name.values())
+    if day_first is not None:
+        of_file = replace(options, day_first_of_file=day_first)
+        by_name |= {name: decide(name, of_file) for name in names if by_name[name].is_day_assumed}
+    columns = tuple(_column(name, decision) for name, decision in by_name.items())
     _check_left(columns)
-    return InferredColumns(pd.DataFrame(values, copy=False), tuple(columns), tuple(warnings))
+    values = {name: decision.values for name, decision in by_name.items() if decision.values is not None}
+    warnings = (
+        f"column {name!r} {warning}" for name, decision in by_name.items() for warning in decision.warnings
+    )
+    return InferredColumns(pd.DataFrame(values, copy=False), columns, tuple(warnings))
+
+
+def _day_first(decisions: Iterable[ColumnDecision]) -> bool | None:
+    """Return whether the day stands before the month in all columns of dates that tell; None if none does."""
+    formats = [each.format for each in decisions if each.format and not each.is_day_assumed]
+    orders = {each.startswith("%d") for each in formats if re.match("%d.%m|%m.%d", each)}
+    return orders.pop() if len(orders) == 1 else None
 
 
 def _column(name: str, decision: ColumnDecision) -> Column:

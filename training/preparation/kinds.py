@@ -5,10 +5,9 @@ rows look like. Both look at one column alone.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,19 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi.data.signature import Kind
-from mlapi.data.tables.datetimes import parse_datetimes
+from mlapi.data.tables.datetimes import ParsedDatetimes, parse_datetimes
 from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
+from mlapi.training.preparation.nearly import (
+    READERS,
+    ReadTexts,
+    nearly_warning,
+    odd_cells,
+    read_most,
+    spelling_warning,
+)
+from mlapi.training.preparation.series import NoCells
+from mlapi.training.preparation.views import ColumnView
 from mlapi.wording import counted, listed, quoted
 
 Treatment: TypeAlias = Literal["number", "flag", "one_hot", "frequent", "calendar", "terms"]
@@ -62,8 +70,9 @@ class ColumnDecision:
     """What a column is taken for, and its cells as training and a server read them.
 
     `values` is `(rows,)`, of a dtype that the kind decides: float64, bool, datetime64[us] or object. Where it
-    is None the column is left out, and kind and treatment are None too. `explanation` and `warning` are parts
-    of sentences. `format` is how dates are written, as `strptime` has it.
+    is None the column is left out, and kind and treatment are None too. `explanation` and `warnings` are
+    parts of sentences. `format` is how dates are written, as `strptime` has it; where `is_day_assumed`, day
+    and month could be swapped in it.
     """
 
     explanation: str
@@ -71,64 +80,8 @@ class ColumnDecision:
     treatment: Treatment | None = None
     values: NDArray[Any] | pd.Series | None = None
     format: str | None = None
-    warning: str | None = None
-
-
-@dataclass(frozen=True)
-class ColumnView:
-    """One column that is decided on. Its distinct values are computed when they are first asked for.
-
-    `raw` is the column `(rows,)` as the table has it; `decimal` and `thousands` are the signs in numbers that
-    are texts, None where the texts decide.
-    """
-
-    name: str
-    raw: pd.Series
-    decimal: str | None
-    thousands: str | None
-
-    @cached_property
-    def column(self) -> pd.Series:
-        """The column `(rows,)` in one of the dtypes of `mlapi.training.preparation.series.plain`.
-
-        Raises:
-            NoCells: It holds what is no cell of a table.
-        """
-        return plain(self.raw)
-
-    @cached_property
-    def _codes_and_uniques(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
-        return codes_and_uniques(self.column)
-
-    @property
-    def uniques(self) -> NDArray[Any]:
-        """The distinct values `(values,)`, in order of appearance, without missing ones."""
-        return self._codes_and_uniques[1]
-
-    @property
-    def codes(self) -> NDArray[np.intp]:
-        """Each row's position `(rows,)` among the distinct values, -1 where the cell is missing."""
-        return self._codes_and_uniques[0]
-
-    @property
-    def present_count(self) -> int:
-        """How many cells are not missing."""
-        return int((self.codes >= 0).sum())
-
-    @property
-    def texts(self) -> NDArray[Any] | pd.Series:
-        """The cells as texts `(rows,)`, NaN where missing; the column itself where it holds nothing else."""
-        if isinstance(self.column.dtype, pd.StringDtype) and self.present_count == self.column.count():
-            return self.column.reset_index(drop=True)
-        return self.spread(np.array(list(map(str, self.uniques)), dtype=object), np.nan)
-
-    def spread(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
-        """Return a value for each row `(rows,)`, from one for each distinct value `(values,)`.
-
-        Args:
-            missing: The value of rows whose cell is missing.
-        """
-        return np.append(values, np.array([missing], dtype=values.dtype))[self.codes]
+    warnings: tuple[str, ...] = ()
+    is_day_assumed: bool = False
 
 
 def infer_kind(view: ColumnView, override: str | None = None) -> ColumnDecision:  # noqa: PLR0911 - a line a dtype
@@ -175,15 +128,6 @@ def kind_of_sample(present: pd.Series, most_categories: int) -> Kind:
     return "category" if present.nunique() <= min(most_categories, len(present) / 2) else "text"
 
 
-def first_unreadable(texts: Sequence[str], read: Callable[[list[str]], object]) -> str:
-    """Return the first text that cannot be read by itself, for a message that says why all of them cannot.
-
-    Only so many texts are tried (`_SAMPLE`). If each of these can be read, though all together cannot (they
-    are written in different styles), it is the first text.
-    """
-    return next((text for text in texts[:_SAMPLE] if read([text]) is None), texts[0])
-
-
 def _numbers(
     values: NDArray[Any], how: str = "", *, is_override: bool = False, is_plain: bool = False
 ) -> ColumnDecision:
@@ -208,13 +152,16 @@ def _numbers(
     )
     if is_plain and is_whole and _counts_rows(present, low, high):
         return ColumnDecision("left out: whole numbers that only count the rows (--numeric keeps them)")
-    warning = None
+    warnings = list[str]()
     if infinite.any():
         count = counted(int(infinite.sum()), "cell")
-        warning = f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank"
-    kind: Kind = "integer" if is_whole else "number"
-    noun = "whole numbers" if is_whole else "numbers"
-    return ColumnDecision(f"{noun}{how}, {low:g} to {high:g}", kind, "number", numbers, warning=warning)
+        warnings.append(f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank")
+    # Who says that a column is a number says that it takes fractions, too.
+    kind: Kind = "integer" if is_whole and not is_override else "number"
+    noun = "whole numbers" if kind == "integer" else "numbers"
+    return ColumnDecision(
+        f"{noun}{how}, {low:g} to {high:g}", kind, "number", numbers, warnings=tuple(warnings)
+    )
 
 
 def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:
@@ -266,17 +213,35 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
     uniques = view.uniques
     if len(uniques) <= _MOST_BOOLEANS and {str(value).lower() for value in uniques} <= {"true", "false"}:
         return _booleans(view)
-    numbers = parse_numbers(uniques.tolist(), decimal=view.decimal, thousands=view.thousands)
+    numbers = parse_numbers(uniques.tolist(), view.options)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
         return _numbers(view.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
-    datetimes = parse_datetimes(uniques.tolist())
+    datetimes = parse_datetimes(uniques.tolist(), view.options)
     if datetimes is not None:
-        values = view.spread(datetimes.values, np.datetime64("NaT", "us"))
-        return _datetimes(
-            view.name, values, datetimes.format, _in_brackets(datetimes.assumed, datetimes.markers)
-        )
-    return _categories_or_text(view)
+        return _parsed_datetimes(view, datetimes, datetimes.values)
+    decision = _categories_or_text(view)
+    warning = nearly_warning(view)
+    return replace(decision, warnings=(*decision.warnings, *filter(None, [warning])))
+
+
+def _parsed_datetimes(view: ColumnView, parsed: ParsedDatetimes, values: NDArray[Any]) -> ColumnDecision:
+    """Take texts for dates, read as `values` `(values,)`, and say which of day and month stands first."""
+    order, warnings = "", list[str]()
+    if parsed.day_first is not None:
+        first, other = ("day", "month") if parsed.day_first else ("month", "day")
+        way_out = "" if parsed.reason == "as told" else f"; --{other}-first reads them otherwise"
+        order = f"the {first} stands first, {parsed.reason or 'assumed'}{way_out}"
+        if parsed.is_assumed:
+            warnings.append(
+                f"has dates that can be read in two ways, such as {quoted(str(view.uniques[0]))}: it is "
+                f"assumed that the {first} stands first; say --{first}-first or --{other}-first"
+            )
+    if parsed.lacks_offsets:
+        order = ", ".join(filter(None, [order, "times without an offset are taken for UTC"]))
+    datetimes = view.spread(values, np.datetime64("NaT", "us"))
+    decision = _datetimes(view.name, datetimes, parsed.format, _in_brackets(order, parsed.markers))
+    return replace(decision, warnings=tuple(warnings), is_day_assumed=parsed.is_assumed)
 
 
 def _categories_or_text(view: ColumnView) -> ColumnDecision:
@@ -311,34 +276,49 @@ def _categories(view: ColumnView) -> ColumnDecision:
         raise DatasetError(
             f"column {view.name!r} is told to be categorical, but holds {_first(view)}; leave that out"
         )
+    blanks = " (blanks around words are left out)" if view.stripped_count else ""
+    spellings = tuple(filter(None, [spelling_warning("categories", view.uniques)]))
     if count <= MOST_LISTED:
-        return ColumnDecision(f"{count:,} categories", "category", "one_hot", view.texts)
-    explanation = f"{count:,} categories: too many to list, the frequent ones count"
-    return ColumnDecision(explanation, "text", "frequent", view.texts)
+        return ColumnDecision(
+            f"{count:,} categories{blanks}", "category", "one_hot", view.texts, warnings=spellings
+        )
+    explanation = f"{count:,} categories{blanks}: too many to list, the frequent ones count"
+    return ColumnDecision(explanation, "text", "frequent", view.texts, warnings=spellings)
 
 
 def _as_numeric(view: ColumnView) -> ColumnDecision:
     if types.is_numeric_dtype(view.column.dtype):
         return _numbers(view.column.to_numpy(), ", as told", is_override=True)
-    read = partial(parse_numbers, decimal=view.decimal, thousands=view.thousands)
-    texts = [str(value) for value in view.uniques]
-    numbers = read(texts)
-    if numbers is None:
-        odd = quoted(first_unreadable(texts, read))
-        raise DatasetError(f"column {view.name!r} is told to be numeric, but holds {odd}; leave that out")
-    return _numbers(view.spread(numbers.values, np.nan), ", as told", is_override=True)
+    read, warnings = _read_as_told(view, "numeric")
+    decision = _numbers(view.spread(read.values, np.nan), ", as told", is_override=True)
+    return replace(decision, warnings=(*decision.warnings, *warnings))
 
 
 def _as_datetime(view: ColumnView) -> ColumnDecision:
     if types.is_datetime64_any_dtype(view.column.dtype):
         return _datetimes(view.name, view.column.to_numpy(), None, ", as told")
-    texts = [str(value) for value in view.uniques]
-    datetimes = parse_datetimes(texts)
-    if datetimes is None:
-        odd = quoted(first_unreadable(texts, parse_datetimes))
-        raise DatasetError(f"column {view.name!r} is told to be a date, but holds {odd}; leave that out")
-    values = view.spread(datetimes.values, np.datetime64("NaT", "us"))
-    return _datetimes(view.name, values, datetimes.format, ", as told")
+    read, warnings = _read_as_told(view, "datetime")
+    decision = _parsed_datetimes(view, cast("ParsedDatetimes", read.parsed), read.values)
+    return replace(decision, warnings=(*decision.warnings, *warnings))
+
+
+def _read_as_told(view: ColumnView, option: str) -> tuple[ReadTexts, tuple[str, ...]]:
+    """Read a column as the user says, odd cells as missing, and warnings that name these.
+
+    Raises:
+        DatasetError: Most cells are something else.
+    """
+    reader = READERS[option]
+    read = read_most(view, reader)
+    if read is None or view.counts[read.is_odd].sum() > view.present_count / 2:
+        is_odd = np.ones(len(view.uniques), dtype=bool) if read is None else read.is_odd
+        raise DatasetError(
+            f"column {view.name!r} is told to be {option}, but {odd_cells(view, is_odd)} are no "
+            f"{reader.noun}; leave --{option} {view.name} out, or mend them"
+        )
+    if not read.is_odd.any():
+        return read, ()
+    return read, (f"has {odd_cells(view, read.is_odd)} that are no {reader.noun}, which are taken for blank",)
 
 
 def _as_categorical(view: ColumnView) -> ColumnDecision:

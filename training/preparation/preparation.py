@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from mlapi.data.limits import TableLimits
 from mlapi.data.signature import Signature, Target
-from mlapi.data.tables.datetimes import parse_datetimes
+from mlapi.data.tables.cells import CellOptions
 from mlapi.errors import DatasetError, RecipeError, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
 from mlapi.training.preparation import checks, features
 from mlapi.training.preparation.columns import Column, InferredColumns, infer_columns
-from mlapi.training.preparation.kinds import first_unreadable
-from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
+from mlapi.training.preparation.nearly import READERS, odd_cells, read_most
+from mlapi.training.preparation.series import NoCells, factorize, plain
 from mlapi.training.preparation.splits import Positions, SplitKeys, hold_out
 from mlapi.training.preparation.target import TargetSummary, read_target
+from mlapi.training.preparation.views import ColumnView
 from mlapi.training.recipes import Overrides, Recipe
 from mlapi.training.tables.datasets import Dataset, column
-from mlapi.wording import counted, quoted
+from mlapi.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,13 @@ def prepare(recipe: Recipe, dataset: Dataset, limits: TableLimits | None = None)
         TooLarge: The target has more classes than the limits allow.
     """
     _check_mentions(recipe, str(dataset.target.name))
+    target = str(dataset.target.name)
     target_summary = read_target(
-        dataset.target, recipe.task or _only_task(recipe), decimal=dataset.decimal, thousands=recipe.thousands
+        dataset.target,
+        recipe.task or _only_task(recipe),
+        options=_cell_options(recipe, dataset),
+        is_numeric=target in recipe.numeric,
+        place_of=dataset.place_of,
     )
     _check_algorithm(recipe, target_summary)
     used, keys, left_out = _used_rows(recipe, dataset, target_summary)
@@ -91,7 +97,6 @@ def prepare(recipe: Recipe, dataset: Dataset, limits: TableLimits | None = None)
     inferred = inferred.without_empty(split[0])
     y = target_summary.values[used[target_summary.is_usable]]
     train, test = (Subset(inferred.frame, y, keys).take(positions) for positions in split)
-    target = str(dataset.target.name)
     columns = inferred.columns
     if recipe.group:
         columns = (*columns, Column(recipe.group, None, "left out: it says which rows are a group"))
@@ -113,14 +118,22 @@ def prepare(recipe: Recipe, dataset: Dataset, limits: TableLimits | None = None)
         train=train,
         test=test,
         left_out=left_out,
-        warnings=(*inferred.warnings, *_warnings(inferred, target_summary.task, target, train, test)),
+        warnings=(
+            *(f"target {target!r} {warning}" for warning in target_summary.warnings),
+            *inferred.warnings,
+            *_warnings(inferred, target_summary.task, target, train, test),
+        ),
     )
 
 
 def _check_mentions(recipe: Recipe, target: str) -> None:
-    """Check that nothing is said of the target and the group, which are no features."""
+    """Check that nothing is said of the target and the group, which are no features.
+
+    But the target may be told to be numeric: then its other cells count as missing.
+    """
     overrides = recipe.overrides
-    mentioned = (*overrides.mentioned, *filter(None, (recipe.group, recipe.time_column)))
+    features = replace(overrides, numeric=tuple(name for name in overrides.numeric if name != target))
+    mentioned = (*features.mentioned, *filter(None, (recipe.group, recipe.time_column)))
     if target in mentioned:
         raise RecipeError(f"{target!r} is the target; it cannot be told to be anything else")
     if recipe.group in overrides.mentioned and recipe.group not in overrides.drop:
@@ -154,7 +167,8 @@ def _used_rows(
     """Return a mask of the rows that are used, what decides their split, and in words what is left out."""
     used, left_out, times, groups = target_summary.is_usable, target_summary.left_out, None, None
     if recipe.time_column:
-        order = _order(recipe.time_column, column(dataset.frame, recipe.time_column, dataset.source))
+        times_column = column(dataset.frame, recipe.time_column, dataset.source)
+        order = _order(recipe.time_column, times_column, _cell_options(recipe, dataset))
         undated = used & (order < 0)
         used = used & ~undated
         if undated.any():
@@ -168,46 +182,53 @@ def _used_rows(
 
 
 def _infer_columns(recipe: Recipe, dataset: Dataset, used: NDArray[np.bool_]) -> InferredColumns:
-    frame = dataset.frame if used.all() else dataset.frame[used]
-    overrides = recipe.overrides
+    frame, rows = (dataset.frame if used.all() else dataset.frame[used]), np.flatnonzero(used)
+    overrides = replace(
+        recipe.overrides, numeric=tuple(name for name in recipe.numeric if name != dataset.target.name)
+    )
     if recipe.dataset:  # scikit-learn's own tables are numbers throughout, and wanted as they are
         overrides = Overrides(numeric=tuple(map(str, frame.columns)))
     if recipe.group:
         frame = frame.drop(columns=recipe.group)
         overrides = replace(overrides, drop=tuple(name for name in overrides.drop if name != recipe.group))
-    return infer_columns(frame, overrides, decimal=dataset.decimal, thousands=recipe.thousands)
+    options = _cell_options(recipe, dataset)
+    return infer_columns(frame, overrides, options, lambda row: dataset.place_of(int(rows[row])))
+
+
+def _cell_options(recipe: Recipe, dataset: Dataset) -> CellOptions:
+    return CellOptions(recipe.decimal, recipe.thousands, dataset.decimal, recipe.day_first)
 
 
 def _groups(name: str, column: pd.Series) -> NDArray[np.intp]:
     """Return each row's group as a number, -1 where missing."""
     try:
-        return codes_and_uniques(plain(column))[0]
+        return factorize(plain(column)).codes
     except NoCells as error:
         raise DatasetError(f"group {name!r} holds {error}, which cannot be compared") from error
 
 
-def _order(name: str, column: pd.Series) -> NDArray[np.int64]:
+def _order(name: str, column: pd.Series, options: CellOptions) -> NDArray[np.int64]:
     """Return each row's place among the distinct times, -1 where missing; the times may be numbers."""
     try:
         times = plain(column)
     except NoCells as error:
         raise DatasetError(f"time column {name!r} holds {error}, which is no time") from error
     if times.dtype.kind not in "iufM":
-        times = _times_of_texts(name, times)
+        times = _times_of_texts(ColumnView(name, times, options))
     order, distinct = pd.factorize(times, sort=True)
     if not len(distinct):
         raise DatasetError(f"time column {name!r} is blank from top to bottom")
     return np.asarray(order, dtype=np.int64)
 
 
-def _times_of_texts(name: str, column: pd.Series) -> pd.Series:
-    codes, uniques = codes_and_uniques(column)
-    texts = [str(value) for value in uniques]
-    datetimes = parse_datetimes(texts)
-    if datetimes is None:
-        odd = quoted(first_unreadable(texts, parse_datetimes))
-        raise DatasetError(f"time column {name!r} holds {odd}, which is no date or time as the others are")
-    return pd.Series(np.append(datetimes.values, np.datetime64("NaT", "us"))[codes])
+def _times_of_texts(view: ColumnView) -> pd.Series:
+    read = read_most(view, READERS["datetime"])
+    if read is None or read.is_odd.any():
+        odd = odd_cells(view, np.ones(len(view.uniques), dtype=bool) if read is None else read.is_odd)
+        raise DatasetError(
+            f"time column {view.name!r} holds {odd} that are no dates or times as the others are"
+        )
+    return pd.Series(view.spread(read.values, np.datetime64("NaT", "us")))
 
 
 def _target(

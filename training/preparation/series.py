@@ -1,7 +1,7 @@
 """A pandas column of any dtype -> a column of one of a few dtypes, and its distinct values."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,19 +47,42 @@ def plain(column: pd.Series) -> pd.Series:  # noqa: PLR0911 - a line for each ty
     return _plain_objects(column.astype(object))
 
 
-def codes_and_uniques(column: pd.Series) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Return each row's position among the distinct values, and the distinct values, in order of appearance.
+class Factorized(NamedTuple):
+    """The distinct values of a column, and which of them each row has."""
 
-    The result is that of `pandas.factorize`, but a string of blanks counts as missing. Codes are `(rows,)`,
-    -1 where a cell is missing; the distinct values are `(values,)`, of dtype object.
+    codes: NDArray[np.intp]
+    """`(rows,)`, each row's position among the distinct values, -1 where the cell is missing."""
+    uniques: NDArray[Any]
+    """`(values,)`, of dtype object, in order of appearance."""
+    stripped_count: int
+    """How many cells had blanks around their text, which are no part of it."""
+
+
+def factorize(column: pd.Series) -> Factorized:
+    """Return the distinct values of a column `(rows,)`, as `pandas.factorize`, without blanks around texts.
+
+    A text of nothing but blanks counts as missing.
     """
     codes, distinct = pd.factorize(column)
     uniques = np.asarray(distinct, dtype=object)
-    is_blank = np.array([isinstance(value, str) and not value.strip() for value in uniques], dtype=bool)
-    if not is_blank.any():
-        return codes, uniques
-    position = np.append(np.where(is_blank, -1, np.cumsum(~is_blank) - 1), -1)
-    return position[codes], uniques[~is_blank]
+    stripped = [value.strip() if isinstance(value, str) else value for value in uniques]
+    has_blanks = np.array(
+        [isinstance(value, str) and value != text for value, text in zip(uniques, stripped, strict=True)],
+        dtype=bool,
+    )
+    is_blank = np.array([isinstance(text, str) and not text for text in stripped], dtype=bool)
+    if not has_blanks.any() and not is_blank.any():
+        return Factorized(codes, uniques, 0)
+    places = {
+        text: place for place, text in enumerate(dict.fromkeys(text for text in stripped if text != ""))
+    }
+    position = np.array([*(places.get(text, -1) for text in stripped), -1], dtype=np.intp)
+    counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
+    return Factorized(
+        position[codes],
+        np.array([*places, None], dtype=object)[:-1],
+        int(counts[has_blanks & ~is_blank].sum()),
+    )
 
 
 def _plain_objects(column: pd.Series) -> pd.Series:

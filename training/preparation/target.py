@@ -1,6 +1,6 @@
 """What is to be predicted, values or classes: inferred from the target's cells, unless the recipe says it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from mlapi.data.tables.cells import UNDECIDED, CellOptions
 from mlapi.data.tables.datetimes import parse_datetimes
 from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.training.preparation.kinds import LARGEST
-from mlapi.training.preparation.series import NoCells, codes_and_uniques, plain
+from mlapi.training.preparation.nearly import READERS, is_nearly, odd_cells, read_most, spelling_warning
+from mlapi.training.preparation.series import NoCells
+from mlapi.training.preparation.views import ColumnView, row_number
 from mlapi.wording import counted, listed, quoted
 
 MOST_WHOLE_CLASSES = 20
@@ -40,7 +43,7 @@ class TargetSummary:
     `is_usable` `(rows,)` is a mask of the table's rows. The other arrays have one entry for each usable row:
     `values` `(rows,)` are float64, or labels in their own type; `codes` `(rows,)` are each row's position
     among `classes`, which are sorted. A regression has no codes and no classes. `left_out` says in words
-    which rows are not usable, and why.
+    which rows are not usable, and why; `warnings` begin after the target's name.
     """
 
     task: str
@@ -50,49 +53,99 @@ class TargetSummary:
     left_out: tuple[str, ...] = ()
     classes: tuple[Any, ...] = ()
     codes: NDArray[np.intp] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_target(
-    column: pd.Series, task: str | None = None, *, decimal: str | None = None, thousands: str | None = None
+    column: pd.Series,
+    task: str | None = None,
+    *,
+    options: CellOptions = UNDECIDED,
+    is_numeric: bool = False,
+    place_of: Callable[[int], str] = row_number,
 ) -> TargetSummary:
     """Decide whether a target `(rows,)` has values or classes, and which rows have one.
 
     Args:
         task: "regression" or "classification"; None: a few whole numbers that repeat, booleans and texts are
             classes, other numbers are values.
-        decimal: The decimal sign in numbers that are texts; None: the texts decide.
-        thousands: What separates thousands in them; None: the texts decide.
+        options: How texts are read that can be read in two ways.
+        is_numeric: Whether the user says that it is a number: other cells count as missing.
+        place_of: Names a row for people, by its position.
 
     Raises:
         DatasetError: Nothing can be learnt of this target; the message says why, and the way out.
     """
     name = str(column.name)
+    view = ColumnView(name, column, options, place_of)
     try:
-        column = plain(column)
+        column = view.column
     except NoCells as error:
         raise DatasetError(f"target {name!r} holds {error}, which cannot be predicted") from error
     if types.is_datetime64_any_dtype(column.dtype):
         raise DatasetError(f"target {name!r} holds dates, which cannot be predicted; make a number of them")
-    numbers = _numbers(column, decimal, thousands)
+    numbers, odd = _numbers(view), _NONE_ODD
+    if numbers is None and (is_numeric or task != CLASSIFICATION):
+        numbers, odd = _numbers_but_for_odd(view, task, is_numeric=is_numeric)
     task = task or _task(numbers)
     if task == CLASSIFICATION:
-        return _classes(name, column, numbers)
+        return _classes(view, numbers, odd)
     if numbers is None:
-        raise DatasetError(f"target {name!r} holds {_first(column)}, and a regression needs numbers")
-    return _values(name, numbers)
+        raise DatasetError(f"target {name!r} holds {_shown(view.uniques[0])}, and a regression needs numbers")
+    return _values(name, numbers, odd)
 
 
-def _numbers(column: pd.Series, decimal: str | None, thousands: str | None) -> NDArray[np.float64] | None:
-    """Read the cells as numbers, NaN where missing; None if they are something else."""
-    if types.is_bool_dtype(column.dtype):
+@dataclass(frozen=True, slots=True)
+class _OddRows:
+    """The rows whose target is no number, though those of the others are: how many, and which in words."""
+
+    count: int
+    in_words: str
+
+
+_NONE_ODD = _OddRows(0, "")
+
+
+def _numbers(view: ColumnView) -> NDArray[np.float64] | None:
+    """Read the cells as numbers `(rows,)`, NaN where missing; None if one is something else."""
+    if types.is_bool_dtype(view.column.dtype):
         return None
-    if types.is_numeric_dtype(column.dtype):
-        return np.asarray(column, dtype=np.float64)
-    codes, uniques = codes_and_uniques(column)
-    if not set(map(type, uniques)) <= {str}:
+    if types.is_numeric_dtype(view.column.dtype):
+        return np.asarray(view.column, dtype=np.float64)
+    if not set(map(type, view.uniques)) <= {str}:
         return None
-    numbers = parse_numbers(uniques.tolist(), decimal=decimal, thousands=thousands)
-    return None if numbers is None else np.append(numbers.values, np.nan)[codes]
+    numbers = parse_numbers(view.uniques.tolist(), view.options)
+    return None if numbers is None else view.spread(numbers.values, np.nan)
+
+
+def _numbers_but_for_odd(
+    view: ColumnView, task: str | None, *, is_numeric: bool
+) -> tuple[NDArray[np.float64] | None, _OddRows]:
+    """Read the cells `(rows,)` as numbers, odd ones as missing, if the user says that the target is one.
+
+    None if the target is something else.
+
+    Raises:
+        DatasetError: It is nearly a number, and the user does not say what the odd cells are.
+    """
+    reader = READERS["numeric"]
+    read = read_most(view, reader) if is_numeric or task or is_nearly(view, reader) else None
+    if read is None or not set(map(type, view.uniques)) <= {str}:
+        return None, _NONE_ODD
+    odd = _OddRows(int(view.counts[read.is_odd].sum()), odd_cells(view, read.is_odd))
+    numbers = view.spread(read.values, np.nan)
+    is_most = odd.count <= view.present_count / 2
+    if is_numeric and is_most:
+        return numbers, odd
+    if task or is_numeric or _task(numbers) == REGRESSION:
+        way_out = f"--numeric {view.name} takes such cells for blank" if is_most else ""
+        if not task:
+            way_out = "; ".join(filter(None, [way_out, "if they are classes: --task classification"]))
+        raise DatasetError(
+            f"target {view.name!r} holds {odd.in_words} that no regression can learn, which needs numbers; "
+            f"mend it, or leave it blank" + (f" ({way_out})" if way_out else "")
+        )
+    return None, _NONE_ODD
 
 
 def _task(numbers: NDArray[np.float64] | None) -> str:
@@ -105,13 +158,13 @@ def _task(numbers: NDArray[np.float64] | None) -> str:
     return CLASSIFICATION if is_few and _are_whole(distinct) else REGRESSION
 
 
-def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
+def _values(name: str, numbers: NDArray[np.float64], odd: _OddRows) -> TargetSummary:
     is_usable = np.abs(numbers) <= LARGEST
     values = numbers[is_usable]
     if not values.size or values.min() == values.max():
         what = f"{values[0]:g} in every row" if values.size else "no number"
         raise DatasetError(f"target {name!r} has {what}; there is nothing to learn")
-    left_out = [*_missing(name, int(np.isnan(numbers).sum()))]
+    left_out = [*_missing(name, int(np.isnan(numbers).sum()), odd)]
     infinite = int((np.abs(numbers) > LARGEST).sum())
     if infinite:
         left_out.append(f"{counted(infinite, 'row')} whose {name} is infinite or beyond {LARGEST:g}")
@@ -120,10 +173,11 @@ def _values(name: str, numbers: NDArray[np.float64]) -> TargetSummary:
     )
 
 
-def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) -> TargetSummary:
-    labels, is_usable = _labels(name, column, numbers)
+def _classes(view: ColumnView, numbers: NDArray[np.float64] | None, odd: _OddRows) -> TargetSummary:
+    name = view.name
+    labels, is_usable = _labels(view, numbers)
     classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    left_out = [*_missing(name, int((~is_usable).sum()))]
+    left_out = [*_missing(name, int((~is_usable).sum()), odd)]
     rare = counts < FEWEST_OF_A_CLASS
     if len(classes) > max(2, len(labels) / 2) or (~rare).sum() > MOST_CLASSES:
         raise DatasetError(
@@ -153,32 +207,36 @@ def _classes(name: str, column: pd.Series, numbers: NDArray[np.float64] | None) 
         tuple(left_out),
         tuple(classes.tolist()),
         codes.astype(np.intp),
+        tuple(filter(None, [spelling_warning("classes", classes.tolist())])),
     )
 
 
-def _labels(
-    name: str, column: pd.Series, numbers: NDArray[np.float64] | None
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the labels of the rows that have one, in their own type, and a mask of these rows."""
-    if types.is_integer_dtype(column.dtype):  # exact, however long
-        return column.to_numpy(), np.ones(len(column), dtype=bool)
+def _labels(view: ColumnView, numbers: NDArray[np.float64] | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the labels of the rows that have one, in their own type, and a mask `(rows,)` of these rows."""
+    if types.is_integer_dtype(view.column.dtype):  # exact, however long
+        return view.column.to_numpy(), np.ones(len(view.column), dtype=bool)
     if numbers is not None:
         has_label = np.isfinite(numbers)
         is_large = np.abs(numbers[has_label]).max(initial=0) >= _TOO_LARGE
         if is_large or not _are_whole(numbers[has_label]):
             what = "numbers of too many digits" if is_large else "fractions"
-            raise DatasetError(f"target {name!r} holds {what}, which are no classes; use --task regression")
+            raise DatasetError(
+                f"target {view.name!r} holds {what}, which are no classes; use --task regression"
+            )
         return numbers[has_label].astype(np.int64), has_label
-    codes, uniques = codes_and_uniques(column)
-    has_label = codes >= 0
-    is_boolean = set(map(type, uniques)) <= {bool, np.bool_}
-    labels = uniques.astype(bool) if is_boolean else np.array(list(map(str, uniques)), dtype=np.str_)
-    return labels[codes[has_label]], has_label
+    has_label = view.codes >= 0
+    is_boolean = set(map(type, view.uniques)) <= {bool, np.bool_}
+    labels = (
+        view.uniques.astype(bool) if is_boolean else np.array(list(map(str, view.uniques)), dtype=np.str_)
+    )
+    return labels[view.codes[has_label]], has_label
 
 
-def _missing(name: str, count: int) -> Iterator[str]:
-    if count:
-        yield f"{counted(count, 'row')} whose {name} is blank"
+def _missing(name: str, count: int, odd: _OddRows) -> Iterator[str]:
+    if count > odd.count:
+        yield f"{counted(count - odd.count, 'row')} whose {name} is blank"
+    if odd.count:
+        yield f"{counted(odd.count, 'row')} whose {name} is no number: {odd.in_words}"
 
 
 def _way_out(classes: NDArray[Any]) -> str:
@@ -192,10 +250,6 @@ def _way_out(classes: NDArray[Any]) -> str:
 
 def _are_whole(numbers: NDArray[np.float64]) -> bool:
     return bool((numbers == np.floor(numbers)).all())
-
-
-def _first(column: pd.Series) -> str:
-    return _shown(codes_and_uniques(column)[1][0])
 
 
 def _shown(value: Any) -> str:

@@ -21,8 +21,8 @@ class Dataset:
 
     `source` says where they come from, as clients may know it. `class_names` are words for the target's
     classes, where these are codes. `notes` say how the table was read, in parts of sentences. `decimal` is
-    the decimal sign in numbers that are texts so far. `image` is what the features are together, where they
-    are the pixels of a picture.
+    the decimal sign of other numbers in the file. `image` is what the features are together, where they are
+    the pixels of a picture. `lines` has the line of a file that each row begins on, where there is one.
     """
 
     source: str
@@ -32,6 +32,11 @@ class Dataset:
     notes: tuple[str, ...] = ()
     decimal: str | None = None
     image: Feature | None = None
+    lines: Sequence[int] | None = None
+
+    def place_of(self, row: int) -> str:
+        """Name a row for people, by its position: its line in a file, else its number: "line 9", "row 8"."""
+        return f"row {row + 1:,}" if self.lines is None else f"line {self.lines[row]:,}"
 
     @property
     def digest(self) -> str:

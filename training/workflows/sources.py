@@ -58,5 +58,5 @@ def _with_target(recipe: Recipe, source: str, read: files.RawTable) -> Dataset:
         frame.drop(columns=recipe.target).reset_index(drop=True),
         target.reset_index(drop=True),
         notes=read.notes,
-        decimal=recipe.decimal or read.decimal,
+        decimal=read.decimal,
     )

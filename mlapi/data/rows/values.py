@@ -6,11 +6,11 @@ cells at once.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 from mlapi.data.signature import Feature, Kind
+from mlapi.data.tables.datetimes import read_datetime
 from mlapi.wording import listed, quoted
 
 
@@ -45,22 +45,11 @@ def text_of(value: Any) -> str:
 
 
 def parse_time(feature: Feature, value: Any) -> datetime | None:
-    """Read a datetime in ISO 8601, or in the feature's own format; None if it is neither.
+    """Read a datetime in ISO 8601, as mail and HTTP have it, or in the feature's own format; None otherwise.
 
     The result has no time zone: a value with an offset is converted to UTC.
     """
-    if not isinstance(value, str):
-        return None
-    parsers = [datetime.fromisoformat]
-    if feature.format:
-        parsers.append(partial(_strptime, feature.format))
-    for parse in parsers:
-        try:
-            time = parse(value)
-            return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
-        except (ValueError, OverflowError):
-            continue
-    return None
+    return read_datetime(value, feature.format) if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +58,6 @@ class _KindRules:
 
     accepts: Callable[[Feature, Any], bool]
     expected: Callable[[Feature], str]
-
-
-def _strptime(form: str, text: str) -> datetime:
-    return datetime.strptime(text, form)
 
 
 def _accepts_category(feature: Feature, value: Any) -> bool:

@@ -7,6 +7,7 @@ is None, and the column holds categories or text. Knows nothing of files, names 
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,39 @@ MARKERS = frozenset(
             "nil",
             "nan",
         ),
-        *("-nan", "nat", "missing", "\\n", "#value!", "#div/0!", "#ref!", "#null!", "1.#qnan", "1.#ind"),
+        *("-nan", "nat", "missing", "\\n", "1.#qnan", "1.#ind"),
+        *("#value!", "#div/0!", "#ref!", "#null!", "#num!", "#name?", "#spill!", "#calc!", "#field!"),
+        *("#getting_data", "#busy!", "#connect!", "#blocked!", "#unknown!", "#external!", "#python!"),
+        *("#wert!", "#bezug!", "#zahl!", "#nv", "#valeur!", "#nombre!", "#nom?", "#nul!"),
+        *("#¡valor!", "#¡ref!", "#¡div/0!", "#¡num!", "#¿nombre?", "#¡nulo!", "#valor!", "#núm!", "#nome?"),
     )
 )
 """Texts that mark a missing value in columns of numbers, dates and times, in lower case.
 
-They are what spreadsheets, databases (\\N is MySQL's) and R write, and what pandas reads as missing by
-default (`pandas._libs.parsers.STR_NA_VALUES`).
+They are what databases (\\N is MySQL's) and R write, what pandas reads as missing by default
+(`pandas._libs.parsers.STR_NA_VALUES`), and the error words of Excel (ERROR.TYPE in its reference), in
+English, German, French, Spanish and Portuguese.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class CellOptions:
+    """Which reading to prefer where texts can be read in several ways. None: the texts decide."""
+
+    decimal: str | None = None
+    """The decimal sign, "." or ",", as the user says."""
+    thousands: str | None = None
+    """What separates thousands, as the user says."""
+    decimal_of_file: str | None = None
+    """The decimal sign of other numbers in the file; what the user and the column's texts say is stronger."""
+    day_first: bool | None = None
+    """Whether 3/12/2024 is a day in December, as the user says."""
+    day_first_of_file: bool | None = None
+    """Whether it is one in other columns of the file; what this column tells is stronger."""
+
+
+UNDECIDED = CellOptions()
+"""The texts decide everything."""
 
 
 def is_marker(text: str) -> bool:

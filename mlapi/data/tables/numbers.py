@@ -1,6 +1,6 @@
 """Read the texts of a column as numbers, in the style that all of them share.
 
-People write the same number as 1234.5, 1,234.50, 1.234,5 or $1 234.50.
+People write the same number as 1234.5, 1,234.50, 1.234,5, 12,34,567 or $1 234.50.
 """
 
 import re
@@ -8,29 +8,67 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.tables.cells import all_match, is_marker, markers_among, spread
+from mlapi.data.tables.cells import UNDECIDED, CellOptions, all_match, is_marker, markers_among, spread
 
-_CURRENCIES = "$€£¥₹₽₩₺₴₫₪฿₦₱₿"
-"""The currency signs that may stand before or after a number."""
+_CODES = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD "
+    "CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD "
+    "GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT "
+    "LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR "
+    "NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RMB RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD "
+    "SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD "
+    "XOF XPF YER ZAR ZMW ZWG"
+)
+"""The codes of ISO 4217 that money is counted in, and RMB, which China writes too."""
 
-_STYLES = tuple(product(".", ("", ",", " ", "'"))) + tuple(product(",", ("", ".", " ", "'")))
-"""Pairs of a decimal sign and a thousands separator, the likeliest first: 1234.5, 1,234.5, 1 234.5, 1'234.5,
-then 1234,5, 1.234,5, 1 234,5, 1'234,5."""
+_SHORT_NAMES = "R$ US$ CA$ AU$ NZ$ HK$ NT$ S$ A$ C$ kr. kr zł Kč Ft lei SFr. Fr. Rs. Rs RM руб. руб TL"
+"""What people write in place of a sign."""
 
-_SEPARATORS = {"": None, ",": ",", ".": r"\.", " ": "[ \u00a0\u202f\u2009]", "'": "['’]"}
+_SIGNS = "$€£¥₹₽₩₺₴₫₪฿₦₱₿₸₼₾₡₲₵៛₮"
+
+_CURRENCY = f"(?:{'|'.join(map(re.escape, (*_SHORT_NAMES.split(), *_CODES.split(), *_SIGNS)))})"
+"""The pattern of a currency, which may stand before or after a number."""
+
+_CURRENCIES = re.compile(_CURRENCY)
+
+
+class _Marks(NamedTuple):
+    """The decimal sign, the thousands separator, and whether 12,34,567 is grouped as in India."""
+
+    decimal: str
+    thousands: str
+    is_indian: bool = False
+
+
+_MARKS = (
+    *(
+        _Marks(".", ""),
+        _Marks(".", ","),
+        _Marks(".", ",", is_indian=True),
+        _Marks(".", " "),
+        _Marks(".", "'"),
+    ),
+    *(_Marks(",", ""), _Marks(",", "."), _Marks(",", " "), _Marks(",", "'")),
+)
+"""The likeliest first: 1234.5, 1,234.5, 12,34,567.5, 1 234.5, 1'234.5, then 1234,5, 1.234,5, 1 234,5,
+1'234,5."""
+
+_SEPARATORS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f\u2009]", "'": "['’]"}
 """The pattern of each thousands separator: there are several kinds of spaces and of apostrophes."""
 
 _IGNORED = "'’ \u00a0\u202f\u2009"
 """Separators that mean nothing in any style."""
 
-_ANY_NUMBER = re.compile(
-    rf"(?i:[-+−]?inf(?:inity)?|[-+−({_CURRENCIES} ]*[0-9.,][0-9.,{_IGNORED}e+){_CURRENCIES}%-]*)"
-)
-"""Whatever could be a number in some style: one quick test that rules out most columns of text."""
+_PLAIN = set("0123456789.,+-−()%eE" + _IGNORED)
+"""The characters of numbers without a currency."""
+
+_BEGIN = re.compile(rf"[-+−( ]*(?:{_CURRENCY})?[-+−( ]*(?:\.?[0-9]|,[0-9])|(?i:[-+−]?inf(?:inity)?$)")
+"""How each number begins, in any style: one quick test that rules out most columns of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +79,14 @@ class Style:
     """The decimal sign, "." or ","."""
     thousands: str = ""
     """What separates thousands: "" for nothing, else a comma, a point, a space or an apostrophe."""
+    is_indian: bool = False
+    """Whether hundreds of thousands are set apart as well, as in 12,34,567."""
     currency: str = ""
-    """The currency sign that some of the numbers have; "" for none."""
+    """The currency that some of the numbers have, as it is written; "" for none."""
     percent: bool = False
     """Whether every number has a percent sign; 12% is read as 12."""
+    has_minus_behind: bool = False
+    """Whether a number has its minus at the end, as in 5-."""
     assumed: bool = False
     """Whether the commas or points could have had the other meaning, as in 1,234 alone."""
 
@@ -57,16 +99,26 @@ class Style:
         """Return the style in words, as a note about a column has it."""
         parts = []
         if self.thousands:
-            parts.append(
-                f'thousands set apart by "{self.thousands}"' + (" (assumed)" if self.assumed else "")
-            )
-        if self.decimal == ",":
-            parts.append('decimal sign ","' + (" (assumed)" if self.assumed else ""))
+            parts.append(f'thousands set apart by "{self.thousands}"' + self._way_out)
+        if self.is_indian:
+            parts.append("grouped as in India (12,34,567)")
+        if self.decimal == "," or (self.assumed and not self.thousands):
+            parts.append(f'decimal sign "{self.decimal}"' + self._way_out * (not self.thousands))
         if self.currency:
             parts.append(f'currency "{self.currency}"')
         if self.percent:
             parts.append("per cent (12% is 12)")
+        if self.has_minus_behind:
+            parts.append("minus behind (5- is -5)")
         return ", ".join(parts) or "plain numbers"
+
+    @property
+    def _way_out(self) -> str:
+        """Say which option reads the texts in the other way, where there is one."""
+        if not self.assumed:
+            return ""
+        other = f"--decimal {self.thousands}" if self.thousands else f"--thousands {self.decimal}"
+        return f" (assumed; {other} reads them otherwise)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,75 +132,143 @@ class ParsedNumbers:
     """The texts that mark a missing value."""
 
 
-def parse_numbers(
-    texts: Sequence[str], *, decimal: str | None = None, thousands: str | None = None
-) -> ParsedNumbers | None:
+def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> ParsedNumbers | None:
     """Read the texts of a column as numbers; return None if some are neither of one style nor markers.
 
     Args:
         texts: The distinct texts of the column's cells.
-        decimal: The decimal sign to prefer where texts can be read in two ways.
-        thousands: The thousands separator to prefer there.
+        options: The signs to prefer where texts can be read in two ways.
 
     Example:
-        ["1,234"] is [1234], assumed; with decimal="," it is [1.234]. ["1.234"] is [1.234].
+        ["1,234"] is [1234], assumed; with decimal="," it is [1.234]. ["1.234"] is [1.234], assumed.
         ["1.234,5", "1.234"] is [1234.5, 1234], ["($5)", "NA"] is [-5, NaN], ["12%"] is [12].
         ["1,5", "1.5"], ["007"], ["1_000"] and ["$1", "€2"] are None.
     """
     missing = list(map(is_marker, texts))
     present = [text.strip() for text, is_missing in zip(texts, missing, strict=True) if not is_missing]
-    if not present or not all_match(_ANY_NUMBER, present):
+    if not present or not all(map(_BEGIN.match, present)):
         return None
     signs = set("".join(present))
-    fitting = [style for style in _styles(signs, decimal, thousands) if all_match(_number(*style), present)]
-    currencies = signs.intersection(_CURRENCIES)
+    fitting = [marks for marks in _candidates(signs, options) if all_match(_number(marks), present)]
+    currencies = set(_currencies(present, signs)) - {""}
     percents = sum("%" in text for text in present) if "%" in signs else 0
     if not fitting or len(currencies) > 1 or percents not in (0, len(present)):
         return None
-    point, separator = fitting[0]
-    is_double = bool(separator) and len({point for point, _ in fitting}) > 1
+    marks, is_sure = _choose(fitting, present, options)
     style = Style(
-        decimal=point,
-        thousands=separator,
+        decimal=marks.decimal,
+        thousands=marks.thousands,
+        is_indian=marks.is_indian,
         currency="".join(currencies),
         percent=percents > 0,
-        assumed=is_double and point != decimal and not thousands,
+        has_minus_behind=bool(signs & set("-−")) and any(text[-1] in "-−" for text in present),
+        assumed=not is_sure,
     )
     return ParsedNumbers(
         spread(_floats(present, style), missing, np.nan), style, markers_among(texts, missing)
     )
 
 
-def _styles(signs: set[str], decimal: str | None, thousands: str | None) -> list[tuple[str, str]]:
-    """Return the pairs of `_STYLES` that texts with these characters may have, the preferred ones first."""
+def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which texts are numbers of the style that most cells have, or mark a missing value.
 
-    def is_not_preferred(style: tuple[str, str]) -> tuple[bool, bool]:
-        return bool(thousands) and style[1] not in ("", thousands), bool(decimal) and style[0] != decimal
+    For a column that `parse_numbers` does not read as a whole: of what is chosen it reads all, unless it is
+    nothing but markers.
+
+    Args:
+        texts: The distinct texts of the column's cells.
+        counts: How many cells have each text, `(texts,)`.
+
+    Returns: flags `(texts,)`.
+    """
+    stripped = [text.strip() for text in texts]
+    is_missing = np.array(list(map(is_marker, texts)), dtype=bool)
+    signs = set("".join(text for text in stripped if _BEGIN.match(text)))
+    currencies = np.array(_currencies(stripped, signs), dtype=object)
+    has_percent = np.array(["%" in text for text in stripped], dtype=bool)
+    best = is_missing
+    for marks in _candidates(signs, UNDECIDED):
+        is_number = np.array([_number(marks).fullmatch(text) is not None for text in stripped], dtype=bool)
+        for currency, percent in product(set(currencies[is_number]) | {""}, (False, True)):
+            is_same = ((currencies == currency) | (currencies == "")) & (has_percent == percent)
+            best = max(best, is_missing | (is_number & is_same), key=lambda flags: int(counts[flags].sum()))
+    return best
+
+
+def _candidates(signs: set[str], options: CellOptions) -> list[_Marks]:
+    """Return those of `_MARKS` that texts with these characters may have, the preferred ones first."""
+    decimal = options.decimal or options.decimal_of_file
+    thousands = options.thousands
+
+    def is_not_preferred(marks: _Marks) -> tuple[bool, bool, bool]:
+        is_other = bool(thousands) and marks.thousands not in ("", thousands)
+        return is_other, marks.decimal == thousands, bool(decimal) and marks.decimal != decimal
 
     spaces = {" "} if signs & {"\u00a0", "\u202f", "\u2009"} else set()
     used = {"", *signs, *spaces, *({"'"} if "’" in signs else ())}
     points = {",", "."} if signs & {",", "."} else {"."}
-    styles = (style for style in _STYLES if style[0] in points and style[1] in used)
-    return sorted(styles, key=is_not_preferred)
+    fitting = (marks for marks in _MARKS if marks.decimal in points and marks.thousands in used)
+    return sorted(fitting, key=is_not_preferred)
+
+
+def _choose(fitting: Sequence[_Marks], texts: Sequence[str], options: CellOptions) -> tuple[_Marks, bool]:
+    """Return the marks to read the texts by, and whether texts and user leave no other reading.
+
+    Where a point could be both, it sets thousands apart if some number has none and another one ends in a 0
+    behind it: who leaves zeros out writes no 1.230, and who does not writes no 950.
+    """
+    first = fitting[0]
+    others = [marks for marks in fitting if marks.decimal != first.decimal]
+    if not others or first.decimal == options.decimal or options.thousands:
+        return first, True
+    by_points = next((marks for marks in others if marks.thousands == "."), None)
+    if first == _Marks(".", "") and by_points and not all("." in text for text in texts):
+        ends_in_zero = re.compile(r"\.[0-9]{2}0(?![0-9])")
+        if any(map(ends_in_zero.search, texts)):
+            return by_points, False
+    return first, False
+
+
+def _currencies(texts: Sequence[str], signs: set[str]) -> list[str]:
+    """Return the currency of each text as it is written, "" where there is none.
+
+    Args:
+        signs: The characters of all numbers among the texts.
+    """
+    if signs <= _PLAIN:
+        return [""] * len(texts)
+    return [match[0] if match else "" for match in map(_CURRENCIES.search, texts)]
 
 
 @cache
-def _number(decimal: str, thousands: str) -> re.Pattern[str]:
+def _number(marks: _Marks) -> re.Pattern[str]:
     """Return the pattern of a number in one style, with its sign, currency, percent sign or brackets."""
-    separator = _SEPARATORS[thousands]
-    whole = "(?:0|[1-9][0-9]*" + (f"|[1-9][0-9]{{0,2}}(?:{separator}[0-9]{{3}})+" if separator else "") + ")"
-    point = re.escape(decimal)
-    number = f"(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)"
-    sign, currency = "[-+−]", f"[{_CURRENCIES}]"
-    after = f" ?(?:{currency}|%)?"
-    before = f"(?:{sign}?{currency}? ?|{currency} ?{sign})"
+    whole = "0|[1-9][0-9]*"
+    if marks.is_indian:
+        whole += "|[1-9][0-9]?(?:,[0-9]{2})*,[0-9]{3}"
+    elif marks.thousands:
+        whole += f"|[1-9][0-9]{{0,2}}(?:{_SEPARATORS[marks.thousands]}[0-9]{{3}})+"
+    point = re.escape(marks.decimal)
+    closed = f"(?:{whole})(?:{point}[0-9]+)?|{point}[0-9]+"
+    number = f"(?:{closed}|(?:{whole}){point})"
+    sign, blank = "[-+−]", "[ \u00a0\u202f]?"
+    after = f"(?:{blank}(?:{_CURRENCY}|%))?"
+    before = f"(?:{sign}?{blank}(?:{_CURRENCY})?{blank}|{_CURRENCY}{blank}{sign})"
     plain = f"{sign}?(?:{number}(?:[eE][-+]?[0-9]+)?|(?i:inf|infinity))"
-    return re.compile(rf"{plain}|{before}{number}{after}|\({currency}? ?{number}{after}\)")
+    # A minus behind goes with no bare point: a Swiss price of 70.- is not below zero.
+    behind = f"(?:{_CURRENCY}{blank})?(?:{closed})(?:{blank}[-−]{after}|{blank}{_CURRENCY}[-−])"
+    brackets = rf"\((?:{_CURRENCY})?{blank}{number}{after}\)|{_CURRENCY}{blank}\({number}\)"
+    return re.compile(rf"{plain}|{before}{number}{after}|{behind}|{brackets}")
 
 
 def _floats(texts: Iterable[str], style: Style) -> NDArray[np.float64]:
-    """Convert texts that match `_number` of the style; brackets make a number negative."""
-    table: dict[int, str | None] = dict.fromkeys(map(ord, f"{_CURRENCIES}{_IGNORED}%)"))
+    """Convert texts that match `_number` of the style to `(texts,)`; brackets make a number negative."""
+    table: dict[int, str | None] = dict.fromkeys(map(ord, f"{_IGNORED}%)"))
     table |= {ord("("): "-", ord("−"): "-"}
     table |= {ord(sign): None for sign in style.thousands} | {ord(style.decimal): "."}
-    return np.array([float(text.translate(table)) for text in texts], dtype=np.float64)
+    if style.currency:
+        texts = (text.replace(style.currency, "") for text in texts)
+    plain = (text.translate(table) for text in texts)
+    if style.has_minus_behind:
+        plain = (f"-{text[:-1]}" if text[-1] == "-" else text for text in plain)
+    return np.array(list(map(float, plain)), dtype=np.float64)

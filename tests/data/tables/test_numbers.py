@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlapi.data.tables.numbers import parse_numbers
+from mlapi.data.tables.cells import CellOptions
+from mlapi.data.tables.numbers import most_frequent_style, parse_numbers
 
 NAN = float("nan")
 
@@ -15,12 +16,38 @@ NAN = float("nan")
     [
         (["1", "2.5", "-3", "+4", "1e3", ".5", "5."], [1, 2.5, -3, 4, 1000, 0.5, 5], "plain numbers"),
         (["1,234", "1,234,567.5", "12"], [1234, 1234567.5, 12], 'thousands set apart by ","'),
-        (["1,234"], [1234], 'thousands set apart by "," (assumed)'),
+        (["1,234"], [1234], 'thousands set apart by "," (assumed; --decimal , reads them otherwise)'),
         (["0,125", "1,234"], [0.125, 1.234], 'decimal sign ","'),
         (["3,14", "1,234"], [3.14, 1.234], 'decimal sign ","'),
         (["1.234,5", "1.234"], [1234.5, 1234], 'thousands set apart by ".", decimal sign ","'),
         (["1 234", "12"], [1234, 12], 'thousands set apart by " "'),
         (["1\u202f234,5"], [1234.5], 'thousands set apart by " ", decimal sign ","'),
+        (
+            ["₹12,34,567", "₹950"],
+            [1234567, 950],
+            'thousands set apart by ",", grouped as in India (12,34,567), currency "₹"',
+        ),
+        (
+            ["1.234,56-", "3"],
+            [-1234.56, 3],
+            'thousands set apart by ".", decimal sign ",", minus behind (5- is -5)',
+        ),
+        (["70.00 CHF", "5 CHF"], [70, 5], 'currency "CHF"'),
+        (
+            ["EUR 5", "EUR -6", "7 EUR-", "(8 EUR)"],
+            [5, -6, -7, -8],
+            'currency "EUR", minus behind (5- is -5)',
+        ),
+        (["R$ 1.234,50"], [1234.5], 'thousands set apart by ".", decimal sign ",", currency "R$"'),
+        (["1.5E3", "EUR 5"], [1500, 5], 'currency "EUR"'),
+        (["- 5", "7"], [-5, 7], "plain numbers"),
+        (["1.234.567", "1.234"], [1234567, 1234], 'thousands set apart by ".", decimal sign ","'),
+        (["1.234"], [1.234], 'decimal sign "." (assumed; --thousands . reads them otherwise)'),
+        (
+            ["1.230", "950"],
+            [1230, 950],
+            'thousands set apart by "." (assumed; --decimal . reads them otherwise), decimal sign ","',
+        ),
         (["1'234.50", "1’000.00"], [1234.5, 1000], 'thousands set apart by "\'"'),
         (["12%", "3.5 %"], [12, 3.5], "per cent (12% is 12)"),
         (
@@ -48,7 +75,11 @@ def test_numbers_of_one_style_are_read(words: list[str], values: list[float], st
     [
         ["1", "two"],
         ["007", "12"],
-        ["1,23,456"],
+        ["12,34,567", "123,456"],
+        ["70.-"],
+        ["5 EUROS"],
+        ["CHF"],
+        ["kr 5", "7 kr."],
         ["1,5", "1.5"],
         ["12%", "0.5"],
         ["$1", "€2"],
@@ -78,19 +109,35 @@ def test_what_is_no_column_of_numbers_is_none(words: list[str]) -> None:
         ({"decimal": ","}, 1.234, False),
         ({"thousands": ","}, 1234, False),
         ({"thousands": "."}, 1.234, False),
+        ({"decimal_of_file": ","}, 1.234, True),
     ],
 )
 def test_what_is_told_decides_where_a_comma_can_be_both(
     told: dict[str, str], value: float, assumed: bool
 ) -> None:
-    found = parse_numbers(["1,234"], **told)
+    found = parse_numbers(["1,234"], CellOptions(**told))
 
     assert found is not None
     assert (found.values.tolist(), found.style.assumed) == ([value], assumed)
 
 
+def test_thousands_that_are_told_forbid_the_same_decimal_sign() -> None:
+    parsed = parse_numbers(["1.234"], CellOptions(thousands="."))
+
+    assert parsed is not None
+    assert parsed.values.tolist() == [1234]
+
+
+def test_the_numbers_of_most_cells_are_chosen() -> None:
+    chosen = most_frequent_style(
+        ["5", "<1.0", "1,5", "NA", "$5", "7%", "€2"], np.array([9, 1, 1, 1, 2, 1, 1])
+    )
+
+    assert chosen.tolist() == [True, False, True, True, True, False, False]
+
+
 def test_a_decimal_sign_that_is_told_does_not_forbid_the_other() -> None:
-    found = parse_numbers(["3.14"], decimal=",")
+    found = parse_numbers(["3.14"], CellOptions(decimal=","))
 
     assert found is not None
     assert found.values.tolist() == [3.14]

@@ -111,7 +111,7 @@ def test_columns_that_teach_nothing_are_left_out_and_the_story_says_why(cells: A
 @pytest.mark.parametrize(
     ("cells", "told", "kind"),
     [
-        (list(range(ROWS)), {"numeric": ("c",)}, "integer"),
+        (list(range(ROWS)), {"numeric": ("c",)}, "number"),
         (repeated(True, False), {"numeric": ("c",)}, "number"),
         (repeated(1, 2), {"categorical": ("c",)}, "category"),
         (repeated(1.0, None), {"categorical": ("c",)}, "category"),
@@ -139,12 +139,16 @@ def test_long_whole_numbers_keep_their_digits_as_categories() -> None:
 @pytest.mark.parametrize(
     ("cells", "told", "words"),
     [
-        (repeated("1", "2", "x"), {"numeric": ("c",)}, 'told to be numeric, but holds "x"'),
-        (DAYS, {"numeric": ("c",)}, "told to be numeric, but holds"),
+        (
+            repeated("1", "x", "y"),
+            {"numeric": ("c",)},
+            'told to be numeric, but 40 of 60 cells ("x", row 2; "y", row 3) are no numbers',
+        ),
+        (DAYS, {"numeric": ("c",)}, "told to be numeric, but"),
         (repeated(1.5, 2), {"categorical": ("c",)}, 'told to be categorical, but holds "1.5"'),
         (DAYS, {"categorical": ("c",)}, "told to be categorical, but holds"),
-        (repeated("2024-01-01", "soon"), {"datetime": ("c",)}, 'told to be a date, but holds "soon"'),
-        (repeated(2023, 2024), {"datetime": ("c",)}, 'told to be a date, but holds "2023"'),
+        (repeated("2024-01-01", "soon", "late"), {"datetime": ("c",)}, "told to be datetime, but"),
+        (repeated(2023, 2024), {"datetime": ("c",)}, '("2023", row 1; "2024", row 2) are no dates'),
         (repeated(1, 2), {"text": ("c",)}, 'told to be text, but holds "1"'),
         (WORDS, {"text": ("c",), "drop": ("c",)}, "'c' is told twice"),
         (WORDS, {"drop": ("othr",)}, "there is no column 'othr', did you mean \"other\"?"),

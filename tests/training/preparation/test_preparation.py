@@ -90,7 +90,7 @@ def test_the_newest_rows_are_held_out_whatever_time_is_written_in(when: pd.Serie
         ({"group": "y"}, "'y' is the target"),
         ({"group": "site", "categorical": ["site"]}, "'site' is the group"),
         ({"group": "nowhere"}, "no column 'nowhere'"),
-        ({"time_column": "site"}, 'holds "a", which is no date or time'),
+        ({"time_column": "site"}, "that are no dates or times"),
         ({"algorithm": "svm", "parameters": {"epsilon": 1}}, "epsilon: is for regression only"),
         ({"algorithm": "linear_regression", "task": "classification"}, "does regression, but the target"),
     ],

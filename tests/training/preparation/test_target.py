@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlapi.data.tables.cells import CellOptions
 from mlapi.errors import DatasetError
 from mlapi.training.preparation.target import TargetSummary, read_target
 
@@ -100,4 +101,7 @@ def test_what_cannot_be_learnt_is_refused_by_the_targets_name(cells: Any, told: 
 def test_the_task_may_be_told() -> None:
     assert read([1, 2, 3] * 4, task="regression").task == "regression"
     assert read(range(60)).task == "regression"
-    assert len(read(["1.234", "2.345"] * 9, decimal=",", task="regression").values) == 18
+    assert (
+        len(read(["1.234", "2.345"] * 9, options=CellOptions(decimal_of_file=","), task="regression").values)
+        == 18
+    )

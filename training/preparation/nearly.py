@@ -1,0 +1,143 @@
+"""Columns that are nearly one thing, and words that are nearly one word: what is said of them.
+
+A column of a hundred numbers with one "<1.0" among them is a column of words to a program. A person has to
+hear of it: which cell, where it stands, and the way out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlapi.data.tables.cells import UNDECIDED, CellOptions
+from mlapi.data.tables.datetimes import ParsedDatetimes, most_frequent_format, parse_datetimes
+from mlapi.data.tables.numbers import ParsedNumbers, most_frequent_style, parse_numbers
+from mlapi.training.preparation.views import ColumnView
+from mlapi.wording import counted, listed, quoted
+
+_MOST_ODD = 0.1
+"""The share of cells that may be something else in a column that is nearly one thing."""
+
+_SAMPLE = 10_000
+"""Distinct texts that are looked at before all are."""
+
+_SHOWN = 3
+"""Odd cells that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellReader:
+    """How texts are read as one kind, all of them or most."""
+
+    noun: str
+    read: Callable[[Sequence[str], CellOptions], ParsedNumbers | ParsedDatetimes | None]
+    """Reads texts that are all of this kind."""
+    most: Callable[[Sequence[str], NDArray[np.intp]], NDArray[np.bool_]]
+    """Chooses the texts that are of this kind in the way that most cells are, or mark a missing value."""
+    missing: Any
+    """The value where a cell is missing."""
+
+
+READERS: Mapping[str, CellReader] = {
+    "numeric": CellReader("numbers", parse_numbers, most_frequent_style, np.nan),
+    "datetime": CellReader("dates", parse_datetimes, most_frequent_format, np.datetime64("NaT", "us")),
+}
+"""By what a user may say that a column is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTexts:
+    """The distinct values of a column, read as one kind: `values` `(values,)`, missing where `is_odd`.
+
+    `parsed` is what the reader made of those that are not odd.
+    """
+
+    parsed: ParsedNumbers | ParsedDatetimes
+    values: NDArray[Any]
+    is_odd: NDArray[np.bool_]
+
+
+def read_most(view: ColumnView, reader: CellReader) -> ReadTexts | None:
+    """Read a column's distinct values, all if that is possible, else those of the way that most cells have.
+
+    None if nothing can be read.
+    """
+    texts = np.array(list(map(str, view.uniques)), dtype=object)
+    parsed = reader.read(texts.tolist(), view.options)
+    if parsed is not None:
+        return ReadTexts(parsed, parsed.values, np.zeros(len(texts), dtype=bool))
+    fits = reader.most(texts.tolist(), view.counts)
+    parsed = reader.read(texts[fits].tolist(), view.options)
+    if parsed is None:
+        return None
+    values = np.full(len(texts), reader.missing, dtype=parsed.values.dtype)
+    values[fits] = parsed.values
+    return ReadTexts(parsed, values, ~fits)
+
+
+def nearly_warning(view: ColumnView) -> str | None:
+    """Say that a column of words would be numbers, dates or flags but for a few cells; else None."""
+    texts = list(map(str, view.uniques))
+    for option, reader in READERS.items():
+        if is_nearly(view, reader):
+            odd = odd_cells(view, ~reader.most(texts, view.counts))
+            way_out = f"--{option} {view.name} takes such cells for blank"
+            return f"would be {reader.noun} but for {odd}: mend it, or leave it blank ({way_out})"
+    is_odd = np.array([text.lower() not in ("true", "false") for text in texts], dtype=bool)
+    if _is_few(view, is_odd):
+        return f"would be true or false but for {odd_cells(view, is_odd)}: mend it, or leave it blank"
+    return None
+
+
+def is_nearly(view: ColumnView, reader: CellReader) -> bool:
+    """Return whether all cells but a few are of a kind, and not merely markers.
+
+    Most columns are ruled out by their first distinct values.
+    """
+    texts = list(map(str, view.uniques))
+    for most in sorted({min(_SAMPLE, len(texts)), len(texts)}):
+        fits, counts = reader.most(texts[:most], view.counts[:most]), view.counts[:most]
+        if int(counts[~fits].sum()) > _MOST_ODD * int(counts.sum()):
+            return False
+    chosen = [text for text, is_fit in zip(texts, fits, strict=True) if is_fit]
+    return not fits.all() and reader.read(chosen, UNDECIDED) is not None
+
+
+def _is_few(view: ColumnView, is_odd: NDArray[np.bool_]) -> bool:
+    """Return whether these values `(values,)` are few of the cells, and not none."""
+    return 0 < int(view.counts[is_odd].sum()) <= _MOST_ODD * view.present_count
+
+
+def odd_cells(view: ColumnView, is_odd: NDArray[np.bool_]) -> str:
+    """Count the cells of these values `(values,)`, and name the first: `1 of 120 cells ("<1.0", line 9)`."""
+    places = np.flatnonzero(is_odd).tolist()
+    shown = [f"{quoted(str(view.uniques[place]))}, {view.first_place(place)}" for place in places[:_SHOWN]]
+    more = f"; and {len(places) - _SHOWN:,} others" if len(places) > _SHOWN else ""
+    return (
+        f"{view.counts[is_odd].sum():,} of {counted(view.present_count, 'cell')} ({'; '.join(shown)}{more})"
+    )
+
+
+def spelling_warning(noun: str, words: Iterable[Any]) -> str | None:
+    """Say which words differ by capitals or blanks alone; None if none do.
+
+    Args:
+        noun: What they are: "classes", "categories".
+    """
+    groups = list(_spelt_alike(words))
+    if not groups:
+        return None
+    shown = listed(" and ".join(map(quoted, group)) for group in groups)
+    return (
+        f"has {noun} that differ by capitals or blanks alone ({shown}): write those in one way that are one"
+    )
+
+
+def _spelt_alike(words: Iterable[Any]) -> Iterator[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        if isinstance(word, str):
+            groups.setdefault("".join(word.split()).casefold(), []).append(word)
+    return (group for group in groups.values() if len(group) > 1)
