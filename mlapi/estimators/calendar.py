@@ -1,4 +1,7 @@
-"""Datetimes as parts of the calendar, and as an age in days. Plain numpy: neither pandas nor scikit-learn."""
+"""Datetimes as parts of the calendar, as an age in days, and as days since another one.
+
+Plain numpy: neither pandas nor scikit-learn.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -25,6 +28,63 @@ Datetimes: TypeAlias = NDArray[np.datetime64]
 
 CalendarPart: TypeAlias = NDArray[np.float64]
 """`(rows,)`: one part of each datetime, such as its month (1 to 12); NaN where the datetime is missing."""
+
+
+def parts_of_all(
+    columns: Sequence[Datetimes], newest_us: Sequence[int], parts: Sequence[Sequence[str]]
+) -> list[CalendarPart]:
+    """Return the named parts of several columns `(rows,)`, those of the first column first.
+
+    Args:
+        newest_us: For each column the moment that an age counts back from, in microseconds since 1970.
+        parts: For each column names of `PARTS` and `DURATIONS`.
+    """
+    return [
+        part
+        for place in range(len(columns))
+        for part in _parts_at(place, columns, newest_us[place], parts[place])
+    ]
+
+
+def _parts_at(
+    place: int, columns: Sequence[Datetimes], newest_us: int, parts: Sequence[str]
+) -> list[CalendarPart]:
+    own = [name for name in parts if name in PARTS]
+    values = dict(zip(own, parts_of(columns[place], newest_us, own), strict=True))
+    return [
+        values[name] if name in values else _days_between(columns[DURATIONS.index(name)], columns[place])
+        for name in parts
+    ]
+
+
+def _days_between(begin: Datetimes, end: Datetimes) -> CalendarPart:
+    """Return the days from one datetime to another, `(rows,)`; NaN where one is missing."""
+    days: CalendarPart = (_count(end, "us") - _count(begin, "us")) / _DAY_US
+    days[np.isnat(begin) | np.isnat(end)] = np.nan
+    return days
+
+
+def durations(columns: Sequence[Datetimes]) -> list[list[str]]:
+    """Return for each column `(rows,)` the names of its `DURATIONS` with more than one value."""
+    return [
+        [
+            name
+            for name, begin in zip(DURATIONS, columns[:place], strict=False)
+            if len(np.unique(days := _days_between(begin, end))) - np.isnan(days).any() > 1
+        ]
+        for place, end in enumerate(columns)
+    ]
+
+
+def is_steadier(begin: Datetimes, end: Datetimes) -> bool:
+    """Return whether the days between two datetimes `(rows,)` differ less than either of them does.
+
+    So they do where these belong together, as the begin and the end of a trip.
+    """
+    known = ~(np.isnat(begin) | np.isnat(end))
+    begin, end = begin[known], end[known]
+    spreads = [np.std(_count(column, "us") / _DAY_US) for column in (begin, end)]
+    return bool(np.std(_days_between(begin, end)) < min(spreads)) if len(begin) else False
 
 
 def parts_of(datetimes: Datetimes, newest_us: int, parts: Iterable[str]) -> list[CalendarPart]:
@@ -60,8 +120,8 @@ def independent_parts(columns: Sequence[tuple[Datetimes, int, Sequence[str]]]) -
 
     Within one month, for example, the age is a constant minus the day of the month. A linear model that was
     fitted on both may have given each any share of the slope, and is wrong in the next month, where they
-    differ. Of parts that add up, those stay that go on steadily. The ages of all columns come first: they
-    tell how long something took, also over the end of a week or a month.
+    differ. Of parts that add up, those stay that go on steadily. Durations and ages come first: they tell how
+    long something took, also over the end of a week or a month.
 
     Args:
         columns: For each column its datetimes `(rows,)`, the newest of them in microseconds since 1970, and
@@ -69,17 +129,22 @@ def independent_parts(columns: Sequence[tuple[Datetimes, int, Sequence[str]]]) -
     """
     ranked = sorted(
         ((name, place) for place, (_, _, parts) in enumerate(columns) for name in parts),
-        key=lambda entry: (entry[0] != "age_days", entry[1], _STEADIEST.index(entry[0])),
+        key=lambda entry: (_rank(entry[0]), entry[1], _STEADIEST.index(entry[0])),
     )
     few = [datetimes[:: max(1, len(datetimes) // _SAMPLED_ROWS)] for datetimes, _, _ in columns]
     matrix = np.column_stack(
-        [_filled(part) for name, place in ranked for part in parts_of(few[place], columns[place][1], [name])]
+        [_filled(part) for name, place in ranked for part in _parts_at(place, few, columns[place][1], [name])]
     )
     if len(matrix) <= len(ranked) + 1:
         return [list(parts) for _, _, parts in columns]  # so few rows that anything adds up
-    least = [_LEAST_OWN_VARIANCE_OF_AGE if name == "age_days" else _LEAST_OWN_VARIANCE for name, _ in ranked]
+    least = [_LEAST_OWN_VARIANCE_OF_AGE if name in _TIME_SPANS else _LEAST_OWN_VARIANCE for name, _ in ranked]
     own = {ranked[number] for number in _independent(matrix, least)}
     return [[name for name in parts if (name, place) in own] for place, (_, _, parts) in enumerate(columns)]
+
+
+def _rank(part: str) -> int:
+    """Return 0 for durations, 1 for ages, and 2 for parts of the calendar."""
+    return 0 if part in DURATIONS else 1 if part == "age_days" else 2
 
 
 def _filled(part: CalendarPart) -> CalendarPart:
@@ -143,7 +208,13 @@ _WAVES: Mapping[str, Callable[..., Any]] = {"sin": np.sin, "cos": np.cos}
 PARTS = (*_NUMBERS, "age_days", *(f"{name}_{wave}" for name in _CYCLES for wave in _WAVES))
 """The names of all parts. They are stored with versions, and so part of the format."""
 
-_STEADIEST = ("age_days", *sorted(set(PARTS) - {"age_days", "day", "year"}, key=PARTS.index), "day", "year")
+DURATIONS = tuple(f"since_{place}" for place in range(10))
+"""The names of parts that are the days since a column before: since the first, the second, and so on. They
+are stored with versions, too."""
+
+_TIME_SPANS = (*DURATIONS, "age_days")
+
+_STEADIEST = (*_TIME_SPANS, *sorted(set(PARTS) - {"age_days", "day", "year"}, key=PARTS.index), "day", "year")
 """The names of the parts, beginning with those that stay where several add up."""
 
 

@@ -14,7 +14,16 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from mlapi.estimators.calendar import Datetimes, independent_parts, newest, parts_of, varying_parts
+from mlapi.estimators.calendar import (
+    DURATIONS,
+    Datetimes,
+    durations,
+    independent_parts,
+    is_steadier,
+    newest,
+    parts_of_all,
+    varying_parts,
+)
 
 if (
     TYPE_CHECKING
@@ -94,11 +103,19 @@ class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Datetimes as parts of the calendar, and as an age in days before the newest one in `fit`.
+    """Datetimes as parts of the calendar, as an age in days before the newest one in `fit`, and as durations.
 
     A part that never changed in `fit` (the hour of plain dates) is left out, and so is one that others, also
-    of another column, add up to. All parts of a missing datetime are NaN.
+    of another column, add up to. All parts of a missing datetime are NaN. The days from one column to another
+    are a part where they differ less than the ages do; then they take the place of one age. `all_durations`
+    keeps them beside the ages, for trees, which ask of one part at a time and do not mind what adds up.
     """
+
+    all_durations = False
+    """Of versions that were published before there were durations, and pickled without."""
+
+    def __init__(self, all_durations: bool = False) -> None:
+        self.all_durations = all_durations
 
     def fit(self, X: "pd.DataFrame", y: Any = None) -> "CalendarParts":
         """Choose the parts of the datetimes in a table, `(rows, features)`."""
@@ -106,26 +123,38 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         columns = [_datetimes(X.iloc[:, place]) for place in range(self.n_features_in_)]
         self.newest_us_ = np.array([newest(column) for column in columns], dtype=np.int64)
-        pairs = zip(columns, self.newest_us_.tolist(), strict=True)
+        varying = durations(columns)
+        steadier = [
+            [name for name in names if is_steadier(columns[DURATIONS.index(name)], column)]
+            for column, names in zip(columns, varying, strict=True)
+        ]
+        lasts = self.newest_us_.tolist()
         self.parts_ = independent_parts(
-            [(column, last, varying_parts(column, last)) for column, last in pairs]
+            [
+                (column, last, [*varying_parts(column, last), *names])
+                for column, last, names in zip(columns, lasts, steadier, strict=True)
+            ]
         )
+        if self.all_durations:
+            for parts, names in zip(self.parts_, varying, strict=True):
+                parts.extend(name for name in names if name not in parts)
         return self
 
     def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
         """Return the parts of all columns, `(rows, parts)`."""
         check_is_fitted(self)
-        columns = (_datetimes(X.iloc[:, place]) for place in range(self.n_features_in_))
-        chosen = zip(columns, self.newest_us_, self.parts_, strict=True)
-        return np.column_stack(
-            [part for column, last, names in chosen for part in parts_of(column, last, names)]
-        )
+        columns = [_datetimes(X.iloc[:, place]) for place in range(self.n_features_in_)]
+        return np.column_stack(parts_of_all(columns, self.newest_us_.tolist(), self.parts_))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Return the names of the parts, `(parts,)`, such as `signed_up_month`."""
+        """Return the names of the parts, `(parts,)`, such as `signed_up_month` or `end_since_begin`."""
         check_is_fitted(self)
-        chosen = zip(self.feature_names_in_, self.parts_, strict=True)
-        return np.array([f"{name}_{part}" for name, parts in chosen for part in parts], dtype=object)
+        names = self.feature_names_in_
+        in_words = dict(zip(DURATIONS, (f"since_{name}" for name in names), strict=False))
+        chosen = zip(names, self.parts_, strict=True)
+        return np.array(
+            [f"{name}_{in_words.get(part, part)}" for name, parts in chosen for part in parts], dtype=object
+        )
 
 
 class Splines(SplineTransformer):  # type: ignore[misc]

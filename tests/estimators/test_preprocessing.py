@@ -62,6 +62,41 @@ def test_parts_that_never_changed_are_left_out_and_blanks_stay_blank() -> None:
     assert list(CalendarParts().fit(days(None)).get_feature_names_out()) == ["day_age_days"]
 
 
+def trips(rows: int = 200) -> pd.DataFrame:
+    """Trips of some minutes within a month, and days of birth, which have nothing to do with them."""
+    chance = np.random.default_rng(0)
+    begin = pd.Timestamp("2024-03-01") + pd.to_timedelta(chance.integers(0, 30 * 24 * 60, rows), unit="m")
+    end = begin + pd.to_timedelta(chance.integers(3, 90, rows), unit="m")
+    born = pd.Timestamp("1960-01-01") + pd.to_timedelta(chance.integers(0, 15_000, rows), unit="D")
+    return pd.DataFrame({"begin": begin, "end": end, "born": born})
+
+
+def test_two_dates_that_belong_together_make_a_duration_in_place_of_an_age() -> None:
+    frame = trips()
+    fitted = CalendarParts().fit(frame)
+
+    names = set(fitted.get_feature_names_out())
+    spans = {name for name in names if "since" in name or "age" in name}
+
+    assert spans == {"begin_age_days", "end_since_begin", "born_age_days"}
+    minutes = (frame["end"] - frame["begin"]).dt.total_seconds() / 60
+    np.testing.assert_allclose(part(fitted, frame, "end_since_begin") * 24 * 60, minutes)
+
+
+def test_all_durations_are_parts_where_columns_may_add_up_and_a_missing_end_has_none() -> None:
+    frame = trips()
+    fitted = CalendarParts(all_durations=True).fit(frame)
+    frame.loc[0, "end"] = None
+
+    assert {"end_since_begin", "born_since_begin", "born_since_end"} <= set(fitted.get_feature_names_out())
+    assert np.isnan(part(fitted, frame, "end_since_begin")).tolist() == [True, *[False] * (len(frame) - 1)]
+
+
+def part(fitted: CalendarParts, frame: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
+    """Return one part of all rows, `(rows,)`."""
+    return fitted.transform(frame)[:, fitted.get_feature_names_out().tolist().index(name)]
+
+
 def test_parts_that_others_add_up_to_are_left_out_and_the_age_stays() -> None:
     march = np.datetime64("2024-03-01T00:00", "us") + np.arange(0, 31 * 24 * 60, 97).astype("timedelta64[m]")
     year = np.datetime64("2024-01-01", "us") + np.arange(366).astype("timedelta64[D]")

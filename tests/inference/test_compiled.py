@@ -300,6 +300,7 @@ def table_of(
         "flag": flags,
         "size": sizes,
         "day": days,
+        "until": days + random.integers(0, 10**12, rows).astype("timedelta64[us]"),
         "width": numbers[:, 1],
         "shape": words_of(draw, rows, words, blanks=blanks),
     }
@@ -344,12 +345,19 @@ def blocks_of(draw: Draw, *, blanks: bool) -> ColumnTransformer:
             make_pipeline(Flags(), *imputer_of(draw, blanks=blanks, strategy="most_frequent")),
             ["flag"],
         ),
-        ("days", make_pipeline(CalendarParts(), *imputer_of(draw, blanks=blanks), StandardScaler()), ["day"]),
+        (
+            "days",
+            make_pipeline(
+                CalendarParts(draw(st.booleans())), *imputer_of(draw, blanks=blanks), StandardScaler()
+            ),
+            draw(st.sampled_from([["day"], ["day", "until"]])),
+        ),
         ("dropped", "drop", ["length"]),
     ]
     chosen = draw(st.lists(st.sampled_from(blocks), min_size=1, unique_by=lambda block: block[0]))
     remainder = "drop"
-    if {"words", "codes", "days", "flags"} <= {name for name, *_ in chosen} and not blanks:
+    used = {name for _, _, columns in chosen for name in columns}
+    if {"color", "size", "day", "until", "flag"} <= used and not blanks:
         remainder = "passthrough"
     return ColumnTransformer(chosen, remainder=remainder, sparse_threshold=draw(st.sampled_from([0, 0.3, 1])))
 

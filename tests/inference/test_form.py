@@ -85,7 +85,9 @@ ESTIMATOR_ATTRIBUTES: Mapping[str, str] = {
         "C approximate calibrator_ class_weight classes_ coef0 components degree gamma kernel "
         "n_features_in_ probabilities random_state svc_"
     ),
-    "estimators.preprocessing.CalendarParts": "feature_names_in_ n_features_in_ newest_us_ parts_",
+    "estimators.preprocessing.CalendarParts": (
+        "all_durations feature_names_in_ n_features_in_ newest_us_ parts_"  # the first is not in old ones
+    ),
     "estimators.preprocessing.Flags": "feature_names_in_ n_features_in_",
     "estimators.preprocessing.Frequent": "most feature_names_in_ n_features_in_ words_",
     "estimators.preprocessing.Texts": "",

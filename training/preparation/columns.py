@@ -26,7 +26,7 @@ _IN_WORDS: Mapping[Treatment, tuple[str, str]] = {
     "one_hot": ("a column for each category, one for all rare ones", "blank is one of them"),
     "frequent": ("a column for each of the frequent ones, one for all others", "blank is one of them"),
     "calendar": (
-        "parts of the calendar that do not add up to others, and the age in days",
+        "parts of the calendar that do not add up to others, the age in days, and the days since other dates",
         "a blank gets the median, and a mark",
     ),
     "terms": ("a column for each word, weighed by how rare it is (TF-IDF)", "a blank is a word of its own"),

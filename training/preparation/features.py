@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardSca
 from mlapi.data.signature import Batch, Feature, Scalar, Signature
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
-from mlapi.estimators.algorithms.declaration import Parameters
+from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
 from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.training.preparation.columns import Column, check_names
 from mlapi.training.preparation.kinds import Treatment, kind_of_sample
@@ -71,7 +71,7 @@ class PipelineFactory:
         if _is_matrix(self.columns):
             return make_pipeline(*_numbers(self.columns, self.expansion), estimator)
         blocks = ColumnTransformer(
-            list(_blocks(self, algorithm.dense)),
+            list(_blocks(self, algorithm)),
             sparse_threshold=0.0 if algorithm.dense else 0.3,
             n_jobs=1,  # else every transform of a few rows would be sent to the processes that search
         )
@@ -132,15 +132,16 @@ def _is_matrix(columns: Sequence[Column]) -> bool:
     return all(column.treatment == "number" for column in columns)
 
 
-def _blocks(factory: PipelineFactory, dense: bool) -> Iterator[tuple[str, Any, Any]]:
+def _blocks(factory: PipelineFactory, algorithm: Algorithm) -> Iterator[tuple[str, Any, Any]]:
     """Make the parts of a ColumnTransformer: name, transformer and columns, one for each treatment."""
+    dense = algorithm.dense
     makers: Mapping[Treatment, Callable[[list[Column]], Any]] = {
         "number": lambda columns: make_pipeline(*_numbers(columns, factory.expansion)),
         "flag": lambda columns: make_pipeline(Flags(), *_imputer(columns, "most_frequent")),
         "one_hot": lambda _: _one_hot(factory.rows, dense),
         "frequent": lambda _: make_pipeline(Frequent(MOST_CATEGORIES), _one_hot(factory.rows, dense)),
         "calendar": lambda columns: make_pipeline(
-            CalendarParts(), *_imputer(columns, "median"), StandardScaler()
+            CalendarParts(all_durations=algorithm.splits), *_imputer(columns, "median"), StandardScaler()
         ),
     }
     for treatment, make in makers.items():

@@ -40,5 +40,6 @@ ALGORITHM = Algorithm(
         },
     ),
     at_scale=trees.at_scale,
+    splits=True,
     seeded=True,
 )

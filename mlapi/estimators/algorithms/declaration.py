@@ -122,6 +122,8 @@ class Algorithm:
     """The most rows that the `bare` estimators can be fitted on in reasonable time; None for any number."""
     dense: bool = False
     """Whether the estimator takes no sparse matrix."""
+    splits: bool = False
+    """Whether the estimator asks of one column at a time, as trees do: columns may add up."""
     seeded: bool = False
     """Whether the builders take `random_state`."""
 

@@ -77,5 +77,6 @@ ALGORITHM = Algorithm(
         },
     ),
     dense=True,
+    splits=True,
     seeded=True,
 )

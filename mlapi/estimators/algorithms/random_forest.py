@@ -80,5 +80,6 @@ ALGORITHM = Algorithm(
         },
     ),
     at_scale=at_scale,
+    splits=True,
     seeded=True,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.signature import Batch, Matrix
-from mlapi.estimators.calendar import Datetimes, parts_of
+from mlapi.estimators.calendar import Datetimes, parts_of_all
 from mlapi.inference.compiled.final_estimator import Fallback
 from mlapi.inference.compiled.steps import Products, Step
 from mlapi.inference.compiled.words import Table
@@ -66,7 +66,7 @@ class Moments:
         """
         Args:
             columns: The name of each, its newest datetime in training (us since 1970), and the names of its
-                parts (`mlapi.estimators.calendar.PARTS`).
+                parts (`mlapi.estimators.calendar.PARTS` and `DURATIONS`).
         """
         self._columns = tuple(columns)
 
@@ -78,12 +78,9 @@ class Moments:
         """
         if isinstance(batch, np.ndarray):
             raise Fallback
-        parts = [
-            part
-            for name, newest_us, names in self._columns
-            for part in parts_of(_datetimes(batch[name]), newest_us, names)
-        ]
-        return np.array(parts).T
+        names, newest_us, parts = zip(*self._columns, strict=True)
+        columns = [_datetimes(batch[name]) for name in names]
+        return np.array(parts_of_all(columns, newest_us, parts)).T
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mlapi.artifacts.pickles.fitted.attributes import (
     width_of,
 )
 from mlapi.artifacts.pickles.fitted.token_patterns import is_quick
-from mlapi.estimators.calendar import PARTS
+from mlapi.estimators.calendar import DURATIONS, PARTS
 
 _MOST_TERMS = 10**6
 """The most columns that polynomials may make of a row."""
@@ -74,15 +74,15 @@ def _vocabulary(words: Any) -> None:
 
 
 def calendar(fitted: FittedAttributes) -> None:
-    """Refuse other parts than the calendar's: each part of a datetime is one column."""
+    """Refuse other parts than the calendar's, and than days since a column before: each is one column."""
     parts = fitted.parts_
     if parts is None:
         return
     problem = "it has moments with other parts than the calendar's, each once"
     require(type(parts) is list and len(parts) == width_of(fitted), problem)
-    for names in parts:
+    for place, names in enumerate(parts):
         require(type(names) is list and all(type(name) is str for name in names), problem)
-        require(len(set(names)) == len(names) and set(names) <= set(PARTS), problem)
+        require(len(set(names)) == len(names) and set(names) <= {*PARTS, *DURATIONS[:place]}, problem)
 
 
 def column_transformer(fitted: FittedAttributes) -> None:
