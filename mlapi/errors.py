@@ -163,11 +163,28 @@ class UnknownOutput(MlapiError):
 
 
 class Unanswerable(MlapiError):
-    """Rows that fit the signature, but that the estimator refuses, or has no finite answer to."""
+    """Rows that fit the signature, but that the estimator refuses, or has no finite answer to.
+
+    `findings` say which rows, as far as that is known; they may be fewer than `count`. `warnings` are those
+    that an answer would have had.
+    """
 
     status = 422
     slug = "unanswerable"
     title = "The model has no answer to these rows"
+
+    def __init__(
+        self,
+        detail: str,
+        findings: Sequence[Finding] = (),
+        count: int = 0,
+        *,
+        warnings: Sequence[Finding] = (),
+        warning_count: int = 0,
+    ) -> None:
+        super().__init__(detail)
+        self.findings, self.count = tuple(findings), count
+        self.warnings, self.warning_count = tuple(warnings), warning_count
 
 
 class Unfittable(MlapiError):

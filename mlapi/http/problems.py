@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from flask_restful import Api as RestfulApi
 from werkzeug.exceptions import HTTPException
 
-from mlapi.errors import InvalidInput, MlapiError, Overloaded, is_temporary
+from mlapi.errors import InvalidInput, MlapiError, Overloaded, Unanswerable, is_temporary
 from mlapi.formats.negotiation import PROBLEM
 from mlapi.formats.strict_json import encode_json
 from mlapi.http import telemetry
@@ -72,9 +72,12 @@ def _problem(status: int, slug: str, title: str, detail: str, error: Exception) 
         instance=request.root_path + request.path,
         request_id=telemetry.request_id(),
     )
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput | Unanswerable) and error.findings:
         document["errors"] = [finding.to_json() for finding in error.findings]
         document["error_count"] = error.count
+    if isinstance(error, Unanswerable) and error.warnings:
+        document["warnings"] = [warning.to_json() for warning in error.warnings]
+        document["warning_count"] = error.warning_count
     telemetry.note(request.environ, problem=slug)
     response = Response(encode_json(document), status, content_type=PROBLEM)
     for name, value in _headers(error):

@@ -20,6 +20,7 @@ from mlapi.data.labels import MAX_CHARACTERS, are_valid_labels, character_count,
 from mlapi.data.rows.reader import Row
 from mlapi.data.signature import Batch, Signature
 from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable, UnknownOutput
+from mlapi.inference.compiled.columns import rows_of
 from mlapi.inference.compiled.final_estimator import (
     DECISION_FUNCTION,
     PREDICT,
@@ -28,6 +29,7 @@ from mlapi.inference.compiled.final_estimator import (
 )
 from mlapi.inference.compiled.predictor import CompiledPipeline, Predictor
 from mlapi.inference.estimator_calls import call
+from mlapi.inference.refusals import refusal, unpresentable
 from mlapi.wording import listed
 
 logger = logging.getLogger(__name__)
@@ -180,14 +182,22 @@ class Model:
             else:
                 rows = estimator_input(self.estimator, self.signature, batch)
                 answers = {method: call(self.estimator, method, rows) for method in methods}
-            return {method: presentable(values) for method, values in answers.items()}
+            return {method: presentable(values, _WORDS[method]) for method, values in answers.items()}
         except (Unanswerable, ModelUnavailable):
             raise
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
             if not isinstance(error, ValueError):  # which is how scikit-learn refuses rows
                 logger.exception("estimator failed", extra={"model": self.name, "version": self.version})
-            raise Unanswerable(f"the estimator refused these rows with {type(error).__name__}") from error
+            raise refusal(
+                lambda part: [_original(self, method, part) for method in methods],
+                batch,
+                rows_of(batch),
+                error,
+            ) from error
 
+
+_WORDS = {PREDICT: "the answer", PREDICT_PROBA: "the probability", DECISION_FUNCTION: "the decision"}
+"""What each method gives, in a message."""
 
 _ALONE = (PREDICT,)
 """The methods of a request that includes no outputs."""
@@ -212,8 +222,11 @@ def outputs_of(estimator: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def presentable(values: NDArray[Any]) -> NDArray[Any]:
+def presentable(values: NDArray[Any], what: str = "the answer") -> NDArray[Any]:
     """Return an estimator's answer, `(rows,)` or `(rows, columns)`, if JSON can hold it; floats as float64.
+
+    Args:
+        what: The words for the answer in a message.
 
     Raises:
         Unanswerable: It is not finite, or neither numbers nor booleans nor valid labels; or its labels have
@@ -224,11 +237,11 @@ def presentable(values: NDArray[Any]) -> NDArray[Any]:
         if values.dtype != np.float64:
             values = values.astype(np.float64)
         if not _are_finite(values):
-            raise Unanswerable("the answer is not finite for these rows")
+            raise unpresentable(f"{what} is not finite", np.isfinite(values))
     elif kind in "OU":
-        _check_labels(values)
+        _check_labels(values, what)
     elif kind not in "biu":
-        raise Unanswerable(f"the answer is of type {values.dtype}, which JSON cannot hold")
+        raise Unanswerable(f"{what} is of type {values.dtype}, which JSON cannot hold")
     return values
 
 
@@ -264,11 +277,14 @@ def _original(model: Model, method: str, batch: Batch) -> NDArray[Any]:
     return call(estimator, method, estimator_input(estimator, model.signature, batch))
 
 
-def _check_labels(values: NDArray[Any]) -> None:
+def _check_labels(values: NDArray[Any], what: str) -> None:
     if values.dtype.kind == "U" and not are_valid_labels(values):
-        raise Unanswerable(f"the answer is not made of {_VALID_LABELS}")
+        good = [are_valid_labels(value) for value in values.reshape(-1, 1)]
+        raise unpresentable(f"{what} is not made of {_VALID_LABELS}", np.reshape(good, values.shape))
     if values.dtype.kind == "O" and not all(map(_is_scalar, values.ravel().tolist())):
-        raise Unanswerable(f"the answer is not made of finite numbers, flags, or {_VALID_LABELS}")
+        good = list(map(_is_scalar, values.ravel().tolist()))
+        wrong = f"{what} is not made of finite numbers, flags, or {_VALID_LABELS}"
+        raise unpresentable(wrong, np.reshape(good, values.shape))
     if values.size > _UNCOUNTED_LABELS and character_count(values) > _MAX_ANSWER_CHARACTERS:
         raise Unanswerable("the answer to so many rows is too large: send fewer at once")
 

@@ -15,7 +15,7 @@ from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.data.tables.cells import CellOptions, is_marker
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
 from mlapi.data.tables.numbers import parse_numbers
-from mlapi.errors import DatasetError, MalformedBody, TooLarge, UnsupportedFormat
+from mlapi.errors import DatasetError, MalformedBody, TooLarge, Unanswerable, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
 from mlapi.wording import Finding, counted
 
@@ -45,7 +45,8 @@ def predict_csv(
         warn: Called with each warning: at most 20 times for the rows that are answered together.
 
     Raises:
-        DatasetError: The file is not CSV, or a cell does not fit the model; the message has its line.
+        DatasetError: The file is not CSV, a cell does not fit the model, or a row has no answer; the message
+            has its line.
         UnknownOutput, Unanswerable: As `Model.predict`.
         OSError: The file cannot be read.
     """
@@ -64,7 +65,12 @@ def predict_csv(
             raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
         for warning in instances.warnings:
             warn(f"{file}: {_sentence(warning, lines)}")
-        columns = _columns(model.predict(instances.batch, include))
+        try:
+            columns = _columns(model.predict(instances.batch, include))
+        except Unanswerable as error:
+            if not error.findings:
+                raise
+            raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
         if header is None:
             header = list(columns)
             yield _line(header)

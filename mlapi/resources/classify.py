@@ -7,7 +7,7 @@ from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.data.rows.reader import Row
-from mlapi.errors import InvalidInput, ModelNotFound
+from mlapi.errors import InvalidInput, ModelNotFound, Unanswerable
 from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
@@ -38,14 +38,19 @@ class Classify(Resource):  # type: ignore[misc]
                 f"`/classify` needs a classifier of pictures, and model {model.name!r} is none: "
                 "set `image_model`"
             )
-        batch = resource_for(model, self.settings).read(request.environ).batch
+        instances = resource_for(model, self.settings).read(request.environ)
+        batch = instances.batch
         if isinstance(batch, Row):
             batch = batch.to_batch()
         if len(batch) != 1:
             detail = f"expected one picture, got {len(batch)}; /predict/{model.name} takes many"
             raise InvalidInput([Finding((), detail)], 1)
         include = [PROBABILITIES] if PROBABILITIES in model.outputs else []
-        answer = _answer(model, model.capabilities.classes, model.predict(batch, include))
+        try:
+            prediction = model.predict(batch, include)
+        except Unanswerable as error:
+            raise schemas.located(error, instances) from error
+        answer = _answer(model, model.capabilities.classes, prediction)
         return Bytes(encode(answer), headers=Headers([("Content-Type", media_type)]))
 
 

@@ -13,7 +13,7 @@ from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.data.rows.reader import Instances
-from mlapi.errors import ModelNotFound, NotReady
+from mlapi.errors import ModelNotFound, NotReady, Unanswerable
 from mlapi.formats import images, negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
@@ -48,7 +48,10 @@ class ModelResource(Resource):  # type: ignore[misc]
         media_type, encode = negotiation.encoder(environ.get("HTTP_ACCEPT"))
         instances = self.read(environ)
         outputs = requested_outputs() if environ.get("QUERY_STRING") else NO_OUTPUTS
-        prediction = self.model.predict(instances.batch, outputs.of_model)
+        try:
+            prediction = self.model.predict(instances.batch, outputs.of_model)
+        except Unanswerable as error:
+            raise schemas.located(error, instances) from error
         answer = self._answer(prediction, instances, outputs)
         return Bytes(encode(answer), headers=Headers([("Content-Type", media_type)]))
 

@@ -21,7 +21,8 @@ class FindingEntry(Schema):
 class ProblemResponse(Schema):
     """The answer to every request that fails (RFC 9457); made by `mlapi.http.problem_document`.
 
-    Where rows are refused, `errors` lists the first 20 findings, and `error_count` counts all.
+    Where rows are refused, `errors` lists the first 20 findings, and `error_count` counts all. Where the
+    estimator has no answer to them, `warnings` are those that an answer would have had.
     """
 
     type = fields.String(required=True)
@@ -32,6 +33,8 @@ class ProblemResponse(Schema):
     request_id = fields.String(required=True)
     errors = fields.List(fields.Nested(FindingEntry))
     error_count = fields.Integer(strict=True)
+    warnings = fields.List(fields.Nested(FindingEntry))
+    warning_count = fields.Integer(strict=True)
 
 
 def findings_of(error: ValidationError) -> tuple[list[Finding], int]:

@@ -7,7 +7,7 @@ Each resource for an algorithm has a request schema of its own, as it has a resp
 differ so far; what one algorithm takes in addition goes into its class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -26,7 +26,7 @@ from mlapi.data.limits import ImageLimits
 from mlapi.data.rows.reader import Instances
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import Signature
-from mlapi.errors import InvalidInput, TooLarge, UnsupportedFormat
+from mlapi.errors import InvalidInput, TooLarge, Unanswerable, UnsupportedFormat
 from mlapi.formats.decoded import Decoded, NumberTable
 from mlapi.formats.images import Uploads
 from mlapi.formats.strict_json import JSON
@@ -132,7 +132,7 @@ class PredictRequest(Schema):
         if not isinstance(self.reader, ImageReader):
             raise UnsupportedFormat("this model takes rows, and no pictures", headers={"Accept": JSON})
         try:
-            return self.reader.read_files(files.contents)
+            return self.reader.read_files(files.contents)._replace(form=files.field)
         except InvalidRows as error:
             findings = [finding.below(files.field or "") for finding in error.findings]
             raise invalid(findings, error.count - len(findings)) from error
@@ -146,10 +146,14 @@ class PredictRequest(Schema):
             return None
         if form == ONE_ROW:
             row = self.reader.try_without_arrays(rows)
-            instances = self.reader.try_row(rows) if row is None else Instances(row)
+            if row is not None:
+                return Instances(row, form=form)
+            instances = self.reader.try_row(rows)
         elif type(rows) is list and len(rows) == 1:
             row = self.reader.try_without_arrays(rows[0])
-            instances = self.reader.try_rows(rows) if row is None else Instances(row)
+            if row is not None:
+                return Instances(row, form=form)
+            instances = self.reader.try_rows(rows)
         elif type(rows) in (list, np.ndarray) and 0 < len(rows) <= self.max_rows:
             instances = self.reader.try_rows(rows) if type(rows) is list else self.reader.try_matrix(rows)
         else:
@@ -284,12 +288,47 @@ def warnings_json(warnings: tuple[Finding, ...]) -> list[dict[str, str]]:
     return [warning.to_json() for warning in warnings]
 
 
+def located(error: Unanswerable, instances: Instances) -> Unanswerable:
+    """Return the same error with all that is known of the request: where in the body the rows stand that have
+    no answer, and the warnings that an answer would have had."""
+    findings = [_below_rows(finding, instances.form) for finding in error.findings]
+    detail = str(error)
+    if findings and findings[0].pointer:
+        detail += f", {'the first ' * (error.count > 1)}at {findings[0].pointer}"
+    if (likely := _likely_reason(findings, instances.warnings)) is not None:
+        detail += f"; at {likely.pointer}: {likely.detail}"
+    return Unanswerable(
+        detail,
+        findings,
+        error.count,
+        warnings=instances.warnings,
+        warning_count=instances.warning_count,
+    )
+
+
+def _likely_reason(findings: Sequence[Finding], warnings: Sequence[Finding]) -> Finding | None:
+    """The first warning about a row that has no answer; else the first warning; None where there is none."""
+    for finding in findings:
+        for warning in warnings:
+            if warning.place[: len(finding.place)] == finding.place:
+                return warning
+    return next(iter(warnings), None)
+
+
 def _predict_request(field: fields.Field[Any]) -> PredictRequest:
     return cast(PredictRequest, field.parent)
 
 
 def _with_places_below(key: str | None, instances: Instances) -> Instances:
     """The same rows; the place of each warning begins with `key`, the body's member that held the rows."""
-    if key is None or not instances.warnings:
-        return instances
-    return instances._replace(warnings=tuple(warning.below(key) for warning in instances.warnings))
+    batch, warnings, count, _ = instances
+    if key is not None and warnings:
+        warnings = tuple(warning.below(key) for warning in warnings)
+    return Instances(batch, warnings, count, key)
+
+
+def _below_rows(finding: Finding, form: str | None) -> Finding:
+    """The finding about a row, its place seen from the body: for one row its number falls away."""
+    if form is None or form == ONE_ROW:
+        finding = Finding(finding.place[1:], finding.detail)
+    return finding if form is None else finding.below(form)

@@ -40,6 +40,8 @@ class Instances(NamedTuple):
     """A `Batch` from a reader; a `Row` from a schema, if `Reader.try_without_arrays` took the only row."""
     warnings: tuple[Finding, ...] = ()
     warning_count: int = 0
+    form: str | None = None
+    """The member of the body that held the rows, where a schema took them out of one; None for a record."""
 
 
 class Reader:
