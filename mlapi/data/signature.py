@@ -7,8 +7,10 @@ derived from it can be cached. It states types and ranges; it never checks a val
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from itertools import product
+from math import inf
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -48,16 +50,17 @@ _MOST_COLUMNS = 256 * 256 * 4
 class Feature:
     """One input of a model.
 
-    `minimum` and `maximum` are the range of the training rows; only numbers and images have one. `categories`
-    are the values of a category that training saw; any other value of their type is accepted with a warning.
+    `minimum` and `maximum` are the range of the training rows; numbers, images and datetimes have one, the
+    last as texts in ISO 8601 without a zone. `categories` are the values of a category that training saw; any
+    other value of their type is accepted with a warning.
     `nullable` says that a value may be missing.
     """
 
     name: str
     kind: Kind = "number"
     nullable: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
     categories: tuple[Scalar, ...] | None = None
     format: str | None = None
     """For a datetime: the format of the training file, as `strptime` takes it, read beside ISO 8601."""
@@ -78,8 +81,7 @@ class Feature:
             raise ValueError(f"feature {self.name!r}: a name or a format that is no text")
         if self.kind not in get_args(Kind):
             raise ValueError(f"feature {self.name!r}: no kind {self.kind!r}")
-        if not all(isinstance(bound, int | float | None) for bound in (self.minimum, self.maximum)):
-            raise ValueError(f"feature {self.name!r}: a bound that is no number")
+        self._check_bounds()
         if not isinstance(self.categories, tuple | None) or not all(
             isinstance(category, str | int | float | bool) for category in self.categories or ()
         ):
@@ -92,15 +94,30 @@ class Feature:
         """How many columns of a `Matrix` this feature takes."""
         return 1 if self.kind != IMAGE else (self.width or 0) * (self.height or 0) * (self.channels or 0)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The minimum and the maximum of a number or an image; infinite where there is none."""
+        low, high = self.minimum, self.maximum
+        return -inf if low is None else float(low), inf if high is None else float(high)
+
+    def _check_bounds(self) -> None:
+        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        if self.kind == "datetime":
+            for bound in bounds:
+                if not isinstance(bound, str) or datetime.fromisoformat(bound).tzinfo is not None:
+                    raise ValueError(f"feature {self.name!r}: a bound that is no time without a zone")
+        elif not all(isinstance(bound, int | float) for bound in bounds):
+            raise ValueError(f"feature {self.name!r}: a bound that is no number")
+
     def _is_complete_image(self) -> bool:
         """Return whether all fields of an image are there and sensible."""
-        sides, black, white = (self.width, self.height), self.minimum, self.maximum
+        black, white = self.bounds
         return (
-            all(type(side) is int and side > 0 for side in sides)
+            all(type(side) is int and side > 0 for side in (self.width, self.height))
             and self.channels in (1, 3, 4)
             and self.size <= _MOST_COLUMNS
-            and black is not None
-            and white is not None
+            and self.minimum is not None
+            and self.maximum is not None
             and black < white
         )
 
@@ -254,7 +271,7 @@ def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
         yield f"{old.name} no longer knows {', '.join(lost[:3])}"
 
 
-def _pixel_format(image: Feature) -> tuple[float | None, ...]:
+def _pixel_format(image: Feature) -> tuple[float | str | None, ...]:
     """Return what a client has to know of a feature to send an image as numbers."""
     return image.height, image.width, image.channels, image.minimum, image.maximum
 
@@ -270,11 +287,17 @@ def _nullable(signature: Signature) -> frozenset[str]:
 
 
 def _example(feature: Feature) -> Scalar | None:
-    if feature.kind in NUMERIC:
-        return 0 if feature.minimum is None else feature.minimum
+    if feature.minimum is not None and feature.kind != IMAGE:
+        return feature.minimum
     if feature.categories:
         return feature.categories[0]
-    examples: Mapping[Kind, Scalar] = {"boolean": True, "datetime": "2026-01-31", "text": "words"}
+    examples: Mapping[Kind, Scalar] = {
+        "number": 0,
+        "integer": 0,
+        "boolean": True,
+        "datetime": "2026-01-31",
+        "text": "words",
+    }
     return examples.get(feature.kind)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mlapi.data import signature as signatures
 from mlapi.data.rows.reader import Reader
-from mlapi.data.signature import Feature, Signature, Target, breaking_changes
+from mlapi.data.signature import Feature, Kind, Signature, Target, breaking_changes
 
 SIGNATURE = Signature(
     (
@@ -12,7 +12,8 @@ SIGNATURE = Signature(
         Feature("whole", "integer", nullable=True),
         Feature("flag", "boolean"),
         Feature("city", "category", categories=("Oslo", 3, True)),
-        Feature("since", "datetime", format="%d.%m.%Y"),
+        Feature("since", "datetime", False, "2021-03-04", "2021-03-05T06:07:08", format="%d.%m.%Y"),
+        Feature("until", "datetime"),
         Feature("note", "text"),
     ),
     Target("y", "category", ("no", "yes")),
@@ -51,6 +52,25 @@ def test_the_example_is_a_row_that_the_signature_accepts() -> None:
     found = Reader(SIGNATURE).read_row(signatures.example(SIGNATURE))
 
     assert found.warning_count == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound"),
+    [
+        ("datetime", 3.0),
+        ("datetime", "yesterday"),
+        ("datetime", "2021-01-01T00:00+01:00"),
+        ("number", "2021-01-01"),
+        ("integer", "3"),
+    ],
+)
+@pytest.mark.parametrize("place", ["minimum", "maximum"])
+def test_a_bound_is_of_the_kind_of_its_feature(kind: Kind, bound: float | str, place: str) -> None:
+    document = signatures.to_json(SIGNATURE)
+    document["features"][0] = {"name": "n", "kind": kind, place: bound}
+
+    with pytest.raises(ValueError, match=r"bound|isoformat"):
+        signatures.from_json(document)
 
 
 @pytest.mark.parametrize("names", [(), ("a", "a")])

@@ -5,9 +5,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.data.tables.cells import UNDECIDED, CellOptions
@@ -82,6 +84,32 @@ def test_a_file_is_answered_in_the_style_that_it_is_written_in(tmp_path: Path, c
     expected = estimator.predict([[1, 234.5], [float("nan"), 2]])
     assert header == "prediction\n"
     assert [float(line) for line in lines] == pytest.approx(expected.tolist())
+
+
+def test_a_date_outside_of_the_range_is_told_with_its_line(tmp_path: Path) -> None:
+    days = pd.DataFrame({"day": pd.date_range("2021-01-01", periods=20)})
+    publish_fitted(tmp_path / "models", "days", DummyRegressor().fit(days, range(20)), days)
+    (tmp_path / "rows.csv").write_text("day\n2021-01-20\n2031-01-20\n")
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("days", None)
+    warnings: list[str] = []
+
+    _, *lines = predict_csv(model, tmp_path / "rows.csv", (), warnings.append)
+
+    assert len(lines) == 2
+    (warning,) = warnings
+    unseen = '"2031-01-20" is outside of what training saw, 2021-01-01 to 2021-01-20'
+    assert warning.endswith(f"rows.csv: line 3, column day: {unseen}")
+
+
+def test_a_row_that_the_estimator_refuses_is_told_with_its_line(tmp_path: Path) -> None:
+    words = pd.DataFrame({"plan": ["basic", "plus"] * 10})
+    estimator = make_pipeline(OrdinalEncoder(), LinearRegression()).fit(words, range(20))
+    publish_fitted(tmp_path / "models", "plans", estimator, words)
+    (tmp_path / "rows.csv").write_text("plan\nbasic\ngold\n")
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("plans", None)
+
+    with pytest.raises(DatasetError, match=r"line 3: the estimator refused this row with ValueError"):
+        list(predict_csv(model, tmp_path / "rows.csv", (), lambda _: None))
 
 
 def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def _matrix(X: Images, signature: Signature) -> NDArray[Any]:
     if image is None:
         raise ValueError("it takes no pictures")
     rows = flat(rescaled(X, image))
-    low, high = image.minimum or 0.0, image.maximum or 0.0
+    low, high = image.bounds
     return rows if (low, high) == (0, 255) else rows * ((high - low) / 255) + low
 
 

@@ -20,7 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
-from mlapi.data.signature import Batch, Feature, Scalar, Signature
+from mlapi.data.signature import NUMERIC, Batch, Feature, Scalar, Signature
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
@@ -205,13 +205,31 @@ def _checked_degree(degree: int, columns: int) -> int:
 
 def _feature(column: Column, train: pd.Series) -> Feature:
     kind = column.kind or "number"
-    low, high, categories = None, None, None
+    low: float | str | None = None
+    high: float | str | None = None
+    categories = None
     present = train.dropna()
-    if kind in ("number", "integer") and len(present):
-        low, high = float(present.min()), float(present.max())
+    if kind in (*NUMERIC, "datetime") and len(present):
+        low, high = _range(present)
     if kind == "category":
         categories = tuple(sorted(map(_category, present.unique())))
     return Feature(column.name, kind, column.nullable, low, high, categories, column.format)
+
+
+def _range(present: pd.Series) -> tuple[float, float] | tuple[str, str]:
+    """Return the bounds of a column `(rows,)` of numbers or datetimes, the latter in ISO 8601.
+
+    Those with a zone are converted to UTC. The time is left out where neither bound has one.
+    """
+    low, high = present.min(), present.max()
+    if not isinstance(low, pd.Timestamp):
+        return float(low), float(high)
+    bounds = [
+        time if time.tzinfo is None else time.tz_convert(None) for time in (low.floor("us"), high.ceil("us"))
+    ]
+    are_dates = all(time == time.normalize() for time in bounds)
+    first, last = (str(time.date()) if are_dates else time.isoformat("T", "auto") for time in bounds)
+    return first, last
 
 
 def _category(value: Any) -> Scalar:
@@ -224,11 +242,10 @@ def _feature_of_sample(name: Any, column: pd.Series) -> Feature:
     if present.empty:
         raise DatasetError(f"column {name!r} is blank from top to bottom; leave it out")
     kind = kind_of_sample(present, MOST_CATEGORIES)
-    if kind == "number":
-        if not np.isfinite(present.to_numpy(dtype=np.float64)).all():
-            raise DatasetError(f"column {name!r} holds infinite values; replace or leave them out")
-        low, high = float(present.min()), float(present.max())
-        return Feature(str(name), kind, nullable, minimum=low, maximum=high)
+    if kind == "number" and not np.isfinite(present.to_numpy(dtype=np.float64)).all():
+        raise DatasetError(f"column {name!r} holds infinite values; replace or leave them out")
+    if kind in (*NUMERIC, "datetime"):
+        return Feature(str(name), kind, nullable, *_range(present))
     if kind == "category":
         return Feature(str(name), kind, nullable, categories=tuple(sorted(set(present))))
     return Feature(str(name), kind, nullable)

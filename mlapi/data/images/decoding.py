@@ -140,7 +140,7 @@ def to_matrix(images: Sequence[Pixels], feature: Feature) -> Matrix:
 
     The values are scaled from 0 to 255 to the feature's `minimum` (black) to `maximum` (white).
     """
-    low, high = feature.minimum or 0.0, feature.maximum or 0.0
+    low, high = feature.bounds
     rows = np.array(images, dtype=np.float64).reshape(len(images), feature.size)
     return rows if (low, high) == (0, 255) else rows * ((high - low) / 255) + low
 

@@ -6,7 +6,7 @@ explain, by raising `InvalidRows`; those that begin with `try_` answer None at o
 nothing of bytes, marshmallow or HTTP.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
@@ -173,9 +173,11 @@ class Reader:
             return None
         arrays.update(zip(self._numbers.positions, numbers, strict=True))
         batch = {name: arrays[position] for position, name in enumerate(self._names)}
-        if self._numbers.are_in_range(numbers.T) and all(each.are_seen(cells) for each in self._columns):
+        if self._numbers.are_in_range(numbers.T) and all(
+            column.are_seen(cells, arrays) for column in self._columns
+        ):
             return Instances(batch)
-        return Instances(batch, *in_words(self._unseen_cells(cells, by_name=by_name)))
+        return Instances(batch, *in_words(self._unseen_cells(cells, arrays, by_name=by_name)))
 
     # Warning: an accepted value that training never saw.
 
@@ -191,27 +193,31 @@ class Reader:
             warnings.append(Finding(place, unseen_warning(feature, _as_sent(float(matrix[row, position])))))
         return Instances(matrix, tuple(warnings), len(cells))
 
-    def _unseen_cells(self, cells: Cells, *, by_name: bool) -> Iterator[LazyFinding]:
+    def _unseen_cells(
+        self, cells: Cells, arrays: Mapping[int, NDArray[Any]], *, by_name: bool
+    ) -> Iterator[LazyFinding]:
+        dates = {column.position: column for column in self._columns if column.has_range}
         for position, feature in enumerate(self._signature.features):
-            was_seen = _seen_check(feature)
-            if was_seen is not None:
-                for row, value in enumerate(cells[position]):
-                    if value is not None and not was_seen(value):
-                        yield (
-                            (row, feature.name if by_name else position),
-                            partial(unseen_warning, feature, value),
-                        )
+            values = cells[position]
+            column = dates.get(position)
+            for row in (
+                _unseen_rows(feature, values)
+                if column is None
+                else np.flatnonzero(column.outside(arrays[position])).tolist()
+            ):
+                place = (row, feature.name if by_name else position)
+                yield place, partial(unseen_warning, feature, values[row])
 
 
-def _seen_check(feature: Feature) -> Callable[[Any], bool] | None:
-    """A function that says whether training saw such a value; None where there is nothing to compare with."""
+def _unseen_rows(feature: Feature, values: Sequence[Any]) -> Iterable[int]:
+    """The rows with a number or a category that training did not see; of other kinds all are seen."""
     if feature.kind in NUMERIC:
-        low = -np.inf if feature.minimum is None else feature.minimum
-        high = np.inf if feature.maximum is None else feature.maximum
-        return lambda value: bool(low <= value <= high)
+        low, high = feature.bounds
+        return (row for row, value in enumerate(values) if value is not None and not low <= value <= high)
     if feature.kind == "category":
-        return frozenset(feature.categories or ()).__contains__
-    return None
+        known = frozenset((*(feature.categories or ()), None))
+        return (row for row, value in enumerate(values) if value not in known)
+    return ()
 
 
 def _as_sent(value: float) -> int | float:

@@ -4,7 +4,7 @@ No Python code runs for a cell of an ordinary column. Cells are Python's values 
 missing one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter, ge, le
@@ -42,8 +42,8 @@ class NumberChecks:
         self._width = len(numeric)
         self._whole = [position for position, entry in enumerate(numeric) if entry.kind == "integer"]
         self._required = np.array([not entry.nullable for entry in numeric], dtype=bool)
-        self._low = np.array([-np.inf if entry.minimum is None else entry.minimum for entry in numeric])
-        self._high = np.array([np.inf if entry.maximum is None else entry.maximum for entry in numeric])
+        self._low = np.array([entry.bounds[0] for entry in numeric])
+        self._high = np.array([entry.bounds[1] for entry in numeric])
         self._folded_low, self._folded_high = np.tile(self._low, _FOLD), np.tile(self._high, _FOLD)
         self._lows, self._highs = self._low.tolist(), self._high.tolist()
         self._are_all = len(numeric) == len(features)
@@ -119,6 +119,8 @@ class ColumnChecks:
         known = None if feature.categories is None else frozenset((*feature.categories, None))
         self._known = known if feature.kind == "category" else None
         self._types = _types_of(feature) | (_MISSING if feature.nullable else frozenset())
+        self.has_range = feature.kind == "datetime" and (feature.minimum, feature.maximum) != (None, None)
+        self._earliest, self._latest = _time(feature.minimum), _time(feature.maximum)
 
     def accept(self, values: Sequence[Any]) -> NDArray[Any] | None:
         """Make an array (rows,) of the column's cells; None if one does not fit.
@@ -134,9 +136,26 @@ class ColumnChecks:
         """Return whether this one value needs no conversion, and training saw it."""
         return type(value) in self._types and (self._known is None or value in self._known)
 
-    def are_seen(self, cells: Cells) -> bool:
-        """Return whether training saw each value of this column, in the cells (features, rows) of all."""
+    def are_seen(self, cells: Cells, arrays: Mapping[int, NDArray[Any]]) -> bool:
+        """Return whether training saw each value of this column.
+
+        Args:
+            cells: Those of all columns, (features, rows).
+            arrays: What `accept` made of the cells of each column, (rows,), by position.
+        """
+        if self.has_range:
+            return not self.outside(arrays[self.position]).any()
         return self._known is None or self._known.issuperset(cells[self.position])
+
+    def outside(self, datetimes: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+        """Return which of these (rows,) are outside of the range of training; a missing one never is."""
+        outside: NDArray[np.bool_] = (datetimes < self._earliest) | (datetimes > self._latest)
+        return outside
+
+
+def _time(bound: float | str | None) -> np.datetime64:
+    """The bound of a datetime; NaT, with which no comparison holds, for one that is not there or a number."""
+    return np.datetime64(datetime.fromisoformat(bound) if isinstance(bound, str) else None, "us")
 
 
 def _types_of(feature: Feature) -> frozenset[type]:

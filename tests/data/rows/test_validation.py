@@ -1,6 +1,7 @@
 """The fast accept against a slow one, cell by cell: each kind of column, at each size where a path turns."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,15 @@ CELLS: dict[str, tuple[Feature, Sequence[Any]]] = {
     "word": (Feature("word", "category", nullable=True, categories=("a", "b")), ["a", "b", None, "c"]),
     "code": (Feature("code", "category", categories=(1, 2)), [1, 2.0, 3]),
     "either": (Feature("either", "category", categories=("a", 1)), ["a", 1, "c"]),
-    "day": (Feature("day", "datetime", nullable=True, format="%d.%m.%Y"), ["2020-01-02", "03.04.2021", None]),
+    "day": (
+        Feature("day", "datetime", True, "2020-01-02", "2024-12-31", format="%d.%m.%Y"),
+        ["2020-01-02", "03.04.2021", None, "2024-12-31T00:00:01", "01.01.2020", "9999-12-31"],
+    ),
+    "time": (Feature("time", "datetime"), ["2020-01-02T03:04", "1999-01-01"]),
+    "since": (
+        Feature("since", "datetime", minimum="2020-01-02T03:04:05.678901234"),
+        ["2020-01-02T03:05", "0001-01-01"],
+    ),
     "text": (Feature("text", "text", nullable=True), ["some words", "", None, "more"]),
 }
 """A feature of each kind, and cells that it takes: usual ones, blanks, and some that training did not see."""
@@ -72,6 +81,11 @@ def is_new(kind: str, cell: Any) -> bool:
     feature = CELLS[kind][0]
     if cell is None:
         return False
+    if feature.kind == "datetime" and feature.minimum is not None:
+        time = parse_time(feature, cell)
+        low = datetime.fromisoformat(str(feature.minimum))
+        high = datetime.max if feature.maximum is None else datetime.fromisoformat(str(feature.maximum))
+        return time is not None and not low <= time <= high
     if feature.minimum is not None and feature.maximum is not None:
         return not feature.minimum <= cell <= feature.maximum
     return feature.kind == "category" and cell not in (feature.categories or ())

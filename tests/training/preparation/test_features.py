@@ -158,6 +158,35 @@ def test_the_signature_says_what_the_rows_that_were_learnt_from_hold() -> None:
     assert by_name["number"].nullable
     assert not by_name["word"].nullable
     assert (by_name["day"].kind, by_name["note"].kind) == ("datetime", "text")
+    bounds = (seen["day"].min(), seen["day"].max())
+    assert (by_name["day"].minimum, by_name["day"].maximum) == tuple(str(day.date()) for day in bounds)
+
+
+@pytest.mark.parametrize(
+    ("times", "low", "high"),
+    [
+        (["2021-01-02", "2020-01-02", None], "2020-01-02", "2021-01-02"),
+        (["2021-01-02 03:04", "2020-01-02"], "2020-01-02T00:00:00", "2021-01-02T03:04:00"),
+        (["2021-01-02T23:30-02:00", "2021-01-01T00:00Z"], "2021-01-01T00:00:00", "2021-01-03T01:30:00"),
+        (["2021-01-02T00:00:00.000001", "2020-01-02"], "2020-01-02T00:00:00", "2021-01-02T00:00:00.000001"),
+        (
+            ["2021-01-02T00:00:00.000000001", "2020-01-02"],
+            "2020-01-02T00:00:00",
+            "2021-01-02T00:00:00.000001",
+        ),
+        (["9999-12-31", "0001-01-01"], "0001-01-01", "9999-12-31"),
+        (["9999-12-31T23:59:59", "0001-01-01"], "0001-01-01T00:00:00", "9999-12-31T23:59:59"),
+    ],
+)
+def test_the_range_of_a_samples_datetimes_is_as_a_client_writes_them(
+    times: list[str | None], low: str, high: str
+) -> None:
+    zone = "Z" in "".join(filter(None, times))
+    column = pd.to_datetime(pd.Series(times), format="ISO8601", utc=zone)
+
+    [feature] = features.features_of_sample(pd.DataFrame({"when": column}))
+
+    assert (feature.kind, feature.minimum, feature.maximum) == ("datetime", low, high)
 
 
 def test_whole_numbers_told_to_be_categories_are_listed_as_such() -> None:
