@@ -155,11 +155,12 @@ class InvalidInput(MlapiError):
 
 
 class UnknownOutput(MlapiError):
-    """A request asks for an output that the model cannot give, or for `top` of no classes."""
+    """A query asks for an output that the model cannot give, or for `top` of no classes, or has a parameter
+    that is not read at its path."""
 
     status = 422
     slug = "unknown-output"
-    title = "The model cannot give this output"
+    title = "The query asks for what cannot be given"
 
 
 class Unanswerable(MlapiError):

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Response, request
-from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.data.rows.reader import Row
@@ -11,6 +10,7 @@ from mlapi.errors import InvalidInput, ModelNotFound, Unanswerable
 from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
+from mlapi.http.resource import Resource
 from mlapi.inference.model import PROBABILITIES, Model, Prediction
 from mlapi.registry.registry import Registry
 from mlapi.resources.predict import resource_for
@@ -19,7 +19,7 @@ from mlapi.settings import Settings
 from mlapi.wording import Finding
 
 
-class Classify(Resource):  # type: ignore[misc]
+class Classify(Resource):
     """`/classify`"""
 
     init_every_request = False

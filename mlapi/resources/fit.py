@@ -1,7 +1,6 @@
 """/fit: scikit-learn's own estimators, fitted to the rows of one request and forgotten."""
 
 from flask import Response, request
-from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.errors import NotOffered
@@ -9,6 +8,7 @@ from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
 from mlapi.http.body import leave_to_pool, read_body
+from mlapi.http.resource import Resource
 from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.pool.client import ask
 from mlapi.jobs.pool.messages import Message
@@ -24,7 +24,7 @@ _START_S = 60.0
 forked from. That takes 2 s on an idle machine."""
 
 
-class Fit(Resource):  # type: ignore[misc]
+class Fit(Resource):
     """`/fit`, `/fit/<algorithm>`, and the tutorials' names for it."""
 
     init_every_request = False

@@ -1,9 +1,9 @@
 """GET /health: whether the process lives, and which models serve or are broken; for probes and operators."""
 
 from flask import Response, request
-from flask_restful import Resource
 
 from mlapi.errors import NotReady
+from mlapi.http.resource import Resource
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import Snapshot
 from mlapi.resources.responses import respond
@@ -11,7 +11,7 @@ from mlapi.schemas import service
 from mlapi.wording import listed
 
 
-class Live(Resource):  # type: ignore[misc]
+class Live(Resource):
     """`/health/live`: looks at nothing else, so that it answers whatever is wrong."""
 
     response_schema = service.LiveResponse()
@@ -20,9 +20,10 @@ class Live(Resource):  # type: ignore[misc]
         return respond({"status": "live"})
 
 
-class Ready(Resource):  # type: ignore[misc]
+class Ready(Resource):
     """`/health/ready`: whether any model serves; with `?model=`, whether this one does."""
 
+    query_parameters = ("model",)
     response_schema = service.ReadyResponse()
 
     def __init__(self, registry: Registry) -> None:

@@ -3,12 +3,12 @@
 import shlex
 
 from flask import Response, render_template, request
-from flask_restful import Resource
 
 from mlapi import __version__
 from mlapi.data.signature import example
 from mlapi.formats.images import FIELD
 from mlapi.formats.strict_json import encode_json
+from mlapi.http.resource import Resource
 from mlapi.registry.registry import Registry
 from mlapi.registry.snapshot import Snapshot
 from mlapi.resources.responses import respond
@@ -28,7 +28,7 @@ LINKS = {
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-class Index(Resource):  # type: ignore[misc]
+class Index(Resource):
     """`/`: as HTML where the Accept header prefers that, else as JSON."""
 
     response_schema = service.IndexResponse()

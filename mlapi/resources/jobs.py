@@ -1,7 +1,6 @@
 """/jobs: trainings that outlast their request. `POST /models/<model>/versions` submits one."""
 
 from flask import Response, request
-from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.artifacts.names import is_model_name
@@ -11,6 +10,7 @@ from mlapi.formats.strict_json import encode_json
 from mlapi.http.access import JOBS, check_writes, shared_access
 from mlapi.http.application import Bytes, Streaming
 from mlapi.http.body import leave_to_pool, read_body
+from mlapi.http.resource import Resource
 from mlapi.jobs.client_errors import raised_for_clients
 from mlapi.jobs.jobs import Job, Jobs, Submission
 from mlapi.jobs.pool.client import ask
@@ -28,7 +28,7 @@ _NEWEST = 100
 """How many jobs are listed."""
 
 
-class Versions(Resource):  # type: ignore[misc]
+class Versions(Resource):
     """`/models/<model>/versions`: a POST submits a job that trains the next version."""
 
     response_schema = _ENTRY
@@ -65,7 +65,7 @@ class Versions(Resource):  # type: ignore[misc]
         return Submission(name, read.head["recipe"], read.head["source"], read.body, caller, key)
 
 
-class AllJobs(Resource):  # type: ignore[misc]
+class AllJobs(Resource):
     """`/jobs`: the newest jobs."""
 
     response_schema = _LIST
@@ -79,7 +79,7 @@ class AllJobs(Resource):  # type: ignore[misc]
         return respond(_LIST.dump({"jobs": newest}))
 
 
-class OneJob(Resource):  # type: ignore[misc]
+class OneJob(Resource):
     """`/jobs/<id>`: its state; a DELETE cancels it, at once if it waits (200), else soon (202)."""
 
     response_schema = _ENTRY
@@ -100,7 +100,7 @@ class OneJob(Resource):  # type: ignore[misc]
         return response
 
 
-class JobEvents(Resource):  # type: ignore[misc]
+class JobEvents(Resource):
     """`/jobs/<id>/events`: what `/jobs/<id>` says, again whenever it changes, until the job ends."""
 
     response_schema = _ENTRY

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Response, request
-from flask_restful import Resource
 
 from mlapi.artifacts.manifest import MODEL, REPORT, Manifest, differences
 from mlapi.artifacts.names import parse_version
@@ -23,6 +22,7 @@ from mlapi.errors import (
 from mlapi.formats import negotiation, strict_json
 from mlapi.http.access import MODELS_AND_LOG, check_writes, shared_access
 from mlapi.http.body import read_body
+from mlapi.http.resource import Resource
 from mlapi.inference.model import Model
 from mlapi.registry.changes import Changes, changes_to
 from mlapi.registry.registry import Registry
@@ -42,7 +42,7 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 nothing."""
 
 
-class Models(Resource):  # type: ignore[misc]
+class Models(Resource):
     """`/models`: all models."""
 
     response_schema = _LIST
@@ -54,7 +54,7 @@ class Models(Resource):  # type: ignore[misc]
         return respond(_LIST.dump({"models": list(self.registry.current_snapshot().models.values())}))
 
 
-class OneModel(Resource):  # type: ignore[misc]
+class OneModel(Resource):
     """`/models/<model>`, with an ETag that changes with its versions and aliases."""
 
     response_schema = _ENTRY
@@ -69,7 +69,7 @@ class OneModel(Resource):  # type: ignore[misc]
         return _tagged(respond(_ENTRY.dump(record)), record)
 
 
-class Version(Resource):  # type: ignore[misc]
+class Version(Resource):
     """`/models/<model>/versions/<ref>`: a number, an alias, or `latest`; a DELETE takes a number only."""
 
     response_schema = _VERSION
@@ -95,7 +95,7 @@ class Version(Resource):  # type: ignore[misc]
         return Response(status=204)
 
 
-class ModelCard(Resource):  # type: ignore[misc]
+class ModelCard(Resource):
     """`/models/<model>/versions/<ref>/report`: the model card."""
 
     def __init__(self, registry: Registry) -> None:
@@ -113,7 +113,7 @@ class ModelCard(Resource):  # type: ignore[misc]
         return Response(content, content_type="text/html; charset=utf-8", headers=headers)
 
 
-class OneAlias(Resource):  # type: ignore[misc]
+class OneAlias(Resource):
     """`/models/<model>/aliases/<alias>`: a PUT points it at a version, a DELETE removes it."""
 
     response_schema = _ENTRY

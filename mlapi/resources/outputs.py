@@ -13,6 +13,9 @@ from mlapi.errors import UnknownOutput
 from mlapi.inference.model import PROBABILITIES, Prediction
 from mlapi.wording import quoted
 
+QUERY_PARAMETERS = ("include", "top")
+"""The names in a query that are read here."""
+
 _MOST_DIGITS = 9
 """The most digits of a number in a query: Python refuses to read a number of thousands of digits."""
 

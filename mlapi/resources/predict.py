@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from flask import Response, request
-from flask_restful import Resource
 from werkzeug.datastructures import Headers
 
 from mlapi.data.rows.reader import Instances
@@ -18,15 +17,16 @@ from mlapi.formats import images, negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
 from mlapi.http.body import Environ, read_body
+from mlapi.http.resource import Resource
 from mlapi.inference.model import Model, Prediction
 from mlapi.registry.registry import Registry
-from mlapi.resources.outputs import NO_OUTPUTS, RequestedOutputs, requested_outputs
+from mlapi.resources.outputs import NO_OUTPUTS, QUERY_PARAMETERS, RequestedOutputs, requested_outputs
 from mlapi.schemas import prediction as schemas
 from mlapi.settings import Settings
 from mlapi.wording import listed
 
 
-class ModelResource(Resource):  # type: ignore[misc]
+class ModelResource(Resource):
     """Answers a request with one version of a model.
 
     It is in no route: `Predict` is, which makes one for each request, once the version is known, and hands
@@ -138,7 +138,7 @@ def resource_for(model: Model, settings: Settings) -> ModelResource:
     return RESOURCES.get(model.algorithm, EstimatorResource)(model, settings)
 
 
-class Predict(Resource):  # type: ignore[misc]
+class Predict(Resource):
     """`/predict`, `/predict/<model>`, `/predict/<model>/<ref>`: finds the version that the path means, and
     hands the request to the `ModelResource` for its algorithm.
 
@@ -147,6 +147,7 @@ class Predict(Resource):  # type: ignore[misc]
     """
 
     init_every_request = False
+    query_parameters = QUERY_PARAMETERS
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self.registry = registry

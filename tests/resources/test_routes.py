@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -38,26 +39,64 @@ def client(app: Flask) -> Iterator[FlaskClient]:
         yield client
 
 
-def paths(app: Flask) -> list[str]:
-    found = []
+def paths(app: Flask) -> dict[str, Any]:
+    """A path for each rule and each word that stands for its parts, and the rule."""
+    found = {}
     for rule in app.url_map.iter_rules():
         parts = sorted(rule.arguments)
         for words in product(*(WORDS[part] for part in parts)):
             path = rule.rule
             for part, word in zip(parts, words, strict=True):
                 path = path.replace(f"<{part}>", word)
-            found.append(path)
+            found[path] = rule
     return found
 
 
 def test_no_request_for_a_route_is_a_defect(app: Flask, client: FlaskClient) -> None:
     known = paths(app)
-    assert {"/fit", "/predict", "/predict/svm/1", "/models/made-up/aliases/made-up"} <= set(known)
+    assert {"/fit", "/predict", "/predict/svm/1", "/models/made-up/aliases/made-up"} <= known.keys()
 
     for path, method in product(known, METHODS):
         for body in BODIES if method in ("POST", "PUT", "PATCH") else (b"",):
             response = client.open(path, method=method, data=body)
             assert response.status_code < 500, (method, path, body, response.text)
+
+
+def test_no_route_takes_a_parameter_that_it_does_not_read(app: Flask, client: FlaskClient) -> None:
+    for path, rule in paths(app).items():
+        for method in rule.methods - {"OPTIONS"}:
+            response = client.open(f"{path}?no-such=1", method=method, data=FIT)
+
+            assert response.status_code == 422, (method, path)
+            if method != "HEAD":
+                detail = assert_problem(response, 422, "unknown-output")["detail"]
+                assert detail.startswith('the query has an unknown parameter "no-such"')
+
+
+@pytest.mark.parametrize(
+    ("path", "way_out"),
+    [
+        ("/predict/svm?includes=probabilities", 'parameter "includes", did you mean "include"?'),
+        ("/predict/svm/1?Top=2", 'parameter "Top", did you mean "top"?'),
+        ("/predict/made-up?x=1", 'parameter "x"; known are include, top'),
+        ("/health/ready?models=nope", 'parameter "models", did you mean "model"?'),
+        ("/health/ready?model=svm&mode=1", 'parameter "mode", did you mean "model"?'),
+        ("/models?page=2", 'parameter "page": nothing at this path takes any'),
+        ("/?%1b=1&a&b&c&d", 'an unknown parameter "\\x1b": nothing at this path takes any; an unknown'),
+        ("/?a&b&c&d", "(and 1 more)"),
+    ],
+)
+def test_an_unknown_parameter_of_a_query_is_told_with_the_nearest_one(
+    client: FlaskClient, path: str, way_out: str
+) -> None:
+    response = client.open(path, method="POST" if path.startswith("/predict") else "GET")
+
+    assert way_out in assert_problem(response, 422, "unknown-output")["detail"]
+
+
+@pytest.mark.parametrize("query", ["", "?", "?&", "?model=svm"])
+def test_a_query_without_an_unknown_parameter_is_answered(client: FlaskClient, query: str) -> None:
+    assert client.get(f"/health/ready{query}").status_code == 200
 
 
 def test_a_fit_without_an_algorithm_lists_those_that_there_are(client: FlaskClient) -> None:
