@@ -13,6 +13,7 @@ import orjson
 from mlapi.errors import NotAcceptable, UnsupportedFormat
 from mlapi.formats.decoded import Decoded
 from mlapi.formats.strict_json import JSON, decode_json, encode_json
+from mlapi.formats.unreadable import BOM, unlike_any
 
 PROBLEM = "application/problem+json"
 
@@ -64,7 +65,7 @@ def decode(content_type: str | None, body: bytes) -> Decoded:
         named = FORMATS[JSON]
     if named is None:
         raise UnsupportedFormat(
-            f"cannot read {media_type[:80]}; can read {', '.join(FORMATS)}",
+            f"cannot read {media_type[:80]}; can read {', '.join(FORMATS)}{unlike_any(media_type, body)}",
             headers={"Accept": ", ".join(FORMATS)},
         )
     return named.decode(body)
@@ -143,6 +144,7 @@ _NO_NUMBERS = frozenset({b"NaN", b"Infinity", b"-Infinity"})
 
 def _starts_as_json(body: bytes) -> bool:
     """An object or a list by its first sign; a short word or number, or nothing, by reading it."""
+    body = body.removeprefix(BOM)
     if body[:64].lstrip()[:1] in (b"{", b"[") or not body or body.isspace():
         return True
     try:

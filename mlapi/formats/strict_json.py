@@ -17,6 +17,7 @@ import orjson
 from mlapi.errors import InvalidInput, MalformedBody
 from mlapi.formats import json_matrix
 from mlapi.formats.decoded import Decoded, NumberTable, PlainData
+from mlapi.formats.unreadable import BOM, unlike_json
 from mlapi.wording import Finding, Place, bounded
 
 JSON = "application/json"
@@ -48,12 +49,15 @@ def decode_json(body: bytes) -> Decoded:
 
 
 def decode_plain_json(body: bytes) -> PlainData:
-    """Read strict JSON as plain data; raises as `decode_json` does."""
+    """Read strict JSON as plain data; raises as `decode_json` does. A byte order mark is passed over."""
     if not body or body.isspace():
         raise MalformedBody("the body is empty; expected JSON")
     try:
         data: PlainData = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        text = body.removeprefix(BOM)
+        if len(text) < len(body) and not text.startswith(BOM):
+            return decode_plain_json(text)
         _explain(body, error)
     # Each member of an object has a colon. If there are no more colons than members after the parse, then the
     # parser dropped none. More colons may stand in strings, or in objects within rows; they are counted
@@ -131,19 +135,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> Any:
 
 def _explain(body: bytes, error: orjson.JSONDecodeError) -> NoReturn:
     """Tell a number beyond float64, which is wrong input, from what is not JSON at all."""
-    detail = f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
     try:
         text = body.decode("utf-8")
         data = json.loads(text, parse_int=_parse_int, parse_constant=_no_constant)
     except RecursionError:
         raise MalformedBody("the JSON is nested too deeply") from error
     except ValueError:
-        raise MalformedBody(detail) from error
+        raise MalformedBody(unlike_json(body, error)) from error
     _refuse(
         (place for place, leaf in _leaves(data, float) if isinf(leaf)),
         "the number is beyond float64",
     )
-    raise MalformedBody(detail) from error
+    raise MalformedBody(unlike_json(body, error)) from error
 
 
 def _refuse(places: Iterable[_Linked], detail: str) -> None:
