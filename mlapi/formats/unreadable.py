@@ -100,7 +100,7 @@ def unlike_json(body: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def unlike_any(media_type: str, body: bytes) -> str:
-    """Return what a body is whose media type is not read, as the end of a message; "" if that is not known."""
+    """Return what a body is whose media type is not read, as the end of a message; "" if it is not known."""
     what = _what_it_is(body)
     if what is None and media_type.startswith("multipart/"):
         what = f"a form with parts: {_SEND_JSON}"

@@ -31,13 +31,8 @@ from mlapi.formats.decoded import Decoded, NumberTable
 from mlapi.formats.images import Uploads
 from mlapi.formats.strict_json import JSON
 from mlapi.schemas.errors import FindingEntry, findings_of, invalid
+from mlapi.schemas.forms import FORMS, ONE_ROW, no_object, other_form
 from mlapi.wording import Finding, bounded
-
-ONE_ROW = "features"
-"""The member of a body that holds one row; the others hold many."""
-
-FORMS = ("instances", "X", ONE_ROW)
-"""The members that may hold rows; a body has one of them, or is a record itself."""
 
 
 class RowsField(fields.Field[Instances]):
@@ -85,6 +80,7 @@ class PredictRequest(Schema):
         super().__init__()
         self.reader = reader_of(signature, limits)
         self.max_rows = max_rows
+        self._signature = signature
         self._forms = frozenset(FORMS) - signature.known_columns  # a body of known columns alone is a record
 
     def read(self, body: Decoded) -> Instances:
@@ -102,7 +98,7 @@ class PredictRequest(Schema):
                 return accepted
             body = body.plain()
         if not isinstance(body, dict):
-            raise InvalidInput([Finding((), f"expected an object: {', '.join(FORMS)}, or one record")], 1)
+            raise InvalidInput([no_object(body, self._signature)], 1)
         if len(body) == 1:
             accepted = self._try_quickly(*next(iter(body.items())))
             if accepted is not None:
@@ -167,6 +163,9 @@ class PredictRequest(Schema):
         try:
             return self.reader.read_row(body)
         except InvalidRows as error:
+            form = other_form(body, self._signature)
+            if form is not None:
+                raise InvalidInput([form], 1) from error
             raise invalid(error.findings, error.count - len(error.findings)) from error
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
