@@ -84,7 +84,7 @@ def models() -> None:
 @click.argument("name")
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--ref", help="A version or an alias.")
-@click.option("--include", multiple=True, help="`probabilities` or `decision`, repeatable.")
+@click.option("--include", multiple=True, help="`probabilities`, `decision` or `names`, repeatable.")
 def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[str, ...]) -> None:
     """Answer the rows of a CSV file, or pictures and folders of them, without a server: as CSV."""
     settings = load_settings()

@@ -5,7 +5,7 @@ What answers is a compiled predictor where there is one, else the fitted estimat
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -40,8 +40,12 @@ PROBABILITIES = "probabilities"
 DECISION = "decision"
 """The output with the scores that labels are read off, as `include` and answers call it."""
 
+NAMES = "names"
+"""The output with the name of each predicted class, as `include` and answers call it. Models have it whose
+data set had names for classes that are numbers."""
+
 METHODS = {PROBABILITIES: PREDICT_PROBA, DECISION: DECISION_FUNCTION}
-"""The outputs beside the prediction itself, and the estimator's method that gives each."""
+"""The outputs that the estimator gives beside the prediction itself, and its method for each."""
 
 
 class Prediction(NamedTuple):
@@ -53,6 +57,8 @@ class Prediction(NamedTuple):
     """What was asked for beside it, by name: `(rows,)` or `(rows, classes)`."""
     classes: list[Any] | None = None
     """The labels, in the order of the columns of probabilities; None if these were not asked for."""
+    class_names: Sequence[str] | None = None
+    """The names of `classes`; None if these or `NAMES` were not asked for."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,18 @@ class Model:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names that `predict` takes for `include`."""
-        return self.capabilities.outputs
+        names = () if self._class_names is None else (NAMES,)
+        return (*self.capabilities.outputs, *names)
+
+    @property
+    def _class_names(self) -> Mapping[Any, str] | None:
+        """The name of each class by its label; None where training had no names for them."""
+        target = self.signature.target
+        if self.capabilities.classes is None or target.classes is None or target.class_names is None:
+            return None
+        if len(target.classes) != len(target.class_names):
+            return None
+        return dict(zip(target.classes, target.class_names, strict=True))
 
     def with_pipeline(self, pipeline: CompiledPipeline) -> "Model":
         """Return the same version, answered by a compiled pipeline, else by its estimator."""
@@ -149,11 +166,16 @@ class Model:
             batch = batch.to_batch()
         if not include:
             return Prediction(self._answer(batch, _ALONE)[PREDICT], _NOTHING)
-        answers = self._answer(batch, (PREDICT, *(METHODS[name] for name in include)))
-        outputs = {name: answers[METHODS[name]] for name in include}
-        return Prediction(
-            answers[PREDICT], outputs, self.capabilities.classes if PROBABILITIES in include else None
-        )
+        answers = self._answer(batch, (PREDICT, *(METHODS[name] for name in include if name in METHODS)))
+        outputs = {name: answers[METHODS[name]] for name in include if name in METHODS}
+        classes = self.capabilities.classes if PROBABILITIES in include else None
+        names = self._class_names if NAMES in include else None
+        if names is None:
+            return Prediction(answers[PREDICT], outputs, classes)
+        labels = answers[PREDICT].tolist()
+        outputs[NAMES] = np.array([names.get(label, str(label)) for label in labels], dtype=object)
+        of_classes = None if classes is None else [names.get(label, str(label)) for label in classes]
+        return Prediction(answers[PREDICT], outputs, classes, of_classes)
 
     def answers(self, batch: Batch | Row, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
         """Return the named outputs by name, `(rows,)` or `(rows, classes)`, and the prediction among them.

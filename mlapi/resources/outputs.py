@@ -42,6 +42,8 @@ class RequestedOutputs(NamedTuple):
         members: dict[str, Any] = {name: prediction.outputs[name] for name in self.include}
         if PROBABILITIES in self.include:
             members["classes"] = prediction.classes
+            if prediction.class_names is not None:
+                members["class_names"] = prediction.class_names
         if self.top is not None:
             members["top"] = _likeliest(prediction.outputs[PROBABILITIES], prediction.classes or [], self.top)
         return members

@@ -236,11 +236,14 @@ class LinearRegressionResponse(PredictResponse):
 class ClassifierResponse(PredictResponse):
     """A label a row, and, where asked for, how sure the model is.
 
-    `probabilities` has a list for each row, in the order of `classes`; `decision` a number for each row, or a
+    `names` has the name of each label, where training had names for classes that are numbers; `probabilities`
+    a list for each row, in the order of `classes` and `class_names`; `decision` a number for each row, or a
     list where there are more than two classes; `top` the likeliest classes of each row.
     """
 
+    names = fields.List(fields.String())
     classes = fields.List(fields.Raw())
+    class_names = fields.List(fields.String())
     probabilities = fields.List(fields.List(fields.Float()))
     top = fields.List(fields.List(fields.Nested(ClassChance)))
     decision = fields.List(fields.Raw())

@@ -101,7 +101,8 @@ def test_probabilities_and_decision_values_are_included_on_request(
     [
         ("linear_regression", "probabilities", "none"),
         ("linear_regression", "decision", "none"),
-        ("svm", "probabilities,shap", "probabilities, decision"),
+        ("linear_regression", "names", "none"),
+        ("svm", "probabilities,shap", "probabilities, decision, names"),
     ],
 )
 def test_an_output_that_the_model_cannot_give_is_refused(
