@@ -152,6 +152,8 @@ def _unknown(name: str, signature: Signature) -> str:
 
 def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
     why = ": training saw no blank" if value is None else ""
+    if feature.kind == "integer" and type(value) is float:
+        why = ": training saw no fraction"
     return f"{prefix}expected {expected(feature)}, got {text_of(value)}{why}"
 
 

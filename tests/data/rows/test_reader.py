@@ -87,7 +87,7 @@ def test_what_a_cell_may_be(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "detail"),
     [
-        ("age", 13.5, "expected a whole number, got 13.5"),
+        ("age", 13.5, "expected a whole number, got 13.5: training saw no fraction"),
         ("age", "13", 'expected a whole number, got "13"'),
         ("age", True, "expected a whole number, got true"),
         ("age", [1], "expected a whole number, got a list"),
@@ -127,7 +127,7 @@ def test_all_wrong_cells_are_named_at_once() -> None:
         "0/0": 'a: expected a number, got "x"',
         "1": "expected 2 values, got 1",
         "2/0": "a: expected a number, got null: training saw no blank",
-        "2/1": "b: expected a whole number, got 1.5",
+        "2/1": "b: expected a whole number, got 1.5: training saw no fraction",
         "3": "expected a row, a list or an object, got 7",
         "4": "rows of both forms: send either all lists or all objects",
     }

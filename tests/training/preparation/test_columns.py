@@ -112,6 +112,8 @@ def test_columns_that_teach_nothing_are_left_out_and_the_story_says_why(cells: A
     ("cells", "told", "kind"),
     [
         (list(range(ROWS)), {"numeric": ("c",)}, "number"),
+        (repeated(1.0, None, 30.0), {"numeric": ("c",)}, "number"),
+        (repeated("1", "2 ", "n/a"), {"numeric": ("c",)}, "number"),
         (repeated(True, False), {"numeric": ("c",)}, "number"),
         (repeated(1, 2), {"categorical": ("c",)}, "category"),
         (repeated(1.0, None), {"categorical": ("c",)}, "category"),
