@@ -111,9 +111,6 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     keeps them beside the ages, for trees, which ask of one part at a time and do not mind what adds up.
     """
 
-    all_durations = False
-    """Of versions that were published before there were durations, and pickled without."""
-
     def __init__(self, all_durations: bool = False) -> None:
         self.all_durations = all_durations
 
