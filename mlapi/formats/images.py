@@ -11,6 +11,7 @@ from mlapi.errors import InvalidInput, MalformedBody, UnsupportedFormat
 from mlapi.formats import multipart, negotiation
 from mlapi.formats.decoded import Decoded
 from mlapi.formats.multipart import Part
+from mlapi.formats.unreadable import names_a_file
 from mlapi.wording import Finding, bounded
 
 FIELD = "image"
@@ -58,8 +59,9 @@ def decode(content_type: str | None, body: bytes, most: int) -> Decoded | Upload
         return negotiation.decode(content_type, body)
     except UnsupportedFormat as error:
         readable = ", ".join(MEDIA_TYPES)
+        hint = f"; the body is the name of a file: send the file, {_CURL}" if names_a_file(body) else ""
         raise UnsupportedFormat(
-            f"cannot read {media_type[:80]}; can read {readable}", headers={"Accept": readable}
+            f"cannot read {media_type[:80]}; can read {readable}{hint}", headers={"Accept": readable}
         ) from error
 
 

@@ -40,11 +40,15 @@ _BEGINNINGS: Sequence[tuple[bytes, str]] = (
 _UTF_16 = re.compile(rb"\s?\0?[\[{]\0|\0[\s\[{]\0")
 """How JSON begins in UTF-16 without a byte order mark."""
 
+_FILE_NAME = re.compile(
+    r"\s*@?[^\s\"'{}\[\]<>=&,;]{0,200}"
+    r"\.(?:json|jsonl|ndjson|csv|tsv|txt|parquet|xlsx?|png|jpe?g|webp|gif|bmp)\s*\Z",
+    re.IGNORECASE,
+)
+"""What a body is that curl has sent for `-d rows.json`, without an @."""
+
 _TEXTS: Sequence[tuple[re.Pattern[str], str]] = (
-    (
-        re.compile(r"\s*@?[^\s\"'{}\[\]<>=&,;]{0,200}\.(?:json|jsonl|ndjson|csv|tsv|txt|parquet|xlsx?)\s*\Z"),
-        "the name of a file: for what is in the file curl needs an @, curl -d @rows.json",
-    ),
+    (_FILE_NAME, "the name of a file: for what is in the file curl needs an @, curl -d @rows.json"),
     (re.compile(r"\s*--.{1,200}\r?\nContent-", re.IGNORECASE), f"a form with parts: {_SEND_JSON}"),
     (re.compile(r"\s*<"), f"XML or HTML: {_SEND_JSON}"),
     (
@@ -105,6 +109,11 @@ def unlike_any(media_type: str, body: bytes) -> str:
     if what is None and media_type.startswith("multipart/"):
         what = f"a form with parts: {_SEND_JSON}"
     return "" if what is None else f"; the body is {what}"
+
+
+def names_a_file(body: bytes) -> bool:
+    """Return whether a body is the name of a file, and not what is in it."""
+    return len(body) <= _BEGINNING and _FILE_NAME.match(body.decode("utf-8", "replace")) is not None
 
 
 def _what_it_is(body: bytes) -> str | None:

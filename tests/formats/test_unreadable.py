@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlapi.errors import InvalidInput, MalformedBody, UnsupportedFormat
-from mlapi.formats import negotiation
+from mlapi.formats import images, negotiation
 from tests.support.cost import cost
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -117,6 +117,14 @@ def test_bytes_that_are_not_utf_8_are_told_with_their_place(content_type: str) -
 )
 def test_what_other_languages_write_is_told_with_the_way_out(body: bytes, sentence: str) -> None:
     assert sentence in refusal(JSON, body)
+
+
+@pytest.mark.parametrize("body", [b"cat.png", b"./my_cats/../cat.JPG\n", b"@rows.json"])
+def test_the_name_of_a_picture_is_told_from_a_picture(body: bytes) -> None:
+    with pytest.raises(
+        UnsupportedFormat, match=r"the name of a file: send the file, curl -F image=@picture\.png"
+    ):
+        images.decode(FORM, body, 10)
 
 
 @given(st.binary(max_size=60) | st.text("'\"{}[]:,-#/ \nNaItn1.=<>@\ufeff", max_size=40).map(str.encode))
