@@ -14,6 +14,7 @@ from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.data.tables.cells import CellOptions, is_marker
 from mlapi.data.tables.csv_files import CsvOptions, open_csv
+from mlapi.data.tables.datetimes import is_blank_date
 from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, Unanswerable, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
@@ -176,10 +177,14 @@ def _values(feature: Feature | None, cells: Sequence[str], options: CellOptions)
     distinct = sorted(set(cells) - {""})
     values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
     if feature is not None and feature.kind != "text":
-        known = _numbers(distinct, options) if feature.kind in NUMERIC else _constants(feature)
+        known = dict(_numbers(distinct, options) if feature.kind in NUMERIC else _constants(feature))
+        known |= {
+            cell: known[cell.strip()] for cell in distinct if cell not in known and cell.strip() in known
+        }
         values |= known
         if feature.nullable:
-            values |= {cell: None for cell in distinct if cell not in known and is_marker(cell)}
+            is_missing = is_blank_date if feature.kind == "datetime" else is_marker
+            values |= {cell: None for cell in distinct if cell not in known and is_missing(cell)}
     return list(map(values.get, cells))
 
 

@@ -31,6 +31,13 @@ def test_numbers_and_blanks_are_what_a_client_would_send() -> None:
     assert _values(feature, ["1.234", "2.500"], CellOptions(thousands=".")) == [1234, 2500]
 
 
+def test_blanks_around_a_cell_are_no_part_of_it_and_a_zero_date_is_blank() -> None:
+    flag, day = Feature("f", "boolean"), Feature("d", "datetime", nullable=True)
+
+    assert _values(flag, ["TRUE ", " false"], UNDECIDED) == [True, False]
+    assert _values(day, ["2024-01-05 ", "0000-00-00", "#NAME?"], UNDECIDED) == ["2024-01-05 ", None, None]
+
+
 def test_a_number_that_fits_no_style_stays_a_word_and_does_not_spoil_the_others() -> None:
     feature = Feature("n", "number")
 

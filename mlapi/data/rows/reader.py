@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.rows.validation import Cells, ColumnChecks, NumberChecks
+from mlapi.data.rows.validation import Cells, ColumnChecks, NumberChecks, stripped_if_known
 from mlapi.data.rows.values import unseen_warning
 from mlapi.data.rows.violations import InvalidRows, LazyFinding, in_words, violations
 from mlapi.data.signature import NUMERIC, Batch, Feature, Matrix, Signature
@@ -172,10 +172,10 @@ class Reader:
         if numbers is None:
             return None
         arrays.update(zip(self._numbers.positions, numbers, strict=True))
+        unseen = [column for column in self._columns if not column.are_seen(cells, arrays)]
+        arrays.update((column.position, column.stripped(arrays[column.position])) for column in unseen)
         batch = {name: arrays[position] for position, name in enumerate(self._names)}
-        if self._numbers.are_in_range(numbers.T) and all(
-            column.are_seen(cells, arrays) for column in self._columns
-        ):
+        if not unseen and self._numbers.are_in_range(numbers.T):
             return Instances(batch)
         return Instances(batch, *in_words(self._unseen_cells(cells, arrays, by_name=by_name)))
 
@@ -216,7 +216,7 @@ def _unseen_rows(feature: Feature, values: Sequence[Any]) -> Iterable[int]:
         return (row for row, value in enumerate(values) if value is not None and not low <= value <= high)
     if feature.kind == "category":
         known = frozenset((*(feature.categories or ()), None))
-        return (row for row, value in enumerate(values) if value not in known)
+        return (row for row, value in enumerate(values) if stripped_if_known(value, known) not in known)
     return ()
 
 

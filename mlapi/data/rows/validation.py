@@ -147,10 +147,28 @@ class ColumnChecks:
             return not self.outside(arrays[self.position]).any()
         return self._known is None or self._known.issuperset(cells[self.position])
 
+    def stripped(self, column: NDArray[Any]) -> NDArray[Any]:
+        """Return a column `(rows,)` with categories that training saw without the blanks around them."""
+        if self._known is None or column.dtype != object:
+            return column
+        return _objects([stripped_if_known(value, self._known) for value in column])
+
     def outside(self, datetimes: NDArray[np.datetime64]) -> NDArray[np.bool_]:
         """Return which of these (rows,) are outside of the range of training; a missing one never is."""
         outside: NDArray[np.bool_] = (datetimes < self._earliest) | (datetimes > self._latest)
         return outside
+
+
+def stripped_if_known(value: Any, known: frozenset[Any]) -> Any:
+    """Return a text without blanks around it if that is a category that training saw, and it is none itself.
+
+    Blanks around words are no part of them in a table that is trained; an estimator that was fitted elsewhere
+    may have categories with blanks.
+    """
+    if not isinstance(value, str) or value in known:
+        return value
+    stripped = value.strip()
+    return stripped if stripped in known else value
 
 
 def _time(bound: float | str | None) -> np.datetime64:

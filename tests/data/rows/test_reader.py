@@ -52,6 +52,18 @@ def test_lists_and_records_give_the_same_matrix() -> None:
     assert (lists.dtype, lists.flags.c_contiguous) == (np.float64, True)
 
 
+def test_blanks_around_a_category_that_training_saw_are_no_part_of_it() -> None:
+    instances = Reader(MIXED).read_rows(
+        [{**ROW, "city": " Rome "}, {**ROW, "city": "Ro me"}, {**ROW, "city": None}]
+    )
+
+    assert isinstance(instances.batch, dict)
+    assert instances.batch["city"][:2].tolist() == ["Rome", "Ro me"]
+    assert [(warning.place, warning.detail) for warning in instances.warnings] == [
+        ((1, "city"), '"Ro me" is a category that training did not see')
+    ]
+
+
 def test_columns_have_the_types_that_reading_a_table_gives() -> None:
     batch = Reader(MIXED).read_rows([ROW, {**ROW, "age": None, "city": None, "since": None}]).batch
 
