@@ -51,6 +51,11 @@ _TEXTS: Sequence[tuple[re.Pattern[str], str]] = (
     (_FILE_NAME, "the name of a file: for what is in the file curl needs an @, curl -d @rows.json"),
     (re.compile(r"\s*--.{1,200}\r?\nContent-", re.IGNORECASE), f"a form with parts: {_SEND_JSON}"),
     (re.compile(r"\s*<"), f"XML or HTML: {_SEND_JSON}"),
+    (re.compile(r"\s*%(?:7B|5B)", re.IGNORECASE), "JSON as URLs have it: send it as it is, with curl -d"),
+    (
+        re.compile(r"\s*(?:eyJ|eyA|ewo|W3s|W1s)[A-Za-z0-9+/_-]{8,4096}=*\s*\Z"),
+        "JSON in base64: send it as it is",
+    ),
     (
         re.compile(r"\s*[\w.%+\[\]-]{1,200}=(?![=>\s]|\Z)"),
         f"a form: {_SEND_JSON}; in Python requests.post(url, json=…) and not data=…",
@@ -67,6 +72,7 @@ _SIGNS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?:None|True|False)\b"), "in Python json.dumps writes JSON"),
     (re.compile(r"undefined\b"), "send null for a blank"),
     (re.compile(r"'|‘|’|“|”"), 'names and words stand in "double quotes", as json.dumps writes them'),
+    (re.compile(r"(?:np\.)?(?:array|ndarray|float\d+|int\d+)\("), "in Python array.tolist() is a list"),
     (re.compile(r"//|/\*|#"), "leave comments out"),
 )
 """What other languages write where JSON has another sign, and the way out."""

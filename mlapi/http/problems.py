@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask_restful import Api as RestfulApi
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from mlapi.errors import InvalidInput, MlapiError, Overloaded, Unanswerable, is_temporary
 from mlapi.formats.negotiation import PROBLEM
@@ -24,11 +24,8 @@ logger = logging.getLogger(__name__)
 _REPLACED = {"content-type", "content-length"}
 """Headers of Werkzeug's own page for an error, which a problem document does not take over."""
 
-_DETAILS = {
-    404: "there is nothing at this path; GET / lists what there is",
-    405: "this path does not answer {method}",
-}
-"""The details of errors that Werkzeug raises itself, by status; for the others its own words."""
+_NO_CONTENT = frozenset({"HEAD", "OPTIONS"})
+"""Methods that every path has beside its own."""
 
 
 class Api(RestfulApi):  # type: ignore[misc]
@@ -96,6 +93,11 @@ def _headers(error: Exception) -> list[tuple[str, str]]:
 
 
 def _detail(error: HTTPException) -> str:
-    if error.code in _DETAILS:
-        return _DETAILS[error.code].format(method=request.method)
+    """Return the detail of an error that Werkzeug raises itself."""
+    if isinstance(error, NotFound):
+        slash = "; no path ends with a slash" if len(request.path) > 1 and request.path.endswith("/") else ""
+        return f"there is nothing at this path; GET / lists what there is{slash}"
+    if isinstance(error, MethodNotAllowed):
+        methods = ", ".join(sorted({*(error.valid_methods or ())} - _NO_CONTENT))
+        return f"this path does not answer {request.method}, but {methods}"
     return error.description or error.name

@@ -1,5 +1,6 @@
 """What a body is that cannot be read: one sentence, with the way out."""
 
+import base64
 import bz2
 import gzip
 import io
@@ -51,6 +52,9 @@ TEXTS = {
     "path": (b"./data/my-rows_2.csv\n", "the name of a file: for what is in the file curl needs an @"),
     "name with @": (b"@rows.json", "the name of a file: for what is in the file curl needs an @"),
     "form": (b"area=80.5&rooms=3", "a form: send JSON; in Python requests.post(url, json=…) and not data=…"),
+    "URL": (b"%7B%22area%22%3A80.5%7D", "JSON as URLs have it: send it as it is, with curl -d"),
+    "base64": (base64.b64encode(BODY), "JSON in base64: send it as it is"),
+    "rows in base64": (base64.b64encode(b"[[80.5, 3]]"), "JSON in base64: send it as it is"),
     "XML": (b"<?xml version='1.0'?><row/>", "XML or HTML: send JSON"),
     "CSV": (b"area;rooms\r\n80,5;3\r\n", "CSV, it seems: send JSON, a row for each line"),
     "parts": (b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1', "a form with parts: send JSON"),
@@ -108,6 +112,8 @@ def test_bytes_that_are_not_utf_8_are_told_with_their_place(content_type: str) -
         (b"""'{"a": 1}'""", "' is not JSON, at line 1 column 1: names and words"),
         ("{“a”: 1}".encode(), "“ is not JSON, at line 1 column 2: names and words"),
         (b'{"a": 1} // one', "// is not JSON, at line 1 column 10: leave comments out"),
+        (b'{"X": array([[1., 2.]])}', "array( is not JSON, at line 1 column 7: in Python array.tolist()"),
+        (b'{"X": [np.float64(1.5)]}', "np.float64( is not JSON, at line 1 column 8: in Python"),
         (b"{area: 1}", "a name without quotes at line 1 column 2; where a shell takes them away"),
         (b'{"a": 1}\n{"a": 2}\n', "a second document begins at line 2 column 1; send all rows in one"),
         (b'{"a": 1,}', "trailing comma is not allowed at line 1 column 8"),

@@ -94,6 +94,24 @@ def test_an_unknown_parameter_of_a_query_is_told_with_the_nearest_one(
     assert way_out in assert_problem(response, 422, "unknown-output")["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "way_out"),
+    [
+        ("GET", "/predict/svm", 405, "this path does not answer GET, but POST"),
+        ("PUT", "/jobs/made-up", 405, "this path does not answer PUT, but DELETE, GET"),
+        ("POST", "/predict/svm/", 404, "GET / lists what there is; no path ends with a slash"),
+        ("POST", "/invocations", 404, "there is nothing at this path; GET / lists what there is"),
+    ],
+)
+def test_a_path_or_method_that_is_not_there_is_told_with_what_is(
+    client: FlaskClient, method: str, path: str, status: int, way_out: str
+) -> None:
+    response = client.open(path, method=method, data=FIT)
+
+    slug = "not-found" if status == 404 else "method-not-allowed"
+    assert assert_problem(response, status, slug)["detail"].endswith(way_out)
+
+
 @pytest.mark.parametrize("query", ["", "?", "?&", "?model=svm"])
 def test_a_query_without_an_unknown_parameter_is_answered(client: FlaskClient, query: str) -> None:
     assert client.get(f"/health/ready{query}").status_code == 200
