@@ -119,7 +119,9 @@ class Recipe:
     encoding: str | None = None
     decimal: str | None = None
     thousands: str | None = None
-    """This and the three before it say how a CSV file is written; None: found out."""
+    skip_lines: int | None = None
+    """How many lines stand above the names of the columns. This and the four before it say how a CSV file is
+    written; None: found out."""
     day_first: bool | None = None
     """Whether 3/12/2024 is a day in December; None: the dates decide, else the month stands first."""
     images: str | None = None
@@ -375,6 +377,7 @@ _VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "delimiter": (_is_sign, "one sign"),
     "decimal": (_is_sign, "one sign"),
     "thousands": (_is_sign, "one sign"),
+    "skip_lines": (_between(0, 1000), "a number of lines from 0 to 1,000"),
     **dict.fromkeys(("data", "images", "target", "group", "time_column", "encoding"), (_is_text, "a text")),
     **dict.fromkeys(_NAMES, (_are_names, "a list of columns' names")),
 }

@@ -40,7 +40,8 @@ class Promotion:
 class Provenance:
     """Where a version comes from: its data, how they were divided, and what was decided about them.
 
-    For an estimator that was registered only `source` and `sample_rows` are set; the rest are defaults.
+    Of an estimator that was registered only `source`, `sample_rows`, `notes` and `warnings` are set; the
+    rest are defaults.
     """
 
     source: str = ""
@@ -99,7 +100,7 @@ class Provenance:
 
     def _writes(self, name: str) -> bool:
         if name in _OF_TRAINING:
-            return bool(self.sha256)
+            return bool(self.sha256) or bool(getattr(self, name))
         if name in _OF_PICTURES:
             return self.machine is not None
         return name != "more" and getattr(self, name) not in (None, "")

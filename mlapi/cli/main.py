@@ -19,6 +19,7 @@ from mlapi.cli.jobs import jobs
 from mlapi.cli.terminal import (
     Commands,
     changes_as_user,
+    csv_options,
     open_changes_as_user,
     registry_of,
     show_waiting,
@@ -85,9 +86,13 @@ def models() -> None:
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--ref", help="A version or an alias.")
 @click.option("--include", multiple=True, help="`probabilities`, `decision` or `names`, repeatable.")
-def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[str, ...]) -> None:
+@csv_options
+def predict(
+    name: str, files: tuple[Path, ...], ref: str | None, include: tuple[str, ...], **options: Any
+) -> None:
     """Answer the rows of a CSV file, or pictures and folders of them, without a server: as CSV."""
     settings = load_settings()
+    from mlapi.data.tables.dialects import CsvOptions
     from mlapi.inference.scoring import predict_csv, predict_images
 
     model = registry_of(settings).get(name, ref)
@@ -98,7 +103,7 @@ def predict(name: str, files: tuple[Path, ...], ref: str | None, include: tuple[
     elif len(files) > 1:
         raise click.UsageError(f"model {name!r} takes rows: one CSV file at a time, and nothing beside it")
     else:
-        lines = predict_csv(model, files[0], include, warn)
+        lines = predict_csv(model, files[0], include, warn, CsvOptions(**options))
     for line in lines:
         write(line)
 

@@ -2,9 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -19,6 +19,8 @@ from mlapi.wording import printable
 if TYPE_CHECKING:
     from mlapi.registry.changes import Changes
     from mlapi.registry.registry import Registry
+
+CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
 
 _PATIENCE_S = 600.0
 """Seconds that a command waits for a lock: a person can end it, and a training may have taken hours."""
@@ -139,6 +141,22 @@ _WAITING = _Waiting(logging.WARNING)
 def bar(**how: Any) -> Progress:
     """Return a progress bar that goes away when it is over."""
     return Progress(_Description(), BarColumn(), TimeElapsedColumn(), console=stderr, transient=True, **how)
+
+
+def csv_options(command: CommandFunction) -> CommandFunction:
+    """Add the options that say how a CSV file is written, under the names of `CsvOptions`."""
+    for option in reversed(_CSV_OPTIONS):
+        command = option(command)
+    return command
+
+
+_CSV_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--delimiter", help="Of the CSV file; else found."),
+    click.option("--encoding", help="Of the CSV file; else found."),
+    click.option("--decimal", help="The decimal sign; else found."),
+    click.option("--thousands", help="What sets thousands apart; else found."),
+    click.option("--skip-lines", type=int, help="Lines of the CSV file above the names; else found."),
+)
 
 
 def write(data: str | bytes) -> None:

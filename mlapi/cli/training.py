@@ -10,7 +10,7 @@ import click
 
 from mlapi.artifacts.names import PRODUCTION, as_model_name
 from mlapi.cli.progress import Display, print_comparison
-from mlapi.cli.terminal import open_changes_as_user, registry_of, stdout, write
+from mlapi.cli.terminal import csv_options, open_changes_as_user, registry_of, stderr, stdout, write
 from mlapi.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -62,15 +62,12 @@ _OWN_DATA = frozenset({"data", "images"})
 @click.option("--test-size", type=float, metavar="SHARE", help="The share of rows held out.")
 @click.option("--seed", type=int, help="Decides every choice that is made by chance.")
 @click.option("--promote", help="always, if_not_worse or never.")
-@click.option("--delimiter", help="Of the CSV file; else found.")
-@click.option("--encoding", help="Of the CSV file; else found.")
-@click.option("--decimal", help="The decimal sign; else found.")
-@click.option("--thousands", help="What sets thousands apart; else found.")
 @click.option(
     "--day-first/--month-first",
     default=None,
     help="Whether 3/12/2024 is in December; else read off the dates.",
 )
+@csv_options
 def train(
     names: tuple[str, ...],
     missing: bool,
@@ -245,14 +242,18 @@ def card(name: str, images: str, ref: str | None) -> None:
     required=True,
     help="A CSV file with a header and some rows of features, without the target.",
 )
-def register(name: str, estimator: Path, sample: Path) -> None:
+@csv_options
+def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
     """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
 
     The file is loaded once every class that it names is allowed (the setting allowed_classes): loading
     runs what those do.
     """
     changes = open_changes_as_user(load_settings())
+    from mlapi.data.tables.dialects import CsvOptions
     from mlapi.training.workflows.registration import register as publish
 
-    manifest = publish(name, estimator, sample, changes)
+    manifest = publish(name, estimator, sample, changes, CsvOptions(**options))
+    for remark in (*manifest.provenance.notes, *map("Warning: {}".format, manifest.provenance.warnings)):
+        stderr.print(f"{sample.name}: {remark}", soft_wrap=True)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")

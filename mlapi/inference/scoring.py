@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import islice
 from math import isfinite, nan
 from pathlib import Path
@@ -13,8 +14,10 @@ from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.violations import InvalidRows
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.data.tables.cells import CellOptions, is_marker
-from mlapi.data.tables.csv_files import CsvOptions, open_csv
+from mlapi.data.tables.csv_files import open_csv
 from mlapi.data.tables.datetimes import is_blank_date
+from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
+from mlapi.data.tables.headers import INDEX
 from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, Unanswerable, UnsupportedFormat
 from mlapi.inference.model import Model, Prediction
@@ -34,16 +37,21 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 
 
 def predict_csv(
-    model: Model, file: Path, include: Collection[str], warn: Callable[[str], None]
+    model: Model,
+    file: Path,
+    include: Collection[str],
+    warn: Callable[[str], None],
+    options: CsvOptions = NO_OPTIONS,
 ) -> Iterator[str]:
     """Yield the header, then a line of CSV for each row of a file.
 
-    The file is read with the delimiter, encoding and so on that the recipe has for the training's file. Where
-    the model takes images, a row is the pixels of one, each in a column that the signature names.
+    Where the model takes images, a row is the pixels of one, each in a column that the signature names.
 
     Args:
         include: The names of the outputs to give beside the prediction.
-        warn: Called with each warning: at most 20 times for the rows that are answered together.
+        warn: Called with each warning: at most 20 times for the rows that are answered together; and in the
+            end with what was assumed about the file, or passed over.
+        options: How the file is written. What they leave open is as the recipe says of the training's file.
 
     Raises:
         DatasetError: The file is not CSV, a cell does not fit the model, or a row has no answer; the message
@@ -55,11 +63,8 @@ def predict_csv(
     features = signature.flat
     reader = Reader(Signature(features, signature.target, signature.ignored))
     header: list[str] | None = None
-    recipe = model.manifest.recipe
-    options = CsvOptions(
-        **{option: recipe.get(option) for option in ("delimiter", "encoding", "decimal", "thousands")}
-    )
-    for lines, rows in _chunks(file, options, features):
+    options = _as_in_training(options, model.manifest.recipe)
+    for lines, rows in _chunks(file, options, signature, warn):
         try:
             instances = reader.read_rows(rows)
         except InvalidRows as error:
@@ -78,6 +83,12 @@ def predict_csv(
         yield from map(_line, zip(*columns.values(), strict=True))
     if header is None:
         raise DatasetError(f"{file} has no rows")
+
+
+def _as_in_training(options: CsvOptions, recipe: Mapping[str, Any]) -> CsvOptions:
+    """Return the options, completed by those that the recipe has for the training's file."""
+    told = {field.name: getattr(options, field.name) for field in fields(options)}
+    return CsvOptions(**{name: recipe.get(name) if value is None else value for name, value in told.items()})
 
 
 def predict_images(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the images' own
@@ -154,22 +165,32 @@ def _pixels(
 
 
 def _chunks(
-    file: Path, options: CsvOptions, features: Collection[Feature]
+    file: Path, options: CsvOptions, signature: Signature, warn: Callable[[str], None]
 ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-    """Yield some rows at a time, as records, with the line of the file that each one ends on."""
-    by_name = {feature.name: feature for feature in features}
-    with open_csv(file, options) as (dialect, rows):
-        how = CellOptions(options.decimal, options.thousands, decimal_of_file=dialect.decimal)
-        _, header = next(rows, (0, []))
-        while chunk := list(islice(rows, max(1, min(CHUNK, CELLS // (len(header) or 1))))):
+    """Yield some rows at a time, as records, with the line of the file that each one begins on.
+
+    What there is to say about the file is said at its end, but for what is wrong with its letters.
+    """
+    by_name = {feature.name: feature for feature in signature.flat}
+    with open_csv(file, options) as table:
+        for warning in table.warnings:
+            warn(f"Warning: {file}: {warning}")
+        how = CellOptions(options.decimal, options.thousands, decimal_of_file=table.dialect.decimal)
+        has_index = not table.header[0].strip() and table.names[0] not in signature.known_columns
+        rows = iter(table)
+        while chunk := list(islice(rows, max(1, min(CHUNK, CELLS // len(table.names))))):
             lines, cells = zip(*chunk, strict=True)
             columns = {
                 name: _values(by_name.get(name), column, how)
-                for name, column in zip(header, zip(*cells, strict=True), strict=True)
+                for name, column in zip(table.names, zip(*cells, strict=True), strict=True)
             }
+            if has_index and all(map(str.isdecimal, columns[table.names[0]])):
+                del columns[table.names[0]]
             used = {name: column for name, column in columns.items() if name in by_name or any(column)}
             rows_of_cells = zip(*used.values(), strict=True) if used else [()] * len(lines)
             yield list(lines), [dict(zip(used, row, strict=True)) for row in rows_of_cells]
+        for note in (*table.notes, *([f"left out: the first column, {INDEX}"] if has_index else [])):
+            warn(f"{file}: {note}")
 
 
 def _values(feature: Feature | None, cells: Sequence[str], options: CellOptions) -> list[Any]:

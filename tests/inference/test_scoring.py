@@ -1,5 +1,6 @@
 """A CSV file, or pictures, and a model -> predictions, in whatever style numbers and blanks are written."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from mlapi.data.signature import Feature, Signature, Target
 from mlapi.data.tables.cells import UNDECIDED, CellOptions
+from mlapi.data.tables.dialects import CsvOptions
+from mlapi.data.tables.headers import INDEX
 from mlapi.errors import DatasetError
+from mlapi.inference.model import Model
 from mlapi.inference.scoring import _values, predict_csv, predict_images
 from mlapi.registry.opening import open_registry
 from mlapi.training.preparation import features
@@ -187,3 +191,76 @@ def test_rows_of_pixels_are_answered_as_pictures(tmp_path: Path) -> None:
     frame.drop(columns="pixel_3_4").to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(DatasetError, match="line 2, column pixel_3_4: missing"):
         list(predict_csv(model, tmp_path / "rows.csv", (), print))
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model of two numbers, x and z."""
+    folder = tmp_path_factory.mktemp("line") / "models"
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "z": [1.0, 5.0, 9.5]})
+    publish_fitted(folder, "line", LinearRegression().fit(frame.to_numpy(), [1, 2, 4]), frame)
+    return open_registry(settings_for(folder), eager=False).get("line", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("x,z\n1,2\n3,5\n,\n,\n", ["passed over: 2 blank rows of nothing but delimiters (lines 4, 5)"]),
+        ("x,z\n1,2\nx,z\n3,5\n", ["left out: 1 row that repeats the header (line 3)"]),
+        ("Homes\n\nx,z\n1,2\n3,5\n", ['left out: 1 line above the names of the columns ("Homes")']),
+        ("x   z\n1   2\n3   5\n", ["its cells are set apart by spaces"]),
+        (",x,z\n7,1,2\n5,3,5\n", [f"left out: the first column, {INDEX}"]),
+        ("x,z,\n1,2,\n3,5\n", []),
+    ],
+)
+def test_what_is_no_row_is_not_answered_and_that_is_said(
+    line: Model, tmp_path: Path, content: str, told: list[str]
+) -> None:
+    file, said = tmp_path / "rows.csv", list[str]()
+    file.write_text(content)
+
+    _, *answers = predict_csv(line, file, (), said.append)
+
+    file.write_text("x,z\n1,2\n3,5\n")
+    assert answers == list(predict_csv(line, file, (), said.append))[1:]
+    assert said == [f"{file}: {words}" for words in told]
+
+
+def test_a_file_is_read_as_the_options_say_and_else_as_the_training_s_was(
+    line: Model, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("x,z\n1,2.5\n")
+    expected = list(predict_csv(line, file, (), print))
+    recipe = {"delimiter": ";", "decimal": ",", "skip_lines": 1}
+    as_trained = replace(line, manifest=replace(line.manifest, recipe=recipe))
+
+    file.write_text("of ours\nx;z\n1;2,5\n")
+    assert list(predict_csv(line, file, (), print, CsvOptions(**recipe))) == expected
+    assert list(predict_csv(as_trained, file, (), print)) == expected
+
+    file.write_text("x|z\n1|2,5\n")
+    options = CsvOptions(delimiter="|", skip_lines=0)
+    assert list(predict_csv(as_trained, file, (), print, options)) == expected
+
+
+def test_a_cell_that_does_not_fit_is_told_by_the_line_that_its_row_begins_on(
+    line: Model, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text('Title\n\nx,z\n"1",2\n\n"\n3",many\n')
+
+    with pytest.raises(DatasetError, match=r"rows.csv: line 6, column z: expected a number"):
+        list(predict_csv(line, file, (), print))
+
+
+def test_letters_that_come_out_wrong_are_warned_about_before_anything_is_answered(
+    line: Model, tmp_path: Path
+) -> None:
+    file, said = tmp_path / "rows.csv", list[str]()
+    file.write_bytes("x,z,город\n1,2,\n".encode("cp1251"))
+
+    next(predict_csv(line, file, (), said.append))
+
+    assert said[0].startswith(f"Warning: {file}: it is not UTF-8")
+    assert "(--encoding cp1251)" in said[0]

@@ -119,6 +119,7 @@ def prepare(recipe: Recipe, dataset: Dataset, limits: TableLimits | None = None)
         test=test,
         left_out=left_out,
         warnings=(
+            *dataset.warnings,
             *(f"target {target!r} {warning}" for warning in target_summary.warnings),
             *inferred.warnings,
             *_warnings(inferred, target_summary.task, target, train, test),

@@ -9,7 +9,10 @@ import csv
 import io
 import re
 import warnings
-from dataclasses import replace
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from mlapi.data.tables import csv_files
-from mlapi.data.tables.csv_files import CsvOptions, Dialect
-from mlapi.data.tables.numbers import parse_numbers
+from mlapi.data.tables import csv_files, packing
+from mlapi.data.tables.csv_files import CsvRows
+from mlapi.data.tables.dialects import CsvOptions, Dialect
+from mlapi.data.tables.encodings import CHUNK_BYTES, MARK, Encoding
+from mlapi.data.tables.headers import INDEX, cells_needed, is_word
 from mlapi.errors import DatasetError
+from mlapi.training.tables.lines import lines_of_rows
 from mlapi.training.tables.plain_csv import PIECE, is_plain, pieces
 from mlapi.wording import listed, reason
 
@@ -31,11 +37,24 @@ _UNREADABLE = (ValueError, OverflowError, pd.errors.ParserWarning)
 """What pandas raises; its parser errors are ValueErrors."""
 
 
-def parse(name: str, content: bytes, options: CsvOptions) -> tuple[pd.DataFrame, str, tuple[str, ...]]:
-    """Parse the rows `(rows, columns)`, the decimal sign, and notes on what was assumed or left out.
+@dataclass(frozen=True)
+class CsvFrame:
+    """The rows of a CSV file `(rows, columns)`, the decimal sign, and what to say in parts of sentences.
 
     A column of numbers is float64 or an integer column, any other has the texts as they stand there; a blank
-    cell is NaN.
+    cell is NaN. `notes` say what was assumed or left out, `warnings` what seems to be wrong. `lines` has the
+    line that each row begins on.
+    """
+
+    frame: pd.DataFrame
+    decimal: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    lines: Sequence[int]
+
+
+def parse(name: str, content: bytes, options: CsvOptions) -> CsvFrame:
+    """Parse the bytes of a file.
 
     Args:
         name: What messages call the file.
@@ -44,90 +63,116 @@ def parse(name: str, content: bytes, options: CsvOptions) -> tuple[pd.DataFrame,
         DatasetError: It is not CSV, or its header or a row is not as it must be; the message has the line.
     """
     content, encoding = _as_utf_8(name, content, options)
-    dialect = csv_files.dialect_in(_sample(content), encoding, options)
-    header = csv_files.header_of(name, _text(content), dialect)
-    _refuse_numbers(name, header)
-    names = csv_files.column_names(name, header)
-    frame = _read_plain(name, content, dialect, header)
-    if frame is None:
-        content, dialect = _rewritten(name, content, dialect)
+    text = partial(_text, content)
+    plain = _read_plain(name, content, encoding, options)
+    if plain is not None:
+        rows, frame = plain
+        dialect = rows.dialect
+        lines = lines_of_rows(content, len(frame), lambda: _strict(name, content, dialect))
+    else:
+        rows = csv_files.rows_in(name, text, encoding, options, has_escapes=b'\\"' in content)
+        content, dialect, lines = _rewritten(rows)
         frame = _frame(name, content, dialect)
-    frame = frame.set_axis(names, axis=1)
+    frame = frame.set_axis(rows.names, axis=1)
     exact, exact_notes = _exact(name, frame, content, dialect)
-    frame, left_out = _without_nameless(frame.assign(**exact), header)
-    return frame, dialect.decimal, (*dialect.notes, *exact_notes, *left_out)
+    frame, left_out = _without_nameless(frame.assign(**exact), rows.header)
+    return CsvFrame(frame, dialect.decimal, (*rows.notes, *exact_notes, *left_out), rows.warnings, lines)
 
 
-def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, str]:
+def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, Encoding]:
     """Return the content in UTF-8 without a byte order mark, and the encoding that it was in."""
-    encoding = options.encoding or csv_files.encoding_of(name, (content,))
-    if options.encoding or encoding != "utf-8":
-        with csv_files.readable(name):
-            content = content.decode(encoding).removeprefix("\ufeff").encode()
-    place = content.find(b"\0")
-    if place >= 0:
-        raise DatasetError(csv_files.nul_message(name, content.count(b"\n", 0, place) + 1))
+
+    def read() -> Iterator[bytes]:
+        size = len(content) if content.isascii() else CHUNK_BYTES  # a copy of each piece takes its time
+        return (content[start : start + size] for start in range(0, len(content), size))
+
+    encoding = csv_files.encoding_in(name, read, options)
+    if options.encoding or encoding.name != "utf-8":
+        with packing.readable(name):
+            content = content.decode(encoding.name).removeprefix(MARK).encode("utf-8", "surrogatepass")
     return content, encoding
-
-
-def _sample(content: bytes) -> str:
-    """Return as many characters as `csv_files.open_csv` decides on the dialect by."""
-    return content[: 4 * csv_files.SAMPLE].decode("utf-8", "ignore")[: csv_files.SAMPLE]
 
 
 def _text(content: bytes) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="")
 
 
-def _refuse_numbers(name: str, header: list[str]) -> None:
-    """Refuse a first line that is a row: mostly numbers, unless these are evenly spaced or in order.
+def _read_plain(
+    name: str, content: bytes, encoding: Encoding, options: CsvOptions
+) -> tuple[CsvRows, pd.DataFrame] | None:
+    """Read the rows `(rows, columns)` by pandas, with what is known of the header.
 
-    Years, pixels and wavelengths are names: evenly spaced, or many in order, which rows of data hardly are.
+    None where pandas may read others than are written, or something is wrong.
     """
-    numbers = [read.values[0] for cell in header if (read := parse_numbers([cell])) is not None]
-    steps = np.diff(numbers)
-    is_even = len(steps) > 0 and bool(np.isclose(steps, steps[0]).all()) and (len(steps) > 1 or steps[0] == 1)
-    is_long = len(steps) > 4 and bool((steps > 0).all() or (steps < 0).all())
-    is_data = len(numbers) == len(header) or (
-        2 * len(numbers) > len(header) and (np.mod(numbers, 1) != 0).any()
-    )
-    if is_data and not is_even and not is_long:
-        raise DatasetError(
-            f"{name}: the first line is a row ({listed(header)}); put the columns' names before it"
-        )
-
-
-def _read_plain(name: str, content: bytes, dialect: Dialect, header: list[str]) -> pd.DataFrame | None:
-    """Read the rows by pandas; None where it may read others than are written.
-
-    Raises:
-        DatasetError: A row is wrong; the message has its line.
-    """
-    if not is_plain(
-        content, dialect.delimiter, padded=dialect.padded, columns=csv_files.cells_needed(header)
-    ):
+    try:
+        rows = csv_files.rows_in(name, partial(_text, content), encoding, options, has_escapes=False)
+    except DatasetError:
+        return None
+    if not _is_plain(content, rows):
         return None
     try:
-        frame = _by_pandas(content, dialect)
+        frame = _by_pandas(content, rows.dialect)
     except _UNREADABLE:
         return None
+    return (rows, frame) if _has_same_rows(name, frame, content, rows) else None
+
+
+def _is_plain(content: bytes, rows: CsvRows) -> bool:
+    """Whether nothing in the bytes is for the strict reader alone."""
+    dialect = rows.dialect
+    if dialect.skipped or rows.blank.count or b"\0" in content:
+        return False
+    if not content.isascii() and MARK.encode() in content:
+        return False
+    return is_plain(content, dialect.delimiter, padded=dialect.padded, columns=cells_needed(rows.header))
+
+
+def _has_same_rows(name: str, frame: pd.DataFrame, content: bytes, rows: CsvRows) -> bool:
+    """Whether a frame `(rows, columns)` has the rows that the strict reader finds."""
+    header, dialect = rows.header, rows.dialect
     if frame.shape[1] != len(header):
-        return None
-    if _may_lack_cells(frame, header, content, dialect) and _count_rows(name, content, dialect) != len(frame):
-        return None
-    return frame
+        return False
+    if _may_hold_blank_rows(frame, content, dialect) or _may_repeat_header(frame, header):
+        return False
+    may_lack_cells = _may_lack_cells(frame, header, content, dialect)
+    return not may_lack_cells or _count_rows(name, content, dialect) == len(frame)
 
 
-def _rewritten(name: str, content: bytes, dialect: Dialect) -> tuple[bytes, Dialect]:
-    """Read the rows by `mlapi.data.tables.csv_files`, and write them so that pandas cannot read others.
+def _may_hold_blank_rows(frame: pd.DataFrame, content: bytes, dialect: Dialect) -> bool:
+    """Whether rows may be nothing but delimiters: none is, where a column has a number in each row."""
+    if any(_is_numeric(column) and not column.hasnans for _, column in frame.items()):
+        return False
+    sign = re.escape(dialect.delimiter.encode())
+    return re.search(rb'\n[ \t"]*%s[ \t"%s]*(?:\r?\n|\Z)' % (sign, sign), content) is not None
+
+
+def _may_repeat_header(frame: pd.DataFrame, header: list[str]) -> bool:
+    """Whether a row may repeat the header, of which one word is not in its column then."""
+    words = [place for place, cell in enumerate(header) if is_word(cell)]
+    if not words or any(_is_numeric(frame.iloc[:, place]) for place in words):
+        return False
+    return bool((frame.iloc[:, words[0]] == header[words[0]]).any())
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return bool(types.is_numeric_dtype(column.dtype))  # which includes true and false
+
+
+def _rewritten(rows: CsvRows) -> tuple[bytes, Dialect, Sequence[int]]:
+    """Return the rows, written so that pandas cannot read others; and the line that each begins on.
 
     Raises:
         DatasetError: A row is wrong; the message has its line.
     """
     written = io.StringIO(newline="")
-    rows = (cells for _, cells in csv_files.rows_of(name, _text(content), dialect))
-    csv.writer(written, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
-    return written.getvalue().encode(), replace(dialect, delimiter=";", padded=False)
+    writer = csv.writer(written, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(rows.names)
+    lines = array("q")
+    for line, cells in rows:
+        lines.append(line)
+        writer.writerow(cells)
+    plain = Dialect(rows.dialect.encoding, ";", rows.dialect.decimal)
+    return written.getvalue().encode("utf-8", "surrogatepass"), plain, lines
 
 
 def _frame(name: str, content: bytes, dialect: Dialect, **options: Any) -> pd.DataFrame:
@@ -160,9 +205,16 @@ def _read(content: bytes, dialect: Dialect, **options: Any) -> pd.DataFrame:
     )
 
 
+def _strict(name: str, content: bytes, dialect: Dialect) -> CsvRows:
+    return CsvRows(name, _text(content), dialect)
+
+
 def _count_rows(name: str, content: bytes, dialect: Dialect) -> int:
-    """Count the rows by the strict reader, which refuses the first that is wrong by its line."""
-    return sum(1 for _ in csv_files.rows_of(name, _text(content), dialect)) - 1
+    """Count the rows by the strict reader; -1 where it refuses one."""
+    try:
+        return sum(1 for _ in _strict(name, content, dialect))
+    except DatasetError:
+        return -1
 
 
 def _may_lack_cells(frame: pd.DataFrame, header: list[str], content: bytes, dialect: Dialect) -> bool:
@@ -171,7 +223,7 @@ def _may_lack_cells(frame: pd.DataFrame, header: list[str], content: bytes, dial
     If so, some are in the last column. Without quotes, counting tells more: every row has as many
     delimiters as the header.
     """
-    named = csv_files.cells_needed(header)
+    named = cells_needed(header)
     if not named or not frame.iloc[:, named - 1].hasnans:
         return False
     count = sum(np.count_nonzero(piece == ord(dialect.delimiter)) for piece in pieces(content))
@@ -243,9 +295,17 @@ def _has_leading_zero(content: bytes, delimiter: str) -> bool:
 
 
 def _without_nameless(frame: pd.DataFrame, header: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out columns without a name that are blank, and a first one that is pandas' index."""
     nameless = [column for column, cell in zip(frame.columns, header, strict=True) if not cell.strip()]
     empty = [column for column in nameless if frame[column].isna().all()]
-    filled = [column for column in nameless if column not in empty]
+    index = [column for column in nameless if column == frame.columns[0] and _is_index(frame)]
+    filled = [column for column in nameless if column not in (*empty, *index)]
     notes = [f"{len(empty)} columns with neither name nor value are left out"] if empty else []
+    notes += [f"left out: the first column, {INDEX}"] if index else []
     notes += [f"columns without a name are called {listed(filled)}"] if filled else []
-    return frame.drop(columns=empty), notes
+    return frame.drop(columns=[*empty, *index]), notes
+
+
+def _is_index(frame: pd.DataFrame) -> bool:
+    first = frame.iloc[:, 0]
+    return frame.shape[1] > 1 and types.is_integer_dtype(first.dtype) and bool(first.is_unique)

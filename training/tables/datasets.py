@@ -20,9 +20,10 @@ class Dataset:
     """A frame of features `(rows, features)`, and the target `(rows,)`, row by row.
 
     `source` says where they come from, as clients may know it. `class_names` are words for the target's
-    classes, where these are codes. `notes` say how the table was read, in parts of sentences. `decimal` is
-    the decimal sign of other numbers in the file. `image` is what the features are together, where they are
-    the pixels of a picture. `lines` has the line of a file that each row begins on, where there is one.
+    classes, where these are codes. `notes` say how the table was read, and `warnings` what seems to be wrong
+    with it, in parts of sentences. `decimal` is the decimal sign of other numbers in the file. `image` is
+    what the features are together, where they are the pixels of a picture. `lines` has the line of a file
+    that each row begins on, where there is one.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Dataset:
     target: pd.Series
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     decimal: str | None = None
     image: Feature | None = None
     lines: Sequence[int] | None = None

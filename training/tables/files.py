@@ -4,11 +4,9 @@ Only a blank cell is missing here, and a column holds numbers where every cell i
 written. What other texts mean ("n/a", "1,234", "31.12.2024") is decided later, by `mlapi.data.tables`.
 """
 
-import codecs
 import io
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,42 +15,29 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from mlapi.data.tables import csv_files
-from mlapi.data.tables.csv_files import NO_OPTIONS, CsvOptions
-from mlapi.errors import DatasetError, MlapiError
+from mlapi.data.tables import packing
+from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
+from mlapi.data.tables.headers import column_names
+from mlapi.data.tables.packing import PARQUET
+from mlapi.errors import DatasetError
 from mlapi.storage import remote
 from mlapi.training.tables import csv_frames
-from mlapi.wording import how_to_install, listed, quoted, reason
-
-PARQUET = b"PAR1"
-"""What a Parquet file begins with."""
-
-_FOREIGN: Mapping[bytes, str] = {
-    b"pk\x03\x04": "an Excel file or another archive; save its sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an Excel file of the old kind; save its sheet as CSV",
-    b"<!doctype html": "a web page, not the file that it shows; download that file itself",
-    b"<html": "a web page, not the file that it shows; download that file itself",
-    b"<?xml": "XML; save its table as CSV",
-    b"%pdf": "a PDF; save its table as CSV",
-    b"sqlite format 3": "a database; save the table as CSV",
-    b"arrow1": "a Feather file; save it as Parquet or CSV",
-    b"orc": "an ORC file; save it as Parquet or CSV",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
-    **dict.fromkeys((b'{"', b"{\n", b"{ ", b"[{", b"[[", b"[\n", b"[ "), "JSON; save its rows as CSV"),
-}
-"""What files begin with, in lower case, that are neither CSV nor Parquet, and what to do."""
+from mlapi.wording import how_to_install, reason
 
 
 @dataclass(frozen=True)
 class RawTable:
     """A file's rows as they stand there, `(rows, columns)`.
 
-    `decimal` is the decimal sign, for `mlapi.data.tables`; `notes` say what was assumed or left out.
+    `decimal` is the decimal sign, for `mlapi.data.tables`; `notes` say what was assumed or left out,
+    `warnings` what seems to be wrong. `lines` has the line that each row begins on, of a file that has lines.
     """
 
     frame: pd.DataFrame
     decimal: str = "."
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    lines: Sequence[int] | None = None
 
 
 def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = None) -> RawTable:
@@ -82,18 +67,17 @@ def without_credentials(source: str) -> str:
 
 
 def _content(source: str, name: str) -> bytes:
-    """Read all bytes of a file, decompressed."""
+    """Read all bytes of a file, unpacked."""
     try:
         raw = remote.fetch(source) if "://" in source else Path(source).read_bytes()
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), name) from error
     if not raw:
         raise DatasetError(f"{name} is empty")
-    with csv_files.readable(name):
-        packed = _unzipped(name, raw) if raw.startswith(b"PK\x03\x04") else raw
-        stream = io.BytesIO(packed)
-        plain = csv_files.decompressed(stream)
-        return packed if plain is stream else _bounded(name, plain, len(packed))
+    with packing.readable(name):
+        stream = io.BytesIO(raw)
+        plain = packing.unpacked(name, stream)
+        return raw if plain is stream else _bounded(name, plain, len(raw))
 
 
 _LARGE = 1 << 30
@@ -112,31 +96,10 @@ def _bounded(name: str, content: IO[bytes], packed: int) -> bytes:
     return plain
 
 
-def _unzipped(name: str, raw: bytes) -> bytes:
-    """Read the one file in an archive; return the archive as it is where it holds a spreadsheet."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            members = [entry for entry in archive.namelist() if not entry.startswith("__MACOSX/")]
-            if "[Content_Types].xml" in members or "mimetype" in members:
-                return raw
-            if len(members) != 1:
-                held = listed(map(quoted, members))
-                raise DatasetError(f"{name} holds {len(members)} files ({held}); unpack the one meant")
-            with archive.open(members[0]) as member:
-                return _bounded(name, member, len(raw))
-    except (MemoryError, MlapiError):
-        raise
-    except Exception as error:  # of the decoders, which have nothing but these bytes to stumble over
-        raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
-
-
 def _csv(name: str, content: bytes, options: CsvOptions) -> RawTable:
-    start = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    foreign = next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), None)
-    if foreign:
-        raise DatasetError(f"{name} is {foreign}")
-    frame, decimal, notes = csv_frames.parse(name, content, options)
-    return RawTable(frame, decimal, notes)
+    packing.refuse_foreign(name, content)
+    read = csv_frames.parse(name, content, options)
+    return RawTable(read.frame, read.decimal, read.notes, read.warnings, read.lines)
 
 
 def _parquet(name: str, content: bytes) -> RawTable:
@@ -159,7 +122,7 @@ def _parquet(name: str, content: bytes) -> RawTable:
         raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
     if not names:
         raise DatasetError(f"{name} has no columns")
-    return RawTable(frame.set_axis(csv_files.column_names(name, names), axis=1).apply(_plain_integers))
+    return RawTable(frame.set_axis(column_names(name, names), axis=1).apply(_plain_integers))
 
 
 def _plain_integers(column: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mlapi.data.limits import TableLimits
+from mlapi.data.tables.packing import PARQUET
 from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
 from mlapi.jobs.jobs import ROWS, folder_lock
 from mlapi.jobs.pool.child import ReportProgress
@@ -106,7 +107,7 @@ def _claimed_shape(path: Path) -> tuple[int, int]:
     The shape of any other file is (0, 0).
     """
     with path.open("rb") as file:
-        if file.read(4) != files.PARQUET:
+        if file.read(4) != PARQUET:
             return 0, 0
     try:
         footer = import_module("pyarrow.parquet").read_metadata(path)

@@ -26,6 +26,7 @@ from mlapi.artifacts.pickles.scanner import names_in
 from mlapi.artifacts.provenance import Provenance
 from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
 from mlapi.data.signature import Signature, Target
+from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
 from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable
 from mlapi.estimators.algorithms import ALGORITHMS, CLASSES
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
@@ -39,12 +40,19 @@ from mlapi.training.workflows.table_version import reference
 from mlapi.wording import listed, reason
 
 
-def register(name: str, estimator_file: Path, sample_file: Path, changes: Changes) -> Manifest:
+def register(
+    name: str,
+    estimator_file: Path,
+    sample_file: Path,
+    changes: Changes,
+    options: CsvOptions = NO_OPTIONS,
+) -> Manifest:
     """Publish a fitted estimator as the next version of a model.
 
     Args:
         estimator_file: Written by joblib or pickle.
         sample_file: Some rows of features without the target, CSV or Parquet.
+        options: How the sample is written, if it is CSV.
 
     Raises:
         RegistrationError: The name, the estimator or the sample does not do, or the file names classes that
@@ -57,7 +65,8 @@ def register(name: str, estimator_file: Path, sample_file: Path, changes: Change
         raise RegistrationError(
             f"a model cannot be called {name!r}: lower case letters, digits, _ and -, a letter first"
         )
-    sample = read(str(sample_file)).frame
+    table = read(str(sample_file), options)
+    sample = table.frame
     estimator = _read_estimator(estimator_file, changes.registry.trust.classes)
     fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
     if not (fitted and hasattr(estimator, "predict")):
@@ -75,7 +84,9 @@ def register(name: str, estimator_file: Path, sample_file: Path, changes: Change
         signature=signature,
         parameters=_parameters(estimator),
         metrics={},
-        data=Provenance(source="registered", sample_rows=len(frame)).to_json(),
+        data=Provenance(
+            source="registered", sample_rows=len(frame), notes=table.notes, warnings=table.warnings
+        ).to_json(),
     )
     files = {REFERENCE: reference(signature, frame)}
     return changes.publish(draft, estimator, _golden(estimator, frame, signature), files)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from mlapi.data.tables.csv_files import CsvOptions
+from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import RecipeError
 from mlapi.training.preparation.columns import check_names
 from mlapi.training.recipes import Recipe
@@ -42,7 +42,9 @@ def load(recipe: Recipe, table: TableSource = None) -> Dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:
         raise RecipeError("names neither `data` nor a `dataset`")
-    options = CsvOptions(recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands)
+    options = CsvOptions(
+        recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands, recipe.skip_lines
+    )
     name = PurePath(files.without_credentials(recipe.data)).name  # clients see it: no path of this machine
     return _with_target(recipe, name, files.read(recipe.data, options))
 
@@ -58,5 +60,7 @@ def _with_target(recipe: Recipe, source: str, read: files.RawTable) -> Dataset:
         frame.drop(columns=recipe.target).reset_index(drop=True),
         target.reset_index(drop=True),
         notes=read.notes,
+        warnings=read.warnings,
+        lines=read.lines,
         decimal=read.decimal,
     )

@@ -1,330 +1,272 @@
-"""Read CSV files: detect how a file is written, then read its rows strictly.
+"""Read CSV files strictly, row by row, whatever they are written and packed in.
 
-The dialect (encoding, delimiter, decimal sign) is detected, or is given as options. A row has to have a cell
-for every column that has a name, and no name may stand twice. What the cells mean is for
-`mlapi.data.tables` to say.
+How a file is written is detected, or given as options. A row has to have a cell for every column that has a
+name, and no name may stand twice; what is passed over is counted, and said. Training and predicting find the
+rows here, both. What the cells mean is for `mlapi.data.tables` to say.
 """
 
-import bz2
-import codecs
 import csv
-import gzip
 import io
-import lzma
-import re
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, TypeAlias
 
+from mlapi.data.tables import encodings, packing
+from mlapi.data.tables.dialects import (
+    NO_OPTIONS,
+    SAMPLE,
+    CsvOptions,
+    Dialect,
+    RowOnLine,
+    dialect_in,
+    reader_of,
+)
+from mlapi.data.tables.encodings import CHUNK_BYTES, MARK, Encoding
+from mlapi.data.tables.headers import cells_needed, column_names, is_word, refuse_numbers
 from mlapi.errors import DatasetError
-from mlapi.wording import quoted
+from mlapi.wording import counted
 
-SAMPLE = 256 * 1024
-"""How many characters at the start of a file the delimiter and the decimal sign are detected in."""
+_NAMED_LINES = 3
+"""How many lines a note names."""
 
-DELIMITERS = (";", "\t", "|", ",")
-"""The delimiters that are detected. The comma is the last, because it stands in numbers and sentences too:
-where another fits as well, the other is taken."""
+_FORMULA = '="'
+"""What Excel's formula begins with that is nothing but a text: ="00123"."""
 
-_CHUNK_BYTES = 1024 * 1024
-"""How many bytes are decoded at once while the encoding is detected."""
-
-_BYTE_ORDER_MARK = "\ufeff"
-"""The character that may stand before everything else, and is no part of the text."""
-
-_LONGEST_CELL = 16 * 1024 * 1024
-"""The most characters of one cell."""
-
-_ENCODINGS_BY_MARK = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-"""The encoding of a file, by the byte order mark that it begins with."""
-
-_OPENERS: Mapping[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
-"""What opens a compressed file, by its first bytes; what the file's name ends in does not matter."""
-
-_WITH_POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})+)\.\d+")
-"""A number with a decimal point: 1.5, .5, 1,234.5."""
-
-_WITH_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})+),\d+")
-"""A number with a decimal comma: 1,5, ,5, 1.234,5."""
-
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+")
-"""A number whose commas or points may separate thousands: 1,234, 1.234."""
-
-_MILLIONS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
-"""A number whose commas can only separate thousands: 1,234,567."""
-
-
-@dataclass(frozen=True, slots=True)
-class CsvOptions:
-    """What a user says about how a file is written; what is None is detected.
-
-    Raises:
-        DatasetError: An option is none that a CSV file can have, or two exclude each other.
-    """
-
-    delimiter: str | None = None
-    """The one character between two cells."""
-    encoding: str | None = None
-    """A name that Python knows, as "cp1252"."""
-    decimal: str | None = None
-    """The decimal sign, "." or ","."""
-    thousands: str | None = None
-    """The thousands separator, "" for none; for `mlapi.data.tables`."""
-
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'):
-            raise DatasetError(f"the delimiter is one character, not {quoted(self.delimiter)}")
-        if self.decimal not in (None, ".", ","):
-            raise DatasetError(f'the decimal sign is "." or ",", not {quoted(self.decimal)}')
-        if self.thousands not in (None, "", ",", ".", " ", "'"):
-            raise DatasetError(f'thousands are set apart by one of , . \' or a space, not "{self.thousands}"')
-        if self.decimal is not None and self.decimal == self.thousands:
-            raise DatasetError(f'"{self.decimal}" cannot be both the decimal sign and between thousands')
-        if self.encoding is not None:
-            try:
-                " ".encode(self.encoding)
-            except LookupError as error:
-                raise DatasetError(f"there is no encoding {quoted(self.encoding)}") from error
-
-
-NO_OPTIONS = CsvOptions()
-"""The options of a user who says nothing: everything is detected."""
-
-_DECIMAL_BY_THOUSANDS = {".": ",", ",": "."}
-"""The decimal sign that goes with a thousands separator: where 1.234 is above a thousand, no point is a
-decimal sign."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a CSV file is written."""
-
-    encoding: str = "utf-8-sig"
-    delimiter: str = ","
-    decimal: str = "."
-    padded: bool = False
-    """Whether a space follows every delimiter; it belongs to no cell."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was detected and may be wrong, a phrase each."""
-        notes = []
-        if self.encoding == "cp1252":
-            notes.append("it is not UTF-8, so it was read as cp1252 (Windows, Western Europe)")
-        if self.decimal == ",":
-            notes.append('"," is its decimal sign')
-        return tuple(notes)
+Restart: TypeAlias = Callable[[], IO[str]]
+"""Gives the text of a file from its start on, without a byte order mark."""
 
 
 @contextmanager
-def open_csv(
-    file: Path, options: CsvOptions = NO_OPTIONS
-) -> Iterator[tuple[Dialect, Iterator[tuple[int, list[str]]]]]:
-    """Open a file, compressed or not: a context with its dialect and an iterator over the rows of `rows_of`.
+def open_csv(file: Path, options: CsvOptions = NO_OPTIONS) -> "Iterator[CsvRows]":
+    """Open a file, compressed or not: a context with its rows, which are read as they are asked for.
 
-    The rows are read as they are asked for; to detect the encoding the whole file is read once before.
+    To detect the encoding, and to see whether quotes have backslashes, the whole file is read before.
 
     Raises:
-        DatasetError: It is no text, or `rows_of` refuses a row; within the context too.
+        DatasetError: It is no text, or `CsvRows` refuses its header or a row; within the context too.
         OSError: It cannot be read.
     """
     name = str(file)
-    with file.open("rb") as raw, readable(name):
-        content = decompressed(raw if raw.seekable() else io.BytesIO(raw.read()))
-        encoding = options.encoding or encoding_of(name, iter(lambda: content.read(_CHUNK_BYTES), b""))
+    with file.open("rb") as raw, packing.readable(name):
+        content = packing.unpacked(name, raw if raw.seekable() else io.BytesIO(raw.read()))
+        first = content.read(CHUNK_BYTES)
+        if not first:
+            raise DatasetError(f"{name} is empty")
+        packing.refuse_foreign(name, first)
+
+        def read() -> Iterator[bytes]:
+            content.seek(0)
+            return iter(lambda: content.read(CHUNK_BYTES), b"")
+
+        encoding = encoding_in(name, read, options)
         content.seek(0)
-        with io.TextIOWrapper(content, encoding, newline="") as text:
+        with io.TextIOWrapper(content, encoding.name, newline="") as text:
             # An encoding from the options does not take the mark away, as "utf-8-sig" and "utf-16" do.
-            start = text.tell() if text.read(1) == _BYTE_ORDER_MARK else 0
-            text.seek(start)
-            dialect = dialect_in(text.read(SAMPLE), encoding, options)
-            text.seek(start)
-            yield dialect, rows_of(name, text, dialect)
+            start = text.tell() if text.read(1) == MARK else 0
+
+            def restart() -> IO[str]:
+                text.seek(start)
+                return text
+
+            yield rows_in(name, restart, encoding, options, has_escapes=_has_escapes(restart()))
 
 
-def decompressed(content: BinaryIO) -> BinaryIO:
-    """Return the stream, or one that decompresses it if it begins as gzip, bzip2 or xz does."""
-    start = content.read(max(map(len, _OPENERS)))
-    content.seek(0)
-    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
-    return opener(content) if opener else content
-
-
-@contextmanager
-def readable(name: str) -> Iterator[None]:
-    """Turn the errors of decompressing and decoding into one that names the file.
+def encoding_in(name: str, read: Callable[[], Iterable[bytes]], options: CsvOptions) -> Encoding:
+    """Return the encoding that the user says, or the one that a file's bytes are in, all of which are read.
 
     Raises:
-        DatasetError: The content could not be decompressed or decoded.
-        OSError: The system could not read the file. Such errors have a number; those of bzip2 and gzip about
-            the content have none.
+        DatasetError: They are in none that is detected.
     """
+    return Encoding(options.encoding) if options.encoding else encodings.encoding_of(name, read)
+
+
+def rows_in(
+    name: str, restart: Restart, encoding: Encoding, options: CsvOptions, *, has_escapes: bool
+) -> "CsvRows":
+    """Return the rows of a text, in the one reading that all of it agrees with.
+
+    Quotes inside of cells are doubled; where that fits not all rows, but a backslash before each does, they
+    are escaped.
+
+    Args:
+        has_escapes: Whether a backslash stands before a quote anywhere.
+
+    Raises:
+        DatasetError: The header is not as it must be.
+    """
+    dialect = dialect_in(name, restart().read(SAMPLE), encoding.name, options)
+    if has_escapes and (problem := _problem(name, restart, dialect)):
+        dialect = dialect_in(name, restart().read(SAMPLE), encoding.name, options, is_escaped=True)
+        if _problem(name, restart, dialect):
+            raise problem
+    return CsvRows(name, restart(), dialect, encoding)
+
+
+def _has_escapes(text: IO[str]) -> bool:
+    last = ""
+    for piece in iter(lambda: text.read(CHUNK_BYTES), ""):
+        if '\\"' in last + piece:
+            return True
+        last = piece[-1:]
+    return False
+
+
+def _problem(name: str, restart: Restart, dialect: Dialect) -> DatasetError | None:
+    """Return why a file cannot be read in a dialect; None if it can."""
     try:
-        yield
-    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise DatasetError(f"{name} is a damaged or incomplete compressed file; get it again") from error
-    except UnicodeError as error:
-        raise DatasetError(f"{name} is not in the encoding {error.args[0]}: {error}") from error
+        for _ in CsvRows(name, restart(), dialect):
+            pass
+    except DatasetError as error:
+        return error
+    return None
 
 
-def encoding_of(name: str, pieces: Iterable[bytes]) -> str:
-    """Detect the encoding of a file from all of its bytes, in pieces of any size.
+class CsvRows:
+    """The rows of a CSV file, once, each with the line of the file that it begins on.
 
-    A byte order mark decides if there is one. Else the encoding is UTF-8, else cp1252.
-
-    Raises:
-        DatasetError: It is neither, or it is UTF-8 up to some byte that is damaged.
-    """
-    first = next(rest := iter(pieces), b"")
-    marked = next((encoding for mark, encoding in _ENCODINGS_BY_MARK.items() if first.startswith(mark)), None)
-    if marked:
-        return marked
-    utf_8, cp1252 = codecs.getincrementaldecoder("utf-8")(), codecs.getincrementaldecoder("cp1252")()
-    is_utf_8 = is_ascii = True
-    for piece in chain([first], rest, [b""]):
-        if piece.isascii() and piece and not utf_8.getstate()[0]:
-            continue  # 15 times as fast as decoding it
-        try:
-            if is_utf_8:
-                is_ascii = utf_8.decode(piece, final=not piece).isascii() and is_ascii
-        except UnicodeDecodeError as error:
-            if not (is_ascii and piece[: error.start].isascii()):
-                raise DatasetError(f"{name} is UTF-8 only at first; mend it, or tell its encoding") from error
-            is_utf_8 = False
-            utf_8.reset()
-        try:
-            if not is_utf_8:
-                cp1252.decode(piece)
-        except UnicodeDecodeError as error:
-            raise DatasetError(f"{name} is neither UTF-8 nor cp1252; tell its encoding") from error
-    return "utf-8" if is_utf_8 else "cp1252"
-
-
-def dialect_in(sample: str, encoding: str, options: CsvOptions = NO_OPTIONS) -> Dialect:
-    """Detect from its first `SAMPLE` characters what the options leave open about a file."""
-    delimiter = options.delimiter or _delimiter(sample)
-    rows = _complete_rows(sample, delimiter)
-    cells = [cell.strip() for row in rows[1:] for cell in row]
-    return Dialect(
-        encoding,
-        delimiter,
-        options.decimal
-        or _DECIMAL_BY_THOUSANDS.get(options.thousands or "")
-        or ("." if delimiter == "," else _decimal(cells, delimiter)),
-        _is_padded(rows),
-    )
-
-
-def rows_of(name: str, text: IO[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """Yield the names of the columns, then every row that is not blank, each with the line that it ends on.
-
-    Every row has as many cells as there are names: empty ones are added to short rows, and a delimiter at the
-    end of rows is ignored.
+    Every row has as many cells as there are names: empty ones are added to short rows, and blank ones behind
+    the last name are ignored. Passed over are blank rows, and those that repeat the header.
 
     Raises:
-        DatasetError: It is not CSV, or a row does not match the header; the message has the line.
+        DatasetError: There is no header, or it is not as it must be; and, when the rows are asked for, the
+            file is not CSV, or a row does not match the header. The message has the line.
     """
-    rows = _reader(_without_nul(name, text), dialect)
-    line, width, names, fewest = 0, 0, list[str](), 0
-    try:
-        for cells in rows:
-            line = rows.line_num
-            if _is_blank(cells, dialect):
+
+    def __init__(self, name: str, text: IO[str], dialect: Dialect, encoding: Encoding | None = None) -> None:
+        self.dialect = dialect
+        self._name = name
+        self._encoding = encoding or Encoding(dialect.encoding)
+        self.blank, self.repeated, self._marks = Lines(), Lines(), Lines()
+        self._formulas = Lines()
+        self._rows = self._read(text)
+        first = next(self._rows, None)
+        if first is None:
+            raise DatasetError(f"{name} has no rows")
+        self._header_line, self.header = first
+        refuse_numbers(name, self.header, self._header_line)
+        self.names = column_names(name, self.header)
+
+    def __iter__(self) -> Iterator[RowOnLine]:
+        width, fewest = len(self.names), cells_needed(self.header)
+        first, header = self.header[0], self.header[:fewest]
+        has_words = any(map(is_word, self.header))
+        for line, raw in self._rows:
+            cells = list(map(self._text, raw)) if self._formulas.count else raw
+            if not fewest <= len(cells) or any(map(str.strip, cells[width:])):
+                raise DatasetError(self._ragged(line, cells))
+            if has_words and cells[0] == first and cells[:fewest] == header and cells_needed(cells) == fewest:
+                self.repeated.add(line)
                 continue
-            if not names:
-                names, fewest = column_names(name, cells), cells_needed(cells)
-                yield line, names
-                continue
-            width = width or max(len(cells), len(names))  # a delimiter at the end of all rows
-            if not fewest <= len(cells) <= width or any(cells[len(names) :]):
-                raise DatasetError(
-                    f"{name}: line {line} has {len(cells)} cells where the header has {len(names)}, "
-                    f"between {dialect.delimiter!r}"
-                )
-            yield line, (cells + [""] * len(names))[: len(names)]
-    except csv.Error as error:
-        raise DatasetError(_broken(name, error, line + 1)) from error
+            yield line, (cells + [""] * width)[:width] if len(cells) != width else cells
 
-
-def header_of(name: str, text: IO[str], dialect: Dialect) -> list[str]:
-    """Return the cells of the first row that is not blank, unchanged.
-
-    Raises:
-        DatasetError: There is none.
-    """
-    rows, line = _reader(text, dialect), 0
-    try:
-        for cells in rows:
-            line = rows.line_num
-            if not _is_blank(cells, dialect):
-                return list(cells)
-    except csv.Error as error:
-        raise DatasetError(_broken(name, error, line + 1)) from error
-    raise DatasetError(f"{name} has no rows")
-
-
-def column_names(name: str, header: list[str]) -> list[str]:
-    """Return the names of the columns: without spaces around them, and "unnamed_3" for an empty one.
-
-    Raises:
-        DatasetError: One name stands twice, or the row is Excel's "sep=;".
-    """
-    names = [cell.strip() or f"unnamed_{position}" for position, cell in enumerate(header, start=1)]
-    if names[0].lower().startswith("sep="):
-        raise DatasetError(
-            f"{name}: the first line is Excel's {names[0]!r}; remove it, so that the names are first"
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed and passed over in the rows that were read so far, in parts of sentences."""
+        repeated = f"that {'repeats' if self.repeated.count == 1 else 'repeat'} the header"
+        entries = (
+            (self.repeated, "left out: {} " + repeated, "row"),
+            (self.blank, "passed over: {} of nothing but delimiters", "blank row"),
+            (self._marks, "left out: {} within the file", "byte order mark"),
         )
-    repeated = next((column for column, count in Counter(names).items() if count > 1), None)
-    if repeated is not None:
-        raise DatasetError(f"{name}: two columns are called {repeated!r}; rename one")
-    return names
+        counts = [
+            f"{words.format(counted(lines.count, noun))} ({lines})"
+            for lines, words, noun in entries
+            if lines.count
+        ]
+        formulas = [f'cells that are written ="…" are taken for their text ({self._formulas})']
+        return (
+            *self._encoding.notes,
+            *self.dialect.notes,
+            *counts,
+            *(formulas if self._formulas.count else ()),
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What seems to be wrong with the file's letters, in parts of sentences."""
+        return self._encoding.warnings
+
+    def _read(self, text: IO[str]) -> Iterator[RowOnLine]:
+        """Yield every row that is not blank."""
+        dialect, skipped = self.dialect, self.dialect.skipped
+        reader = reader_of(
+            self._lines(text), dialect.delimiter, padded=dialect.padded, is_escaped=dialect.is_escaped
+        )
+        begin = skipped + 1
+        try:
+            for cells in reader:
+                line, begin = begin, skipped + reader.line_num + 1
+                if not _is_blank(cells, padded=dialect.padded):
+                    yield line, cells
+                elif len(cells) > 1:
+                    self.blank.add(line)
+        except csv.Error as error:
+            raise DatasetError(_broken(self._name, error, begin)) from error
+
+    def _lines(self, text: IO[str]) -> Iterator[str]:
+        """Yield the lines as Python's reader takes them, from the one on that may have the names."""
+        skipped = self.dialect.skipped
+        for number, line in enumerate(islice(text, skipped, None), start=skipped + 1):
+            if "\0" in line:
+                raise DatasetError(
+                    f"{self._name} is no text file: line {number} has a NUL; if it is UTF-16, tell its "
+                    f"encoding"
+                )
+            if line.startswith(MARK):
+                self._marks.add(number)
+            if _FORMULA in line:
+                self._formulas.add(number)
+            yield line.lstrip(MARK)
+
+    def _text(self, cell: str) -> str:
+        is_formula = cell.startswith(_FORMULA) and cell.endswith('"') and len(cell) > len(_FORMULA)
+        return cell[len(_FORMULA) : -1].replace('""', '"') if is_formula else cell
+
+    def _ragged(self, line: int, cells: list[str]) -> str:
+        """Return what to say about a row that does not match the header."""
+        way_out = ""
+        if cells_needed(cells) == 1:
+            way_out = "; if it is no row of the table, remove it"
+        elif cells_needed(self.header) == 1:
+            way_out = (
+                f"; if the names of the columns do not stand on line {self._header_line}, leave out what is "
+                f"above them (--skip-lines {line - 1})"
+            )
+        return (
+            f"{self._name}: line {line} has {counted(len(cells), 'cell')} where the header has "
+            f"{len(self.names)}, between {self.dialect.delimiter!r}{way_out}"
+        )
 
 
-def _reader(lines: Iterable[str], dialect: Dialect) -> Any:
-    csv.field_size_limit(_LONGEST_CELL)
-    return csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.padded, strict=True)
+class Lines:
+    """How many lines there are of a kind, and the first ones."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[int] = []
+
+    def add(self, line: int) -> None:
+        self.count += 1
+        if self.count <= _NAMED_LINES:
+            self._first.append(line)
+
+    def __str__(self) -> str:
+        rest = self.count - len(self._first)
+        named = ", ".join(map(str, self._first))
+        return f"line{'' if self.count == 1 else 's'} {named}{f' and {rest:,} more' if rest else ''}"
 
 
-def cells_needed(header: list[str]) -> int:
-    """Return how many cells a row has to have: those up to the last column that has a name."""
-    return max((position for position, cell in enumerate(header, start=1) if cell.strip()), default=0)
+def _is_blank(cells: list[str], *, padded: bool) -> bool:
+    """Return whether a row is blank: nothing but spaces, tabs and delimiters; other spaces count.
 
-
-def _is_blank(cells: list[str], dialect: Dialect) -> bool:
-    """Return whether a row is blank, as pandas decides it: nothing but spaces and tabs; other spaces count.
-
-    The reader removes the spaces after a delimiter; but a row with a delimiter has more than one cell.
+    The one cell of a row without a delimiter may be quoted, and is one then. The reader removes the spaces
+    after a delimiter.
     """
-    if len(cells) != 1:
-        return not cells
-    return not cells[0].strip(" \t") and (cells[0] != "" or dialect.padded)
-
-
-def _without_nul(name: str, lines: Iterable[str]) -> Iterator[str]:
-    for number, line in enumerate(lines, start=1):
-        if "\0" in line:
-            raise DatasetError(nul_message(name, number))
-        yield line
-
-
-def nul_message(name: str, line: int) -> str:
-    """Return what to say about a file with a NUL in this line."""
-    return f"{name} is no text file: line {line} has a NUL; if it is UTF-16, tell its encoding"
+    if len(cells) == 1:
+        return not cells[0].strip(" \t") and (cells[0] != "" or padded)
+    return not any(cell.strip(" \t") for cell in cells)
 
 
 def _broken(name: str, error: csv.Error, line: int) -> str:
@@ -338,45 +280,3 @@ def _broken(name: str, error: csv.Error, line: int) -> str:
             f"one inside of a cell, and nothing between the one that closes it and the delimiter"
         )
     return f"{name} is not a CSV file: {problem}, in the row that begins on line {line}"
-
-
-def _complete_rows(sample: str, delimiter: str) -> list[list[str]]:
-    """Return the rows of a sample, without the last one where the sample may have cut it."""
-    csv.field_size_limit(_LONGEST_CELL)
-    rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if row]
-    return rows[:-1] if len(sample) >= SAMPLE else rows
-
-
-def _delimiter(sample: str) -> str:
-    """Return the delimiter by which most rows have as many cells as the header; among equals, the delimiter
-    that makes more cells."""
-    candidates = [(_regularity(_complete_rows(sample, delimiter)), delimiter) for delimiter in DELIMITERS]
-    (share, _), delimiter = max(candidates, key=lambda entry: entry[0])
-    return delimiter if share else ","
-
-
-def _regularity(rows: list[list[str]]) -> tuple[float, int]:
-    """Return the share of rows with as many cells as the header, or an empty one more; and the header's."""
-    width = len(rows[0]) if rows else 0
-    if width < 2:
-        return 0.0, width
-    regular = sum(len(row) == width or (len(row) == width + 1 and not row[-1]) for row in rows)
-    return regular / len(rows), width
-
-
-def _decimal(cells: list[str], delimiter: str) -> str:
-    """Return a comma where numbers have decimal commas and none has a decimal point, else a point.
-
-    `1,234` can be above one or above a thousand. People delimit cells with semicolons where the comma is the
-    decimal sign, so in such a file it is above one.
-    """
-    commas = [cell for cell in cells if _WITH_COMMA.fullmatch(cell)]
-    if delimiter != ";" or any(map(_MILLIONS.fullmatch, cells)):
-        commas = [cell for cell in commas if not _THOUSANDS.fullmatch(cell)]
-    has_point = any(_WITH_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in cells)
-    return "," if commas and not has_point else "."
-
-
-def _is_padded(rows: list[list[str]]) -> bool:
-    cells = [cell for row in rows[1:] or rows for cell in row[1:] if cell]
-    return bool(cells) and all(cell[0] == " " for cell in cells)

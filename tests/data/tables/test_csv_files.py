@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mlapi.data.tables.csv_files import SAMPLE, Dialect, encoding_of, open_csv
+from mlapi.data.tables.csv_files import open_csv
+from mlapi.data.tables.dialects import SAMPLE, Dialect
+from mlapi.data.tables.encodings import encoding_of
 from mlapi.errors import DatasetError
 
 
 def rows(file: Path) -> tuple[Dialect, list[tuple[int, list[str]]]]:
-    with open_csv(file) as (dialect, lines):
-        return dialect, list(lines)
+    """The dialect, and all rows, the names of the columns first."""
+    with open_csv(file) as table:
+        return table.dialect, [(1, table.names), *table]
 
 
 @pytest.fixture
@@ -21,12 +24,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "rows.csv"
 
 
-def test_rows_come_with_the_line_that_they_end_on(file: Path) -> None:
+def test_rows_come_with_the_line_that_they_begin_on(file: Path) -> None:
     file.write_text('a;b\n\n1;"x\ny"\n2;3,5\n')
 
     assert rows(file) == (
         Dialect("utf-8", ";", ","),
-        [(1, ["a", "b"]), (4, ["1", "x\ny"]), (5, ["2", "3,5"])],
+        [(1, ["a", "b"]), (3, ["1", "x\ny"]), (5, ["2", "3,5"])],
     )
 
 
@@ -59,23 +62,23 @@ def test_the_encoding_is_found_at_the_end_of_a_long_file_too(file: Path) -> None
 def test_a_character_in_two_pieces_is_whole(cut: int) -> None:
     content = "a€".encode()
 
-    assert encoding_of("x", [content[:cut], content[cut:]]) == "utf-8"
+    assert encoding_of("x", lambda: [content[:cut], content[cut:]]).name == "utf-8"
 
 
 def test_bytes_that_are_damaged_in_a_later_piece_are_told() -> None:
     with pytest.raises(DatasetError, match="x is UTF-8 only at first"):
-        encoding_of("x", ["é".encode(), b"plain", b"\xe9"])
+        encoding_of("x", lambda: ["é".encode(), b"plain", b"\xe9"])
 
 
 def test_a_piece_in_the_middle_of_a_character_is_seen() -> None:
     euro = "€".encode()
 
-    assert encoding_of("x", [b"a" + euro[:1], b"plain", b"b"]) == "cp1252"
+    assert encoding_of("x", lambda: [b"a" + euro[:1], b"plain", b"b"]).name == "cp1252"
 
 
 def test_a_character_that_is_cut_off_at_the_end_is_told() -> None:
     with pytest.raises(DatasetError, match="x is UTF-8 only at first"):
-        encoding_of("x", ["é".encode(), "é".encode()[:1]])
+        encoding_of("x", lambda: ["é".encode(), "é".encode()[:1]])
 
 
 @pytest.mark.parametrize(
@@ -104,5 +107,5 @@ def test_the_delimiter_and_the_decimal_sign_are_found(
 ) -> None:
     file.write_text(content)
 
-    with open_csv(file) as (dialect, _):
-        assert (dialect.delimiter, dialect.decimal) == (delimiter, decimal)
+    with open_csv(file) as table:
+        assert (table.dialect.delimiter, table.dialect.decimal) == (delimiter, decimal)

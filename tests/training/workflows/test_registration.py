@@ -21,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC, SVR
 
 from mlapi.artifacts.manifest import NETWORK
+from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
 from mlapi.estimators.algorithms.svm import CalibratedSVC
 from mlapi.registry.changes import Changes
@@ -151,7 +152,7 @@ def test_a_pipeline_of_texts_takes_one_column(files: tuple[Path, Path], make_app
     ("content", "words"),
     [
         ("a,b\n1,2,3\n4,5,6\n", "line 2 has 3 cells where the header has 2"),
-        ("a,b\n1,2\n3,4,\n", "line 3 has 3 cells"),
+        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells"),
         ("a,a\n1,2\n", "two columns are called 'a'"),
         ("a,b\n1,inf\n", "infinite"),
     ],
@@ -164,6 +165,19 @@ def test_a_sample_that_pandas_would_misread_is_refused(
 
     with pytest.raises(DatasetError, match=words):
         register("mine", *files, changes(files[0].parent))
+
+
+def test_a_sample_is_read_as_the_options_say_and_what_is_no_row_is_noted(files: tuple[Path, Path]) -> None:
+    joblib.dump(LinearRegression().fit([[1, 2], [2, 3]], [1, 2]), files[0])
+    files[1].write_text(",a;b\n1,5;2\n;\n2,5;3\n")
+
+    manifest = register("mine", *files, changes(files[0].parent), CsvOptions(delimiter=";"))
+
+    assert manifest.signature.names == (",a", "b")
+    assert manifest.provenance.notes == (
+        '"," is its decimal sign',
+        "passed over: 1 blank row of nothing but delimiters (line 3)",
+    )
 
 
 def test_only_a_blank_cell_is_blank(files: tuple[Path, Path]) -> None:
