@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.artifacts.names import is_model_name
+from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
@@ -135,6 +136,15 @@ class Recipe:
     def overrides(self) -> Overrides:
         """What the recipe says of columns."""
         return Overrides(self.numeric, self.categorical, self.datetime, self.text, self.drop)
+
+    @property
+    def csv_options(self) -> CsvOptions:
+        """What the recipe says of how a CSV file is written.
+
+        Raises:
+            DatasetError: No file can be written so.
+        """
+        return CsvOptions(**{entry.name: getattr(self, entry.name) for entry in fields(CsvOptions)})
 
     @property
     def expansion(self) -> Expansion:

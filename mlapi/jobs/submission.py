@@ -1,12 +1,16 @@
 """The body that asks for a training job, JSON or a form with a file -> a recipe, and a file of rows."""
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import orjson
 
 from mlapi.data.limits import TableLimits
+from mlapi.data.tables.dialects import CsvOptions
+from mlapi.errors import DatasetError
 from mlapi.formats import multipart, negotiation
 from mlapi.jobs.jobs import RESERVED, ROWS
 from mlapi.schemas.errors import invalid
@@ -14,7 +18,9 @@ from mlapi.schemas.parameters import wrong_choice
 from mlapi.schemas.submissions import JobRequest, JobTable
 from mlapi.wording import Finding
 
-_FIELDS = ("file", "target", "algorithm", "parameters")
+_CSV_OPTIONS = tuple(option.name for option in fields(CsvOptions))
+
+_FIELDS = ("file", "target", "algorithm", "parameters", *_CSV_OPTIONS)
 """The fields of a form."""
 
 _TARGET = "target"
@@ -59,14 +65,14 @@ def _of_table(table: JobTable) -> TrainingInput:
 
 def _of_form(content_type: str, body: bytes) -> TrainingInput:
     parts = multipart.parts(content_type, body, len(_FIELDS) + 16)
-    fields = {part.name: part for part in parts}
-    findings: list[Finding] = [Finding((name,), "unknown field") for name in fields if name not in _FIELDS]
-    if len(fields) < len(parts):
+    by_name = {part.name: part for part in parts}
+    findings: list[Finding] = [Finding((name,), "unknown field") for name in by_name if name not in _FIELDS]
+    if len(by_name) < len(parts):
         findings.append(Finding((), "expected each field once"))
-    file = fields.pop("file", None)
+    file = by_name.pop("file", None)
     if file is None or not file.content:
         findings.append(Finding(("file",), "expected a CSV or Parquet file: curl -F file=@data.csv"))
-    texts = {name: part.content.decode("utf-8", "replace") for name, part in fields.items()}
+    texts = {name: part.content.decode("utf-8", "replace") for name, part in by_name.items()}
     if not texts.get("target"):
         findings.append(Finding(("target",), "expected the column to predict"))
     try:
@@ -75,9 +81,27 @@ def _of_form(content_type: str, body: bytes) -> TrainingInput:
         parameters = None  # what follows says what was expected
     algorithm = texts.get("algorithm") or None
     findings += wrong_choice(algorithm, parameters)
+    options = {name: texts[name] for name in _CSV_OPTIONS if texts.get(name)}
+    findings += _wrong_options(options)
     if findings or file is None:
         raise invalid(findings)
-    return TrainingInput(_recipe(texts["target"], algorithm, parameters), _name_of(file), file.content)
+    recipe = _recipe(texts["target"], algorithm, parameters) | _typed(options)
+    return TrainingInput(recipe, _name_of(file), file.content)
+
+
+def _wrong_options(options: Mapping[str, str]) -> Iterator[Finding]:
+    """Find what no CSV file can be written in, field by field."""
+    for name, text in options.items():
+        try:
+            CsvOptions(**_typed({name: text}))
+        except ValueError:
+            yield Finding((name,), "expected a number of lines")
+        except DatasetError as error:
+            yield Finding((name,), str(error))
+
+
+def _typed(options: Mapping[str, str]) -> dict[str, Any]:
+    return {name: int(text) if name == "skip_lines" else text for name, text in options.items()}
 
 
 def _name_of(file: multipart.Part) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mlapi.data.limits import TableLimits
+from mlapi.data.tables.dialects import CsvOptions
 from mlapi.data.tables.packing import PARQUET
 from mlapi.errors import BrokenArtifact, DatasetError, RecipeError, TooLarge, Unfittable
 from mlapi.jobs.jobs import ROWS, folder_lock
@@ -66,7 +67,7 @@ def _trained(settings: Settings, message: Message, tell: ReportProgress) -> Trai
             recipe,
             open_changes(settings, f"http {job['caller']}"),
             _Reporter(tell),
-            table=_table(folder / job["source"], job["caller"], settings.job_limits),
+            table=_table(folder / job["source"], job["caller"], settings.job_limits, recipe.csv_options),
             options=TrainingOptions(
                 make_version=partial(_make_version, settings, tell), job=job["id"], sent_by=job["caller"]
             ),
@@ -89,14 +90,14 @@ def _make_version_on_worker(
     return version_of_table(recipe, _Reporter(tell), table, engine=_HERE, limits=limits)
 
 
-def _table(path: Path, caller: str, limits: TableLimits) -> SourcedTable:
+def _table(path: Path, caller: str, limits: TableLimits, options: CsvOptions) -> SourcedTable:
     if path.name == ROWS:
         sent = json.loads(path.read_bytes())
         frame = pd.DataFrame(sent["rows"], columns=sent["columns"])
         frame[sent["target"]] = sent["values"]
         return SourcedTable(f"rows sent over HTTP by {caller}", files.RawTable(frame))
     _check_size(path.name, _claimed_shape(path), limits)
-    table = files.read(str(path), called=path.name)
+    table = files.read(str(path), options, called=path.name)
     _check_size(path.name, table.frame.shape, limits)
     return SourcedTable(f"{path.name}, sent over HTTP by {caller}", table)
 

@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import RecipeError
 from mlapi.training.preparation.columns import check_names
 from mlapi.training.recipes import Recipe
@@ -42,11 +41,8 @@ def load(recipe: Recipe, table: TableSource = None) -> Dataset:
         return datasets.load(recipe.dataset)
     if recipe.data is None:
         raise RecipeError("names neither `data` nor a `dataset`")
-    options = CsvOptions(
-        recipe.delimiter, recipe.encoding, recipe.decimal, recipe.thousands, recipe.skip_lines
-    )
     name = PurePath(files.without_credentials(recipe.data)).name  # clients see it: no path of this machine
-    return _with_target(recipe, name, files.read(recipe.data, options))
+    return _with_target(recipe, name, files.read(recipe.data, recipe.csv_options))
 
 
 def _with_target(recipe: Recipe, source: str, read: files.RawTable) -> Dataset:

@@ -139,24 +139,29 @@ class CsvRows:
         self._name = name
         self._encoding = encoding or Encoding(dialect.encoding)
         self.blank, self.repeated, self._marks = Lines(), Lines(), Lines()
-        self._formulas = Lines()
+        self._formulas, self._has_formulas = Lines(), False
         self._rows = self._read(text)
         first = next(self._rows, None)
         if first is None:
             raise DatasetError(f"{name} has no rows")
-        self._header_line, self.header = first
+        self._header_line, self.header = first[0], self._without_formulas(*first)
         refuse_numbers(name, self.header, self._header_line)
         self.names = column_names(name, self.header)
 
     def __iter__(self) -> Iterator[RowOnLine]:
         width, fewest = len(self.names), cells_needed(self.header)
         first, header = self.header[0], self.header[:fewest]
-        has_words = any(map(is_word, self.header))
+        may_repeat = fewest > 1 and any(map(is_word, self.header))  # one word may well be a cell
         for line, raw in self._rows:
-            cells = list(map(self._text, raw)) if self._formulas.count else raw
+            cells = self._without_formulas(line, raw) if self._has_formulas else raw
             if not fewest <= len(cells) or any(map(str.strip, cells[width:])):
                 raise DatasetError(self._ragged(line, cells))
-            if has_words and cells[0] == first and cells[:fewest] == header and cells_needed(cells) == fewest:
+            if (
+                may_repeat
+                and cells[0] == first
+                and cells[:fewest] == header
+                and cells_needed(cells) == fewest
+            ):
                 self.repeated.add(line)
                 continue
             yield line, (cells + [""] * width)[:width] if len(cells) != width else cells
@@ -217,12 +222,14 @@ class CsvRows:
             if line.startswith(MARK):
                 self._marks.add(number)
             if _FORMULA in line:
-                self._formulas.add(number)
+                self._has_formulas = True
             yield line.lstrip(MARK)
 
-    def _text(self, cell: str) -> str:
-        is_formula = cell.startswith(_FORMULA) and cell.endswith('"') and len(cell) > len(_FORMULA)
-        return cell[len(_FORMULA) : -1].replace('""', '"') if is_formula else cell
+    def _without_formulas(self, line: int, cells: list[str]) -> list[str]:
+        texts = list(map(_text_of, cells))
+        if texts != cells:
+            self._formulas.add(line)
+        return texts
 
     def _ragged(self, line: int, cells: list[str]) -> str:
         """Return what to say about a row that does not match the header."""
@@ -256,6 +263,12 @@ class Lines:
         rest = self.count - len(self._first)
         named = ", ".join(map(str, self._first))
         return f"line{'' if self.count == 1 else 's'} {named}{f' and {rest:,} more' if rest else ''}"
+
+
+def _text_of(cell: str) -> str:
+    """Return the text of a formula that is nothing but a text; any other cell as it is."""
+    is_text = cell.startswith(_FORMULA) and cell.endswith('"') and len(cell) > len(_FORMULA)
+    return cell[len(_FORMULA) : -1].replace('""', '"') if is_text else cell
 
 
 def _is_blank(cells: list[str], *, padded: bool) -> bool:

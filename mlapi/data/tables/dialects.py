@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from mlapi.data.tables.cells import is_marker
 from mlapi.data.tables.headers import cells_needed, is_word
 from mlapi.errors import DatasetError
 from mlapi.wording import counted, quoted
@@ -35,6 +36,9 @@ _MOST_SKIPPED = 1000
 _MOST_ABOVE = 10
 """The most rows above the names of the columns that are left out without being told."""
 
+_FEWEST = 3
+"""The fewest columns of a table above which a title may have delimiters behind it."""
+
 _WITH_POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})+)\.\d+")
 """A number with a decimal point: 1.5, .5, 1,234.5."""
 
@@ -47,8 +51,8 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+")
 _MILLIONS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
 """A number whose commas can only separate thousands: 1,234,567."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][+-]?\d+)?")
-"""Whatever is written like a number in some style."""
+_NUMBER = re.compile(r"[+-]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][+-]?\d+)?|\d+(?:[-/.:T ]\d+)+Z?")
+"""Whatever is written like a number in some style, or like a date."""
 
 _EXCEL = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 """The line by which Excel tells the delimiter."""
@@ -272,21 +276,25 @@ def _rows_above(rows: list[RowOnLine]) -> int:
     if not number or not _is_table([row for _, row in below]):
         return 0
     width = cells_needed(below[0][1])
-    if any(cells_needed(row) == width for _, row in rows[:number]):  # "#id,name" are names themselves
+    above = [row for _, row in rows[:number]]
+    if any(cells_needed(row) == width for row in above):  # "#id,name" are names themselves
+        return 0
+    if any(len(row) > 1 for row in above) and width < _FEWEST:  # of two columns one may lack a name
         return 0
     return number
 
 
 def _is_title(cells: list[str]) -> bool:
-    return sum(bool(cell.strip()) for cell in cells) == 1 or cells[0].startswith("#")
+    return cells_needed(cells) == 1 or cells[0].startswith("#")
 
 
 def _is_table(rows: Sequence[list[str]], delimiter: str = "") -> bool:
     """Whether the first row holds words, all others as many cells, and one column of these numbers."""
     if len(rows) < 2:
         return False
-    names, width = [cell.strip() for cell in rows[0]], cells_needed(rows[0])
-    if width < 2 or len(set(names[:width])) < width or not all(map(is_word, names[:width])):
+    width = cells_needed(rows[0])
+    names = [cell.strip() for cell in rows[0][:width]]
+    if width < 2 or len(set(names)) < width or not all(map(is_word, names)) or any(map(is_marker, names)):
         return False
     widths = {cells_needed(row) for row in rows[1:]}
     if max(widths) > width or (delimiter == SPACES and widths != {width}):

@@ -242,6 +242,27 @@ def test_a_hash_before_names_is_a_part_of_the_first(file: Path) -> None:
     assert len(found.cells) == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (",score\nAnn,NA\nBob,5\nEve,7\n", ["unnamed_1", "score"]),
+        ("who,\nAnn,low\nBob,5\nEve,7\n", ["who", "unnamed_2"]),
+        ("city\ncity\nRiga\n", ["city"]),
+        ('="code",n\n="01",1\n', ["code", "n"]),
+        ("a;b\nx;2024-01-05\n", ["a", "b"]),
+    ],
+)
+def test_a_header_is_no_title(file: Path, content: str, names: list[str]) -> None:
+    found = Reading(file, content)
+
+    assert found.names == names
+    assert len(found.cells) == content.count("\n") - 1
+
+
+def test_a_title_above_dates_is_left_out(file: Path) -> None:
+    assert Reading(file, "Sales\nday;kind\n2024-01-05;x\n2024-01-06;y\n").names == ["day", "kind"]
+
+
 def test_a_row_is_no_header_where_the_names_are_numbers(file: Path) -> None:
     assert len(Reading(file, "0,1,2\n0,1,2\n3,4,5\n").cells) == 2
 
@@ -250,7 +271,7 @@ def test_excel_s_formulas_of_a_text_are_that_text(file: Path) -> None:
     found = Reading(file, 'code,n\n="00123",1\n"=""0045""",2\n="",3\nx="y",4\n')
 
     assert [cells[0] for cells in found.cells] == ["00123", "0045", "", 'x="y"']
-    assert found.notes == ('cells that are written ="…" are taken for their text (lines 2, 3, 4 and 1 more)',)
+    assert found.notes == ('cells that are written ="…" are taken for their text (lines 2, 3, 4)',)
 
 
 @pytest.mark.parametrize(
