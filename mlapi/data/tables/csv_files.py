@@ -54,6 +54,8 @@ def open_csv(file: Path, options: CsvOptions = NO_OPTIONS) -> "Iterator[CsvRows]
         first = content.read(CHUNK_BYTES)
         if not first:
             raise DatasetError(f"{name} is empty")
+        if first.startswith(packing.PARQUET):
+            raise DatasetError(f"{name} is a Parquet file; save its rows as CSV")
         packing.refuse_foreign(name, first)
 
         def read() -> Iterator[bytes]:

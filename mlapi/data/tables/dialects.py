@@ -37,7 +37,7 @@ _MOST_ABOVE = 10
 """The most rows above the names of the columns that are left out without being told."""
 
 _FEWEST = 3
-"""The fewest columns of a table above which a title may have delimiters behind it."""
+"""The fewest columns of a table where two are too few to know it by."""
 
 _WITH_POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})+)\.\d+")
 """A number with a decimal point: 1.5, .5, 1,234.5."""
@@ -51,8 +51,14 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+")
 _MILLIONS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}")
 """A number whose commas can only separate thousands: 1,234,567."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][+-]?\d+)?|\d+(?:[-/.:T ]\d+)+Z?")
-"""Whatever is written like a number in some style, or like a date."""
+_NUMBER = re.compile(r"[+-]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][+-]?\d+)?")
+"""Whatever is written like a number in some style."""
+
+_NUMBER_OR_DATE = re.compile(rf"{_NUMBER.pattern}|\d+(?:[-/.:T ]\d+)+Z?")
+"""Whatever is written like a number, or like a date."""
+
+_RUN = re.compile(r"\S {2,}\S")
+"""Several spaces between two signs, which people write between cells."""
 
 _EXCEL = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 """The line by which Excel tells the delimiter."""
@@ -250,7 +256,7 @@ def _delimited(
         if shares[delimiter][0]:
             return delimiter, by_delimiter[delimiter]
     spaced = complete_rows(text, SPACES, is_cut=is_cut, is_escaped=is_escaped) if SPACES in text else []
-    if _is_table([row for _, row in spaced], SPACES):
+    if _is_set_apart_by_spaces(text, [row for _, row in spaced]):
         return SPACES, spaced
     whole = complete_rows(text, ",", is_cut=is_cut, is_escaped=is_escaped)
     _refuse_other_delimiter(name, whole)
@@ -288,23 +294,32 @@ def _is_title(cells: list[str]) -> bool:
     return cells_needed(cells) == 1 or cells[0].startswith("#")
 
 
-def _is_table(rows: Sequence[list[str]], delimiter: str = "") -> bool:
+def _is_set_apart_by_spaces(text: str, rows: list[list[str]]) -> bool:
+    """Whether rows that were divided at spaces are a table.
+
+    A single column may have a name of two words, and hold dates with a time.
+    """
+    if len({cells_needed(row) for row in rows}) != 1:
+        return False
+    if _RUN.search(text):
+        return _is_table(rows)
+    return cells_needed(rows[0]) >= _FEWEST and _is_table(rows, _NUMBER)
+
+
+def _is_table(all_rows: Sequence[list[str]], number: re.Pattern[str] = _NUMBER_OR_DATE) -> bool:
     """Whether the first row holds words, all others as many cells, and one column of these numbers."""
+    rows = [*all_rows[:1], *(row for row in all_rows[1:] if row != all_rows[0])]
     if len(rows) < 2:
         return False
     width = cells_needed(rows[0])
     names = [cell.strip() for cell in rows[0][:width]]
     if width < 2 or len(set(names)) < width or not all(map(is_word, names)) or any(map(is_marker, names)):
         return False
-    widths = {cells_needed(row) for row in rows[1:]}
-    if max(widths) > width or (delimiter == SPACES and widths != {width}):
-        return False
-    if any(len(row) < width for row in rows[1:]):
+    if any(len(row) < width or cells_needed(row) > width for row in rows[1:]):
         return False
     columns = zip(*(row[:width] for row in rows[1:]), strict=True)
     return any(
-        any(map(str.strip, column))
-        and all(_NUMBER.fullmatch(cell.strip()) for cell in column if cell.strip())
+        any(map(str.strip, column)) and all(number.fullmatch(cell.strip()) for cell in column if cell.strip())
         for column in columns
     )
 
@@ -340,7 +355,7 @@ def _refuse_other_delimiter(name: str, rows: list[RowOnLine]) -> None:
                 else "write one character between them, as a comma"
             )
             raise DatasetError(f"{name}: its cells seem to be set apart by {quoted(sign)}; {way_out}")
-    if all(re.search(r"\S(?: {2,}|\t)\S", line) for line in lines):
+    if all(map(_RUN.search, lines)):
         raise DatasetError(
             f"{name}: no delimiter is found in the first line ({quoted(lines[0])}); its cells seem to be set "
             f"apart by spaces, but not each row has as many; write a comma between them"

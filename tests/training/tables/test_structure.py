@@ -78,6 +78,7 @@ def refusal(file: Path, content: bytes | str, **told: Any) -> str:
             "Sales report 2024\n" + ROWS,
             'left out: 1 line above the names of the columns ("Sales report 2024")',
         ),
+        ("Sales\n" + ROWS + ROWS, 'left out: 1 line above the names of the columns ("Sales")'),
         ("Sales\n\n" + ROWS, 'left out: 1 line above the names of the columns ("Sales")'),
         ("Sales,,\n,,\n" + ROWS, 'left out: 1 line above the names of the columns ("Sales")'),
         ("# by us, for you\n# 2024\n" + ROWS, 'left out: 2 lines above the names of the columns ("# by us")'),
@@ -139,6 +140,7 @@ def test_blank_cells_behind_the_last_name_count_for_nothing(file: Path, content:
     "content",
     [
         ROWS.replace(",", "   "),
+        ROWS.replace(",", " "),
         "area   rooms  city\n65.4   1      Riga\n112.4  3      Turku\n59     3      Riga\n",
         " area rooms   city\n 65.4     1   Riga\n112.4     3  Turku\n   59     3   Riga  \n",
     ],
@@ -250,6 +252,8 @@ def test_a_hash_before_names_is_a_part_of_the_first(file: Path) -> None:
         ("city\ncity\nRiga\n", ["city"]),
         ('="code",n\n="01",1\n', ["code", "n"]),
         ("a;b\nx;2024-01-05\n", ["a", "b"]),
+        ("pickup time\n2024-01-05 10:00\n2024-01-06 11:00\n", ["pickup time"]),
+        ("pick up time\n2024-01-05 10:00 PM\n2024-01-06 11:00 AM\n", ["pick up time"]),
     ],
 )
 def test_a_header_is_no_title(file: Path, content: str, names: list[str]) -> None:
