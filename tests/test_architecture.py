@@ -40,7 +40,7 @@ MAY_IMPORT = {
     },
     "training": {"artifacts", "data", "estimators", "inference", "jobs", "registry", "settings", "storage"},
     "server": {"data", "http", "jobs", "registry", "resources", "settings", "training"},
-    "cli": {"artifacts", "inference", "jobs", "registry", "server", "settings", "training"},
+    "cli": {"artifacts", "data", "inference", "jobs", "registry", "server", "settings", "training"},
 }
 """By room, in order: each imports from those above it alone."""
 
