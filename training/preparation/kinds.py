@@ -129,11 +129,17 @@ def kind_of_sample(present: pd.Series, most_categories: int) -> Kind:
 
 
 def _numbers(
-    values: NDArray[Any], how: str = "", *, is_override: bool = False, is_plain: bool = False
+    values: NDArray[Any],
+    how: str = "",
+    *,
+    is_override: bool = False,
+    is_plain: bool = False,
+    has_points: bool = False,
 ) -> ColumnDecision:
-    """Take numbers as they are, unless they only count the rows.
+    """Take numbers `(rows,)` as they are, unless they only count the rows.
 
-    Only plain whole numbers may count rows: not those that a text was read as, or that are overridden.
+    Only plain whole numbers may count rows: not those that a text was read as, or that are overridden. Who
+    writes 31.0, or says that a column is a number, says that it takes fractions.
     """
     is_written_whole = values.dtype.kind in "iu"
     if is_written_whole and max(int(values.max()), -int(values.min())) > _EXACT:
@@ -147,16 +153,14 @@ def _numbers(
     low, high = float(present.min()), float(present.max())
     if low == high and len(present) == len(numbers) and not is_override:
         return ColumnDecision(f"left out: {low:g} in every row")
-    is_whole = (is_written_whole or len(present) < len(numbers)) and bool(
-        (present == np.floor(present)).all()
-    )
+    may_be_whole = is_written_whole or (len(present) < len(numbers) and not has_points)
+    is_whole = may_be_whole and bool((present == np.floor(present)).all())
     if is_plain and is_whole and _counts_rows(present, low, high):
         return ColumnDecision("left out: whole numbers that only count the rows (--numeric keeps them)")
     warnings = list[str]()
     if infinite.any():
         count = counted(int(infinite.sum()), "cell")
         warnings.append(f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank")
-    # Who says that a column is a number says that it takes fractions, too.
     kind: Kind = "integer" if is_whole and not is_override else "number"
     noun = "whole numbers" if kind == "integer" else "numbers"
     return ColumnDecision(
@@ -216,7 +220,8 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
     numbers = parse_numbers(uniques.tolist(), view.options)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
-        return _numbers(view.spread(numbers.values, np.nan), _in_brackets(how, numbers.markers))
+        how = _in_brackets(how, numbers.markers)
+        return _numbers(view.spread(numbers.values, np.nan), how, has_points=numbers.has_points)
     datetimes = parse_datetimes(uniques.tolist(), view.options)
     if datetimes is not None:
         return _parsed_datetimes(view, datetimes, datetimes.values)

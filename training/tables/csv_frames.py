@@ -25,6 +25,7 @@ from mlapi.data.tables.csv_files import CsvRows
 from mlapi.data.tables.dialects import CsvOptions, Dialect
 from mlapi.data.tables.encodings import CHUNK_BYTES, MARK, Encoding
 from mlapi.data.tables.headers import INDEX, cells_needed, is_word
+from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.training.tables.lines import lines_of_rows
 from mlapi.training.tables.plain_csv import PIECE, is_plain, pieces
@@ -32,6 +33,9 @@ from mlapi.wording import listed, reason
 
 INEXACT = 2.0**53
 """Whole numbers from here on have neighbors that a float64 cannot tell from them."""
+
+_FIRST_ROWS = 10_000
+"""Rows by whose texts it is decided how the numbers of a column are written."""
 
 _UNREADABLE = (ValueError, OverflowError, pd.errors.ParserWarning)
 """What pandas raises; its parser errors are ValueErrors."""
@@ -75,7 +79,8 @@ def parse(name: str, content: bytes, options: CsvOptions) -> CsvFrame:
         frame = _frame(name, content, dialect)
     frame = frame.set_axis(rows.names, axis=1)
     exact, exact_notes = _exact(name, frame, content, dialect)
-    frame, left_out = _without_nameless(frame.assign(**exact), rows.header)
+    as_written = _as_written(name, frame, content, dialect, options)
+    frame, left_out = _without_nameless(frame.assign(**as_written | exact), rows.header)
     return CsvFrame(frame, dialect.decimal, (*rows.notes, *exact_notes, *left_out), rows.warnings, lines)
 
 
@@ -249,6 +254,47 @@ def _exact(
     }
     notes = [f"column {column!r} holds words: as numbers they would lose leading zeros" for column in zeros]
     return {column: texts[column] for column in zeros} | digits, sorted(notes)
+
+
+def _as_written(
+    name: str, frame: pd.DataFrame, content: bytes, dialect: Dialect, options: CsvOptions
+) -> dict[str, pd.Series]:
+    """Return as texts the columns of `frame` `(rows, columns)` whose texts say more than their floats.
+
+    Beside blanks 31 and 31.0 are one float, and 1.234 may be above a thousand. The first rows tell.
+    """
+    floats = [column for column in frame if types.is_float_dtype(frame[column])]
+    whole = [column for column in floats if frame[column].hasnans and _is_whole(frame[column])]
+    may_be_grouped = not options.decimal and dialect.decimal == "."
+    grouped = [column for column in floats if may_be_grouped and _is_of_thousandths(frame[column])]
+    if not whole and not grouped:
+        return {}
+
+    def texts(columns: list[Any], **more: Any) -> pd.DataFrame:
+        places = sorted(frame.columns.get_loc(column) for column in columns)
+        read = _frame(name, content, dialect, usecols=places, dtype=str, **more)
+        return read.set_axis([frame.columns[place] for place in places], axis=1)
+
+    first = texts([*whole, *grouped], nrows=_FIRST_ROWS)
+    more = [column for column in whole if first[column].str.contains(dialect.decimal, regex=False).any()]
+    more += [column for column in grouped if _may_set_thousands_apart(first[column])]
+    return dict(texts(more).items()) if more else {}
+
+
+def _is_of_thousandths(column: pd.Series) -> bool:
+    """Whether the first numbers `(rows,)` are below a thousand and have up to three places, some of them."""
+    values = column.to_numpy()[:_FIRST_ROWS]
+    values = values[~np.isnan(values)]
+    if not len(values) or np.abs(values).max() >= 1000 or (values == np.floor(values)).all():
+        return False
+    thousandths = values * 1000
+    return bool((np.abs(thousandths - np.rint(thousandths)) < 1e-6).all())
+
+
+def _may_set_thousands_apart(texts: pd.Series) -> bool:
+    """Whether the points in these texts `(rows,)` may stand between thousands, which has to be said then."""
+    numbers = parse_numbers(texts.dropna().unique().tolist())
+    return numbers is not None and numbers.style.assumed
 
 
 def _is_whole(column: pd.Series) -> bool:

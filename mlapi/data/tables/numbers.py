@@ -67,6 +67,11 @@ _IGNORED = "'’ \u00a0\u202f\u2009"
 _PLAIN = set("0123456789.,+-−()%eE" + _IGNORED)
 """The characters of numbers without a currency."""
 
+_ENDS_IN_ZERO = re.compile(r"\.[0-9]{2}0(?![0-9])")
+
+_MANY = 30
+"""Distinct numbers with three digits behind a point, of which none would end in 0 once in twenty cases."""
+
 _BEGIN = re.compile(rf"[-+−( ]*(?:{_CURRENCY})?[-+−( ]*(?:\.?[0-9]|,[0-9])|(?i:[-+−]?inf(?:inity)?$)")
 """How each number begins, in any style: one quick test that rules out most columns of text."""
 
@@ -130,6 +135,8 @@ class ParsedNumbers:
     style: Style
     markers: tuple[str, ...]
     """The texts that mark a missing value."""
+    has_points: bool
+    """Whether a number is written with a decimal sign, if only as 31.0."""
 
 
 def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> ParsedNumbers | None:
@@ -164,9 +171,9 @@ def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> Par
         has_minus_behind=bool(signs & set("-−")) and any(text[-1] in "-−" for text in present),
         assumed=not is_sure,
     )
-    return ParsedNumbers(
-        spread(_floats(present, style), missing, np.nan), style, markers_among(texts, missing)
-    )
+    has_points = marks.decimal in signs and any(marks.decimal in text for text in present)
+    values = spread(_floats(present, style), missing, np.nan)
+    return ParsedNumbers(values, style, markers_among(texts, missing), has_points)
 
 
 def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -214,8 +221,9 @@ def _candidates(signs: set[str], options: CellOptions) -> list[_Marks]:
 def _choose(fitting: Sequence[_Marks], texts: Sequence[str], options: CellOptions) -> tuple[_Marks, bool]:
     """Return the marks to read the texts by, and whether texts and user leave no other reading.
 
-    Where a point could be both, it sets thousands apart if some number has none and another one ends in a 0
-    behind it: who leaves zeros out writes no 1.230, and who does not writes no 950.
+    Where a point could be both, it sets thousands apart if some number has none, and one of the others ends
+    in a 0 or they are many: who leaves zeros out at the end writes no 1.230, and 1.2 in one of ten; who does
+    not writes no 950.
     """
     first = fitting[0]
     others = [marks for marks in fitting if marks.decimal != first.decimal]
@@ -223,8 +231,8 @@ def _choose(fitting: Sequence[_Marks], texts: Sequence[str], options: CellOption
         return first, True
     by_points = next((marks for marks in others if marks.thousands == "."), None)
     if first == _Marks(".", "") and by_points and not all("." in text for text in texts):
-        ends_in_zero = re.compile(r"\.[0-9]{2}0(?![0-9])")
-        if any(map(ends_in_zero.search, texts)):
+        pointed = [text for text in texts if "." in text]
+        if len(pointed) >= _MANY or any(map(_ENDS_IN_ZERO.search, pointed)):
             return by_points, False
     return first, False
 
