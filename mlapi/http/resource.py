@@ -38,9 +38,9 @@ def _check_names(names: list[str], known: tuple[str, ...]) -> None:
     unknown = [name for name in names if name not in known]
     if not unknown:
         return
-    told = [f"unknown parameter {quoted(name)}{_way_out(name, known)}" for name in unknown[:_SHOWN]]
+    sentences = [f"unknown parameter {quoted(name)}{_way_out(name, known)}" for name in unknown[:_SHOWN]]
     more = f" (and {len(unknown) - _SHOWN:,} more)" if len(unknown) > _SHOWN else ""
-    raise UnknownOutput(f"the query has an {'; an '.join(told)}{more}")
+    raise UnknownOutput(f"the query has an {'; an '.join(sentences)}{more}")
 
 
 def _way_out(name: str, known: tuple[str, ...]) -> str:
