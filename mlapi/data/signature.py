@@ -33,7 +33,7 @@ Batch: TypeAlias = Matrix | Columns
 """Validated rows: a `Matrix` `(rows, columns)` where every feature is a number or the only one is an image,
 else `Columns`, each `(rows,)`."""
 
-_OPTIONAL = frozenset({"format", "class_names", "width", "height", "channels", "mean", "std"})
+_OPTIONAL = frozenset({"format", "fractions", "class_names", "width", "height", "channels", "mean", "std"})
 """Fields that the JSON of a signature leaves out where they are None; the others are null there."""
 
 NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
@@ -64,6 +64,9 @@ class Feature:
     categories: tuple[Scalar, ...] | None = None
     format: str | None = None
     """For a datetime: the format of the training file, as `strptime` takes it, read beside ISO 8601."""
+    fractions: bool | None = None
+    """For an integer: True if a fraction is answered, with a warning, since it is a number to the model; else
+    fractions are refused."""
     width: int | None = None
     """For an image: the width in pixels. What a client sends is scaled to the width and height, and its
     values to `minimum` (black) to `maximum` (white)."""
@@ -262,6 +265,8 @@ def _narrowing(old: Feature, new: Feature | None) -> Iterator[str]:
         yield f"{old.name} is of kind {new.kind} instead of {old.kind}"
     if old.kind == IMAGE and _pixel_format(old) != _pixel_format(new):
         yield f"{old.name}, where its pixels are sent as numbers, has others"
+    if old.fractions and new.kind == "integer" and not new.fractions:
+        yield f"{old.name} takes no fractions any more"
     if old.nullable and not new.nullable:
         yield f"{old.name} may not be blank any more"
     lost = [

@@ -103,6 +103,11 @@ X, NULLABLE = Feature("x"), Feature("x", nullable=True)
         (signature(X, Feature("z")), signature(X), "z is gone"),
         (signature(X), signature(X, Feature("z")), "z is new, and needed"),
         (signature(X), signature(Feature("x", "text")), "x is of kind text instead of number"),
+        (
+            signature(Feature("x", "integer", fractions=True)),
+            signature(Feature("x", "integer")),
+            "x takes no fractions any more",
+        ),
         (signature(X), signature(Feature("x", "integer")), "x is of kind integer instead of number"),
         (signature(NULLABLE), signature(X), "x may not be blank any more"),
         (signature(X, Feature("z")), signature(Feature("z"), X), "another length or order"),

@@ -523,3 +523,25 @@ def test_an_integer_feature_takes_whole_numbers_only(tmp_path: Path, make_app: A
 
     assert client.post("/predict", json={"n": 13.0}).status_code == 200
     assert_problem(client.post("/predict", json={"n": 13.5}), 422, "invalid-input")
+
+
+@pytest.mark.parametrize("count", [1, 3, 60, 600])
+def test_an_integer_that_is_a_number_to_the_model_answers_fractions(
+    tmp_path: Path, make_app: AppFactory, count: int
+) -> None:
+    frame = pd.DataFrame({"n": [0.0, 1.0, 9.0]})
+    feature = Feature("n", "integer", minimum=0, maximum=9, fractions=True)
+    model = LinearRegression().fit(frame.to_numpy(), [0.0, 1.0, 9.0])
+    signature = Signature((feature,), Target("y", "number"))
+    publish_fitted(tmp_path, "count", model, frame, signature=signature)
+    client = make_app(tmp_path).test_client()
+
+    for rows in ([[2.5]] * count, [{"n": 2.5}] * count):
+        answer = client.post("/predict", json={"instances": rows}).get_json()
+
+        assert answer["prediction"] == pytest.approx([2.5] * count)
+        assert answer["warning_count"] == count
+        told = "2.5 is a fraction, and training saw whole numbers alone"
+        assert {warning["detail"] for warning in answer["warnings"]} == {told}
+    assert "warnings" not in client.post("/predict", json={"instances": [[2.0]] * count}).get_json()
+    assert_problem(client.post("/predict", json={"n": "2"}), 422, "invalid-input")

@@ -213,7 +213,9 @@ def _feature(column: Column, train: pd.Series) -> Feature:
         low, high = _range(present)
     if kind == "category":
         categories = tuple(sorted(map(_category, present.unique())))
-    return Feature(column.name, kind, column.nullable, low, high, categories, column.format)
+    # Codes that were told to be categories are integers too, where they are too many to list.
+    fractions = True if kind == "integer" and column.treatment == "number" else None
+    return Feature(column.name, kind, column.nullable, low, high, categories, column.format, fractions)
 
 
 def _range(present: pd.Series) -> tuple[float, float] | tuple[str, str]:

@@ -213,7 +213,13 @@ def _unseen_rows(feature: Feature, values: Sequence[Any]) -> Iterable[int]:
     """The rows with a number or a category that training did not see; of other kinds all are seen."""
     if feature.kind in NUMERIC:
         low, high = feature.bounds
-        return (row for row, value in enumerate(values) if value is not None and not low <= value <= high)
+        takes_fractions = feature.kind != "integer"
+        return (
+            row
+            for row, value in enumerate(values)
+            if value is not None
+            and not (low <= value <= high and (takes_fractions or float(value).is_integer()))
+        )
     if feature.kind == "category":
         known = frozenset((*(feature.categories or ()), None))
         return (row for row, value in enumerate(values) if stripped_if_known(value, known) not in known)

@@ -40,7 +40,9 @@ class NumberChecks:
         self.positions = [position for position, feature in enumerate(features) if feature.kind in NUMERIC]
         numeric = [features[position] for position in self.positions]
         self._width = len(numeric)
-        self._whole = [position for position, entry in enumerate(numeric) if entry.kind == "integer"]
+        self._integers = [position for position, entry in enumerate(numeric) if entry.kind == "integer"]
+        self._whole = [position for position in self._integers if not numeric[position].fractions]
+        self._seen_whole = [position for position in self._integers if numeric[position].fractions]
         self._required = np.array([not entry.nullable for entry in numeric], dtype=bool)
         self._low = np.array([entry.bounds[0] for entry in numeric])
         self._high = np.array([entry.bounds[1] for entry in numeric])
@@ -63,7 +65,7 @@ class NumberChecks:
             _NUMBERS.issuperset(map(type, numbers))
             and all(map(le, self._lows, numbers))
             and all(map(ge, self._highs, numbers))
-            and all(type(numbers[column]) is int or numbers[column].is_integer() for column in self._whole)
+            and all(type(numbers[column]) is int or numbers[column].is_integer() for column in self._integers)
         )
 
     def columns(self, cells: Cells) -> Matrix | None:
@@ -84,7 +86,12 @@ class NumberChecks:
         return matrix.shape[1] == self._width and self._accepts(matrix, has_missing=False)
 
     def are_in_range(self, matrix: Matrix) -> bool:
-        """Return whether all of a matrix (rows, numbers) is in the ranges of training, or missing."""
+        """Return whether all of a matrix (rows, numbers) is in the ranges of training, or missing.
+
+        A fraction is not where training saw whole numbers alone.
+        """
+        if self._seen_whole and not _is_whole(matrix[:, self._seen_whole]):
+            return False
         tall = len(matrix) - len(matrix) % _FOLD
         if not tall or not self._width or not matrix.flags.c_contiguous:
             return not self.outside(matrix).any()
@@ -97,10 +104,13 @@ class NumberChecks:
     def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
         """Return where the numbers of a matrix are outside of the ranges of training: flags (rows, numbers).
 
-        A missing one never is.
+        A missing one never is; a fraction is where training saw whole numbers alone.
         """
         outside = matrix < self._low
         outside |= matrix > self._high
+        if self._seen_whole:
+            columns = matrix[:, self._seen_whole]
+            outside[:, self._seen_whole] |= (columns != np.floor(columns)) & ~np.isnan(columns)
         return outside
 
     def _accepts(self, matrix: Matrix, *, has_missing: bool) -> bool:

@@ -28,6 +28,8 @@ def unseen_warning(feature: Feature, value: Any) -> str:
     """Return the warning for a value that a feature takes, but that training did not see."""
     if feature.kind == "category":
         return f"{text_of(value)} is a category that training did not see"
+    if feature.kind == "integer" and not float(value).is_integer():
+        return f"{text_of(value)} is a fraction, and training saw whole numbers alone"
     return f"{text_of(value)} is outside of what training saw, {feature.minimum} to {feature.maximum}"
 
 
@@ -62,14 +64,18 @@ class _KindRules:
 
 def _accepts_category(feature: Feature, value: Any) -> bool:
     kinds = {type(category) for category in feature.categories or ()}
-    return type(value) in kinds or (int in kinds and _accepts_integer(feature, value))
+    return type(value) in kinds or (int in kinds and _is_whole(value))
 
 
 def _accepts_number(_: Feature, value: Any) -> bool:
     return type(value) in (int, float)
 
 
-def _accepts_integer(_: Feature, value: Any) -> bool:
+def _accepts_integer(feature: Feature, value: Any) -> bool:
+    return _accepts_number(feature, value) if feature.fractions else _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
     return type(value) is int or (type(value) is float and value.is_integer())
 
 
@@ -79,7 +85,9 @@ def _one_of(feature: Feature) -> str:
 
 _KINDS: Mapping[Kind, _KindRules] = {
     "number": _KindRules(_accepts_number, lambda _: "a number"),
-    "integer": _KindRules(_accepts_integer, lambda _: "a whole number"),
+    "integer": _KindRules(
+        _accepts_integer, lambda feature: "a number" if feature.fractions else "a whole number"
+    ),
     "boolean": _KindRules(lambda _, value: type(value) is bool, lambda _: "true or false"),
     "category": _KindRules(_accepts_category, _one_of),
     "datetime": _KindRules(

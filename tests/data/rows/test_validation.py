@@ -25,6 +25,10 @@ from tests.conftest import AppFactory, Run, publish_fitted
 CELLS: dict[str, tuple[Feature, Sequence[Any]]] = {
     "number": (Feature("number", nullable=True, minimum=0, maximum=9), [1.5, 2, None, 10, 9]),
     "integer": (Feature("integer", "integer", minimum=0, maximum=9), [3, 4.0, -1, 9]),
+    "rooms": (
+        Feature("rooms", "integer", nullable=True, minimum=0, maximum=9, fractions=True),
+        [3, 4.0, 2.5, None, 9.5, -1],
+    ),
     "flag": (Feature("flag", "boolean"), [True, False, False]),
     "blank flag": (Feature("blank flag", "boolean", nullable=True), [True, None, False]),
     "word": (Feature("word", "category", nullable=True, categories=("a", "b")), ["a", "b", None, "c"]),
@@ -45,6 +49,7 @@ CELLS: dict[str, tuple[Feature, Sequence[Any]]] = {
 
 SIGNATURES = [(kind,) for kind in CELLS] + [
     ("number", "integer"),
+    ("rooms", "integer"),
     ("word", "flag", "text"),
     ("day", "number"),
     ("number", "word", "integer", "text"),
@@ -69,7 +74,7 @@ def slowly(kind: str, cell: Any) -> Any:
     feature = CELLS[kind][0]
     if feature.kind == "datetime":
         return parse_time(feature, cell)
-    return float(cell) if kind in ("number", "integer", "code") and cell is not None else cell
+    return float(cell) if kind in ("number", "integer", "rooms", "code") and cell is not None else cell
 
 
 def plainly(column: Any) -> list[Any]:
@@ -86,6 +91,8 @@ def is_new(kind: str, cell: Any) -> bool:
         low = datetime.fromisoformat(str(feature.minimum))
         high = datetime.max if feature.maximum is None else datetime.fromisoformat(str(feature.maximum))
         return time is not None and not low <= time <= high
+    if feature.fractions and not float(cell).is_integer():
+        return True
     if feature.minimum is not None and feature.maximum is not None:
         return not feature.minimum <= cell <= feature.maximum
     return feature.kind == "category" and cell not in (feature.categories or ())

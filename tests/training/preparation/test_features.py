@@ -198,6 +198,17 @@ def test_whole_numbers_told_to_be_categories_are_listed_as_such() -> None:
     assert [type(category) for category in feature.categories] == [int, int, int]
 
 
+def test_whole_numbers_take_fractions_unless_they_are_codes() -> None:
+    found = understood(
+        pd.DataFrame({"rooms": [1, 2, 3, 9] * 600, "code": [*range(1200)] * 2}), categorical=("code",)
+    )
+
+    rooms, code = features.features_of(found.used_columns, found.frame)
+
+    assert (rooms.kind, rooms.fractions) == ("integer", True)
+    assert (code.kind, code.fractions) == ("integer", None)
+
+
 def test_a_batch_is_what_the_pipeline_was_fitted_on() -> None:
     found = understood()
     signature = Signature(features.features_of(found.used_columns, found.frame), Target("y", "category"))
