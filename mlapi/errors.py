@@ -405,6 +405,18 @@ class RegistrationError(MlapiError):
     """An estimator or a sample that cannot be registered."""
 
 
+class ClassesNotAllowed(RegistrationError):
+    """The file of an estimator names classes that the settings do not allow."""
+
+    def __init__(self, message: str, names: Mapping[str, str]) -> None:
+        """
+        Args:
+            names: The classes and functions by full name, and whose each is: a package and its version.
+        """
+        super().__init__(message)
+        self.names = names
+
+
 def is_temporary(error: BaseException | None) -> bool:
     """Return whether an error may be over in a moment: too many open files, too little memory or space, a
     failing disk or network.

@@ -36,6 +36,8 @@ NETWORK = "network.onnx"
 REFERENCE = "reference.json"
 REPORT = "report.html"
 
+_FITS = "scikit-learn"
+
 PINNED = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
 """The packages whose versions can change the answers of any model."""
 
@@ -92,7 +94,8 @@ class Manifest(Description):
     created_at: str
     """ISO 8601, UTC, to the second: "2026-01-31T12:00:00Z"."""
     environment: Mapping[str, str]
-    """The versions of Python and of packages, where it was trained."""
+    """The versions of Python and of packages, where it was trained; of a registered version where it was
+    registered, but for that of scikit-learn, which its estimator says itself."""
     tolerance: float
     """The largest relative error that its answers to the golden rows may have (`mlapi.artifacts.golden`)."""
     files: Mapping[str, FileDigest] = field(default_factory=dict)
@@ -124,21 +127,40 @@ def make_manifest(draft: Draft, number: int, files: Mapping[str, FileDigest], to
         **description,
         version=number,
         created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        environment=library_versions(),
+        environment=library_versions() | _of_pickle(draft.provenance),
         tolerance=tolerance,
         files=dict(sorted(files.items())),
     )
 
 
 def differences(manifest: Manifest) -> Iterator[str]:
-    """Yield which packages that can change its answers have another version here than where it was trained.
+    """Yield which packages that can change its answers have another version here than where its golden rows
+    were answered.
 
     In words: "numpy 2.4.0 instead of 2.3.5". A package that an older manifest does not name is passed over.
     """
-    for package in _packages(manifest):
-        trained, here = manifest.environment.get(package), _installed(package)
+    libraries = manifest.provenance.libraries
+    for package in dict.fromkeys((*_packages(manifest), *libraries)):
+        trained = libraries.get(package, manifest.environment.get(package))
+        here = _installed(package)
         if trained not in (None, here):
             yield f"{package} {here} instead of {trained}"
+
+
+def fitted_elsewhere(manifest: Manifest) -> str | None:
+    """Return the sentence on an estimator that another scikit-learn has fitted than gave its golden answers.
+
+    None where it was the same one, or where nothing says which it was.
+    """
+    provenance = manifest.provenance
+    here = provenance.libraries.get(_FITS)
+    if here is None or set(provenance.fitted_with) <= {here}:
+        return None
+    versions = " to ".join(dict.fromkeys((provenance.fitted_with[0], provenance.fitted_with[-1])))
+    return (
+        f"{_FITS} {versions} fitted this estimator. Its answers are those of {_FITS} {here}, with which it "
+        f"was registered: compare some with your own."
+    )
 
 
 def to_bytes(manifest: Manifest) -> bytes:
@@ -180,6 +202,11 @@ def library_versions() -> dict[str, str]:
         "mlapi": __version__,
         **{package: _installed(package) for package in (*PINNED, _FOR_PICTURES, _FOR_NETWORKS)},
     }
+
+
+def _of_pickle(provenance: Provenance) -> dict[str, str]:
+    """Return the version of scikit-learn that fitted a registered estimator, if its file says so."""
+    return {_FITS: provenance.fitted_with[0]} if provenance.fitted_with else {}
 
 
 def _packages(manifest: Manifest) -> Iterator[str]:

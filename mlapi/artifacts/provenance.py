@@ -40,8 +40,8 @@ class Promotion:
 class Provenance:
     """Where a version comes from: its data, how they were divided, and what was decided about them.
 
-    Of an estimator that was registered only `source`, `sample_rows`, `notes` and `warnings` are set; the
-    rest are defaults.
+    Of an estimator that was registered only `source`, `sample_rows`, `notes`, `warnings` and what its file says
+    of itself (`fitted_with`, `libraries`, `requires`) are set; the rest are defaults.
     """
 
     source: str = ""
@@ -81,6 +81,12 @@ class Provenance:
     """What the version was fitted on: processor, cores and libraries."""
     sample_rows: int | None = None
     """How many rows the sample has that was registered with an estimator."""
+    fitted_with: tuple[str, ...] = ()
+    """The versions of scikit-learn that a registered estimator says it was saved with, the oldest first."""
+    libraries: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The packages that a registered estimator names, each with its version where it was registered."""
+    requires: tuple[str, ...] = ()
+    """What has to be installed where it is served, as pip takes it: "churn-features==1.2"."""
     job: str | None = None
     """The id of the training job that made the version."""
     sent_by: str | None = None
@@ -103,7 +109,7 @@ class Provenance:
             return bool(self.sha256) or bool(getattr(self, name))
         if name in _OF_PICTURES:
             return self.machine is not None
-        return name != "more" and getattr(self, name) not in (None, "")
+        return name != "more" and getattr(self, name) not in (None, "", (), {})
 
 
 _OF_TRAINING = frozenset(
@@ -151,6 +157,10 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(map(_text, _list(value)))
 
 
+def _text_by_text(value: Any) -> Mapping[str, str]:
+    return MappingProxyType({_text(key): _text(entry) for key, entry in _exactly(dict)(value).items()})
+
+
 def _columns(value: Any) -> tuple[ColumnRecord, ...]:
     return tuple(ColumnRecord(**_members(entry, _COLUMN_KEYS)) for entry in _list(value))
 
@@ -176,7 +186,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("rows", "training_rows", "validation_rows", "test_rows", "seed", "sample_rows"), _count),
     **dict.fromkeys(("test_size", "seconds"), _exactly(int, float)),
     **dict.fromkeys(("apart", "rounding"), _exactly(float, NoneType)),
-    **dict.fromkeys(("left_out", "warnings", "notes"), _texts),
+    **dict.fromkeys(("left_out", "warnings", "notes", "fitted_with", "requires"), _texts),
+    "libraries": _text_by_text,
     "search": _exactly(str, NoneType),
     "epochs": _exactly(int, NoneType),
     "columns": _columns,
@@ -189,6 +200,8 @@ def _plain(value: Any) -> Any:
     """Return a field's value as JSON."""
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, ColumnRecord):
         return {key: getattr(value, name) for key, name in _COLUMN_KEYS.items()}
     return asdict(value) if isinstance(value, Promotion) else value

@@ -250,6 +250,7 @@ def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
     runs what those do.
     """
     changes = open_changes_as_user(load_settings())
+    from mlapi.artifacts.manifest import fitted_elsewhere
     from mlapi.data.tables.dialects import CsvOptions
     from mlapi.training.workflows.registration import register as publish
 
@@ -257,3 +258,6 @@ def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
     for remark in (*manifest.provenance.notes, *map("Warning: {}".format, manifest.provenance.warnings)):
         stderr.print(f"{sample.name}: {remark}", soft_wrap=True)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")
+    note = fitted_elsewhere(manifest)
+    if note:
+        stderr.print(note, soft_wrap=True)

@@ -16,7 +16,15 @@ from typing import Any
 from mlapi.artifacts import golden as golden_rows
 from mlapi.artifacts.folder import check_files, load_estimator, read_file
 from mlapi.artifacts.golden import Golden
-from mlapi.artifacts.manifest import GOLDEN, MODEL, NETWORK, PREDICTOR, Manifest, differences
+from mlapi.artifacts.manifest import (
+    GOLDEN,
+    MODEL,
+    NETWORK,
+    PREDICTOR,
+    Manifest,
+    differences,
+    fitted_elsewhere,
+)
 from mlapi.artifacts.networks import loads_network
 from mlapi.artifacts.pickles.pickling import dump_predictor, load_predictor
 from mlapi.artifacts.trust import Trust
@@ -44,10 +52,9 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
         model = _proven(_paths(folder, manifest, trust, copies), golden)
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
-    if not other:
-        return model
     note = f"Served with {other}; all {len(golden.rows)} golden rows give the answers of the training."
-    return replace(model, notes=(note,))
+    notes = filter(None, (fitted_elsewhere(manifest), note if other else None))
+    return replace(model, notes=tuple(notes))
 
 
 def predictor_content(model: Model) -> bytes | None:

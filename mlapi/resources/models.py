@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Response, request
 
-from mlapi.artifacts.manifest import MODEL, REPORT, Manifest, differences
+from mlapi.artifacts.manifest import MODEL, REPORT, Manifest, differences, fitted_elsewhere
 from mlapi.artifacts.names import parse_version
 from mlapi.data import signature as signatures
 from mlapi.errors import (
@@ -198,8 +198,10 @@ def _notes(version: VersionRecord, model: Model | None) -> Iterator[str]:
     yield from filter(None, (version.note, version.replaced))
     if model is not None:
         yield from model.notes
-    elif version.manifest and (other := ", ".join(differences(version.manifest))):
-        yield f"Here is {other}; its golden rows decide when it is loaded."
+    elif version.manifest:
+        yield from filter(None, (fitted_elsewhere(version.manifest),))
+        if other := ", ".join(differences(version.manifest)):
+            yield f"Here is {other}; its golden rows decide when it is loaded."
 
 
 def _known(manifest: Manifest) -> dict[str, Any]:

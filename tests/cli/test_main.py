@@ -383,7 +383,8 @@ def test_register_names_what_it_would_import_and_waits_until_it_is_allowed(run: 
     refused = run(*words, status=1)
 
     assert_one_line(
-        refused, "names classes that are not allowed: sklearn.linear_model._bayes.BayesianRidge. "
+        refused,
+        "names classes that are not allowed: sklearn.linear_model._bayes.BayesianRidge (scikit-learn ",
     )
     (line,) = re.findall("allowed_classes = .*", refused.stderr)
     (tmp_path / "config" / "mlapi.toml").write_text(line)

@@ -1,36 +1,223 @@
-"""The file of an estimator that was fitted elsewhere -> the estimator, once all that it names is allowed."""
+"""The file of an estimator that was fitted elsewhere -> the estimator, once all that it names is allowed.
 
-from collections.abc import Collection
+Nothing that the file names is imported or run before. What is no pickle, and what no server could load, is
+refused with what to do.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlapi.artifacts.pickles import pickling
-from mlapi.artifacts.pickles.scanner import names_in
-from mlapi.errors import BrokenArtifact, RegistrationError
+from mlapi.artifacts.pickles.foreign_files import is_text, kind_of
+from mlapi.artifacts.pickles.origins import Location, Origin, file_beside, installed, origin_of, packages_of
+from mlapi.artifacts.pickles.scanner import NO_PICKLE, Contents, scan
+from mlapi.artifacts.provenance import Provenance
+from mlapi.errors import BrokenArtifact, ClassesNotAllowed, RegistrationError
 from mlapi.estimators.algorithms import CLASSES
+from mlapi.wording import listed, reason
+
+_TAKES = "`mlapi register` takes what joblib.dump(estimator, file) writes"
+"""What to do with a file of another kind."""
+
+_AS_MODULE = (
+    "into a module of a package that is installed here and where it is served, import it from there, and "
+    "dump the estimator again"
+)
+"""What to do with code that only the script has that saved the estimator."""
 
 
-def read_estimator(file: Path, allowed: Collection[str]) -> Any:
+@dataclass(frozen=True)
+class EstimatorFile:
+    """An estimator, and what its file says of itself."""
+
+    estimator: Any
+    fitted_with: tuple[str, ...]
+    """The versions of scikit-learn that its parts say they were saved with, the oldest first."""
+    libraries: Mapping[str, str]
+    """The installed packages that it names, each with its version here."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Return what the file says of where the estimator comes from."""
+        return Provenance(source="registered", fitted_with=self.fitted_with, libraries=self.libraries)
+
+
+def read_estimator(file: Path, allowed: Collection[str]) -> EstimatorFile:
     """Unpickle a file of joblib's or pickle's, once all that it names is allowed.
 
     Args:
-        allowed: The classes and functions that it may name beyond those of this project's own algorithms.
+        allowed: The classes and functions that it may name beyond those that every estimator may.
 
     Raises:
-        RegistrationError: It names others; nothing was imported.
-        BrokenArtifact: It cannot be unpickled.
+        ClassesNotAllowed: It names others; nothing was imported.
+        RegistrationError: It is a folder, no server could load it, or its estimator is of no use here.
+        BrokenArtifact: It is no such file, or damaged.
         OSError: It cannot be read.
     """
+    if file.is_dir():
+        is_mlflow = (file / "MLmodel").is_file()
+        way_out = "register the file model.pkl in it" if is_mlflow else _TAKES
+        raise RegistrationError(f"{file.name} is a folder: {way_out}")
     try:
-        content = pickling.decompress(file.read_bytes())
-        unknown = [name for name in names_in(content) if name not in CLASSES.union(allowed)]
-        if unknown:
-            words = ", ".join(f'"{name}"' for name in (*allowed, *unknown))
-            raise RegistrationError(
-                f"{file.name} names classes that are not allowed: {', '.join(unknown)}. Loading it would "
-                f"import them and run what they do. If you trust them, set in config/mlapi.toml, here and "
-                f"where it is served: allowed_classes = [{words}]"
-            )
-        return pickling.load(content, CLASSES.union(allowed))
+        content, contents = _scanned(file.read_bytes())
+        _check_names(contents, allowed, file.parent)
+        estimator = _loaded(content, contents, allowed)
+    except ClassesNotAllowed as error:
+        raise ClassesNotAllowed(f"{file.name} {error}", error.names) from error
+    except RegistrationError as error:
+        raise RegistrationError(f"{file.name} {error}") from error
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{file.name}: {error}") from error
+    return EstimatorFile(estimator, contents.versions, packages_of(contents.modules.values()))
+
+
+def ask_to_allow(names: Iterable[str], allowed: Iterable[str], where: str = "config/mlapi.toml") -> str:
+    """Return the sentence that says how these names are allowed.
+
+    Args:
+        allowed: The names that are allowed already, which the setting has to repeat.
+        where: What the setting is read from: a file, or a variable of the environment.
+    """
+    together = sorted({*names, *allowed})
+    if where.startswith("MLAPI_"):
+        return f"set the variable, here and where it is served: {where}={','.join(together)}"
+    words = ", ".join(f'"{name}"' for name in together)
+    return f"set in {where}, here and where it is served: allowed_classes = [{words}]"
+
+
+def _scanned(content: bytes) -> tuple[bytes, Contents]:
+    """Return the pickle in a file, and what it says of itself.
+
+    Raises:
+        BrokenArtifact: There is none, or it is damaged.
+    """
+    _check_kind(content)
+    try:
+        pickled = pickling.decompress(content)
+    except BrokenArtifact as error:
+        raise BrokenArtifact(_a_text() if is_text(content) else str(error)) from error
+    _check_kind(pickled)
+    try:
+        return pickled, scan(pickled)
+    except BrokenArtifact as error:
+        if str(error) != NO_PICKLE:
+            raise BrokenArtifact(f"{error}; copy it again, or dump the estimator again") from error
+        raise BrokenArtifact(_a_text() if is_text(pickled) else f"{NO_PICKLE}; {_TAKES}") from error
+
+
+def _a_text() -> str:
+    return f"{NO_PICKLE} but a text; {_TAKES}"
+
+
+def _check_kind(content: bytes) -> None:
+    kind = kind_of(content)
+    if kind is not None:
+        what, way_out = kind
+        raise BrokenArtifact(f"{NO_PICKLE} but {what}; {way_out or _TAKES}")
+
+
+def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> None:
+    """Refuse names that no server can import, whoever allows them, and then those that nobody has allowed.
+
+    Args:
+        folder: Where the file lies, and perhaps the script that saved it.
+
+    Raises:
+        RegistrationError: No server can import them.
+        ClassesNotAllowed: They are not allowed.
+    """
+    others = {name: module for name, module in contents.modules.items() if name not in CLASSES}
+    origins = {name: origin_of(name, module) for name, module in others.items()}
+    for place, sentence in _NEVER.items():
+        names = [
+            name
+            for name, origin in origins.items()
+            if origin.location is place and (place in _WHOEVER_ALLOWS or name not in allowed)
+        ]
+        if names:
+            raise RegistrationError(sentence(names))
+    absent = [name for name, origin in origins.items() if origin.location is Location.NOWHERE]
+    if absent:
+        raise RegistrationError(_absent(absent[0], others[absent[0]], origins[absent[0]], contents, folder))
+    unknown = {name: origin.shown for name, origin in origins.items() if name not in allowed}
+    if unknown:
+        whose = listed(f"{name} ({package})" for name, package in unknown.items())
+        raise ClassesNotAllowed(
+            f"names classes that are not allowed: {whose}. Loading it would import them and run what they "
+            f"do. If you trust them, register it with --allow, or {ask_to_allow(unknown, allowed)}",
+            unknown,
+        )
+
+
+_NEVER: Mapping[Location, Callable[[list[str]], str]] = {
+    Location.COMMANDS: lambda names: (
+        f"names {listed(names)}, which can run any code: a fitted estimator needs no such thing. Do not load "
+        f"this file, unless you know who made it; a function of a module can take the place of a method"
+    ),
+    Location.OLD_FILES: lambda _: (
+        "was written by joblib before 0.10, with its arrays in files beside: load it with that joblib, and "
+        "dump it with a new one"
+    ),
+    Location.PICKLE: lambda names: (
+        f"holds code itself, as cloudpickle and dill write it ({listed(names)}): no server runs code of a "
+        f"file. Put what you have defined {_AS_MODULE}, by joblib"
+    ),
+    Location.SCRIPT: lambda names: (
+        f"names {listed(names)}, defined in a script or notebook, which no server can import. Put that "
+        f"{_AS_MODULE}"
+    ),
+}
+"""By place, the sentence on names there that no server can import."""
+
+_WHOEVER_ALLOWS = (Location.OLD_FILES, Location.SCRIPT)
+"""The places whose names cannot be imported even if they are allowed."""
+
+
+def _absent(name: str, module: str, origin: Origin, contents: Contents, folder: Path) -> str:
+    """Return what is said of a name whose module is not installed here."""
+    beside = file_beside(module, folder) or file_beside(module, Path())
+    if origin.version:
+        saved = f": {_saved(contents)}" if origin.package == "scikit-learn" and contents.versions else ""
+        return (
+            f"names {listed([name])}, which {origin.shown} does not have{saved}. Fit it again with "
+            f"{origin.shown}, or register and serve it where its own version is installed"
+        )
+    if beside:
+        return (
+            f"names {listed([name])} of {beside}, which lies in a folder that no server imports from. Put it "
+            f"into a package that is installed here and where it is served, or its folder into PYTHONPATH"
+        )
+    return (
+        f"names {listed([name])} of {listed([origin.package])}, which is not installed here. Install it here "
+        f"and where it is served, in the version that the estimator was fitted with"
+    )
+
+
+def _loaded(content: bytes, contents: Contents, allowed: Collection[str]) -> Any:
+    """Unpickle an estimator, and ask it for what every estimator says of itself.
+
+    Raises:
+        BrokenArtifact: It cannot be unpickled.
+        RegistrationError: It lacks attributes that its class needs here: another version has saved it.
+    """
+    differs = bool(contents.versions) and contents.versions != (installed("scikit-learn"),)
+    try:
+        estimator = pickling.load(content, CLASSES.union(allowed))
+    except BrokenArtifact as error:
+        raise BrokenArtifact(f"{error} ({_saved(contents)})" if differs else str(error)) from error
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        return estimator
+    try:
+        estimator.get_params()
+        estimator.__sklearn_tags__()
+    except Exception as error:  # whatever an estimator of another version, or of somebody's own, raises
+        saved = f": {_saved(contents)}. Fit it again, or register and serve it where that is installed"
+        raise RegistrationError(f"cannot be used here ({reason(error)}){saved if differs else ''}") from error
+    return estimator
+
+
+def _saved(contents: Contents) -> str:
+    versions = " and ".join(dict.fromkeys((contents.versions[0], contents.versions[-1])))
+    return f"scikit-learn {versions} has saved it, and {installed('scikit-learn')} is installed here"

@@ -21,7 +21,6 @@ from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import REFERENCE, Draft, Manifest
 from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.networks import carries_network
-from mlapi.artifacts.provenance import Provenance
 from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
 from mlapi.data.signature import Signature, Target
 from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
@@ -66,7 +65,8 @@ def register(
         )
     table = read(str(sample_file), options)
     sample = table.frame
-    estimator = read_estimator(estimator_file, changes.registry.trust.classes)
+    file = read_estimator(estimator_file, changes.registry.trust.classes)
+    estimator = file.estimator
     fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
     if not (fitted and hasattr(estimator, "predict")):
         kind = type(estimator).__name__
@@ -83,8 +83,8 @@ def register(
         signature=signature,
         parameters=_parameters(estimator),
         metrics={},
-        data=Provenance(
-            source="registered", sample_rows=len(frame), notes=table.notes, warnings=table.warnings
+        data=replace(
+            file.provenance, sample_rows=len(frame), notes=table.notes, warnings=table.warnings
         ).to_json(),
     )
     files = {REFERENCE: reference(signature, frame)}

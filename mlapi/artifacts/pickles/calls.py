@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
-from mlapi.artifacts.pickles.parts import arrays
+from mlapi.artifacts.pickles.parts import arrays, random_states
 from mlapi.artifacts.pickles.parts.names import Name, NotAllowed
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.parts.trees import TREE, tree
@@ -144,6 +144,13 @@ def _bytearray(content: Any = b"", encoding: Any = None) -> bytearray:
     return bytearray(content)
 
 
+def _latin_1(text: Any, encoding: Any) -> bytes:
+    """Return the bytes that protocols 0 to 2 write as a text, in place of `codecs.encode`."""
+    if type(text) is not str or encoding not in ("latin1", "latin-1"):
+        raise NotAllowed("it makes bytes in another way than pickle does")
+    return text.encode("latin-1")
+
+
 def _complex(real: float, imaginary: float) -> complex:
     return complex(real, imaginary)
 
@@ -201,6 +208,10 @@ def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
     return copyreg._reconstructor(kind, base, state)  # type: ignore[attr-defined]
 
 
+ENCODE = "_codecs.encode"
+"""The function by which protocols 0 to 2 make bytes of a text. What it copies is counted apart: an array copies
+it once more."""
+
 _LOSSES = "sklearn._loss._loss"
 """The module of scikit-learn's compiled losses."""
 
@@ -214,12 +225,15 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered_dict,
     "copyreg._reconstructor": _reconstructor,
     "numpy.ma.core._mareconstruct": arrays.masked_array,
+    ENCODE: _latin_1,
     "numpy._core.multiarray._reconstruct": arrays.reconstruct,
     "numpy._core.multiarray.scalar": arrays.scalar,
     "numpy.dtype": arrays.dtype,
-    "numpy.random._pickle.__bit_generator_ctor": arrays.bit_generator,
-    "numpy.random._pickle.__generator_ctor": arrays.generator,
-    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": arrays.seed_sequence,
+    "numpy._core.numeric._frombuffer": arrays.from_buffer,
+    random_states.CONSTRUCTOR: random_states.bit_generator,
+    "numpy.random._pickle.__generator_ctor": random_states.generator,
+    "numpy.random._pickle.__randomstate_ctor": random_states.random_state,
+    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": random_states.seed_sequence,
     **{
         f"{_LOSSES}.{name}": _loss(name)
         for name in ("CyHalfBinomialLoss", "CyHalfMultinomialLoss", "CyHalfSquaredError")

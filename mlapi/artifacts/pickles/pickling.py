@@ -40,6 +40,7 @@ ARRAYS = frozenset(
 """What numpy's arrays and numbers are pickled as; each compiled predictor may name these."""
 
 BASE = ARRAYS | {
+    "_codecs.encode",
     "builtins.bytearray",
     "builtins.complex",
     "builtins.frozenset",
@@ -48,6 +49,7 @@ BASE = ARRAYS | {
     "builtins.set",
     "collections.OrderedDict",
     "copyreg._reconstructor",
+    "numpy._core.numeric._frombuffer",
     "numpy.float64",
 }
 """What each pickled estimator may name, whatever its class: Python's own values, and numpy's."""
@@ -155,8 +157,8 @@ def decompress(content: bytes) -> bytes:
     most = max(_EXPANDED_BYTES, _MAX_EXPANSION * len(content))
     try:
         expanded = expand(content, most + 1)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise BrokenArtifact(f"it cannot be decompressed: {reason(error)}") from error
+    except Exception as error:  # whatever a decoder raises of damaged bytes
+        raise BrokenArtifact("it is damaged or cut off: it cannot be decompressed") from error
     if len(expanded) > most:
         raise BrokenArtifact(f"it becomes more than {most:,} bytes; dump it without compress")
     return expanded

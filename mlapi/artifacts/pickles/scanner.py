@@ -5,6 +5,8 @@ hashed nor compared: the hash of a tuple of tuples of tuples alone can take for 
 """
 
 import math
+import re
+import struct
 from collections.abc import Mapping
 from io import SEEK_CUR, BytesIO
 from pickle import (
@@ -15,10 +17,13 @@ from pickle import (
     BYTEARRAY8,
     DICT,
     FROZENSET,
+    PROTO,
     SETITEM,
     SETITEMS,
+    STOP,
+    UnpicklingError,
 )
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from joblib.numpy_pickle import Unpickler
@@ -27,24 +32,64 @@ from mlapi.artifacts.pickles.parts.arrays import CODE
 from mlapi.artifacts.pickles.parts.names import NotAllowed, current_name
 from mlapi.artifacts.pickles.pickling import BASE
 from mlapi.errors import BrokenArtifact
-from mlapi.wording import reason
+
+
+class Contents(NamedTuple):
+    """What a pickle says of itself."""
+
+    modules: Mapping[str, str]
+    """The module of each class and function beyond `BASE` that it would import, by full name, sorted."""
+    versions: tuple[str, ...]
+    """The versions of scikit-learn that its estimators say were there when they were saved, the oldest
+    first."""
 
 
 def names_in(content: bytes) -> list[str]:
     """Return the classes and functions beyond `BASE` that a pickle would import, by full name, sorted.
 
-    None of them is imported or called, and nor are those of `BASE`: their arguments are not trusted here.
+    Raises:
+        BrokenArtifact: As `scan`.
+    """
+    return list(scan(content).modules)
+
+
+def scan(content: bytes) -> Contents:
+    """Return what a pickle names, and which scikit-learn has saved it.
+
+    No class that it names is imported or called, and nor are those of `BASE`: their arguments are not trusted
+    here.
 
     Raises:
-        BrokenArtifact: It is no pickle.
+        BrokenArtifact: It is damaged or cut off, or no pickle.
     """
-    names: set[str] = set()
+    walker = _Walker(BytesIO(content), {}, set())
     try:
-        _Walker(BytesIO(content), names).load()
+        walker.load()
     except Exception as error:  # what stands in for a class cannot do all that the class does
-        if not names:
-            raise BrokenArtifact(f"it is no pickle: {reason(error)}") from error
-    return sorted(names - BASE)
+        ends_early = isinstance(error, _ENDS_EARLY) or not content.endswith(STOP)
+        if ends_early or not walker.modules:
+            is_damaged = walker.modules or content.startswith(PROTO)
+            raise BrokenArtifact(DAMAGED if is_damaged else NO_PICKLE) from error
+    modules = {name: walker.modules[name] for name in sorted(walker.modules.keys() - BASE)}
+    return Contents(modules, tuple(sorted(walker.versions, key=_in_order)))
+
+
+DAMAGED = "it is damaged or cut off"
+"""The problem of a file that begins as a pickle does, and cannot be read to its end."""
+
+NO_PICKLE = "it is no joblib or pickle file"
+"""The problem of any other file."""
+
+_ENDS_EARLY = (EOFError, UnpicklingError, struct.error)
+"""What Python's unpickler raises where a pickle ends too early; what stands in for a class raises others."""
+
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z+]{1,20}){1,6}")
+"""How a version of scikit-learn is written."""
+
+
+def _in_order(version: str) -> list[int]:
+    """Return a version's numbers, to sort by: 1.10 comes after 1.9."""
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)]
 
 
 class _Inert:
@@ -75,7 +120,8 @@ class _InertWrapper(_Inert):
 
 
 class _Walker(Unpickler):  # type: ignore[misc]
-    """Reads a pickle of joblib's to its end, and adds what it names to `names`.
+    """Reads a pickle of joblib's to its end, and adds what it names to `modules`, and by which scikit-learn
+    it was saved to `versions`.
 
     The opcodes that alter or fill something are overridden: they take their arguments from the stack and do
     nothing, but for dictionaries with texts as keys. The state of an array's description is such a one.
@@ -83,15 +129,17 @@ class _Walker(Unpickler):  # type: ignore[misc]
 
     proto = 0
 
-    def __init__(self, file: BytesIO, names: set[str]) -> None:
+    def __init__(self, file: BytesIO, modules: dict[str, str], versions: set[str]) -> None:
         super().__init__(file)
         self.file = file
-        self.names = names
+        self.modules = modules
+        self.versions = versions
 
     def find_class(self, module: str, name: str) -> Any:
         """Note a name, and return what stands in for it."""
-        full = ".".join(current_name(module, name, self.proto))
-        self.names.add(full)
+        module, name = current_name(module, name, self.proto)
+        full = f"{module}.{name}"
+        self.modules[full] = module
         return {
             "joblib.numpy_pickle.NumpyArrayWrapper": _InertWrapper,
             "numpy.dtype": _InertDtype,
@@ -110,12 +158,16 @@ class _Walker(Unpickler):  # type: ignore[misc]
         state, inst = self.stack.pop(), self.stack[-1]
         if isinstance(inst, _InertWrapper) and type(state) is dict:
             self._pass_over(state)
+        if type(state) is dict:
+            version = state.get("_sklearn_version")
+            if type(version) is str and _VERSION.fullmatch(version):
+                self.versions.add(version)
 
     def _pass_over(self, state: dict[str, Any]) -> None:
         """Go to the end of an array's numbers, or through the pickle that an array of objects is."""
         dtype, shape = state["dtype"], state["shape"]
         if dtype.hasobject:
-            _Walker(self.file, self.names).load()
+            _Walker(self.file, self.modules, self.versions).load()
             return
         if state.get("numpy_array_alignment_bytes") is not None:
             self.file.seek(self.file.read(1)[0], SEEK_CUR)

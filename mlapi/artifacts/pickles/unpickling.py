@@ -6,6 +6,7 @@ has allowed in particular is put on the stack as a `Name`, which no opcode can c
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from mmap import mmap
@@ -31,13 +32,15 @@ from typing import Any
 import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 
-from mlapi.artifacts.pickles.calls import CALLS, Allowance, Keys
+from mlapi.artifacts.pickles.calls import CALLS, ENCODE, Allowance, Keys
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
-from mlapi.artifacts.pickles.parts.arrays import ARRAY, copy_dtype, fields_of, give_state
+from mlapi.artifacts.pickles.parts.arrays import ARRAY, MASKED, check_mask, copy_dtype, fields_of, give_state
 from mlapi.artifacts.pickles.parts.names import OURS, Name, NotAllowed, current_name, name_of
 from mlapi.artifacts.pickles.parts.neighbor_trees import NEIGHBOR_TREES, check_neighbor_tree
+from mlapi.artifacts.pickles.parts.random_states import BIT_GENERATORS, SEEDS, check_random_state
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
 from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
+from mlapi.wording import reason
 
 SHARED_BYTES = 1 << 16
 """Arrays of this size or more are views of the file's bytes; smaller ones are cheaper as copies.
@@ -112,6 +115,8 @@ class _Restricted:
     """The classes and functions that somebody has allowed in particular, as far as this pickle names them."""
     keys: Keys
     allowance: Allowance
+    texts: Allowance
+    """For the texts of which protocols 0 to 2 make bytes."""
     settled: dict[int, Any]
     """By identity, the objects that have got their state, and get no other."""
     proto: int
@@ -129,7 +134,10 @@ class _Restricted:
         module, name = current_name(module, name, self.proto)
         full = f"{module}.{name}"
         self.permit(full)
-        real = super().find_class(module, name)  # type: ignore[misc]
+        try:
+            real = super().find_class(module, name)  # type: ignore[misc]
+        except Exception as error:  # whatever somebody else's module raises
+            raise NotAllowed(f"it names {full}, which cannot be imported here ({reason(error)})") from error
         if full in _AS_THEY_ARE:
             return real
         if full == WRAPPER:
@@ -148,7 +156,7 @@ class _Restricted:
         if isinstance(function, Name):
             if function.full not in CALLS:
                 raise NotAllowed(f"it calls {function.full} itself")
-            self.allowance.spend(*arguments)
+            (self.texts if function.full == ENCODE else self.allowance).spend(*arguments)
             self.stack[-1] = CALLS[function.full](*arguments)
             return
         self._check_allowed(function)
@@ -200,20 +208,29 @@ class _Restricted:
             return
         if isinstance(inst, _UNALTERED):
             raise NotAllowed("it alters a class")
-        kind = name_of(type(inst))
         if not hasattr(inst, "__dict__"):  # an object of compiled code
             self._settle(inst)
         if isinstance(inst, np.ndarray):
-            self.stack[-1] = self._array_state(inst, state)
+            state = self.stack[-1] = self._array_state(inst, state)
+        self._check_state(inst, state)
+        _check_names(state)
+        super().load_build()  # type: ignore[misc]
+
+    def _check_state(self, inst: Any, state: Any) -> None:
+        """Refuse a state that code of the object's class would not take as it is."""
+        kind = name_of(type(inst))
         if kind in _MADE_EMPTY and type(state) is not dict:
             raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
+        if isinstance(inst, np.random.BitGenerator | np.random.RandomState):
+            check_random_state(state)
         if kind == TREE:
             check_nodes(inst, state)
         if kind in NEIGHBOR_TREES:
             check_neighbor_tree(kind, state)
             self.settled |= {id(part): part for part in state}  # its metric may not change after this check
-        _check_names(state)
-        super().load_build()  # type: ignore[misc]
+        if kind.startswith("sklearn.") and type(state) is dict and "_sklearn_version" in state:
+            # scikit-learn would warn of each part; the manifest says it once for all
+            state["_sklearn_version"] = sys.modules["sklearn"].__version__
 
     def _settle(self, part: Any) -> None:
         if id(part) in self.settled:
@@ -232,6 +249,8 @@ class _Restricted:
             is_whole = is_whole and type(content) is list and len(content) == math.prod(shape)
         if not is_whole:
             raise NotAllowed("it has an array of fewer entries than it says")
+        if isinstance(array, np.ma.MaskedArray):
+            check_mask(state)
         self.allowance.spend(*state)
         return (*state[:2], copy_dtype(kind), *state[3:])
 
@@ -315,8 +334,9 @@ def _check_names(state: Any) -> None:
 ONLY_ARGUMENTS = frozenset(
     {
         ARRAY,
-        "numpy.random._pcg64.PCG64",
-        "numpy.random.bit_generator.SeedSequence",
+        SEEDS,
+        *BIT_GENERATORS,
+        *MASKED,
     }
 )
 """Classes that are arguments of calls, and are not called themselves: one could take any memory for objects,
@@ -356,7 +376,8 @@ class _InnerUnpickler(_Restricted, Unpickler):  # type: ignore[misc]
     def __init__(self, around: "RestrictedUnpickler") -> None:
         super().__init__(around.file_handle)
         self.permit, self.allowed = around.permit, around.allowed
-        self.keys, self.allowance, self.settled = around.keys, around.allowance, around.settled
+        self.keys, self.settled = around.keys, around.settled
+        self.allowance, self.texts = around.allowance, around.texts
 
 
 class RestrictedUnpickler(_Restricted, NumpyUnpickler):  # type: ignore[misc]
@@ -377,4 +398,5 @@ class RestrictedUnpickler(_Restricted, NumpyUnpickler):  # type: ignore[misc]
         self.content = content
         self.permit = permit
         self.allowed = []
-        self.keys, self.allowance, self.settled = Keys(), Allowance(len(content)), {}
+        self.keys, self.settled = Keys(), {}
+        self.allowance, self.texts = Allowance(len(content)), Allowance(len(content))

@@ -45,6 +45,16 @@ def dumped(estimator: Any) -> bytes:
     return buffer.getvalue()
 
 
+class Built:
+    """Unpickling it calls something, and gives what it returns a state."""
+
+    def __init__(self, call: Any, arguments: Any, state: Any) -> None:
+        self.parts = (call, arguments, state)
+
+    def __reduce__(self) -> Any:
+        return self.parts
+
+
 class Gadget:
     """Unpickling it calls something."""
 
@@ -250,7 +260,7 @@ def forged(*, over: str, inner: bool = False) -> bytes:
     """One of them, or an array of objects around it."""
     if inner:
         shell = dumped(np.array([None], dtype=object))
-        return shell[: shell.index(b"\x80\x05")] + b"\x80\x05" + FORGED[over] + b"."
+        return shell[: shell.index(b"\x80\x05")] + b"\x80\x05" + FORGED[over] + b".."
     return b"\x80\x03" + FORGED[over] + b"."
 
 
@@ -470,7 +480,7 @@ def test_a_generator_of_random_numbers_comes_back_in_its_state(kind: Any) -> Non
         Gadget(np.random._pickle.__generator_ctor, "PCG64", len),
         Gadget(np.random._pickle.__generator_ctor, len, len),
         Gadget(np.random._pickle.__bit_generator_ctor, LinearRegression),
-        Gadget(np.random._pickle.__bit_generator_ctor, "PCG64"),
+        Gadget(np.random._pickle.__bit_generator_ctor, "len"),
         Gadget(np.random.SeedSequence, 1, pickle.dumps, 10**9),
     ],
     ids=["a function", "twice a function", "another class", "a name", "a seed"],
@@ -479,6 +489,98 @@ def test_random_numbers_are_no_way_to_call_something_else(call: Gadget) -> None:
     content = pickle.dumps(call)
 
     with pytest.raises(BrokenArtifact, match=r"it makes random|positional|it calls numpy"):
+        pickling.load(content, names_in(content))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (np.random.MT19937, {"pos": -1}),
+        (np.random.MT19937, {"pos": 625}),
+        (np.random.MT19937, {"key": np.zeros(600, np.uint32)}),
+        (np.random.MT19937, {"key": np.zeros(624, np.int64)}),
+        (np.random.Philox, {"buffer_pos": -3}),
+    ],
+)
+def test_random_numbers_are_not_read_outside_of_their_generator(kind: Any, changes: dict[str, Any]) -> None:
+    bits = kind(0)
+    call, arguments, (state, seed) = bits.__reduce__()
+    for name, value in changes.items():
+        (state if name in state else state["state"])[name] = value
+
+    content = pickle.dumps(Built(call, arguments, (state, seed)))
+
+    assert pickling.load(pickle.dumps(bits), names_in(content))
+    with pytest.raises(BrokenArtifact, match="random numbers that are read outside of their generator"):
+        pickling.load(content, names_in(content))
+
+
+def test_an_older_random_state_comes_back_as_numpy_1_wrote_it() -> None:
+    made = np.random.RandomState(3)
+    made.normal(size=5)
+
+    call, arguments, state = made.__reduce__()
+    bits = arguments[0].__reduce__()[0]
+
+    for older in (("MT19937",), ("MT19937", bits), arguments):
+        content = pickle.dumps(Built(call, older, state), 2).replace(b"numpy._core", b"numpy.core")
+        found = pickling.load(content, names_in(content))
+
+        np.testing.assert_array_equal(found.get_state()[1], made.get_state()[1])
+        assert found.get_state()[2:] == made.get_state()[2:]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_are_read_as_each_protocol_writes_them(protocol: int) -> None:
+    given = [
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.arange(6).reshape(2, 3)),
+        np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2),
+        np.empty((0, 3), np.float32),
+        np.array(["a", "bc"]),
+        np.array(["a", None], dtype=object),
+        np.ma.array([1, 2], mask=[0, 1]),
+        b"bytes",
+    ]
+    content = pickle.dumps(given, protocol)
+
+    found = pickling.load(content, names_in(content))
+
+    for one, other in zip(found[:-1], given[:-1], strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    assert found[-1] == b"bytes"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (b"12345678", np.dtype("O"), (1,), "C"),
+        (b"1234", np.dtype("u1"), (10**9,), "C"),
+        (b"1234", np.dtype("u1"), (-4,), "C"),
+        (b"1234", np.dtype("u1"), (2, 2), "K", (0, 0)),
+        ("1234", np.dtype("u1"), (4,), "C"),
+        (b"1234", "O", (4,), "C"),
+    ],
+)
+def test_bytes_become_no_other_array_than_numpy_writes(arguments: Any) -> None:
+    content = pickle.dumps(Gadget(np._core.numeric._frombuffer, *arguments))  # type: ignore[attr-defined]
+
+    with pytest.raises(BrokenArtifact, match="it makes an array in another way than numpy does"):
+        pickling.load(content, CLASSES)
+
+
+@pytest.mark.parametrize("state", [b"mask", "filling"])
+def test_a_mask_of_another_kind_is_refused(state: Any) -> None:
+    call, arguments, honest = np.ma.array([1.0]).__reduce__()
+    lists: Any = []
+    for _ in range(60):
+        lists = [lists, lists]
+    spoilt = (*honest[:5], lists, None) if state == b"mask" else (*honest[:6], lists)
+
+    content = pickle.dumps(Built(call, arguments, spoilt))
+
+    with pytest.raises(BrokenArtifact, match="a mask of another kind"):
         pickling.load(content, names_in(content))
 
 

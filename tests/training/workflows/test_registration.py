@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.base
 from sklearn import datasets
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
@@ -81,6 +82,25 @@ def test_any_estimator_is_served_as_it_predicts(
     rows = IRIS.data.to_numpy()[::7]
     answer = client.post("/predict/mine", json={"X": rows.tolist()}).get_json()
     np.testing.assert_allclose(answer["prediction"], estimator.predict(rows), rtol=1e-9)
+
+
+def test_an_estimator_that_another_scikit_learn_fitted_is_said_to_be(
+    files: tuple[Path, Path], make_app: AppFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimator = LinearRegression().fit(IRIS.data, IRIS.target)
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn.base, "__version__", "1.2.2")
+        joblib.dump(estimator, files[0])
+    IRIS.data.head().to_csv(files[1], index=False)
+
+    manifest = register("mine", *files, changes(files[0].parent))
+
+    assert manifest.environment["scikit-learn"] == "1.2.2"
+    assert manifest.provenance.fitted_with == ("1.2.2",)
+    assert manifest.provenance.libraries == {"scikit-learn": sklearn.__version__}
+    client = make_app(files[0].parent / "models", state_dir=files[0].parent / "state").test_client()
+    (note,) = client.get("/models/mine/versions/1").get_json()["notes"]
+    assert note.startswith("scikit-learn 1.2.2 fitted this estimator. Its answers are those of scikit-learn ")
 
 
 def test_a_network_may_be_off_by_what_float32_leaves_open(files: tuple[Path, Path]) -> None:
@@ -307,7 +327,7 @@ def test_a_file_that_is_no_pickle_is_refused(files: tuple[Path, Path]) -> None:
     files[0].write_text("hello")
     IRIS.data.to_csv(files[1], index=False)
 
-    with pytest.raises(BrokenArtifact, match=r"estimator\.joblib: it is no pickle"):
+    with pytest.raises(BrokenArtifact, match=r"estimator\.joblib: it is no joblib or pickle file but a text"):
         register("mine", *files, changes(files[0].parent))
 
 

@@ -5,12 +5,12 @@ whether these bytes are objects: both together make objects of numbers. So no pi
 It gets these, which take the arguments that numpy writes, and raise NotAllowed for any other.
 """
 
+import math
 import re
 from typing import Any
 
 import numpy as np
 from numpy._core import multiarray
-from numpy.random import BitGenerator, Generator
 from numpy.typing import NDArray
 
 from mlapi.artifacts.pickles.parts.names import Name, NotAllowed
@@ -30,8 +30,8 @@ _UNIT = re.compile(r"generic|[A-Za-z]{1,2}")
 ARRAY = "numpy.ndarray"
 """The name of numpy's arrays."""
 
-SEEDS = "numpy.random.bit_generator.SeedSequence"
-"""The name of the class that random generators are seeded from."""
+MASKED = frozenset({"numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"})
+"""The names of numpy's arrays with a mask, which a search keeps beside its estimator."""
 
 
 def reconstruct(kind: Any, shape: Any, _: Any) -> NDArray[Any]:
@@ -51,39 +51,50 @@ def scalar(kind: Any, content: Any = b"") -> Any:
     return multiarray.scalar(copy_dtype(kind), content)
 
 
-def bit_generator(kind: Any) -> BitGenerator:
-    """Return a bit generator of this class, in place of `numpy.random._pickle.__bit_generator_ctor`."""
-    kind = kind.real if isinstance(kind, Name) else kind
-    if not isinstance(kind, type) or not issubclass(kind, BitGenerator):
-        raise NotAllowed("it makes random numbers in another way than numpy does")
-    return kind()
+def from_buffer(content: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
+    """Return a copy of an array of numbers, in place of `numpy._core.numeric._frombuffer`.
 
-
-def generator(bits: Any) -> Generator:
-    """Return a random generator, in place of `numpy.random._pickle.__generator_ctor`.
-
-    numpy's own takes a function as well, and calls it.
+    So protocol 5 writes arrays: numpy's own makes a view of the bytes, which others may be of as well.
     """
-    if not isinstance(bits, BitGenerator):
-        raise NotAllowed("it makes random numbers in another way than numpy does")
-    return Generator(bits)
-
-
-def seed_sequence(kind: Any, checksum: Any, state: Any = None) -> Any:
-    """Return a seed sequence, whose state comes next, in place of numpy's `__pyx_unpickle_SeedSequence`."""
-    if not _is_named(kind, SEEDS) or type(checksum) is not int or state is not None:
-        raise NotAllowed("it makes random numbers in another way than numpy does")
-    make = vars(np.random.bit_generator)["__pyx_unpickle_SeedSequence"]
-    return make(kind.real, checksum, None)
+    is_whole = type(shape) is tuple and all(type(length) is int and length >= 0 for length in shape)
+    if (
+        not isinstance(content, bytes | bytearray)
+        or not isinstance(kind, np.dtype)
+        or kind.hasobject
+        or kind.subdtype is not None
+        or not is_whole
+        or math.prod(shape) * kind.itemsize != len(content)
+        or order not in ("C", "F", "K")
+        or not (axes is None or sorted(axes) == list(range(len(shape))))
+    ):
+        raise NotAllowed("it makes an array in another way than numpy does")
+    flat = np.frombuffer(content, copy_dtype(kind)) if content else np.empty(0, copy_dtype(kind))
+    if order == "K" and axes is not None:
+        return flat.reshape(shape).transpose(axes).copy("K")
+    return flat.reshape(shape, order="F" if order == "F" else "C").copy("K")
 
 
 def masked_array(kind: Any, base: Any, shape: Any, code: Any) -> Any:
     """Return an empty masked array, whose state comes next, in place of `numpy.ma.core._mareconstruct`."""
     from numpy.ma.core import MaskedArray, _mareconstruct  # type: ignore[attr-defined]  # noqa: PLC0415
 
-    if kind is not MaskedArray or not _is_named(base, ARRAY) or shape != (0,) or code not in ("b", b"b"):
+    real = kind.real if isinstance(kind, Name) else kind
+    if real is not MaskedArray or not _is_named(base, ARRAY) or shape != (0,) or code not in ("b", b"b"):
         raise NotAllowed("it makes an array of another kind than numpy does")
-    return _mareconstruct(kind, base.real, shape, "b")
+    return _mareconstruct(real, base.real, shape, "b")
+
+
+def check_mask(state: Any) -> None:
+    """Check what the state of a masked array has behind that of an array: its mask, and what fills it.
+
+    Raises:
+        NotAllowed: One is of another kind than numpy writes: numpy would make an array of it.
+    """
+    mask, filling = state[5:]
+    if isinstance(filling, np.ndarray) and filling.shape == ():
+        filling = filling.item() if filling.dtype.hasobject else None
+    if type(mask) is not bytes or not isinstance(filling, str | bytes | int | float | np.generic | None):
+        raise NotAllowed("it has a mask of another kind than numpy makes")
 
 
 def dtype(code: Any, align: Any = False, _: Any = True) -> "np.dtype[Any]":

@@ -57,10 +57,12 @@ _MOVED = {
 def current_name(module: str, name: str, protocol: int) -> tuple[str, str]:
     """Return the module and the name by which a class is imported today.
 
-    Ours may have moved since it was pickled, and protocols 0 to 2 write some modules as Python 2 called them,
-    `copy_reg` for `copyreg`.
+    Ours may have moved since it was pickled, as numpy's have. Protocols 0 to 2 write some modules as Python 2
+    called them, `copy_reg` for `copyreg`.
     """
     package = ".".join(module.split(".")[:2])
+    if package == "numpy.core":  # as numpy 1 called it
+        module = "numpy._core" + module.removeprefix(package)
     if package in _MOVED:
         module = _MOVED[package] + module.removeprefix(package)
     if protocol >= 3:
