@@ -128,7 +128,8 @@ def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> 
         RegistrationError: No server can import them.
         ClassesNotAllowed: They are not allowed.
     """
-    others = {name: module for name, module in contents.modules.items() if name not in CLASSES}
+    known = CLASSES | pickling.AUDITED
+    others = {name: module for name, module in contents.modules.items() if name not in known}
     origins = {name: origin_of(name, module) for name, module in others.items()}
     for place, sentence in _NEVER.items():
         names = [

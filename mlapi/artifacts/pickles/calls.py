@@ -6,15 +6,17 @@ An estimator's class is never called: it is made empty, and its state is looked 
 
 import copyreg
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
 from mlapi.artifacts.pickles.parts import arrays, random_states
-from mlapi.artifacts.pickles.parts.names import Name, NotAllowed
-from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
+from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of
+from mlapi.artifacts.pickles.parts.neighbor_trees import DISTANCES, METRICS, NEIGHBOR_TREES
+from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
 from mlapi.artifacts.pickles.parts.trees import TREE, tree
 
 _KEY_DEPTH = 3
@@ -186,6 +188,31 @@ def _loss(full: str) -> Callable[[], Any]:
     return make
 
 
+def _loss_of_number(module: str, name: str) -> Callable[..., Any]:
+    """Return what makes a loss of scikit-learn's with at most one number of its own, by its class."""
+
+    def make(*numbers: Any) -> Any:
+        if len(numbers) > 1 or any(type(number) not in (int, float) for number in numbers):
+            raise NotAllowed("it makes a loss in another way than scikit-learn does")
+        return getattr(import_module(module), name)(*map(float, numbers))
+
+    return make
+
+
+def _empty(kinds: Collection[str]) -> Callable[[Any], Any]:
+    """Return what makes an object of one of these classes, whose state comes next."""
+
+    def make(kind: Any) -> Any:
+        is_known = isinstance(kind, Name) and kind.full in kinds
+        is_allowed = isinstance(kind, type) and name_of(kind).startswith(METRICS)  # by somebody in particular
+        if not (is_known or is_allowed):
+            raise NotAllowed("it makes an object in another way than scikit-learn does")
+        real = kind.real if is_known else kind
+        return real.__new__(real)
+
+    return make
+
+
 def _multinomial_loss(kind: Any, checksum: Any, state: Any = None) -> Any:
     """Return a loss, which has no state, in place of `__pyx_unpickle_CyHalfMultinomialLoss`."""
     if (
@@ -200,7 +227,7 @@ def _multinomial_loss(kind: Any, checksum: Any, state: Any = None) -> Any:
 def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
     """Return an empty object, in place of `copyreg._reconstructor`, by which protocols 0 and 1 make one."""
     if isinstance(kind, Name):
-        if kind.full not in (*INVARIANTS, MATRIX) or base is not object or state is not None:
+        if kind.full not in (*INVARIANTS, *MATRICES) or base is not object or state is not None:
             raise NotAllowed(f"it makes a {kind.full} in another way than pickle does")
         return object.__new__(kind.real)
     if any(not isinstance(cls, type) or issubclass(cls, np.ndarray) for cls in (kind, base)):
@@ -208,9 +235,12 @@ def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
     return copyreg._reconstructor(kind, base, state)  # type: ignore[attr-defined]
 
 
+_SGD_LOSSES = "sklearn.linear_model._sgd_fast"
+"""The module of the losses of stochastic gradient descent."""
+
 ENCODE = "_codecs.encode"
-"""The function by which protocols 0 to 2 make bytes of a text. What it copies is counted apart: an array copies
-it once more."""
+"""The function by which protocols 0 to 2 make bytes of a text. What it copies is counted apart: an array
+copies it once more."""
 
 _LOSSES = "sklearn._loss._loss"
 """The module of scikit-learn's compiled losses."""
@@ -236,7 +266,28 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": random_states.seed_sequence,
     **{
         f"{_LOSSES}.{name}": _loss(name)
-        for name in ("CyHalfBinomialLoss", "CyHalfMultinomialLoss", "CyHalfSquaredError")
+        for name in (
+            *("CyAbsoluteError", "CyExponentialLoss", "CyHalfBinomialLoss", "CyHalfGammaLoss"),
+            *("CyHalfMultinomialLoss", "CyHalfPoissonLoss", "CyHalfSquaredError"),
+        )
+    },
+    **{
+        f"{_LOSSES}.{name}": _loss_of_number(_LOSSES, name)
+        for name in ("CyHalfTweedieLoss", "CyHalfTweedieLossIdentity", "CyHuberLoss", "CyPinballLoss")
+    },
+    **{
+        f"{_SGD_LOSSES}.{name}": _loss_of_number(_SGD_LOSSES, name)
+        for name in (
+            *("EpsilonInsensitive", "Hinge", "ModifiedHuber", "SquaredEpsilonInsensitive", "SquaredHinge"),
+        )
+    },
+    **{
+        f"sklearn.{module}.newObj": _empty(kinds)
+        for module, kinds in (
+            ("metrics._dist_metrics", DISTANCES),
+            ("neighbors._ball_tree", NEIGHBOR_TREES),
+            ("neighbors._kd_tree", NEIGHBOR_TREES),
+        )
     },
     f"{_LOSSES}.__pyx_unpickle_CyHalfMultinomialLoss": _multinomial_loss,
     TREE: tree,

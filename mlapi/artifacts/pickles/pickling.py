@@ -21,9 +21,13 @@ from typing import Any, BinaryIO
 
 import joblib
 
+from mlapi.artifacts.pickles.calls import CALLS
 from mlapi.artifacts.pickles.fitted import states, widths
+from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
 from mlapi.artifacts.pickles.parts.names import NotAllowed
-from mlapi.artifacts.pickles.unpickling import RestrictedUnpickler
+from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
+from mlapi.artifacts.pickles.parts.values import VALUES
+from mlapi.artifacts.pickles.unpickling import ONLY_ARGUMENTS, RestrictedUnpickler
 from mlapi.errors import BrokenArtifact
 from mlapi.wording import reason
 
@@ -53,6 +57,9 @@ BASE = ARRAYS | {
     "numpy.float64",
 }
 """What each pickled estimator may name, whatever its class: Python's own values, and numpy's."""
+
+AUDITED = frozenset({*CALLS, *INVARIANTS, *MATRICES, *ONLY_ARGUMENTS, *VALUES})
+"""What every estimator may name although nobody has allowed it: each has a check, or ours takes its place."""
 
 _EXPANDED_BYTES = 1 << 30
 """Bytes that every compressed file may become."""
@@ -102,14 +109,14 @@ def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
 
     Args:
         content: The pickle. Large arrays stay views of it.
-        allowed: The classes and functions that may be imported beyond `BASE`, by full name.
+        allowed: The classes and functions that may be imported beyond `BASE` and `AUDITED`, by full name.
 
     Raises:
         BrokenArtifact: The bytes name another class, no estimator can be made of them here, or it has parts
             that its class does not make (`mlapi.artifacts.pickles.fitted.states`), or makes too much of a row
             (`mlapi.artifacts.pickles.fitted.widths`).
     """
-    estimator = _load(content, BASE | frozenset(allowed))
+    estimator = _load(content, AUDITED | BASE | frozenset(allowed))
     with _unusable_where_it_fails():
         states.check(estimator)
         widths.check(estimator)

@@ -33,13 +33,15 @@ import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 
 from mlapi.artifacts.pickles.calls import CALLS, ENCODE, Allowance, Keys
+from mlapi.artifacts.pickles.fitted.estimators import ISOTONIC, check_isotonic
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
 from mlapi.artifacts.pickles.parts.arrays import ARRAY, MASKED, check_mask, copy_dtype, fields_of, give_state
 from mlapi.artifacts.pickles.parts.names import OURS, Name, NotAllowed, current_name, name_of
-from mlapi.artifacts.pickles.parts.neighbor_trees import NEIGHBOR_TREES, check_neighbor_tree
+from mlapi.artifacts.pickles.parts.neighbor_trees import DISTANCES, NEIGHBOR_TREES, check_neighbor_tree
 from mlapi.artifacts.pickles.parts.random_states import BIT_GENERATORS, SEEDS, check_random_state
-from mlapi.artifacts.pickles.parts.sparse_matrices import MATRIX
+from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
 from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
+from mlapi.artifacts.pickles.parts.values import VALUES
 from mlapi.wording import reason
 
 SHARED_BYTES = 1 << 16
@@ -51,10 +53,7 @@ A tree copies its arrays once more: a forest of 50 MB takes 60 MB with this size
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 """joblib's description of an array, whose bytes follow in the file."""
 
-_AS_THEY_ARE = frozenset({"builtins.object", "numpy.float64"})
-"""Classes that estimators hold as values: the type of the numbers that they make."""
-
-_MADE_EMPTY = frozenset({*INVARIANTS, MATRIX, WRAPPER})
+_MADE_EMPTY = frozenset({*INVARIANTS, *MATRICES, WRAPPER})
 """Classes of which a pickle makes an object without arguments, and then gives it a state, which is
 checked."""
 
@@ -138,7 +137,7 @@ class _Restricted:
             real = super().find_class(module, name)  # type: ignore[misc]
         except Exception as error:  # whatever somebody else's module raises
             raise NotAllowed(f"it names {full}, which cannot be imported here ({reason(error)})") from error
-        if full in _AS_THEY_ARE:
+        if full in VALUES:
             return real
         if full == WRAPPER:
             return Name(full, _ArrayView)
@@ -228,6 +227,8 @@ class _Restricted:
         if kind in NEIGHBOR_TREES:
             check_neighbor_tree(kind, state)
             self.settled |= {id(part): part for part in state}  # its metric may not change after this check
+        if kind == ISOTONIC:
+            check_isotonic(state)
         if kind.startswith("sklearn.") and type(state) is dict and "_sklearn_version" in state:
             # scikit-learn would warn of each part; the manifest says it once for all
             state["_sklearn_version"] = sys.modules["sklearn"].__version__
@@ -337,12 +338,14 @@ ONLY_ARGUMENTS = frozenset(
         SEEDS,
         *BIT_GENERATORS,
         *MASKED,
+        *DISTANCES,
+        *NEIGHBOR_TREES,
     }
 )
 """Classes that are arguments of calls, and are not called themselves: one could take any memory for objects,
 and others may never end."""
 
-_UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc)
+_UNALTERED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Name, np.ufunc, type(np.mean))
 """Types of objects that BUILD may not alter: the whole process shares them."""
 
 _LIMITED: Mapping[int, Callable[[Any], None]] = {

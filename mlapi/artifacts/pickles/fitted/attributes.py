@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlapi.artifacts.pickles.parts.names import NotAllowed, name_of
+from mlapi.artifacts.pickles.parts.values import is_value
 
 _LONGEST_DTYPE = 20
 """The most characters of a dtype's name: "longdouble" is the longest that is usual."""
@@ -82,12 +83,13 @@ def is_plain(dtype: Any) -> bool:
 
 
 def is_code(value: Any) -> bool:
-    """Return whether this can be called, and is no class.
+    """Return whether this can be called, is no class, and was allowed by somebody in particular.
 
-    Such a function was allowed by somebody in particular: otherwise a pickle holds none but losses.
+    What every pickle may hold is no such code: the values, and scikit-learn's and scipy's own objects.
     """
-    is_loss = name_of(type(value)).startswith("sklearn._loss.")  # callable, and allowed to all
-    return callable(value) and not isinstance(value, type) and not is_loss
+    kind = name_of(type(value))
+    is_theirs = kind.startswith(("sklearn.", "scipy."))
+    return callable(value) and not isinstance(value, type) and not is_theirs and not is_value(value)
 
 
 def width_of(fitted: FittedAttributes) -> int:

@@ -20,6 +20,8 @@ from mlapi.artifacts.pickles.fitted.attributes import (
     require,
     width_of,
 )
+from mlapi.artifacts.pickles.fitted.estimators import anything, linear
+from mlapi.artifacts.pickles.fitted.scikit_learn import AUDITED
 from mlapi.artifacts.pickles.parts.names import name_of
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
 from mlapi.artifacts.pickles.parts.trees import TREE, check_predictor
@@ -167,33 +169,6 @@ def _libsvm(fitted: FittedAttributes) -> None:
     require(len(weights.data) == (classes - 1) * rows, problem)
 
 
-def _linear(fitted: FittedAttributes) -> None:
-    weights = fitted.coef_
-    if weights is None:
-        return
-    shape = np.shape(weights)
-    fits = len(shape) in (1, 2) and shape[-1] == width_of(fitted)
-    outputs = shape[0] if len(shape) == 2 else 1
-    fits = fits and np.shape(0.0 if fitted.intercept_ is None else fitted.intercept_) in (
-        (),
-        (1,),
-        (outputs,),
-    )
-    require(fits, "it has a linear model whose coefficients do not fit its features")
-
-
-def _neighbors(fitted: FittedAttributes) -> None:
-    rows = fitted._fit_X
-    if rows is None:
-        return
-    require(
-        np.ndim(rows) == 2
-        and rows.shape == (fitted.n_samples_fit_, width_of(fitted))
-        and (fitted._y is None or len(fitted._y) == rows.shape[0]),
-        "it has neighbors whose parts do not fit together",
-    )
-
-
 def _kernel(degree: Any, *numbers: Any) -> None:
     """Refuse a degree that is no whole number: a power is computed by halving it, which has to end."""
     require(
@@ -210,10 +185,6 @@ def _nystroem(fitted: FittedAttributes) -> None:
     is_power = degree is None or (is_finite(degree) and 0 <= degree <= _MOST_DEGREES)
     require(is_power, f"it has a kernel whose degree is no number from 0 to {_MOST_DEGREES}")
     _kernel(0, *numbers)
-
-
-def _anything(_: FittedAttributes) -> None:
-    return
 
 
 _MOST_DEGREES = 100
@@ -284,18 +255,16 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
     "sklearn.feature_extraction.text.TfidfVectorizer": column_invariants.vectorizer,
     "sklearn.impute._base.SimpleImputer": column_invariants.imputer,
     "sklearn.kernel_approximation.Nystroem": _nystroem,
-    "sklearn.linear_model._base.LinearRegression": _linear,
-    "sklearn.linear_model._coordinate_descent.ElasticNet": _linear,
-    "sklearn.linear_model._coordinate_descent.Lasso": _linear,
-    "sklearn.linear_model._logistic.LogisticRegression": _linear,
-    "sklearn.linear_model._ridge.Ridge": _linear,
-    "sklearn.neighbors._classification.KNeighborsClassifier": _neighbors,
-    "sklearn.neighbors._regression.KNeighborsRegressor": _neighbors,
+    "sklearn.linear_model._base.LinearRegression": linear,
+    "sklearn.linear_model._coordinate_descent.ElasticNet": linear,
+    "sklearn.linear_model._coordinate_descent.Lasso": linear,
+    "sklearn.linear_model._logistic.LogisticRegression": linear,
+    "sklearn.linear_model._ridge.Ridge": linear,
     "sklearn.preprocessing._encoders.OneHotEncoder": column_invariants.one_hot,
     _ORDINAL: column_invariants.ordinal,
     "sklearn.preprocessing._polynomial.PolynomialFeatures": column_invariants.polynomials,
-    "sklearn.svm._classes.LinearSVC": _linear,
-    "sklearn.svm._classes.LinearSVR": _linear,
+    "sklearn.svm._classes.LinearSVC": linear,
+    "sklearn.svm._classes.LinearSVR": linear,
     **{f"sklearn.svm._classes.{name}": _libsvm for name in ("NuSVR", "OneClassSVM", "SVR")},
     **{f"sklearn.svm._classes.{name}": _libsvm_classes for name in ("NuSVC", "SVC")},
 }
@@ -312,6 +281,10 @@ def _with_labels(check_class: Callable[[FittedAttributes], None]) -> Callable[[F
             all(type(labels) is not np.ndarray or are_valid_labels(labels) for labels in of_targets),
             f"it has labels that are no words of up to {MAX_CHARACTERS:,} letters that UTF-8 has",
         )
+        counts = fitted.n_classes_ if type(fitted.n_classes_) is list else [fitted.n_classes_]
+        if fitted.classes_ is not None and fitted.n_classes_ is not None:
+            fits = [np.size(labels) for labels in of_targets] == np.ravel(counts).tolist()
+            require(fits, "it has another number of classes than it says")
         check_class(fitted)
 
     return check
@@ -319,7 +292,7 @@ def _with_labels(check_class: Callable[[FittedAttributes], None]) -> Callable[[F
 
 INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
     name: _with_labels(check_class)
-    for name, check_class in {**dict.fromkeys(_UNCHECKED, _anything), **_CHECKED}.items()
+    for name, check_class in {**dict.fromkeys(_UNCHECKED, anything), **_CHECKED, **AUDITED}.items()
 }
 """By class the check of its attributes: of each class that may be loaded although nobody has allowed it in
 particular, and of some that people often allow."""

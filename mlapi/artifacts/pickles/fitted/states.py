@@ -34,6 +34,24 @@ _LEAVES = frozenset(
 )
 """Classes of compiled code, whose parts cannot be seen from Python."""
 
+_BIRCH = "sklearn.cluster._birch."
+
+_DEFAULTS = (bool, int, float, str, type(None))
+"""Types of what a class may have under the name of an attribute: values for where it is not set."""
+
+_UNREAD = {
+    f"{_BIRCH}_CFNode": frozenset(
+        {
+            *("threshold", "branching_factor", "is_leaf", "n_features", "subclusters_", "init_centroids_"),
+            *("init_sq_norm_", "squared_norm_", "prev_leaf_", "next_leaf_", "centroids_"),
+        }
+    ),
+    f"{_BIRCH}_CFSubcluster": frozenset(
+        {"n_samples_", "squared_sum_", "linear_sum_", "centroid_", "sq_norm_", "child_"},
+    ),
+}
+"""Classes that no answer reads, and their attributes, none of which is visited: leaves know each other."""
+
 _MOST_WAYS = 32
 """The most ways in which a part that has parts is reached from the estimator. There are several in honest
 ones: `svc_` of a CalibratedSVC lies in two places."""
@@ -183,13 +201,18 @@ class _Walk:
         attributes = vars(part)
         for name in attributes:
             _require(
-                type(name) is str and not hasattr(type(part), name),
+                type(name) is str and isinstance(getattr(type(part), name, None), _DEFAULTS),
                 f"it has a {type(part).__name__} whose {name!r:.40} takes the place of the class's own",
             )
         self._checks += [
             partial(INVARIANTS[kind], FittedAttributes(attributes)),
             partial(_check_columns, attributes),
         ]
+        if kind in _UNREAD:
+            _require(
+                attributes.keys() <= _UNREAD[kind], f"it has a {type(part).__name__} with other attributes"
+            )
+            return ()
         return list(attributes.values())
 
 

@@ -143,8 +143,8 @@ class _Walk:
                 return become(self, fitted, row)
         for within in self._estimators(fitted.values()):
             self.follow(within, row)
-        components = fitted.get("components_")
-        return _Row(len(components)) if isinstance(components, np.ndarray) and components.ndim == 2 else row
+        components = _rows_of(fitted.get("components_"))
+        return _Row(components) if components else row
 
     def _estimators(self, values: Iterable[Any]) -> Iterator[Any]:
         """Yield the parts that may be estimators among attributes, also in lists of them."""
@@ -257,6 +257,33 @@ def _kernel(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
     return _Row(max(_rows_of(fitted.get("components_")), _rows_of(fitted.get("normalization_"))))
 
 
+def _birch(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    """Follow a row past the nodes, which no answer reads."""
+    return _Row(_rows_of(fitted.get("subcluster_centers_")) or row.columns)
+
+
+def _hashed(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _vectorizer(walk, fitted, row)._replace(columns=fitted.get("n_features") or 0)
+
+
+def _sketch(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    columns = int(fitted.get("n_components") or 0)
+    walk.widest = max(walk.widest, columns * int(fitted.get("degree") or 1))
+    return _Row(columns)
+
+
+def _sampled(_: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _Row(row.columns * max(1, 2 * int(fitted.get("sample_steps") or 1) - 1))
+
+
+def _targeted(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return _Row(max(_ordinal(walk, fitted, row).columns, len(fitted.get("encodings_") or ())))
+
+
+def _binned(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
+    return walk.follow(fitted.get("_encoder"), row)
+
+
 def _kernel_columns(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
     return walk.follow(fitted.get("nystroem_"), row)
 
@@ -264,18 +291,24 @@ def _kernel_columns(walk: _Walk, fitted: Mapping[str, Any], row: _Row) -> _Row:
 _BECOMES: Mapping[str, Callable[[_Walk, Mapping[str, Any], _Row], _Row]] = {
     "mlapi.estimators.algorithms.kernels.KernelColumns": _kernel_columns,
     "mlapi.estimators.preprocessing.CalendarParts": _calendar,
+    "sklearn.cluster._birch.Birch": _birch,
     "sklearn.compose._column_transformer.ColumnTransformer": _side_by_side,
     "sklearn.feature_extraction.text.CountVectorizer": _vectorizer,
+    "sklearn.feature_extraction.text.HashingVectorizer": _hashed,
     "sklearn.impute._base.MissingIndicator": _indicator,
     "sklearn.impute._base.SimpleImputer": _imputer,
+    "sklearn.kernel_approximation.AdditiveChi2Sampler": _sampled,
     "sklearn.kernel_approximation.Nystroem": _kernel,
+    "sklearn.kernel_approximation.PolynomialCountSketch": _sketch,
     "sklearn.model_selection._search.BaseSearchCV": _search,
     "sklearn.pipeline.FeatureUnion": _union,
     "sklearn.pipeline.Pipeline": _chain,
+    "sklearn.preprocessing._discretization.KBinsDiscretizer": _binned,
     "sklearn.preprocessing._encoders.OneHotEncoder": _one_hot,
     "sklearn.preprocessing._encoders.OrdinalEncoder": _ordinal,
     "sklearn.preprocessing._polynomial.PolynomialFeatures": _polynomials,
     "sklearn.preprocessing._polynomial.SplineTransformer": _splines,
+    "sklearn.preprocessing._target_encoder.TargetEncoder": _targeted,
 }
 """By class, what becomes of a row. In a part of another class it becomes as many numbers as the part has
 components, or stays as it is."""
@@ -285,8 +318,37 @@ def _answered(part: Any) -> int:
     """Return how many numbers a row's answer holds, or how many training rows it is compared with."""
     fitted = vars(part)
     counts = [_classes(fitted), fitted.get("n_trees_per_iteration_"), _outputs(fitted.get("coef_"))]
-    counts += [_outputs(fitted.get(rows)) for rows in ("X_fit_", "X_train_")]
+    counts += [_outputs(fitted.get(rows)) for rows in _COMPARED]
+    counts += [max(np.shape(layer)) for layer in _layers(fitted)]
+    if "Radius" in type(part).__name__:  # each row may have all others for neighbors
+        counts.append(_rows_of(fitted.get("_fit_X")))
     return min(MOST, max([count for count in counts if isinstance(count, int)], default=0))
+
+
+_COMPARED = (
+    *(
+        "X_",
+        "X_fit_",
+        "X_train_",
+        "centroids_",
+        "cluster_centers_",
+        "code_book_",
+        "means_",
+        "subcluster_centers_",
+    ),
+    *("estimators_", "theta_", "feature_log_prob_"),
+)
+"""The attributes whose rows a row is compared with, all at once."""
+
+
+def _layers(fitted: Mapping[str, Any]) -> list[Any]:
+    """Return the matrices that a row is multiplied with: of a network, or of random features."""
+    layers = [*_listed_arrays(fitted.get("coefs_")), fitted.get("random_weights_")]
+    return [layer for layer in layers if isinstance(layer, np.ndarray) and layer.ndim > 0]
+
+
+def _listed_arrays(value: Any) -> list[Any]:
+    return value if type(value) is list else []
 
 
 def _classes(fitted: Mapping[str, Any]) -> int:

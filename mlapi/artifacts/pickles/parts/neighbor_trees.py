@@ -13,8 +13,17 @@ NEIGHBOR_TREES = frozenset(
 )
 """The classes of these trees, for float64 and float32."""
 
-_METRICS = "sklearn.metrics._dist_metrics."
+METRICS = "sklearn.metrics._dist_metrics."
 """The module of scikit-learn's distances."""
+
+
+DISTANCES = frozenset(
+    f"{METRICS}{kind}Distance{bits}"
+    for kind in ("Chebyshev", "Euclidean", "Manhattan", "Minkowski")
+    for bits in ("", "32", "64")
+)
+"""The classes of distances that trees have unasked. That of two places on a globe reads two features,
+whatever there are."""
 
 
 def check_neighbor_tree(kind: str, state: Any) -> None:
@@ -50,7 +59,7 @@ def _are_parts(nodes: Any, rows: int) -> bool:
 def _fits_metric(metric: Any, features: int) -> bool:
     """Return whether a distance that has numbers of its own has them for each feature."""
     name = name_of(type(metric))
-    if not name.startswith(_METRICS):
+    if not name.startswith(METRICS):
         return False
     _, vector, matrix, *_ = metric.__getstate__()
     if "SEuclidean" in name:
