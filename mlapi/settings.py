@@ -17,6 +17,7 @@ from typing import Any
 
 from mlapi.artifacts.keys import parse_public_key
 from mlapi.artifacts.names import is_model_name
+from mlapi.artifacts.pickles.named_sets import SETS
 from mlapi.data.limits import DEFAULT_PIXELS, ImageLimits, TableLimits
 from mlapi.errors import SettingsError
 from mlapi.wording import did_you_mean
@@ -80,6 +81,14 @@ def _class_names(value: object) -> tuple[str, ...]:
             raise ValueError(
                 f"expected names such as sklearn.ensemble._forest.RandomForestClassifier, not {name!r}"
             )
+    return tuple(names)
+
+
+def _set_names(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    for name in names:
+        if name not in SETS:
+            raise ValueError(f"expected names of {', '.join(SETS)}, not {name!r}")
     return tuple(names)
 
 
@@ -180,7 +189,12 @@ class Settings:
         True, _boolean, "Whether a version that no trusted key signed is broken."
     )
     allowed_classes: tuple[str, ...] = _setting(
-        (), _class_names, "Classes that registered estimators may name, beyond those of the algorithms here."
+        (), _class_names, "Classes that registered estimators may name, beyond scikit-learn's own."
+    )
+    allowed_sets: tuple[str, ...] = _setting(
+        (),
+        _set_names,
+        f"Libraries whose classes registered estimators may name: {', '.join(SETS)}.",
     )
     allow_writes: bool = _setting(
         False, _boolean, "Whether models can be changed and trained over HTTP, by anyone who reaches it."

@@ -186,6 +186,7 @@ def test_only_one_room_pickles_and_unpickles_and_one_only_looks(path: Path) -> N
 
 WRITERS = {
     *(
+        "artifacts/allowing.py",
         "artifacts/keys.py",
         "artifacts/mapped_copies.py",
         "estimators/networks/checkpoint.py",

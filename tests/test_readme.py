@@ -22,7 +22,7 @@ from tests.support.server import ROOT, Server, running
 from tests.support.waiting import HANG_S, until
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(console|python|toml)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(console|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     (command, output.strip())
     for language, block in BLOCKS
@@ -90,8 +90,6 @@ def test_the_commands_do_what_the_readme_shows(served: tuple[Server, Path]) -> N
     write_customers(served[1])
     (python,) = [block for language, block in BLOCKS if language == "python"]
     subprocess.run([sys.executable, "-c", python], cwd=served[1], check=True, timeout=HANG_S)
-    (settings,) = [block for language, block in BLOCKS if block.startswith("# config/mlapi.toml")]
-    (served[1] / "config" / "mlapi.toml").write_text(settings)
 
     for command, shown in COMMANDS[1:]:
         output = run(command, served)

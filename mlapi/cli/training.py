@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlapi.artifacts.names import PRODUCTION, as_model_name
+from mlapi.cli.allowing import allow_and_retry
 from mlapi.cli.progress import Display, print_comparison
 from mlapi.cli.terminal import csv_options, open_changes_as_user, registry_of, stderr, stdout, write
 from mlapi.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from mlapi.artifacts.manifest import Manifest
     from mlapi.registry.changes import Changes
     from mlapi.registry.registry import Registry
     from mlapi.registry.snapshot import Snapshot
@@ -242,19 +244,35 @@ def card(name: str, images: str, ref: str | None) -> None:
     required=True,
     help="A CSV file with a header and some rows of features, without the target.",
 )
+@click.option("--allow", is_flag=True, help="Show what it names that is not allowed, ask, and allow it.")
+@click.option("--yes", is_flag=True, help="With --allow: ask nothing.")
+@click.option(
+    "--requires",
+    multiple=True,
+    metavar="PACKAGE==VERSION",
+    help="A package that has to be installed where it is served, repeatable.",
+)
 @csv_options
-def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
+def register(name: str, estimator: Path, sample: Path, requires: tuple[str, ...], **options: Any) -> None:
     """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
 
-    The file is loaded once every class that it names is allowed (the setting allowed_classes): loading
-    runs what those do.
+    scikit-learn's own estimators need nothing else. Of others the file is loaded once every class that it
+    names is allowed (the settings allowed_classes and allowed_sets): loading runs what those do.
     """
-    changes = open_changes_as_user(load_settings())
     from mlapi.artifacts.manifest import fitted_elsewhere
     from mlapi.data.tables.dialects import CsvOptions
-    from mlapi.training.workflows.registration import register as publish
 
-    manifest = publish(name, estimator, sample, changes, CsvOptions(**options))
+    asked = {key: options.pop(key) for key in ("allow", "yes")}
+
+    def publish(settings: Settings) -> "Manifest":
+        changes = open_changes_as_user(settings)
+        from mlapi.training.workflows.registration import register as register_file
+
+        return register_file(name, estimator, sample, changes, CsvOptions(**options), requires=requires)
+
+    if asked["yes"] and not asked["allow"]:
+        raise click.UsageError("--yes goes with --allow.")
+    manifest = allow_and_retry(publish, **asked)
     for remark in (*manifest.provenance.notes, *map("Warning: {}".format, manifest.provenance.warnings)):
         stderr.print(f"{sample.name}: {remark}", soft_wrap=True)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")

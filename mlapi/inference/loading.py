@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.artifacts import golden as golden_rows
+from mlapi.artifacts import requirements
 from mlapi.artifacts.folder import check_files, load_estimator, read_file
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import (
@@ -43,8 +44,12 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
         copies: As for `mlapi.artifacts.folder.load_estimator`.
 
     Raises:
-        BrokenArtifact: It was altered, cannot be unpickled here, or does not give its training's answers.
+        BrokenArtifact: It was altered, needs a package that is not here, cannot be unpickled, or does not
+            give its training's answers.
     """
+    missing = requirements.problems(manifest.provenance.requires)
+    if missing:
+        raise BrokenArtifact("; ".join(missing))
     golden = golden_rows.from_bytes(read_file(folder, manifest, GOLDEN))
     check_files(folder, manifest, MODEL)  # which may be loaded much later
     other = ", ".join(differences(manifest))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlapi.artifacts import mapped_copies
 from mlapi.artifacts.keys import local_key, trusted_keys
+from mlapi.artifacts.pickles.named_sets import classes_of
 from mlapi.artifacts.trust import Trust
 from mlapi.errors import KeyProblem
 from mlapi.registry.backends.folder import Folder
@@ -59,7 +60,7 @@ def trust_of(settings: Settings) -> Trust:
     return Trust(
         trusted_keys(settings.state_dir, settings.trusted_keys),
         settings.require_signature,
-        frozenset(settings.allowed_classes),
+        classes_of(settings.allowed_sets).union(settings.allowed_classes),
     )
 
 

@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 from sklearn import datasets
-from sklearn.linear_model import BayesianRidge, LogisticRegression
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import PairwiseKernel
+from sklearn.linear_model import LogisticRegression
 
 from mlapi.cli import main, terminal
 from mlapi.registry.aliases import LOCK
@@ -374,22 +376,54 @@ def test_register_publishes_a_fitted_estimator(run: Run, tmp_path: Path) -> None
     assert run("predict", "flowers", "X.csv").stdout.splitlines() == ["prediction", *["0"] * 5]
 
 
-def test_register_names_what_it_would_import_and_waits_until_it_is_allowed(run: Run, tmp_path: Path) -> None:
+@pytest.fixture
+def to_allow(tmp_path: Path) -> list[str]:
+    """The command that registers an estimator with a class that nobody has allowed."""
     iris = datasets.load_iris(as_frame=True)
-    joblib.dump(BayesianRidge().fit(iris.data, iris.target), tmp_path / "own.joblib")
+    process = GaussianProcessRegressor(PairwiseKernel(), optimizer=None)
+    joblib.dump(process.fit(iris.data[::5], iris.target[::5]), tmp_path / "own.joblib")
     iris.data.head().to_csv(tmp_path / "X.csv", index=False)
-    words = ["register", "flowers", "own.joblib", "--sample", "X.csv"]
+    return ["register", "flowers", "own.joblib", "--sample", "X.csv"]
 
-    refused = run(*words, status=1)
 
-    assert_one_line(
-        refused,
-        "names classes that are not allowed: sklearn.linear_model._bayes.BayesianRidge (scikit-learn ",
-    )
+KERNEL = "sklearn.gaussian_process.kernels.PairwiseKernel"
+
+
+def test_register_names_what_it_would_import_and_waits_until_it_is_allowed(
+    run: Run, tmp_path: Path, to_allow: list[str]
+) -> None:
+    refused = run(*to_allow, status=1)
+
+    assert_one_line(refused, f"names classes that are not allowed: {KERNEL} (of scikit-learn ")
     (line,) = re.findall("allowed_classes = .*", refused.stderr)
     (tmp_path / "config" / "mlapi.toml").write_text(line)
-    assert "flowers version 1: bayesian_ridge, regression" in run(*words).stdout
+    assert "flowers version 1: gaussian_process_regressor, regression" in run(*to_allow).stdout
     assert "ok" in run("verify").stdout
+
+
+def test_register_allows_what_is_trusted_and_says_so(run: Run, tmp_path: Path, to_allow: list[str]) -> None:
+    file = tmp_path / "config" / "mlapi.toml"
+    file.write_text("workers = 7  # of four\n")
+    line = f'allowed_classes = ["{KERNEL}"]'
+
+    assert_one_line(
+        run(*to_allow, "--allow", status=1),
+        f"repeat it with --yes, or write into {Path('config/mlapi.toml')}",
+    )
+    assert file.read_text() == "workers = 7  # of four\n"
+    allowed = run(*to_allow, "--allow", "--yes")
+
+    assert "flowers version 1" in allowed.stdout
+    assert f"has now {line}. Servers read it when they are restarted." in allowed.stderr
+    assert file.read_text() == f"workers = 7  # of four\n{line}\n"
+    assert_one_line(run(*to_allow, "--yes", status=2), "--yes goes with --allow")
+
+
+def test_a_variable_that_hides_the_file_is_named(run: Run, to_allow: list[str]) -> None:
+    refused = run(*to_allow, "--allow", "--yes", status=1, MLAPI_ALLOWED_CLASSES="a.B")
+
+    assert_one_line(refused, f"The environment is in force here, and not {Path('config/mlapi.toml')}.")
+    assert f"MLAPI_ALLOWED_CLASSES=a.B,{KERNEL}" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ Nothing that the file names is imported or run before. What is no pickle, and wh
 refused with what to do.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlapi.artifacts import requirements as requirements_here
+from mlapi.artifacts.allowing import as_lines, with_names
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.pickles.foreign_files import is_text, kind_of
 from mlapi.artifacts.pickles.origins import Location, Origin, file_beside, installed, origin_of, packages_of
@@ -73,18 +75,15 @@ def read_estimator(file: Path, allowed: Collection[str]) -> EstimatorFile:
     return EstimatorFile(estimator, contents.versions, packages_of(contents.modules.values()))
 
 
-def ask_to_allow(names: Iterable[str], allowed: Iterable[str], where: str = "config/mlapi.toml") -> str:
-    """Return the sentence that says how these names are allowed.
+def check_requirements(requirements: Collection[str]) -> None:
+    """Check that the packages that an estimator needs are installed here.
 
-    Args:
-        allowed: The names that are allowed already, which the setting has to repeat.
-        where: What the setting is read from: a file, or a variable of the environment.
+    Raises:
+        RegistrationError: One is not, in this version.
     """
-    together = sorted({*names, *allowed})
-    if where.startswith("MLAPI_"):
-        return f"set the variable, here and where it is served: {where}={','.join(together)}"
-    words = ", ".join(f'"{name}"' for name in together)
-    return f"set in {where}, here and where it is served: allowed_classes = [{words}]"
+    missing = requirements_here.problems(requirements)
+    if missing:
+        raise RegistrationError("; ".join(missing))
 
 
 def _scanned(content: bytes) -> tuple[bytes, Contents]:
@@ -144,10 +143,11 @@ def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> 
         raise RegistrationError(_absent(absent[0], others[absent[0]], origins[absent[0]], contents, folder))
     unknown = {name: origin.shown for name, origin in origins.items() if name not in allowed}
     if unknown:
-        whose = listed(f"{name} ({package})" for name, package in unknown.items())
+        whose = listed(sorted(set(unknown.values())))
         raise ClassesNotAllowed(
-            f"names classes that are not allowed: {whose}. Loading it would import them and run what they "
-            f"do. If you trust them, register it with --allow, or {ask_to_allow(unknown, allowed)}",
+            f"names classes that are not allowed: {listed(unknown)} (of {whose}). Loading it would import "
+            f"them and run what they do. If you trust them, register it with --allow, or set in "
+            f"config/mlapi.toml, here and where it is served: {as_lines(with_names(unknown, allowed))}",
             unknown,
         )
 

@@ -33,7 +33,7 @@ from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
 from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
-from mlapi.training.workflows.estimator_files import read_estimator
+from mlapi.training.workflows.estimator_files import check_requirements, read_estimator
 from mlapi.training.workflows.table_version import reference
 from mlapi.wording import listed, reason
 
@@ -44,6 +44,8 @@ def register(
     sample_file: Path,
     changes: Changes,
     options: CsvOptions = NO_OPTIONS,
+    *,
+    requires: Collection[str] = (),
 ) -> Manifest:
     """Publish a fitted estimator as the next version of a model.
 
@@ -51,6 +53,7 @@ def register(
         estimator_file: Written by joblib or pickle.
         sample_file: Some rows of features without the target, CSV or Parquet.
         options: How the sample is written, if it is CSV.
+        requires: Packages that have to be installed here and where it is served: "churn-features==1.2".
 
     Raises:
         RegistrationError: The name, the estimator or the sample does not do, or the file names classes that
@@ -63,6 +66,7 @@ def register(
         raise RegistrationError(
             f"a model cannot be called {name!r}: lower case letters, digits, _ and -, a letter first"
         )
+    check_requirements(requires)
     table = read(str(sample_file), options)
     sample = table.frame
     file = read_estimator(estimator_file, changes.registry.trust.classes)
@@ -84,7 +88,11 @@ def register(
         parameters=_parameters(estimator),
         metrics={},
         data=replace(
-            file.provenance, sample_rows=len(frame), notes=table.notes, warnings=table.warnings
+            file.provenance,
+            sample_rows=len(frame),
+            notes=table.notes,
+            warnings=table.warnings,
+            requires=tuple(requires),
         ).to_json(),
     )
     files = {REFERENCE: reference(signature, frame)}

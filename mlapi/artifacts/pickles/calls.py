@@ -5,7 +5,7 @@ An estimator's class is never called: it is made empty, and its state is looked 
 """
 
 import copyreg
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
+from mlapi.artifacts.pickles.named_sets import MADE_EMPTY
 from mlapi.artifacts.pickles.parts import arrays, random_states
 from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of
 from mlapi.artifacts.pickles.parts.neighbor_trees import DISTANCES, METRICS, NEIGHBOR_TREES
@@ -177,6 +178,13 @@ def _ordered_dict() -> OrderedDict[Any, Any]:
     return OrderedDict()
 
 
+def _default_dict(factory: Any = None) -> "defaultdict[Any, Any]":
+    """Return an empty dictionary of ordered dictionaries, as LightGBM keeps scores in."""
+    if not isinstance(factory, Name) or factory.full != "collections.OrderedDict":
+        raise NotAllowed("it makes a dictionary of something else than ordered dictionaries")
+    return defaultdict(OrderedDict)
+
+
 def _loss(full: str) -> Callable[[], Any]:
     """Return what makes a loss of scikit-learn's, by its full name."""
 
@@ -227,7 +235,7 @@ def _multinomial_loss(kind: Any, checksum: Any, state: Any = None) -> Any:
 def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
     """Return an empty object, in place of `copyreg._reconstructor`, by which protocols 0 and 1 make one."""
     if isinstance(kind, Name):
-        if kind.full not in (*INVARIANTS, *MATRICES) or base is not object or state is not None:
+        if kind.full not in (*INVARIANTS, *MATRICES, *MADE_EMPTY) or base is not object or state is not None:
             raise NotAllowed(f"it makes a {kind.full} in another way than pickle does")
         return object.__new__(kind.real)
     if any(not isinstance(cls, type) or issubclass(cls, np.ndarray) for cls in (kind, base)):
@@ -253,6 +261,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "builtins.set": _set,
     "builtins.slice": _slice,
     "collections.OrderedDict": _ordered_dict,
+    "collections.defaultdict": _default_dict,
     "copyreg._reconstructor": _reconstructor,
     "numpy.ma.core._mareconstruct": arrays.masked_array,
     ENCODE: _latin_1,

@@ -6,7 +6,6 @@ has allowed in particular is put on the stack as a `Name`, which no opcode can c
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from mmap import mmap
@@ -33,14 +32,14 @@ import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler, Unpickler
 
 from mlapi.artifacts.pickles.calls import CALLS, ENCODE, Allowance, Keys
-from mlapi.artifacts.pickles.fitted.estimators import ISOTONIC, check_isotonic
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
+from mlapi.artifacts.pickles.named_sets import MADE_EMPTY
+from mlapi.artifacts.pickles.object_states import BOOSTERS, check_state
 from mlapi.artifacts.pickles.parts.arrays import ARRAY, MASKED, check_mask, copy_dtype, fields_of, give_state
 from mlapi.artifacts.pickles.parts.names import OURS, Name, NotAllowed, current_name, name_of
-from mlapi.artifacts.pickles.parts.neighbor_trees import DISTANCES, NEIGHBOR_TREES, check_neighbor_tree
-from mlapi.artifacts.pickles.parts.random_states import BIT_GENERATORS, SEEDS, check_random_state
+from mlapi.artifacts.pickles.parts.neighbor_trees import DISTANCES, NEIGHBOR_TREES
+from mlapi.artifacts.pickles.parts.random_states import BIT_GENERATORS, SEEDS
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
-from mlapi.artifacts.pickles.parts.trees import TREE, check_nodes
 from mlapi.artifacts.pickles.parts.values import VALUES
 from mlapi.wording import reason
 
@@ -53,7 +52,7 @@ A tree copies its arrays once more: a forest of 50 MB takes 60 MB with this size
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 """joblib's description of an array, whose bytes follow in the file."""
 
-_MADE_EMPTY = frozenset({*INVARIANTS, *MATRICES, WRAPPER})
+_MADE_EMPTY = frozenset({*INVARIANTS, *MATRICES, *MADE_EMPTY, WRAPPER})
 """Classes of which a pickle makes an object without arguments, and then gives it a state, which is
 checked."""
 
@@ -207,31 +206,17 @@ class _Restricted:
             return
         if isinstance(inst, _UNALTERED):
             raise NotAllowed("it alters a class")
-        if not hasattr(inst, "__dict__"):  # an object of compiled code
+        if not hasattr(inst, "__dict__") or name_of(type(inst)) in BOOSTERS:  # an object of compiled code
             self._settle(inst)
         if isinstance(inst, np.ndarray):
             state = self.stack[-1] = self._array_state(inst, state)
-        self._check_state(inst, state)
-        _check_names(state)
-        super().load_build()  # type: ignore[misc]
-
-    def _check_state(self, inst: Any, state: Any) -> None:
-        """Refuse a state that code of the object's class would not take as it is."""
         kind = name_of(type(inst))
         if kind in _MADE_EMPTY and type(state) is not dict:
             raise NotAllowed(f"it gives a {type(inst).__name__} another state than pickle does")
-        if isinstance(inst, np.random.BitGenerator | np.random.RandomState):
-            check_random_state(state)
-        if kind == TREE:
-            check_nodes(inst, state)
+        check_state(inst, kind, state)
         if kind in NEIGHBOR_TREES:
-            check_neighbor_tree(kind, state)
-            self.settled |= {id(part): part for part in state}  # its metric may not change after this check
-        if kind == ISOTONIC:
-            check_isotonic(state)
-        if kind.startswith("sklearn.") and type(state) is dict and "_sklearn_version" in state:
-            # scikit-learn would warn of each part; the manifest says it once for all
-            state["_sklearn_version"] = sys.modules["sklearn"].__version__
+            self.settled |= {id(part): part for part in state}  # its metric may not change after the check
+        super().load_build()  # type: ignore[misc]
 
     def _settle(self, part: Any) -> None:
         if id(part) in self.settled:
@@ -322,14 +307,6 @@ def _check_entries(kind: "np.dtype[Any]") -> None:
     """Refuse arrays whose entries are arrays: numpy makes none, and reads memory that nobody has written."""
     if kind.subdtype is not None:
         raise NotAllowed("it has an array whose entries are arrays")
-
-
-def _check_names(state: Any) -> None:
-    """Refuse attributes with names such as `__array_interface__`: numpy would read memory where that says."""
-    for attributes in state if type(state) is tuple else (state,):
-        for name in attributes if isinstance(attributes, dict) else ():
-            if isinstance(name, str) and name.startswith("__"):
-                raise NotAllowed(f"it gives an object the attribute {name!r:.40}, which is its class's")
 
 
 ONLY_ARGUMENTS = frozenset(

@@ -25,8 +25,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlapi.errors import ClassesNotAllowed, MlapiError
-from mlapi.training.workflows.estimator_files import read_estimator
+from mlapi.errors import ClassesNotAllowed, MlapiError, RegistrationError
+from mlapi.training.workflows.estimator_files import check_requirements, read_estimator
 
 X = np.arange(20.0).reshape(10, 2)
 FITTED = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, X[:, 0] > 9)
@@ -287,7 +287,27 @@ def test_another_version_of_scikit_learn_is_no_warning_of_its_own(
 def test_what_is_not_allowed_is_named_with_its_package(file: Path) -> None:
     file.write_bytes(pickle.dumps(hypothesis.settings))
 
-    with pytest.raises(ClassesNotAllowed, match=r"hypothesis\S* \(hypothesis [0-9.]+\)") as caught:
+    with pytest.raises(ClassesNotAllowed, match=r"hypothesis\S* \(of hypothesis [0-9.]+\)") as caught:
         read_estimator(file, ())
 
     assert set(caught.value.names) == {"hypothesis._settings.settings"}
+
+
+@pytest.mark.parametrize(
+    ("requires", "said"),
+    [
+        (("numpy",), None),
+        ((f"numpy=={np.__version__}", "scikit-learn>=1"), None),
+        (("numpy==1.2",), f"it needs numpy==1.2, and {np.__version__} is installed here"),
+        (("churn-features==1.2",), "it needs churn-features==1.2, which is not installed here"),
+        (("not a package!",), '"not a package!" names no package and version, such as churn-features==1.2'),
+        (("numpy; python_version < '3'",), "names more than a package and its version"),
+    ],
+)
+def test_a_package_that_is_needed_is_looked_for(requires: tuple[str, ...], said: str | None) -> None:
+    if said is None:
+        check_requirements(requires)
+        return
+    with pytest.raises(RegistrationError) as caught:
+        check_requirements(requires)
+    assert said in str(caught.value)

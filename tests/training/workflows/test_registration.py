@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
+from mlapi.artifacts import requirements
 from mlapi.artifacts.manifest import NETWORK
 from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import BrokenArtifact, DatasetError, RegistrationError
@@ -101,6 +102,22 @@ def test_an_estimator_that_another_scikit_learn_fitted_is_said_to_be(
     client = make_app(files[0].parent / "models", state_dir=files[0].parent / "state").test_client()
     (note,) = client.get("/models/mine/versions/1").get_json()["notes"]
     assert note.startswith("scikit-learn 1.2.2 fitted this estimator. Its answers are those of scikit-learn ")
+
+
+def test_a_version_is_broken_where_a_package_that_it_needs_is_not(
+    files: tuple[Path, Path], make_app: AppFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joblib.dump(LinearRegression().fit(IRIS.data, IRIS.target), files[0])
+    IRIS.data.head().to_csv(files[1], index=False)
+
+    manifest = register("mine", *files, changes(files[0].parent), requires=[f"numpy=={np.__version__}"])
+
+    assert manifest.provenance.requires == (f"numpy=={np.__version__}",)
+    monkeypatch.setattr(requirements, "version", lambda package: "1.2")
+    client = make_app(files[0].parent / "models", state_dir=files[0].parent / "state").test_client()
+    broken = client.get("/models/mine/versions/1").get_json()
+    assert broken["status"] == "broken"
+    assert broken["reason"] == f"it needs numpy=={np.__version__}, and 1.2 is installed here"
 
 
 def test_a_network_may_be_off_by_what_float32_leaves_open(files: tuple[Path, Path]) -> None:

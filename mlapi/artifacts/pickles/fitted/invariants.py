@@ -296,3 +296,14 @@ INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
 }
 """By class the check of its attributes: of each class that may be loaded although nobody has allowed it in
 particular, and of some that people often allow."""
+
+_IMBALANCED = (
+    *("bagging.BalancedBaggingClassifier", "easy_ensemble.EasyEnsembleClassifier"),
+    "weight_boosting.RUSBoostClassifier",
+)
+
+SET_INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
+    "imblearn.ensemble._forest.BalancedRandomForestClassifier": _with_labels(_random_forest),
+    **{f"imblearn.ensemble._{name}": _with_labels(anything) for name in _IMBALANCED},
+}
+"""The same of classes that are loaded where somebody has asked for the set that they are in."""

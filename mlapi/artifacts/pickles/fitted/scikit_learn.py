@@ -14,6 +14,7 @@ function with any arguments), and pandas' objects (pyarrow rebuilds them from ra
 from collections.abc import Callable, Mapping
 
 from mlapi.artifacts.pickles.fitted import columns as column_invariants
+from mlapi.artifacts.pickles.fitted import distances
 from mlapi.artifacts.pickles.fitted import estimators as checks
 from mlapi.artifacts.pickles.fitted.attributes import FittedAttributes
 
@@ -124,18 +125,18 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
     **{
         f"sklearn.{module}.{name}": check
         for check, classes in (
-            (checks.clusters, {"cluster._kmeans": ("KMeans", "MiniBatchKMeans")}),
-            (checks.bisecting, {"cluster._bisect_k_means": ("BisectingKMeans",)}),
-            (checks.bisecting_node, {"cluster._bisect_k_means": ("_BisectingTree",)}),
+            (distances.clusters, {"cluster._kmeans": ("KMeans", "MiniBatchKMeans")}),
+            (distances.bisecting, {"cluster._bisect_k_means": ("BisectingKMeans",)}),
+            (distances.bisecting_node, {"cluster._bisect_k_means": ("_BisectingTree",)}),
             (
-                checks.centers,
+                distances.centers,
                 {
                     "cluster._affinity_propagation": ("AffinityPropagation",),
                     "cluster._mean_shift": ("MeanShift",),
                 },
             ),
-            (checks.agglomeration, {"cluster._agglomerative": ("FeatureAgglomeration",)}),
-            (checks.envelope, {"covariance._elliptic_envelope": ("EllipticEnvelope",)}),
+            (distances.agglomeration, {"cluster._agglomerative": ("FeatureAgglomeration",)}),
+            (distances.envelope, {"covariance._elliptic_envelope": ("EllipticEnvelope",)}),
             (
                 checks.factorization,
                 {
@@ -155,11 +156,11 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
                 },
             ),
             (
-                checks.kernel_method,
+                distances.kernel_method,
                 {"decomposition._kernel_pca": ("KernelPCA",), "kernel_ridge": ("KernelRidge",)},
             ),
             (
-                checks.propagation,
+                distances.propagation,
                 {"semi_supervised._label_propagation": ("LabelPropagation", "LabelSpreading")},
             ),
             (checks.dummy, {"dummy": ("DummyClassifier", "DummyRegressor")}),
@@ -177,15 +178,15 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
             ),
             (column_invariants.vectorizer, {"feature_extraction.text": ("HashingVectorizer",)}),
             (checks.selector, {"feature_selection._from_model": ("SelectFromModel",)}),
-            (checks.knn_imputer, {"impute._knn": ("KNNImputer",)}),
+            (distances.knn_imputer, {"impute._knn": ("KNNImputer",)}),
             (checks.anything, {"isotonic": ("IsotonicRegression",)}),  # `unpickling` looks at its state
             (checks.sketch, {"kernel_approximation": ("AdditiveChi2Sampler", "PolynomialCountSketch")}),
             (
-                checks.manifold,
+                distances.manifold,
                 {"manifold._isomap": ("Isomap",), "manifold._locally_linear": ("LocallyLinearEmbedding",)},
             ),
             (
-                checks.neighbors,
+                distances.neighbors,
                 {
                     "neighbors._classification": ("KNeighborsClassifier", "RadiusNeighborsClassifier"),
                     "neighbors._regression": ("KNeighborsRegressor", "RadiusNeighborsRegressor"),
@@ -194,7 +195,7 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
                     "neighbors._lof": ("LocalOutlierFactor",),
                 },
             ),
-            (checks.centroids, {"neighbors._nearest_centroid": ("NearestCentroid",)}),
+            (distances.centroids, {"neighbors._nearest_centroid": ("NearestCentroid",)}),
             (checks.discretizer, {"preprocessing._discretization": ("KBinsDiscretizer",)}),
             (checks.function, {"preprocessing._function_transformer": ("FunctionTransformer",)}),
             (column_invariants.splines, {"preprocessing._polynomial": ("SplineTransformer",)}),
@@ -203,9 +204,9 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
         for name in names
     },
     "scipy.interpolate._bsplines.BSpline": checks.b_spline,
-    "sklearn.cluster._birch.Birch": checks.birch,
-    "sklearn.cluster._birch._CFNode": checks.birch_node,
-    "sklearn.cluster._birch._CFSubcluster": checks.birch_node,
+    "sklearn.cluster._birch.Birch": distances.birch,
+    "sklearn.cluster._birch._CFNode": distances.birch_node,
+    "sklearn.cluster._birch._CFSubcluster": distances.birch_node,
 }
 """By class, the check of what its compiled code or its loops follow."""
 

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from mlapi.artifacts.pickles.fitted.attributes import FittedAttributes
-from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
+from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS, SET_INVARIANTS
 from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES, check_matrix
 from mlapi.artifacts.pickles.parts.trees import TREE, check_grown
+
+_CHECKS = {**INVARIANTS, **SET_INVARIANTS}
+"""By class the check of its attributes."""
 
 _SCALARS = (str, bytes, bytearray, bool, float, complex, np.generic, np.dtype, slice, range, type(None))
 """Types of values that have no parts."""
@@ -71,6 +74,7 @@ _MOST_ENTRIES = 10**7
 
 _NESTED = frozenset(
     {
+        "imblearn.pipeline.Pipeline",
         "mlapi.estimators.algorithms.svm.CalibratedSVC",
         "sklearn.compose._target.TransformedTargetRegressor",
         "sklearn.pipeline.Pipeline",
@@ -168,7 +172,7 @@ class _Walk:
     def _is_known(self, part: Any) -> bool:
         return (
             isinstance(part, list | tuple | dict | set | frozenset | np.ndarray)
-            or name_of(type(part)) in INVARIANTS
+            or name_of(type(part)) in _CHECKS
         )
 
     def _within(self, part: Any) -> Iterable[Any]:
@@ -191,7 +195,7 @@ class _Walk:
             self._checks.append(partial(check_matrix, vars(part), by_columns="_csc." in kind))
         if kind == TREE:
             self._checks.append(partial(check_grown, part))
-        if kind in INVARIANTS:
+        if kind in _CHECKS:
             return self._attributes(part, kind)
         if kind in MATRICES or kind in _LEAVES or isinstance(part, type):
             return ()
@@ -205,7 +209,7 @@ class _Walk:
                 f"it has a {type(part).__name__} whose {name!r:.40} takes the place of the class's own",
             )
         self._checks += [
-            partial(INVARIANTS[kind], FittedAttributes(attributes)),
+            partial(_CHECKS[kind], FittedAttributes(attributes)),
             partial(_check_columns, attributes),
         ]
         if kind in _UNREAD:
