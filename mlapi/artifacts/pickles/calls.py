@@ -19,6 +19,7 @@ from mlapi.artifacts.pickles.parts.names import Name, NotAllowed, name_of
 from mlapi.artifacts.pickles.parts.neighbor_trees import DISTANCES, METRICS, NEIGHBOR_TREES
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
 from mlapi.artifacts.pickles.parts.trees import TREE, tree
+from mlapi.artifacts.pickles.parts.values import is_value
 
 _KEY_DEPTH = 3
 """How deep tuples may lie in tuples in a key."""
@@ -240,6 +241,8 @@ def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
         return object.__new__(kind.real)
     if any(not isinstance(cls, type) or issubclass(cls, np.ndarray) for cls in (kind, base)):
         raise NotAllowed("it makes an array in another way than numpy does")
+    if is_value(kind) or (is_value(base) and base is not object):  # numpy's numbers take lists of lists apart
+        raise NotAllowed("it makes a number in another way than numpy does")
     return copyreg._reconstructor(kind, base, state)  # type: ignore[attr-defined]
 
 

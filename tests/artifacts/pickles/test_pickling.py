@@ -2,6 +2,7 @@
 
 import bz2
 import collections
+import copyreg
 import gzip
 import io
 import lzma
@@ -568,6 +569,18 @@ def test_bytes_become_no_other_array_than_numpy_writes(arguments: Any) -> None:
 
     with pytest.raises(BrokenArtifact, match="it makes an array in another way than numpy does"):
         pickling.load(content, CLASSES)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int64, int, float])
+def test_numbers_are_not_made_of_lists_of_lists(kind: Any) -> None:
+    """numpy would copy a list for each way that leads to it."""
+    lists: Any = [1.0]
+    for _ in range(60):
+        lists = [lists, lists]
+    content = pickle.dumps(Gadget(copyreg._reconstructor, kind, kind, lists))  # type: ignore[attr-defined]
+
+    with pytest.raises(BrokenArtifact, match="it makes a number in another way than numpy does"):
+        pickling.load(content, names_in(content))
 
 
 @pytest.mark.parametrize("state", [b"mask", "filling"])

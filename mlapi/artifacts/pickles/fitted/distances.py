@@ -216,12 +216,15 @@ def propagation(fitted: FittedAttributes) -> None:
 
 def envelope(fitted: FittedAttributes) -> None:
     """Refuse a covariance of other features: compiled code reads it without looking."""
-    if fitted.precision_ is not None or fitted.location_ is not None:
-        width = width_of(fitted)
-        require(
-            is_numbers(fitted.precision_, width, width) and is_numbers(fitted.location_, width),
-            "it has a covariance that does not fit its features",
-        )
+    if fitted.location_ is None:
+        return
+    width, inverse = width_of(fitted), fitted.precision_
+    require(
+        is_numbers(fitted.location_, width)
+        and is_numbers(fitted.covariance_, width, width)  # which is inverted where the inverse is not stored
+        and (inverse is None or is_numbers(inverse, width, width)),
+        "it has a covariance that does not fit its features",
+    )
 
 
 def knn_imputer(fitted: FittedAttributes) -> None:

@@ -16,12 +16,16 @@ from mlapi.artifacts.pickles.fitted.attributes import (
     require,
     width_of,
 )
+from mlapi.artifacts.pickles.fitted.columns import vectorizer
 from mlapi.artifacts.pickles.parts.names import name_of
 from mlapi.artifacts.pickles.parts.trees import TREE
 from mlapi.artifacts.pickles.parts.values import NUMPY_FUNCTIONS, value_name
 
-_MOST_ROUNDS = 10**5
+_MOST_ROUNDS = 10**4
 """The most rounds of a computation that goes on until its numbers stand still."""
+
+_MOST_HASHED = 2**22
+"""The most columns that words are hashed to; 2 ** 20 is scikit-learn's own."""
 
 _MOST_STEPS = 1000
 """The most columns that a kernel's approximation may make of one feature."""
@@ -153,6 +157,17 @@ def dummy(fitted: FittedAttributes) -> None:
         require(type(constant) is np.ndarray and constant.shape == (1, outputs), problem)
 
 
+def hashing(fitted: FittedAttributes) -> None:
+    """Refuse texts that are hashed to no columns, or to more than 32 bits number: compiled code divides by
+    them."""
+    vectorizer(fitted)
+    columns = fitted.n_features
+    require(
+        is_count(columns, _MOST_HASHED) and columns > 0,
+        f"it hashes to other columns than 1 to {_MOST_HASHED:,}",
+    )
+
+
 def selector(fitted: FittedAttributes) -> None:
     """Refuse one that looks for importances among what a class has of its own."""
     getter = fitted.importance_getter
@@ -178,8 +193,10 @@ def function(fitted: FittedAttributes) -> None:
         call: Any = getattr(fitted, name)
         arguments = getattr(fitted, "kw_args" if name == "func" else "inv_kw_args")
         is_known = call is None or name_of(call) in _IDENTITY or value_name(call) in NUMPY_FUNCTIONS
-        is_plain_call = is_known and (
-            not arguments or _ARGUMENTS.get(value_name(call), frozenset()) >= arguments.keys()
+        is_plain_call = (
+            is_known
+            and type(arguments) in (dict, NoneType)
+            and (not arguments or _ARGUMENTS.get(value_name(call), frozenset()) >= arguments.keys())
         )
         values = arguments.values() if type(arguments) is dict else ()
         are_numbers = all(type(value) in (int, float, bool, NoneType) for value in values)

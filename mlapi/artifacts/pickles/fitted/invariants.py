@@ -79,10 +79,15 @@ def _gradient_boosting(fitted: FittedAttributes) -> None:
     require(type(trees) is np.ndarray and trees.ndim == 2, problem)
     columns = trees.shape[1]
     require(columns == fitted.n_trees_per_iteration_, problem)
+    start: Any = fitted.init_
+    is_zero = type(start) is str and start == "zero"
+    require(
+        is_zero or name_of(type(start)) in _DUMMIES,
+        "it has boosting that begins with another estimator's answers",
+    )
     if columns > 1:
-        start: Any = fitted.init_
         is_multinomial = name_of(type(fitted._loss)) == "sklearn._loss.loss.HalfMultinomialLoss"
-        starts = start == "zero" if type(start) is str else len(start.classes_) == columns
+        starts = is_zero or np.shape(start.classes_) == (columns,)
         prior = getattr(start, "class_prior_", None)
         require(is_multinomial and starts and (prior is None or len(prior) == columns), problem)
 
@@ -200,6 +205,9 @@ _TREES = frozenset(
     f"sklearn.tree._classes.{kind}{what}" for kind in ("DecisionTree", "ExtraTree") for what in _WHAT
 )
 """The classes of single trees."""
+
+_DUMMIES = frozenset(f"sklearn.dummy.Dummy{what}" for what in _WHAT)
+"""What boosting begins with, if nobody has said otherwise. Its trees add to as many columns as that gives."""
 
 _CSR = frozenset(name for name in MATRICES if "_csr." in name)
 """The classes of sparse matrices that are stored row by row."""

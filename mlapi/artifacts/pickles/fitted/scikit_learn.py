@@ -52,7 +52,6 @@ _BY_NUMPY = {
             "DotProduct",
             "ExpSineSquared",
             "Exponentiation",
-            "Hyperparameter",
         ),
         *("Matern", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel"),
     ),
@@ -176,7 +175,7 @@ _CHECKED: Mapping[str, Callable[[FittedAttributes], None]] = {
                     ),
                 },
             ),
-            (column_invariants.vectorizer, {"feature_extraction.text": ("HashingVectorizer",)}),
+            (checks.hashing, {"feature_extraction.text": ("HashingVectorizer",)}),
             (checks.selector, {"feature_selection._from_model": ("SelectFromModel",)}),
             (distances.knn_imputer, {"impute._knn": ("KNNImputer",)}),
             (checks.anything, {"isotonic": ("IsotonicRegression",)}),  # `unpickling` looks at its state

@@ -39,9 +39,6 @@ _LEAVES = frozenset(
 
 _BIRCH = "sklearn.cluster._birch."
 
-_DEFAULTS = (bool, int, float, str, type(None))
-"""Types of what a class may have under the name of an attribute: values for where it is not set."""
-
 _UNREAD = {
     f"{_BIRCH}_CFNode": frozenset(
         {
@@ -205,7 +202,7 @@ class _Walk:
         attributes = vars(part)
         for name in attributes:
             _require(
-                type(name) is str and isinstance(getattr(type(part), name, None), _DEFAULTS),
+                type(name) is str and type(getattr(type(part), name, False)) is bool,
                 f"it has a {type(part).__name__} whose {name!r:.40} takes the place of the class's own",
             )
         self._checks += [

@@ -320,8 +320,12 @@ def _answered(part: Any) -> int:
     counts = [_classes(fitted), fitted.get("n_trees_per_iteration_"), _outputs(fitted.get("coef_"))]
     counts += [_outputs(fitted.get(rows)) for rows in _COMPARED]
     counts += [max(np.shape(layer)) for layer in _layers(fitted)]
-    if "Radius" in type(part).__name__:  # each row may have all others for neighbors
+    kind = name_of(type(part))
+    if "Radius" in kind or kind.endswith(".NearestNeighbors"):  # a row may have all others for neighbors
         counts.append(_rows_of(fitted.get("_fit_X")))
+    counts += [np.size(chosen) for name in _SUBSETS for chosen in _listed_parts(fitted.get(name))]
+    if kind.startswith(_ASK_MANY):
+        counts.append(len(_listed_parts(fitted.get("estimators_"))) * max(1, _classes(fitted)))
     return min(MOST, max([count for count in counts if isinstance(count, int)], default=0))
 
 
@@ -336,18 +340,24 @@ _COMPARED = (
         "means_",
         "subcluster_centers_",
     ),
-    *("estimators_", "theta_", "feature_log_prob_"),
+    *("dictionary", "feature_log_prob_", "theta_"),
 )
 """The attributes whose rows a row is compared with, all at once."""
+
+_SUBSETS = ("estimators_features_", "pairwise_indices_")
+"""The attributes that say which features each part takes: they are copied for it."""
+
+_ASK_MANY = ("sklearn.ensemble._stacking.", "sklearn.ensemble._voting.", "sklearn.multi")
+"""How the names of classes begin that hold the answers of all their parts at once."""
 
 
 def _layers(fitted: Mapping[str, Any]) -> list[Any]:
     """Return the matrices that a row is multiplied with: of a network, or of random features."""
-    layers = [*_listed_arrays(fitted.get("coefs_")), fitted.get("random_weights_")]
+    layers = [*_listed_parts(fitted.get("coefs_")), fitted.get("random_weights_")]
     return [layer for layer in layers if isinstance(layer, np.ndarray) and layer.ndim > 0]
 
 
-def _listed_arrays(value: Any) -> list[Any]:
+def _listed_parts(value: Any) -> list[Any]:
     return value if type(value) is list else []
 
 
