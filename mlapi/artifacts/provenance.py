@@ -40,8 +40,8 @@ class Promotion:
 class Provenance:
     """Where a version comes from: its data, how they were divided, and what was decided about them.
 
-    Of an estimator that was registered only `source`, `sample_rows`, `notes`, `warnings` and what its file says
-    of itself (`fitted_with`, `libraries`, `requires`) are set; the rest are defaults.
+    Of an estimator that was registered only `source`, `sample_rows`, `notes`, `warnings`, `requires` and what
+    its file says of itself (`fitted_with`, `libraries`) are set; the rest are defaults.
     """
 
     source: str = ""

@@ -38,7 +38,7 @@ from mlapi.training.workflows.table_version import reference
 from mlapi.wording import listed, reason
 
 
-def register(
+def register(  # noqa: PLR0913 - three files and names that a person brings, and what is said of them
     name: str,
     estimator_file: Path,
     sample_file: Path,

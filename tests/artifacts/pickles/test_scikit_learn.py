@@ -339,7 +339,7 @@ def test_a_value_is_no_code_and_is_not_called() -> None:
 
 @pytest.mark.exhaustive
 def test_a_whole_number_that_is_changed_in_them_is_refused_or_harmless(tmp_path: Path) -> None:
-    """As for the classes that training knows: no crash, and the same answers whatever lies in fresh memory."""
+    """As for the classes that training knows: no crash, and the same answers whatever lies in memory."""
     folder, refused = tmp_path / "changed", 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
