@@ -87,25 +87,35 @@ def test_a_value_is_known_by_its_name(name: str) -> None:
     assert name not in NUMPY_FUNCTIONS or value_name(value) in NUMPY_FUNCTIONS
 
 
+def _rows_of(made: Any) -> Any:
+    if get_tags(made).input_tags.string:
+        return TEXTS
+    if "precomputed" in (getattr(made, "metric", ""), getattr(made, "kernel", "")):
+        return np.abs(X[:, :1] - X[:, 0])
+    return X[:, 0] if isinstance(made, isotonic.IsotonicRegression) else X
+
+
+def _target_of(made: Any) -> Any:
+    name, tags = type(made).__name__, get_tags(made)
+    if name in ("CCA", "PLSCanonical", "PLSRegression") or "MultiTask" in name:
+        return np.c_[X[:, 0] + X[:, 1], X[:, 2]]
+    if tags.target_tags.multi_output and not tags.target_tags.single_output:
+        return np.c_[Y, 1 - Y]
+    return (
+        X[:, 0] + 1.0 if is_regressor(made) and name != "StackingRegressor" else Y
+    )  # that asks a classifier
+
+
 def _fitted(kind: type) -> Iterator[tuple[Any, Any]]:
     """Each of scikit-learn's own examples of a class, fitted; behind a transformer a classifier."""
     for made in _construct_instances(kind):
-        estimator, tags = clone(made), get_tags(made)
-        rows, target = (TEXTS if tags.input_tags.string else X), Y
-        if is_regressor(made):
-            target = X[:, 0] + 1.0
-        if tags.target_tags.multi_output and not tags.target_tags.single_output:
-            target = np.c_[Y, 1 - Y]
-        if kind.__name__ in ("CCA", "PLSCanonical", "PLSRegression") or "MultiTask" in kind.__name__:
-            target = np.c_[X[:, 0] + X[:, 1], X[:, 2]]
-        if kind.__name__ == "IsotonicRegression":
-            rows = X[:, 0]
-        if kind.__name__ == "SparseCoder":
+        estimator, rows = clone(made), _rows_of(made)
+        if isinstance(made, decomposition.SparseCoder):
             estimator.set_params(dictionary=np.eye(4))
         if not hasattr(estimator, "predict") and hasattr(estimator, "transform"):
             estimator = make_pipeline(estimator, linear_model.LogisticRegression())
         if hasattr(estimator, "predict") or hasattr(estimator, "fit_predict"):
-            yield estimator.fit(rows, target), rows
+            yield estimator.fit(rows, _target_of(made)), rows
 
 
 @pytest.mark.exhaustive
