@@ -156,7 +156,8 @@ class CsvRows:
         may_repeat = fewest > 1 and any(map(is_word, self.header))  # one word may well be a cell
         for line, raw in self._rows:
             cells = self._without_formulas(line, raw) if self._has_formulas else raw
-            if not fewest <= len(cells) or any(map(str.strip, cells[width:])):
+            is_full = len(cells) == width
+            if not is_full and (len(cells) < fewest or any(map(str.strip, cells[width:]))):
                 raise DatasetError(self._ragged(line, cells))
             if (
                 may_repeat
@@ -166,7 +167,7 @@ class CsvRows:
             ):
                 self.repeated.add(line)
                 continue
-            yield line, (cells + [""] * width)[:width] if len(cells) != width else cells
+            yield line, cells if is_full else (cells + [""] * width)[:width]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -205,7 +206,8 @@ class CsvRows:
         try:
             for cells in reader:
                 line, begin = begin, skipped + reader.line_num + 1
-                if not _is_blank(cells, padded=dialect.padded):
+                # nearly every row has a first cell: it is not asked about the others
+                if (cells and cells[0].strip(" \t")) or not _is_blank(cells, padded=dialect.padded):
                     yield line, cells
                 elif len(cells) > 1:
                     self.blank.add(line)
