@@ -36,6 +36,9 @@ Treatment: TypeAlias = Literal["number", "flag", "one_hot", "frequent", "calenda
 MOST_LISTED = 1000
 """A column of more categories takes any text: nobody would read a signature that lists them."""
 
+_INDEX = re.compile(r"Unnamed: 0(?:\.\d+)*")
+"""The names that pandas gives to a first column without one: another number each time it is read again."""
+
 _FEWEST = 20
 """Rows without which nothing is called an identifier."""
 
@@ -108,6 +111,8 @@ def infer_kind(view: ColumnView, override: str | None = None) -> ColumnDecision:
     if types.is_bool_dtype(column.dtype):
         return _booleans(view)
     if types.is_numeric_dtype(column.dtype):
+        if _is_index(view):
+            return ColumnDecision("left out: pandas' index, by its name (--numeric keeps it)")
         return _numbers(column.to_numpy(), is_plain=True)
     return _from_texts(view)
 
@@ -166,6 +171,12 @@ def _numbers(
     return ColumnDecision(
         f"{noun}{how}, {low:g} to {high:g}", kind, "number", numbers, warnings=tuple(warnings)
     )
+
+
+def _is_index(view: ColumnView) -> bool:
+    """Whether a column is pandas' index that was written without a name, and named when it was read again."""
+    is_whole = types.is_integer_dtype(view.column.dtype)
+    return is_whole and _INDEX.fullmatch(view.name) is not None and bool(view.column.is_unique)
 
 
 def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:

@@ -77,6 +77,29 @@ def test_cells_decide_on_the_kind(cells: Any, kind: str, nullable: bool) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "step", "kind"),
+    [
+        ("Unnamed: 0", 5, None),
+        ("Unnamed: 0.1", 5, None),
+        ("Unnamed: 0", 0.5, "number"),
+        ("Unnamed: 3", 5, "integer"),
+        ("index", 5, "integer"),
+    ],
+)
+def test_what_pandas_calls_its_index_is_left_out(name: str, step: float, kind: str | None) -> None:
+    frame = pd.DataFrame(
+        {name: [step * row + row % 2 for row in range(ROWS)], "other": RANDOM.normal(size=ROWS)}
+    )
+
+    column = infer_columns(frame, Overrides()).columns[0]
+
+    assert column.kind == kind
+    assert (column.explanation == "left out: pandas' index, by its name (--numeric keeps it)") == (
+        kind is None
+    )
+
+
+@pytest.mark.parametrize(
     ("cells", "why"),
     [
         ([None] * ROWS, "blank from top to bottom"),
