@@ -11,6 +11,7 @@ more memory than a few.
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -43,11 +44,18 @@ def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
     """
     ask = getattr(estimator, method)
     chunks = _chunks(rows, size_of(estimator))
-    with joblib.parallel_config(backend="sequential"), np.errstate(all="ignore"):
+    with in_this_thread(), np.errstate(all="ignore"):
         if len(chunks) <= 1:
             return np.asarray(ask(rows))
         by_position = getattr(rows, "iloc", rows)  # of a table
         return join_answers({method: np.asarray(ask(by_position[chunk]))} for chunk in chunks)[method]
+
+
+@contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Keep joblib from spreading the block over processes or threads, whatever `n_jobs` says."""
+    with joblib.parallel_config(backend="sequential"):
+        yield
 
 
 def _chunks(rows: Any, size: RowSize) -> list[slice]:
