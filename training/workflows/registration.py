@@ -21,14 +21,12 @@ from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import REFERENCE, Draft, Manifest
 from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.networks import carries_network
-from mlapi.artifacts.pickles import pickling
-from mlapi.artifacts.pickles.scanner import names_in
 from mlapi.artifacts.provenance import Provenance
 from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
 from mlapi.data.signature import Signature, Target
 from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
-from mlapi.errors import BrokenArtifact, RegistrationError, Unanswerable
-from mlapi.estimators.algorithms import ALGORITHMS, CLASSES
+from mlapi.errors import RegistrationError, Unanswerable
+from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.inference.estimator_calls import call
 from mlapi.inference.model import estimator_input, presentable
@@ -36,6 +34,7 @@ from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
 from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
+from mlapi.training.workflows.estimator_files import read_estimator
 from mlapi.training.workflows.table_version import reference
 from mlapi.wording import listed, reason
 
@@ -67,7 +66,7 @@ def register(
         )
     table = read(str(sample_file), options)
     sample = table.frame
-    estimator = _read_estimator(estimator_file, changes.registry.trust.classes)
+    estimator = read_estimator(estimator_file, changes.registry.trust.classes)
     fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
     if not (fitted and hasattr(estimator, "predict")):
         kind = type(estimator).__name__
@@ -90,23 +89,6 @@ def register(
     )
     files = {REFERENCE: reference(signature, frame)}
     return changes.publish(draft, estimator, _golden(estimator, frame, signature), files)
-
-
-def _read_estimator(file: Path, allowed: Collection[str]) -> Any:
-    """Unpickle a file of joblib's or pickle's, once all that it names is allowed."""
-    try:
-        content = pickling.decompress(file.read_bytes())
-        unknown = [name for name in names_in(content) if name not in CLASSES.union(allowed)]
-        if unknown:
-            words = ", ".join(f'"{name}"' for name in (*allowed, *unknown))
-            raise RegistrationError(
-                f"{file.name} names classes that are not allowed: {', '.join(unknown)}. Loading it would "
-                f"import them and run what they do. If you trust them, set in config/mlapi.toml, here and "
-                f"where it is served: allowed_classes = [{words}]"
-            )
-        return pickling.load(content, CLASSES.union(allowed))
-    except BrokenArtifact as error:
-        raise BrokenArtifact(f"{file.name}: {error}") from error
 
 
 def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
