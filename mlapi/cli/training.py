@@ -240,8 +240,20 @@ def card(name: str, images: str, ref: str | None) -> None:
     "--sample",
     type=click.Path(path_type=Path),
     required=True,
-    help="A CSV file with a header and some rows of features, without the target.",
+    help="A Parquet file, or a CSV file with a header, of some rows of features, without the target.",
 )
+@click.option(
+    "--types",
+    default="",
+    metavar="COLUMN=KIND,…",
+    help="What columns are, where a CSV file cannot tell: zip=category,area=number.",
+)
+@click.option(
+    "--ranges-from",
+    type=click.Path(path_type=Path),
+    help="A file of more rows: their ranges and categories count as well.",
+)
+@click.option("--expect", metavar="COLUMN", help="The sample's column with the answers that are expected.")
 @csv_options
 def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
     """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
@@ -252,8 +264,11 @@ def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
     changes = open_changes_as_user(load_settings())
     from mlapi.data.tables.dialects import CsvOptions
     from mlapi.training.workflows.registration import register as publish
+    from mlapi.training.workflows.sample_columns import SampleOptions, parse_types
 
-    manifest = publish(name, estimator, sample, changes, CsvOptions(**options))
+    types, expect, ranges_from = (options.pop(option) for option in ("types", "expect", "ranges_from"))
+    said = SampleOptions(parse_types(types), expect, ranges_from)
+    manifest = publish(name, estimator, sample, changes, CsvOptions(**options), said=said)
     for remark in (*manifest.provenance.notes, *map("Warning: {}".format, manifest.provenance.warnings)):
         stderr.print(f"{sample.name}: {remark}", soft_wrap=True)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")

@@ -83,7 +83,9 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) 
     model = replace(model_of(manifest, fitted()), fitted=fitted)
     from mlapi.inference.compiling import compile_pipeline  # noqa: PLC0415 - scikit-learn: only where it is needed
 
-    pipeline = compile_pipeline(fitted(), manifest.signature.columns)
+    # what is compiled takes the usual dtypes, and no others
+    signature = manifest.signature
+    pipeline = None if signature.typed else compile_pipeline(fitted(), signature.columns)
     if pipeline is not None:
         yield model.with_pipeline(pipeline)
     yield model

@@ -282,7 +282,15 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
 
     That is a table `(rows, features)` with names if it was fitted on such, which imports pandas; else a
     matrix, of objects if the columns are mixed. A pipeline of one column of texts gets these, `(rows,)`.
+    Columns have the dtypes that the signature says.
+
+    Raises:
+        Unanswerable: A number does not fit its dtype.
     """
+    if signature.typed:
+        from mlapi.inference.dtypes import typed_input  # noqa: PLC0415 - pandas, as below
+
+        return typed_input(signature, batch, as_table=hasattr(estimator, "feature_names_in_"))
     if not hasattr(estimator, "feature_names_in_"):
         if not isinstance(batch, np.ndarray) and not hasattr(estimator, "n_features_in_") and len(batch) == 1:
             return next(iter(batch.values()))  # a text pipeline takes its texts, not a table of them
