@@ -26,6 +26,7 @@ from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
 from mlapi.errors import RegistrationError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
+from mlapi.inference.estimator_calls import final_of
 from mlapi.inference.model import estimator_input
 from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
@@ -136,7 +137,7 @@ def _golden(estimator: Any, served: pd.DataFrame, signature: Signature) -> Golde
     rows = estimator_input(estimator, signature, features.batch(chosen, signature))
     with predicting():  # probabilities may fail where predictions do not
         golden = make_golden(estimator, rows, chosen, signature)
-    if carries_network(_final(estimator)):
+    if carries_network(final_of(estimator)):
         return replace(golden, least=SINGLE)
     return golden
 
@@ -162,16 +163,9 @@ def _columns(estimator: Any, table: pd.DataFrame) -> list[str]:
     return list(table.columns)
 
 
-def _final(estimator: Any) -> Any:
-    """Return the final estimator: the last step of a pipeline, the best of a search."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    steps = getattr(estimator, "steps", None)
-    return _final(steps[-1][1]) if steps else estimator
-
-
 def algorithm_of(estimator: Any) -> str:
     """Return the name of our algorithm that makes such estimators, else the class's name in snake case."""
-    kind = type(_final(estimator))
+    kind = type(final_of(estimator))
     for name, algorithm in ALGORITHMS.items():
         if kind in algorithm.recognises:
             return name
@@ -206,7 +200,7 @@ def _is_label(label: Any) -> bool:
 
 def _parameters(estimator: Any) -> dict[str, Any]:
     """Return the final estimator's parameters; what JSON cannot hold becomes its repr."""
-    final = _final(estimator)
+    final = final_of(estimator)
     parameters = final.get_params(deep=False) if hasattr(final, "get_params") else {}
     return {name: value if _is_json(value) else _shown(value) for name, value in parameters.items()}
 
