@@ -123,11 +123,6 @@ def check_expected(
         )
 
 
-def served_batch(frame: pd.DataFrame, signature: Signature) -> Any:
-    """Return the rows `(rows, features)` as a server makes them of the same cells."""
-    return features.batch(features.served_columns(frame, signature.features), signature)
-
-
 @contextmanager
 def predicting() -> Iterator[None]:
     """Turn whatever an estimator's own code raises into one error.
@@ -144,8 +139,13 @@ def predicting() -> Iterator[None]:
 
 
 def _served(estimator: Any, frame: pd.DataFrame, signature: Signature) -> NDArray[Any]:
+    return _answers(estimator, features.served_columns(frame, signature.features), signature)
+
+
+def _answers(estimator: Any, served: pd.DataFrame, signature: Signature) -> NDArray[Any]:
+    """Return the predictions for rows `(rows, features)` that a server has made."""
     with predicting():
-        return _predict(estimator, estimator_input(estimator, signature, served_batch(frame, signature)))
+        return _predict(estimator, estimator_input(estimator, signature, features.batch(served, signature)))
 
 
 def _own(estimator: Any, sample: EstimatorSample) -> NDArray[Any]:
@@ -186,7 +186,7 @@ def _answers_without(
     """Return whether the estimator answers rows `(rows, features)` that are blank in these places."""
     blank = {rows.columns[place]: _blank(rows.iloc[:, place]) for place in places}
     try:
-        return len(_served(estimator, rows.assign(**blank), signature)) == len(rows)
+        return len(_answers(estimator, rows.assign(**blank), signature)) == len(rows)
     except RegistrationError:
         return False
 

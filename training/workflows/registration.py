@@ -117,7 +117,8 @@ def publish_estimator(
     signature = with_missing(estimator, own_sample, signature)
     if sample.expect is not None:
         check_expected(estimator, own_sample, signature, expected_column(sample))
-    signature = replace(signature, features=widened(estimator, own_sample, signature.features))
+    if sample.wider is not None:
+        signature = replace(signature, features=widened(estimator, own_sample, signature.features))
     draft = Draft(
         name=name,
         algorithm=algorithm_of(estimator),
