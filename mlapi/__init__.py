@@ -1,6 +1,8 @@
 """Trains scikit-learn models and serves them over HTTP.
 
     mlapi.train(frame, target="species")    trains a table, and publishes the version
+    mlapi.publish(estimator, "churn", X)    publishes an estimator that is fitted already
+    mlapi.load("churn@production")          a published version, to ask without a server
     mlapi.create_app(settings)              the WSGI application
     mlapi.__version__
 
@@ -15,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlapi.server.app import create_app
-    from mlapi.training import train
+    from mlapi.training import load, publish, train
 
-__all__ = ["__version__", "create_app", "train"]
+__all__ = ["__version__", "create_app", "load", "publish", "train"]
 
 __version__ = "0.1.0"  # here and not from what is installed: on PyPI the name `mlapi` is somebody else's
 
-_PUBLIC = {"create_app": "mlapi.server.app", "train": "mlapi.training"}
+_PUBLIC = {
+    "create_app": "mlapi.server.app",
+    **dict.fromkeys(("load", "publish", "train"), "mlapi.training"),
+}
 """Where each name is defined; imported when it is first asked for."""
 
 

@@ -1,4 +1,4 @@
-"""What a program may import of `mlapi`: three names, and nothing is loaded before it is used."""
+"""What a program may import of `mlapi`: five names, and nothing is loaded before it is used."""
 
 import subprocess
 import sys
@@ -17,11 +17,13 @@ HEAVY = ("sklearn", "numpy", "pandas", "flask", "marshmallow", "gunicorn", "onnx
 
 
 def test_the_names_are_few_and_documented() -> None:
-    assert mlapi.__all__ == ["__version__", "create_app", "train"]
+    assert mlapi.__all__ == ["__version__", "create_app", "load", "publish", "train"]
     assert mlapi.train is mlapi.training.train
+    assert mlapi.publish is mlapi.training.publish
+    assert mlapi.load is mlapi.training.load
     assert mlapi.create_app is mlapi.server.app.create_app
     pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
-    assert all(f"mlapi.{name}(" in pages for name in ("train", "create_app"))
+    assert all(f"mlapi.{name}(" in pages for name in ("train", "publish", "load", "create_app"))
 
 
 def test_there_are_no_others() -> None:

@@ -242,7 +242,7 @@ def card(name: str, images: str, ref: str | None) -> None:
     "--sample",
     type=click.Path(path_type=Path),
     required=True,
-    help="A CSV file with a header and some rows of features, without the target.",
+    help="A Parquet file, or a CSV file with a header, of some rows of features, without the target.",
 )
 @click.option("--allow", is_flag=True, help="Show what it names that is not allowed, ask, and allow it.")
 @click.option("--yes", is_flag=True, help="With --allow: ask nothing.")
@@ -252,8 +252,20 @@ def card(name: str, images: str, ref: str | None) -> None:
     metavar="PACKAGE==VERSION",
     help="A package that has to be installed where it is served, repeatable.",
 )
+@click.option(
+    "--types",
+    default="",
+    metavar="COLUMN=KIND,…",
+    help="What columns are, where a CSV file cannot tell: zip=category,area=number.",
+)
+@click.option(
+    "--ranges-from",
+    type=click.Path(path_type=Path),
+    help="A file of more rows: their ranges and categories count as well.",
+)
+@click.option("--expect", metavar="COLUMN", help="The sample's column with the answers that are expected.")
 @csv_options
-def register(name: str, estimator: Path, sample: Path, requires: tuple[str, ...], **options: Any) -> None:
+def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
     """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
 
     scikit-learn's own estimators need nothing else. Of others the file is loaded once every class that it
@@ -262,17 +274,22 @@ def register(name: str, estimator: Path, sample: Path, requires: tuple[str, ...]
     from mlapi.artifacts.manifest import fitted_elsewhere
     from mlapi.data.tables.dialects import CsvOptions
 
-    asked = {key: options.pop(key) for key in ("allow", "yes")}
+    allow, yes, requires = (options.pop(option) for option in ("allow", "yes", "requires"))
+    types, expect, ranges_from = (options.pop(option) for option in ("types", "expect", "ranges_from"))
 
     def publish(settings: Settings) -> "Manifest":
         changes = open_changes_as_user(settings)
         from mlapi.training.workflows.registration import register as register_file
+        from mlapi.training.workflows.sample_columns import SampleOptions, parse_types
 
-        return register_file(name, estimator, sample, changes, CsvOptions(**options), requires=requires)
+        said = SampleOptions(parse_types(types), expect, ranges_from)
+        return register_file(
+            name, estimator, sample, changes, CsvOptions(**options), said=said, requires=requires
+        )
 
-    if asked["yes"] and not asked["allow"]:
+    if yes and not allow:
         raise click.UsageError("--yes goes with --allow.")
-    manifest = allow_and_retry(publish, **asked)
+    manifest = allow_and_retry(publish, allow=allow, yes=yes)
     for remark in (*manifest.provenance.notes, *map("Warning: {}".format, manifest.provenance.warnings)):
         stderr.print(f"{sample.name}: {remark}", soft_wrap=True)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")

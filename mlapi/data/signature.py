@@ -33,7 +33,12 @@ Batch: TypeAlias = Matrix | Columns
 """Validated rows: a `Matrix` `(rows, columns)` where every feature is a number or the only one is an image,
 else `Columns`, each `(rows,)`."""
 
-_OPTIONAL = frozenset({"format", "fractions", "class_names", "width", "height", "channels", "mean", "std"})
+_OPTIONAL = frozenset(
+    {
+        *("format", "fractions", "class_names", "dtype", "ordered"),
+        *("width", "height", "channels", "mean", "std"),
+    }
+)
 """Fields that the JSON of a signature leaves out where they are None; the others are null there."""
 
 NUMERIC: frozenset[Kind] = frozenset({"number", "integer"})
@@ -78,6 +83,11 @@ class Feature:
     """For an image: the mean of each channel, which the network itself subtracts from the values."""
     std: tuple[float, ...] | None = None
     """For an image: the standard deviation of each channel, by which the network then divides them."""
+    dtype: str | None = None
+    """The dtype of pandas' that the estimator takes, where it is not the usual one of the kind: `int64`. For
+    `category`, `categories` are all that the dtype has, in its order; any other value is missing there."""
+    ordered: bool | None = None
+    """For the dtype `category`: true where its categories are ordered."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not isinstance(self.format, str | None):
@@ -89,6 +99,8 @@ class Feature:
             isinstance(category, str | int | float | bool) for category in self.categories or ()
         ):
             raise ValueError(f"feature {self.name!r}: categories that are no words, numbers or flags")
+        if not isinstance(self.dtype, str | None) or not isinstance(self.ordered, bool | None):
+            raise ValueError(f"feature {self.name!r}: a dtype that is no text, or an order that is no flag")
         if self.kind == IMAGE and not self._is_complete_image():
             raise ValueError(f"feature {self.name!r}: an image without a size, its channels, black or white")
 
@@ -149,6 +161,8 @@ class Signature:
     """The names of the features, in order."""
     known_columns: frozenset[str] = field(init=False, compare=False, repr=False)
     """The names of all columns that a record may have: the features, and those that are ignored."""
+    typed: tuple[Feature, ...] = field(init=False, compare=False, repr=False)
+    """The features that the estimator takes in another dtype than the usual one of their kind."""
     _types: tuple[type, ...] = field(init=False, repr=False)
     """The types of all categories, for equality: without them (0, 1) would be equal to (False, True)."""
     _hash: int = field(init=False, compare=False, repr=False)
@@ -165,6 +179,8 @@ class Signature:
         object.__setattr__(self, "_types", tuple(types))
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "known_columns", frozenset(names) | frozenset(self.ignored))
+        typed = tuple(feature for feature in self.features if feature.dtype is not None)
+        object.__setattr__(self, "typed", typed)
         # Computed once, because every request looks something up by its model's signature.
         object.__setattr__(self, "_hash", hash((self.features, self.target, self.ignored)))
 

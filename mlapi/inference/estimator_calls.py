@@ -11,6 +11,9 @@ more memory than a few.
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -25,29 +28,72 @@ MOST_GRAMS = 2**22
 """The most n-grams that a vectorizer cuts at once. Those of one text take about 70 bytes each, those of all
 texts that are in its vocabulary 12."""
 
+PREDICT_STD = "predict_std"
+"""In place of a method: the standard deviations that `predict` gives with `return_std`."""
+
 _LONGEST_EXPANSION = 18
 """The most characters that one becomes where accents are stripped: U+FDFA (Unicode 16, NFKD)."""
 
 
 def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
-    """Return what the named method gives for rows, `(rows,)` or `(rows, columns)`, computed in this thread.
+    """Return what the named method gives for rows, computed in this thread.
+
+    That is `(rows,)` or `(rows, columns)`; probabilities of several targets are `(rows, targets, classes)`.
 
     joblib's configuration is the thread's own, so other threads are not affected.
 
     Args:
+        method: A method of the estimator, or `PREDICT_STD`.
         rows: As `mlapi.inference.model.estimator_input` makes them.
 
     Raises:
         Unanswerable: A text is too long for a vectorizer of n-grams.
         Exception: What the estimator raises.
     """
-    ask = getattr(estimator, method)
+    ask = partial(_output, estimator, method) if method != "predict" else estimator.predict
     chunks = _chunks(rows, size_of(estimator))
     with joblib.parallel_config(backend="sequential"), np.errstate(all="ignore"):
         if len(chunks) <= 1:
             return np.asarray(ask(rows))
         by_position = getattr(rows, "iloc", rows)  # of a table
         return join_answers({method: np.asarray(ask(by_position[chunk]))} for chunk in chunks)[method]
+
+
+@contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Keep joblib from spreading the block over processes or threads, whatever `n_jobs` says."""
+    with joblib.parallel_config(backend="sequential"):
+        yield
+
+
+def final_of(estimator: Any) -> Any:
+    """Return the final estimator: the last step of a pipeline, the best of a search."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    steps = getattr(estimator, "steps", None)
+    return final_of(steps[-1][1]) if steps else estimator
+
+
+def returns_std(estimator: Any) -> bool:
+    """Return whether an estimator's `predict` gives standard deviations as well."""
+    try:
+        return "return_std" in signature(final_of(estimator).predict).parameters
+    except (AttributeError, TypeError, ValueError):  # no such method, or one that Python cannot look into
+        return False
+
+
+def _output(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
+    """Return what an estimator gives beside its prediction, as one array; see `call`."""
+    if method == PREDICT_STD:  # a search hands it on to nobody
+        _, deviations = getattr(estimator, "best_estimator_", estimator).predict(rows, return_std=True)
+        return np.asarray(deviations)
+    answer = getattr(estimator, method)(rows)
+    if method != "predict_proba":
+        return np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
+    if isinstance(answer, list):  # of several targets, an array for each
+        return np.stack(answer, axis=1)
+    if isinstance(getattr(estimator, "classes_", None), list) and np.ndim(answer) == 2:
+        return np.stack([1 - answer, answer], axis=2)  # a chain gives the second class of each target
+    return np.asarray(answer)
 
 
 def _chunks(rows: Any, size: RowSize) -> list[slice]:

@@ -7,7 +7,7 @@ estimator as it is.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from mlapi.errors import BrokenArtifact
 from mlapi.inference.compiled.form import FORM, PICKLED
 from mlapi.inference.compiled.predictor import CompiledPipeline
 from mlapi.inference.model import Model, ModelOutputs, model_of
+from mlapi.inference.outputs import EXPECTED
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
     check_files(folder, manifest, MODEL)  # which may be loaded much later
     other = ", ".join(differences(manifest))
     try:
-        model = _proven(_paths(folder, manifest, trust, copies), golden)
+        model = _proven(_paths(folder, manifest, trust, copies, golden.outputs), golden)
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
     note = f"Served with {other}; all {len(golden.rows)} golden rows give the answers of the training."
@@ -81,8 +82,13 @@ def predictor_content(model: Model) -> bytes | None:
     return dump_predictor(stored, PICKLED)
 
 
-def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) -> Iterator[Model]:
+def _paths(
+    folder: Path, manifest: Manifest, trust: Trust, copies: Path | None, outputs: Collection[str]
+) -> Iterator[Model]:
     """Yield the ways in which this version can be served, the quickest first.
+
+    Args:
+        outputs: Those of the golden rows. What is not among them was not proven, or not to be had.
 
     Raises:
         BrokenArtifact: The estimator is needed, and cannot be loaded.
@@ -92,10 +98,12 @@ def _paths(folder: Path, manifest: Manifest, trust: Trust, copies: Path | None) 
         model = _from_store(folder, manifest, fitted)
         if model is not None:
             yield model
-    model = replace(model_of(manifest, fitted()), fitted=fitted)
+    model = replace(model_of(manifest, fitted()), fitted=fitted).with_outputs(EXPECTED.union(outputs))
     from mlapi.inference.compiling import compile_pipeline  # noqa: PLC0415 - scikit-learn: only where it is needed
 
-    pipeline = compile_pipeline(fitted(), manifest.signature.columns)
+    # what is compiled takes the usual dtypes, and no others
+    signature = manifest.signature
+    pipeline = None if signature.typed else compile_pipeline(fitted(), signature.columns)
     if pipeline is not None:
         yield model.with_pipeline(pipeline)
     yield model

@@ -29,23 +29,15 @@ from mlapi.inference.compiled.final_estimator import (
 )
 from mlapi.inference.compiled.predictor import CompiledPipeline, Predictor
 from mlapi.inference.estimator_calls import call
+from mlapi.inference.outputs import METHODS, PROBABILITIES, classes_of, outputs_of
 from mlapi.inference.refusals import refusal, unpresentable
 from mlapi.wording import listed
 
 logger = logging.getLogger(__name__)
 
-PROBABILITIES = "probabilities"
-"""The output with a probability for each class, as `include` and answers call it."""
-
-DECISION = "decision"
-"""The output with the scores that labels are read off, as `include` and answers call it."""
-
 NAMES = "names"
 """The output with the name of each predicted class, as `include` and answers call it. Models have it whose
 data set had names for classes that are numbers."""
-
-METHODS = {PROBABILITIES: PREDICT_PROBA, DECISION: DECISION_FUNCTION}
-"""The outputs that the estimator gives beside the prediction itself, and its method for each."""
 
 
 class Prediction(NamedTuple):
@@ -54,7 +46,7 @@ class Prediction(NamedTuple):
     values: NDArray[Any]
     """`(rows,)`, or `(rows, targets)`."""
     outputs: Mapping[str, NDArray[Any]]
-    """What was asked for beside it, by name: `(rows,)` or `(rows, classes)`."""
+    """What was asked for beside it, by name: `(rows,)`, `(rows, classes)` or `(rows, targets, classes)`."""
     classes: list[Any] | None = None
     """The labels, in the order of the columns of probabilities; None if these were not asked for."""
     class_names: Sequence[str] | None = None
@@ -68,7 +60,7 @@ class ModelOutputs:
     outputs: tuple[str, ...]
     """The names that `include` takes."""
     classes: list[Any] | None
-    """The labels, in the estimator's order; None for a regressor, or for several targets."""
+    """The labels, in the estimator's order, of several targets a list for each; None for a regressor."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +134,11 @@ class Model:
         """Return the same version, answered by a compiled pipeline, else by its estimator."""
         return replace(self, predictor=Predictor(pipeline, partial(_original, self)))
 
+    def with_outputs(self, names: Collection[str]) -> "Model":
+        """Return the same version with those of its outputs that are among these."""
+        outputs = tuple(name for name in self.capabilities.outputs if name in names)
+        return replace(self, capabilities=replace(self.capabilities, outputs=outputs))
+
     def predict(self, batch: Batch | Row, include: Collection[str] = ()) -> Prediction:
         """Answer validated rows.
 
@@ -204,7 +201,10 @@ class Model:
             else:
                 rows = estimator_input(self.estimator, self.signature, batch)
                 answers = {method: call(self.estimator, method, rows) for method in methods}
-            return {method: presentable(values, _WORDS[method]) for method, values in answers.items()}
+            return {
+                method: presentable(values, _WORDS.get(method, "the output"))
+                for method, values in answers.items()
+            }
         except (Unanswerable, ModelUnavailable):
             raise
         except Exception as error:  # somebody else's estimator, and rows that fit its signature
@@ -219,7 +219,7 @@ class Model:
 
 
 _WORDS = {PREDICT: "the answer", PREDICT_PROBA: "the probability", DECISION_FUNCTION: "the decision"}
-"""What each method gives, in a message."""
+"""What a method gives, in a message; of others it is the output."""
 
 _ALONE = (PREDICT,)
 """The methods of a request that includes no outputs."""
@@ -230,18 +230,7 @@ _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 def model_of(manifest: Manifest, estimator: Any) -> Model:
     """Return a version that its estimator answers for."""
-    return Model(manifest, lambda: estimator, ModelOutputs(outputs_of(estimator), _classes_of(estimator)))
-
-
-def outputs_of(estimator: Any) -> tuple[str, ...]:
-    """Return the names of the outputs that an estimator can give beside its prediction.
-
-    Probabilities of several targets at once are none: they are not one row of numbers for each row.
-    """
-    names = [name for name, method in METHODS.items() if hasattr(estimator, method)]
-    if _classes_of(estimator) is None and PROBABILITIES in names:
-        names.remove(PROBABILITIES)
-    return tuple(names)
+    return Model(manifest, lambda: estimator, ModelOutputs(outputs_of(estimator), classes_of(estimator)))
 
 
 def presentable(values: NDArray[Any], what: str = "the answer") -> NDArray[Any]:
@@ -282,7 +271,15 @@ def estimator_input(estimator: Any, signature: Signature, batch: Batch) -> Any:
 
     That is a table `(rows, features)` with names if it was fitted on such, which imports pandas; else a
     matrix, of objects if the columns are mixed. A pipeline of one column of texts gets these, `(rows,)`.
+    Columns have the dtypes that the signature says.
+
+    Raises:
+        Unanswerable: A number does not fit its dtype.
     """
+    if signature.typed:
+        from mlapi.inference.dtypes import typed_input  # noqa: PLC0415 - pandas, as below
+
+        return typed_input(signature, batch, as_table=hasattr(estimator, "feature_names_in_"))
     if not hasattr(estimator, "feature_names_in_"):
         if not isinstance(batch, np.ndarray) and not hasattr(estimator, "n_features_in_") and len(batch) == 1:
             return next(iter(batch.values()))  # a text pipeline takes its texts, not a table of them
@@ -313,11 +310,6 @@ def _check_labels(values: NDArray[Any], what: str) -> None:
 
 def _are_finite(values: NDArray[np.float64]) -> bool:
     return math.isfinite(values.item()) if values.size == 1 else bool(np.isfinite(values).all())
-
-
-def _classes_of(estimator: Any) -> list[Any] | None:
-    classes = getattr(estimator, "classes_", None)
-    return classes.tolist() if isinstance(classes, np.ndarray) else None
 
 
 def _is_scalar(value: Any) -> bool:

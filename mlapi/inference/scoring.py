@@ -231,14 +231,21 @@ def _constants(feature: Feature) -> Mapping[str, Any]:
 
 
 def _columns(prediction: Prediction) -> dict[str, list[Any]]:
-    """Return the values of each column of the answer by its name; a matrix gives a column for each class."""
+    """Return the values of each column of the answer by its name; a matrix gives a column for each class.
+
+    Several targets give a column for each class of each.
+    """
     columns = {"prediction": prediction.values.tolist()}
     for name, values in prediction.outputs.items():
+        classes = prediction.classes or []
         if values.ndim == 1:
             columns[name] = values.tolist()
-            continue
-        labels = prediction.classes or range(values.shape[1])
-        columns |= {f"{name}_{label}": values[:, i].tolist() for i, label in enumerate(labels)}
+        elif values.ndim == 2:
+            labels = classes if len(classes) == values.shape[1] else range(values.shape[1])
+            columns |= {f"{name}_{label}": values[:, i].tolist() for i, label in enumerate(labels)}
+        else:
+            places = [(i, j) for i in range(values.shape[1]) for j in range(values.shape[2])]
+            columns |= {f"{name}_{i}_{classes[i][j]}": values[:, i, j].tolist() for i, j in places}
     return columns
 
 

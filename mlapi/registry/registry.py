@@ -175,7 +175,7 @@ class Registry:
                 # An unmounted or unreadable folder takes nothing away that is already loaded.
                 new = replace(old, problem=f"the models folder cannot be read: {error.strerror}")
             self._snapshot = new
-        _log_changes(old, new)
+        _log_changes(old, new, of_server=self._eager)
 
     def follow(self) -> None:
         """Refresh, check some versions, and remove copies that no process maps any more."""
@@ -203,7 +203,7 @@ class Registry:
                 if name in models and models[name].versions.get(before.number) is before:
                     models[name] = models[name].with_version(after)
             new = self._snapshot = replace(old, models=self._compared(models))
-        _log_changes(old, new)
+        _log_changes(old, new, of_server=self._eager)
 
     def _compared(self, models: Mapping[str, ModelRecord]) -> Mapping[str, ModelRecord]:
         """The models with what the ledger says of each version; what it does not know yet is noted there."""
@@ -325,9 +325,12 @@ def _unchanged(name: str, old: Snapshot, problem: str) -> ModelRecord:
     return replace(known, folder_problem=problem, stamp=None, served_before=known.serving_versions)
 
 
-def _log_changes(old: Snapshot, new: Snapshot) -> None:
-    """Log what became broken, once: the folders are looked at again and again."""
-    if new.problem and new.problem != old.problem:
+def _log_changes(old: Snapshot, new: Snapshot, *, of_server: bool) -> None:
+    """Log what became broken, once: the folders are looked at again and again.
+
+    Whoever is about to publish a first version has no folder yet, and nothing is wrong with that.
+    """
+    if of_server and new.problem and new.problem != old.problem:
         logger.warning("models folder unreadable", extra={"reason": new.problem})
     known = set(old.broken)
     for name, version, why in new.broken:

@@ -11,7 +11,8 @@ from mlapi.formats import negotiation
 from mlapi.http import telemetry
 from mlapi.http.application import Bytes
 from mlapi.http.resource import Resource
-from mlapi.inference.model import PROBABILITIES, Model, Prediction
+from mlapi.inference.model import Model, Prediction
+from mlapi.inference.outputs import PROBABILITIES
 from mlapi.registry.registry import Registry
 from mlapi.resources.predict import resource_for
 from mlapi.schemas import prediction as schemas

@@ -189,6 +189,7 @@ def _describe(record: ModelRecord, version: VersionRecord, model: Model | None) 
         "environment": None,
         "artifact": None,
         "served_by": None if model is None else model.served_by,
+        "outputs": None if model is None else list(model.outputs),
         "notes": list(_notes(version, model)),
         **({} if manifest is None else _known(manifest)),
     }

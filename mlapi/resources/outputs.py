@@ -10,7 +10,8 @@ from flask import request
 from numpy.typing import NDArray
 
 from mlapi.errors import UnknownOutput
-from mlapi.inference.model import PROBABILITIES, Prediction
+from mlapi.inference.model import Prediction
+from mlapi.inference.outputs import PROBABILITIES
 from mlapi.wording import quoted
 
 QUERY_PARAMETERS = ("include", "top")
@@ -38,6 +39,9 @@ class RequestedOutputs(NamedTuple):
 
         Each included output is an array with an entry for each row. `classes` are the columns of the
         probabilities. `top` is a list for each row.
+
+        Raises:
+            UnknownOutput: `top` is asked for, and the model has several targets.
         """
         members: dict[str, Any] = {name: prediction.outputs[name] for name in self.include}
         if PROBABILITIES in self.include:
@@ -45,6 +49,8 @@ class RequestedOutputs(NamedTuple):
             if prediction.class_names is not None:
                 members["class_names"] = prediction.class_names
         if self.top is not None:
+            if prediction.outputs[PROBABILITIES].ndim > 2:
+                raise UnknownOutput("top is of one target, and this model has several; probabilities has all")
             members["top"] = _likeliest(prediction.outputs[PROBABILITIES], prediction.classes or [], self.top)
         return members
 

@@ -64,6 +64,7 @@ class VersionEntry(Schema):
     environment = fields.Dict(required=True, allow_none=True)
     artifact = fields.Nested(ArtifactEntry, required=True, allow_none=True)
     served_by = fields.String(required=True, allow_none=True)
+    outputs = fields.List(fields.String(), required=True, allow_none=True)
     notes = fields.List(fields.String(), required=True)
 
 

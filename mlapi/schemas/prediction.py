@@ -212,12 +212,20 @@ class PredictResponse(Schema):
     Warnings name values that training did not see; `warning_count` also counts the warnings that are not
     listed.
 
+    Where asked for, and where the model has them: `std` is the standard deviation of each prediction,
+    `scores` says how usual each row is, `distances` how far from each cluster, and `embedding` what the
+    final estimator makes of it.
+
     Answers are not dumped by their schema, which would look at every number; tests load them with it.
     """
 
     model = fields.String(required=True)
     version = fields.Integer(required=True, strict=True)
     prediction = fields.List(fields.Raw(), required=True)
+    std = fields.List(fields.Raw())
+    scores = fields.List(fields.Float())
+    distances = fields.List(fields.List(fields.Float()))
+    embedding = fields.List(fields.Raw())
     warnings = fields.List(fields.Nested(FindingEntry))
     warning_count = fields.Integer(strict=True)
 
@@ -263,7 +271,9 @@ class ImageClassifierResponse(ClassifierResponse):
 
 
 class EstimatorResponse(ClassifierResponse):
-    """Whatever the estimator can give."""
+    """Whatever the estimator can give; `probabilities` of several targets have a list for each target."""
+
+    probabilities = fields.List(fields.List(fields.Raw()))
 
 
 class ClassifyResponse(Schema):

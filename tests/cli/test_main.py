@@ -376,6 +376,25 @@ def test_register_publishes_a_fitted_estimator(run: Run, tmp_path: Path) -> None
     assert run("predict", "flowers", "X.csv").stdout.splitlines() == ["prediction", *["0"] * 5]
 
 
+def test_register_is_told_what_a_sample_cannot_say(run: Run, tmp_path: Path) -> None:
+    iris = datasets.load_iris(as_frame=True)
+    model = LogisticRegression(max_iter=500).fit(iris.data, iris.target)
+    joblib.dump(model, tmp_path / "own.joblib")
+    iris.data.to_csv(tmp_path / "all.csv", index=False)
+    iris.data.head().assign(kind=model.predict(iris.data.head())).to_csv(tmp_path / "X.csv", index=False)
+    iris.data.head().assign(kind=2).to_csv(tmp_path / "wrong.csv", index=False)
+    words = ["register", "flowers", "own.joblib", "--types", "sepal length (cm)=number", "--expect", "kind"]
+
+    wrong = run(*words, "--sample", "wrong.csv", status=1)
+    done = run(*words, "--sample", "X.csv", "--ranges-from", "all.csv")
+
+    assert_one_line(
+        wrong, "5 rows of 5 of the sample get another answer than expected: row 1: expected 2, got 0"
+    )
+    assert done.stdout == "flowers version 1: logistic_regression, classification\n"
+    assert run("predict", "flowers", "all.csv").stderr == "", "no value is outside of the ranges"
+
+
 @pytest.fixture
 def to_allow(tmp_path: Path) -> list[str]:
     """The command that registers an estimator with a class that nobody has allowed."""

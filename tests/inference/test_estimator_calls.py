@@ -1,7 +1,9 @@
-"""Estimators that would spread their answers over processes, behind the server as it runs."""
+"""Estimators that would spread their answers over processes: here, and behind the server as it runs."""
 
 import inspect
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from sklearn.ensemble import BaggingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import all_estimators
 
 from mlapi.inference.estimator_calls import call
-from tests.conftest import classes_of, publish_fitted
-from tests.support.server import running
+from mlapi.training.recipes import IF_NOT_WORSE
+from mlapi.training.versions.promotion import EvaluationRows, decide_promotion
+from tests.conftest import changes_in, classes_of, publish_fitted
+from tests.support.server import children, running
 
 RANDOM = np.random.default_rng(0)
 ROWS = pd.DataFrame(RANDOM.normal(size=(40, 3)), columns=["a", "b", "c"])
@@ -59,10 +63,14 @@ def _made(kind: type[Any]) -> Any:
         "estimators": [("one", inner), ("other", inner)],
         "param_grid": {},
         "param_distributions": {},
+        "dictionary": np.eye(3),
     }
     required = {name for name, parameter in known.items() if parameter.default is inspect.Parameter.empty}
     told = {name: value for name, value in needs.items() if name in required}
-    return kind(**told, **{name: value for name, value in (SMALL | ABLE).items() if name in known})
+    chosen = {name: value for name, value in (SMALL | ABLE).items() if name in known}
+    if "n_neighbors" in known:  # one or the other
+        chosen.pop("radius", None)
+    return kind(**told, **chosen)
 
 
 _CLASSIFIERS = tuple(kind for _, kind in all_estimators(type_filter="classifier"))
@@ -70,7 +78,7 @@ _CLASSIFIERS = tuple(kind for _, kind in all_estimators(type_filter="classifier"
 SPREADING = {
     name: kind
     for name, kind in all_estimators()
-    if hasattr(kind, "predict") and "n_jobs" in inspect.signature(kind).parameters
+    if "n_jobs" in inspect.signature(kind).parameters and name not in ("ColumnTransformer", "FeatureUnion")
     if kind.__new__ is object.__new__  # another one warns that the class will go
 }
 
@@ -90,9 +98,25 @@ def _targets(estimator: Any) -> Any:
     return y
 
 
+def _before_a_regressor(kind: type[Any]) -> Any:
+    """A transformer of scikit-learn's, told to work in two processes once it is fitted."""
+    with warnings.catch_warnings(), joblib.parallel_config(backend="sequential"):
+        warnings.simplefilter("ignore")
+        model = make_pipeline(MinMaxScaler(), _made(kind), Ridge()).fit(ROWS.to_numpy(), NUMBERS)
+        model[1].set_params(n_jobs=2)
+        return model
+
+
+@pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
-    """Every estimator of scikit-learn's that takes `n_jobs`, and steps of pipelines that do."""
-    found = {name.lower(): _fitted(kind) for name, kind in SPREADING.items()}
+    """Every estimator of scikit-learn's that takes `n_jobs` and answers new rows, and steps that do."""
+    spreading = {name.lower(): kind for name, kind in SPREADING.items()}
+    found = {name: _fitted(kind) for name, kind in spreading.items() if hasattr(kind, "predict")}
+    found |= {
+        name: _before_a_regressor(kind)
+        for name, kind in spreading.items()
+        if name not in found and hasattr(kind, "transform")
+    }
     bagged = BaggingRegressor(MultiOutputRegressor(Ridge(), n_jobs=2), 3)
     columns = ColumnTransformer([("a", StandardScaler(), [0]), ("b", StandardScaler(), [1, 2])], n_jobs=2)
     union = FeatureUnion([("a", StandardScaler()), ("b", StandardScaler())], n_jobs=2)
@@ -103,28 +127,63 @@ def models() -> dict[str, Any]:
     return found
 
 
-def test_joblib_starts_nothing_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    starting = "joblib._parallel_backends.get_memmapping_executor"
-    monkeypatch.setattr(starting, lambda *_, **__: pytest.fail("processes are started"))
+@pytest.fixture
+def _no_process_starts() -> Iterator[None]:
+    """joblib keeps its processes for minutes after an answer."""
+    before = children(os.getpid())
+    yield
+    assert children(os.getpid()) == before
 
-    found = call(Spreading().fit(ROWS.to_numpy(), NUMBERS), "predict", ROWS.to_numpy())
 
-    np.testing.assert_allclose(found, ROWS.to_numpy().sum(axis=1))
+METHODS = ("predict", "predict_proba", "decision_function", "transform")
 
 
-def test_a_server_answers_with_estimators_that_would_spread_their_work(
-    tmp_path: Path, worker_class: str
+@pytest.mark.usefixtures("_no_process_starts")
+def test_no_answer_starts_a_process(models: dict[str, Any]) -> None:
+    models = {**models, "own": Spreading().fit(ROWS.to_numpy(), NUMBERS)}
+
+    for name, estimator in models.items():
+        for method in METHODS:
+            if hasattr(estimator, method):
+                assert len(call(estimator, method, ROWS.to_numpy()[:5])) in (5, 2), name  # 2: of two targets
+
+
+@pytest.mark.usefixtures("_no_process_starts")
+def test_neither_publishing_nor_loading_starts_a_process(tmp_path: Path, models: dict[str, Any]) -> None:
+    for name in ("nested", "united", "baggingclassifier", "votingclassifier"):
+        publish_fitted(tmp_path / "models", name, models[name], ROWS)
+
+        assert (
+            changes_in(tmp_path / "models").registry.get(name).predict(ROWS.to_numpy()[:5]).values.size >= 5
+        )
+
+
+@pytest.mark.usefixtures("_no_process_starts")
+def test_no_comparison_of_a_new_version_with_the_one_in_production_starts_a_process(
+    tmp_path: Path, models: dict[str, Any]
 ) -> None:
-    estimators = models()
+    publish_fitted(tmp_path / "models", "old", models["baggingregressor"], ROWS)
+    old = changes_in(tmp_path / "models").registry.get("old")
+    test = EvaluationRows(lambda _: ROWS.to_numpy(), NUMBERS, "regression", "r2", 1.0)
+
+    verdict = decide_promotion(IF_NOT_WORSE, allow_breaking=False, new=old.signature, test=test, old=old)
+
+    assert verdict.promotes
+
+
+@pytest.mark.exhaustive
+def test_a_server_answers_with_estimators_that_would_spread_their_work(
+    tmp_path: Path, worker_class: str, models: dict[str, Any]
+) -> None:
     expected = {}
-    for name, estimator in estimators.items():
+    for name, estimator in models.items():
         publish_fitted(tmp_path / "models", name, estimator, ROWS)
         expected[name] = call(estimator, "predict", ROWS.to_numpy()[:5])
-    allowed = {name for estimator in estimators.values() for name in classes_of(estimator)}
+    allowed = {name for estimator in models.values() for name in classes_of(estimator)}
 
     environ = {"MLAPI_ALLOWED_CLASSES": ",".join(allowed), "MLAPI_WORKER_CLASS": worker_class}
     with running(tmp_path / "models", tmp_path, **environ) as server:
-        for name in estimators:
+        for name in models:
             for _ in range(2):
                 status, answer = server.post(f"/predict/{name}", {"X": ROWS.to_numpy()[:5].tolist()})
                 assert status == 200, (name, answer)

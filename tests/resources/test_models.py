@@ -74,6 +74,7 @@ def test_a_version_tells_all_about_itself(client: FlaskClient, ref: str) -> None
         *("model", "version", "aliases", "status", "reason", "algorithm", "task", "created_at"),
         *("signature", "metrics", "parameters", "data", "environment", "artifact", "notes"),
         "served_by",
+        "outputs",
     }
     assert (version["version"], version["status"], version["reason"]) == (1, "ready", None)
     assert version["aliases"] == ["production"]

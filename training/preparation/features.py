@@ -27,6 +27,7 @@ from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
 from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.training.preparation.columns import Column, check_names
 from mlapi.training.preparation.kinds import Treatment, kind_of_sample
+from mlapi.training.preparation.series import NoCells, plain
 from mlapi.training.recipes import Expansion
 
 MOST_CATEGORIES = 100
@@ -91,10 +92,11 @@ def features_of_sample(frame: pd.DataFrame) -> tuple[Feature, ...]:
     """Describe each column of a sample `(rows, features)` as a feature.
 
     A sample shows what rows look like: its categories and ranges may be few of those that there are, and
-    kinds are inferred by `mlapi.training.preparation.kinds.kind_of_sample`.
+    kinds are inferred by `mlapi.training.preparation.kinds.kind_of_sample`. The categories of pandas' dtype
+    `category` are all that the dtype has, in its order.
 
     Raises:
-        DatasetError: A column's name stands twice, or a column is blank or not finite.
+        DatasetError: A column's name stands twice, or a column is blank or not finite, or holds no cells.
     """
     check_names([str(name) for name in frame.columns])
     return tuple(_feature_of_sample(name, frame[name]) for name in frame.columns)
@@ -121,6 +123,17 @@ def batch(frame: pd.DataFrame, signature: Signature) -> Batch:
     if signature.is_numeric:
         return matrix(chosen)
     return {name: chosen[name].to_numpy() for name in signature.names}
+
+
+def served_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
+    """Return a frame `(rows, features)` as a server makes it of the same cells, whatever its dtypes were.
+
+    Its columns have the usual dtypes of the features' kinds.
+    """
+    columns = {
+        feature.name: _served_column(feature, frame.iloc[:, place]) for place, feature in enumerate(features)
+    }
+    return pd.DataFrame(columns)
 
 
 def matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -238,11 +251,29 @@ def _category(value: Any) -> Scalar:
     return int(value) if isinstance(value, float) else str(value)
 
 
-def _feature_of_sample(name: Any, column: pd.Series) -> Feature:
-    nullable = bool(column.isna().any())
+def _served_column(feature: Feature, column: pd.Series) -> pd.Series:
+    cells = plain(column.reset_index(drop=True))
+    types = set(map(type, feature.categories or ()))
+    if feature.kind in NUMERIC or types == {int}:
+        return cells.astype(np.float64)
+    if feature.kind == "datetime":
+        return cells.astype("datetime64[us]")
+    if feature.kind == "boolean":
+        return cells
+    return pd.Series(cells.astype(object).where(cells.notna(), np.nan), dtype=object)
+
+
+def _feature_of_sample(name: Any, cells: pd.Series) -> Feature:
+    nullable = bool(cells.isna().any())
+    try:
+        column = plain(cells)
+    except NoCells as error:
+        raise DatasetError(f"column {name!r} holds {error}; leave it out") from error
     present = column.dropna()
     if present.empty:
         raise DatasetError(f"column {name!r} is blank from top to bottom; leave it out")
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return Feature(str(name), "category", nullable, categories=_all_categories(name, cells.dtype))
     kind = kind_of_sample(present, MOST_CATEGORIES)
     if kind == "number" and not np.isfinite(present.to_numpy(dtype=np.float64)).all():
         raise DatasetError(f"column {name!r} holds infinite values; replace or leave them out")
@@ -251,3 +282,11 @@ def _feature_of_sample(name: Any, column: pd.Series) -> Feature:
     if kind == "category":
         return Feature(str(name), kind, nullable, categories=tuple(sorted(set(present))))
     return Feature(str(name), kind, nullable)
+
+
+def _all_categories(name: Any, dtype: pd.CategoricalDtype) -> tuple[Scalar, ...]:
+    categories = tuple(dtype.categories.tolist())
+    if not all(isinstance(category, str | int | float | bool) for category in categories):
+        kind = type(categories[0]).__name__
+        raise DatasetError(f"column {name!r} has categories of type {kind}; fit on words in place of them")
+    return categories

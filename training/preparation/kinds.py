@@ -124,10 +124,12 @@ def kind_of_sample(present: pd.Series, most_categories: int) -> Kind:
     prove that no half will ever come. Nothing is left out or read from texts: the rows are those that an
     estimator was fitted on already, with cells as they are.
     """
-    if types.is_bool_dtype(present) or set(map(type, present)) == {bool}:
+    if types.is_bool_dtype(present):
         return "boolean"
     if types.is_numeric_dtype(present):
         return "number"
+    if set(map(type, present)) == {bool}:
+        return "boolean"
     if types.is_datetime64_any_dtype(present):
         return "datetime"
     return "category" if present.nunique() <= min(most_categories, len(present) / 2) else "text"

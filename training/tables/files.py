@@ -31,6 +31,7 @@ class RawTable:
 
     `decimal` is the decimal sign, for `mlapi.data.tables`; `notes` say what was assumed or left out,
     `warnings` what seems to be wrong. `lines` has the line that each row begins on, of a file that has lines.
+    `is_exact` says that the file tells dtypes, as Parquet does.
     """
 
     frame: pd.DataFrame
@@ -38,6 +39,7 @@ class RawTable:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lines: Sequence[int] | None = None
+    is_exact: bool = False
 
 
 def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = None) -> RawTable:
@@ -122,7 +124,8 @@ def _parquet(name: str, content: bytes) -> RawTable:
         raise DatasetError(f"{name} is a damaged or incomplete Parquet file: {reason(error)}") from error
     if not names:
         raise DatasetError(f"{name} has no columns")
-    return RawTable(frame.set_axis(column_names(name, names), axis=1).apply(_plain_integers))
+    frame = frame.set_axis(column_names(name, names), axis=1).apply(_plain_integers)
+    return RawTable(frame, is_exact=True)
 
 
 def _plain_integers(column: pd.Series) -> pd.Series:

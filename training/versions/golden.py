@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from mlapi.artifacts.golden import PREDICTION, Golden
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.inference.estimator_calls import call
-from mlapi.inference.model import METHODS, outputs_of, presentable
+from mlapi.inference.model import presentable
+from mlapi.inference.outputs import EXPECTED, METHODS, outputs_of
 
 SINGLE = 1e-4
 """How far answers in float32 may be off: another processor may add up in another order."""
 
 FEWEST = 32
 """Golden rows, where there are as many rows."""
+
+MOST_NUMBERS = 1_000
+"""The most numbers of a row that an output may have beside the prediction."""
 
 MOST_EDGES = 256
 """Golden rows that are edge cases, at most: a wide table has two a column, and loading predicts them all."""
@@ -56,11 +60,28 @@ def make_golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signa
 def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
     """Return every output of the estimator for rows `(rows, features)`, by name, as JSON has it.
 
+    Outputs that no estimator has to give are left out where this one does not.
+
     Raises:
         Unanswerable: An answer is not finite.
     """
-    methods = {PREDICTION: "predict", **{name: METHODS[name] for name in outputs_of(estimator)}}
-    return {name: presentable(call(estimator, method, rows)).tolist() for name, method in methods.items()}
+    answers = {PREDICTION: presentable(call(estimator, "predict", rows))}
+    for name in outputs_of(estimator):
+        if name in EXPECTED:
+            answers[name] = presentable(call(estimator, METHODS[name], rows))
+        else:
+            answers |= _tried(estimator, name, rows, len(answers[PREDICTION]))
+    return {name: values.tolist() for name, values in answers.items()}
+
+
+def _tried(estimator: Any, name: str, rows: Any, count: int) -> dict[str, NDArray[Any]]:
+    """Return an output by its name, `(rows,)` or `(rows, columns)`; nothing if it is none."""
+    try:
+        values = presentable(call(estimator, METHODS[name], rows))
+    except Exception:  # somebody else's code: a solver of scikit-learn's own that cannot transform, too
+        return {}
+    is_output = values.dtype.kind == "f" and values.shape[:1] == (count,) and values.ndim <= 2
+    return {name: values} if is_output and values.size <= count * MOST_NUMBERS else {}
 
 
 def _edges(feature: Feature, column: pd.Series) -> list[int]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mlapi.artifacts.names import PRODUCTION
 from mlapi.data.signature import Batch, Signature, breaking_changes
 from mlapi.errors import ModelNotFound, ModelUnavailable, VersionNotFound
+from mlapi.inference.estimator_calls import in_this_thread
 from mlapi.inference.model import Model, estimator_input
 from mlapi.registry.registry import Registry
 from mlapi.training.evaluation.metrics import evaluate, is_worse
@@ -75,7 +76,8 @@ def _compare(test: EvaluationRows, old: Model) -> Verdict:
     metric = test.metric
     try:
         rows = estimator_input(old.estimator, old.signature, test.rows(old.signature))
-        score = evaluate(test.task, old.estimator, rows, test.truth)[metric]
+        with in_this_thread():  # a job has no processes to give to an estimator that asks for some
+            score = evaluate(test.task, old.estimator, rows, test.truth)[metric]
     except ModelUnavailable as error:
         return Verdict(False, f"version {old.version} cannot be judged ({error})")
     except (

@@ -6,6 +6,7 @@ refused with what to do.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,36 @@ def read_estimator(file: Path, allowed: Collection[str]) -> EstimatorFile:
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{file.name}: {error}") from error
     return EstimatorFile(estimator, contents.versions, packages_of(contents.modules.values()))
+
+
+def examined(estimator: Any, allowed: Collection[str]) -> tuple[Provenance, Mapping[str, str]]:
+    """Return where an estimator in memory comes from, and what of its pickle is not allowed.
+
+    Returns:
+        Provenance: What its pickle says of itself.
+        names: By full name of a class or function the package that it is of, as for a message.
+
+    Raises:
+        RegistrationError: It cannot be pickled, or names what no server can import.
+    """
+    buffer = BytesIO()
+    try:
+        pickling.dump(estimator, buffer)
+    except Exception as error:  # somebody else's code
+        raise RegistrationError(
+            f"the estimator cannot be saved: {reason(error)}. Functions and classes that it holds have to be "
+            f"defined in a module, and be no lambdas"
+        ) from error
+    contents = scan(buffer.getvalue())
+    names: Mapping[str, str] = {}
+    try:
+        _check_names(contents, allowed, Path())
+    except ClassesNotAllowed as error:
+        names = error.names
+    except RegistrationError as error:
+        raise RegistrationError(f"the estimator {error}") from error
+    libraries = packages_of(contents.modules.values())
+    return EstimatorFile(estimator, contents.versions, libraries).provenance, names
 
 
 def check_requirements(requirements: Collection[str]) -> None:

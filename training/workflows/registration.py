@@ -6,9 +6,7 @@ warnings for clients, and are never refused.
 
 import math
 import re
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,30 +19,42 @@ from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import REFERENCE, Draft, Manifest
 from mlapi.artifacts.names import is_model_name
 from mlapi.artifacts.networks import carries_network
+from mlapi.artifacts.provenance import Provenance
 from mlapi.data.labels import MAX_CHARACTERS, is_valid_label
 from mlapi.data.signature import Signature, Target
 from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
-from mlapi.errors import RegistrationError, Unanswerable
+from mlapi.errors import RegistrationError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
-from mlapi.inference.estimator_calls import call
-from mlapi.inference.model import estimator_input, presentable
+from mlapi.inference.estimator_calls import final_of
+from mlapi.inference.model import estimator_input
 from mlapi.registry.changes import Changes
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
 from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
+from mlapi.training.workflows.estimator_columns import dropped_columns, fitted_names, fitted_width
 from mlapi.training.workflows.estimator_files import check_requirements, read_estimator
+from mlapi.training.workflows.proving import check_expected, predicting, proven, with_missing
+from mlapi.training.workflows.sample_columns import (
+    NOTHING_SAID,
+    EstimatorSample,
+    SampleOptions,
+    described_columns,
+    expected_column,
+    widened,
+)
 from mlapi.training.workflows.table_version import reference
-from mlapi.wording import listed, reason
+from mlapi.wording import listed
 
 
-def register(  # noqa: PLR0913 - three files and names that a person brings, and what is said of them
+def register(  # noqa: PLR0913 - what there is, what is said of it, and where it goes
     name: str,
     estimator_file: Path,
     sample_file: Path,
     changes: Changes,
     options: CsvOptions = NO_OPTIONS,
     *,
+    said: SampleOptions = NOTHING_SAID,
     requires: Collection[str] = (),
 ) -> Manifest:
     """Publish a fitted estimator as the next version of a model.
@@ -53,6 +63,7 @@ def register(  # noqa: PLR0913 - three files and names that a person brings, and
         estimator_file: Written by joblib or pickle.
         sample_file: Some rows of features without the target, CSV or Parquet.
         options: How the sample is written, if it is CSV.
+        said: What the sample cannot say.
         requires: Packages that have to be installed here and where it is served: "churn-features==1.2".
 
     Raises:
@@ -62,24 +73,57 @@ def register(  # noqa: PLR0913 - three files and names that a person brings, and
         DatasetError: The sample cannot be read.
         OSError: A file cannot be read, or the models folder not written.
     """
+    check_name(name)
+    check_requirements(requires)
+    table = read(str(sample_file), options)
+    wider = None if said.ranges_from is None else read(str(said.ranges_from), options).frame
+    file = read_estimator(estimator_file, changes.registry.trust.classes)
+    sample = EstimatorSample(table.frame, table.is_exact, said.types, said.expect, wider)
+    provenance = replace(
+        file.provenance, notes=table.notes, warnings=table.warnings, requires=tuple(requires)
+    )
+    return publish_estimator(name, file.estimator, sample, changes, provenance)
+
+
+def check_name(name: str) -> None:
+    """Refuse what no model can be called.
+
+    Raises:
+        RegistrationError: The name is such a one.
+    """
     if not is_model_name(name):
         raise RegistrationError(
             f"a model cannot be called {name!r}: lower case letters, digits, _ and -, a letter first"
         )
-    check_requirements(requires)
-    table = read(str(sample_file), options)
-    sample = table.frame
-    file = read_estimator(estimator_file, changes.registry.trust.classes)
-    estimator = file.estimator
-    fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
-    if not (fitted and hasattr(estimator, "predict")):
+
+
+def publish_estimator(
+    name: str, estimator: Any, sample: EstimatorSample, changes: Changes, provenance: Provenance
+) -> Manifest:
+    """Publish a fitted estimator that has proven that it answers as its owner's rows say.
+
+    Args:
+        sample: Has the estimator's columns; others are ignored.
+        provenance: What is known of where the estimator comes from.
+
+    Raises:
+        RegistrationError, BrokenArtifact, DatasetError, OSError: As `register`.
+    """
+    is_fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
+    if not (is_fitted and hasattr(estimator, "predict")):
         kind = type(estimator).__name__
         raise RegistrationError(f"a {kind} is no scikit-learn estimator that has predict")
-    frame = sample[_columns(estimator, sample)]
-    described = features.features_of_sample(frame)
-    ignored = tuple(str(column) for column in sample.columns if column not in frame.columns)
-    signature = Signature(described, _target(estimator), ignored)
-    _try(estimator, frame, signature)
+    names = _columns(estimator, sample.frame.drop(columns=[sample.expect], errors="ignore"))
+    own = replace(sample, frame=sample.frame[names])
+    described, own_sample = described_columns(estimator, own)
+    others = {*map(str, sample.frame.columns), *dropped_columns(estimator)}.difference(names)
+    signature = Signature(described, _target(estimator), tuple(sorted(others)))
+    signature = proven(estimator, own_sample, signature)
+    signature = with_missing(estimator, own_sample, signature)
+    if sample.expect is not None:
+        check_expected(estimator, own_sample, signature, expected_column(sample))
+    if sample.wider is not None:
+        signature = replace(signature, features=widened(estimator, own_sample, signature.features))
     draft = Draft(
         name=name,
         algorithm=algorithm_of(estimator),
@@ -87,107 +131,47 @@ def register(  # noqa: PLR0913 - three files and names that a person brings, and
         signature=signature,
         parameters=_parameters(estimator),
         metrics={},
-        data=replace(
-            file.provenance,
-            sample_rows=len(frame),
-            notes=table.notes,
-            warnings=table.warnings,
-            requires=tuple(requires),
-        ).to_json(),
+        data=replace(provenance, sample_rows=len(own.frame)).to_json(),
     )
-    files = {REFERENCE: reference(signature, frame)}
-    return changes.publish(draft, estimator, _golden(estimator, frame, signature), files)
+    served = features.served_columns(own_sample.frame, signature.features)
+    files = {REFERENCE: reference(signature, served)}
+    return changes.publish(draft, estimator, _golden(estimator, served, signature), files)
 
 
-def _golden(estimator: Any, frame: pd.DataFrame, signature: Signature) -> Golden:
-    chosen = frame.iloc[choose_golden_rows(frame, signature)]
-    columns = {name: chosen[name].to_numpy() for name in signature.names}
-    batch = features.matrix(chosen) if signature.is_numeric else columns
-    with _predicting():  # probabilities may fail where predictions do not
-        golden = make_golden(estimator, estimator_input(estimator, signature, batch), chosen, signature)
-    if carries_network(_final(estimator)):
+def _golden(estimator: Any, served: pd.DataFrame, signature: Signature) -> Golden:
+    chosen = served.iloc[choose_golden_rows(served, signature)]
+    rows = estimator_input(estimator, signature, features.batch(chosen, signature))
+    with predicting():  # probabilities may fail where predictions do not
+        golden = make_golden(estimator, rows, chosen, signature)
+    if carries_network(final_of(estimator)):
         return replace(golden, least=SINGLE)
     return golden
 
 
-def _columns(estimator: Any, sample: pd.DataFrame) -> list[str]:
-    """Return the sample's columns in the order in which the estimator was fitted."""
-    names = getattr(estimator, "feature_names_in_", None)
+def _columns(estimator: Any, table: pd.DataFrame) -> list[str]:
+    """Return the table's columns that the estimator needs, in the order in which it was fitted."""
+    names = fitted_names(estimator)
     if names is not None:
         if len(set(names)) != len(names):
             raise RegistrationError("the estimator says that columns stand twice where it was fitted")
-        missing = [name for name in names if name not in sample.columns]
+        dropped = dropped_columns(estimator)
+        names = [name for name in names if name not in dropped]
+        missing = [name for name in names if name not in table.columns]
         if missing:
             raise RegistrationError(f"the sample lacks columns of the estimator: {listed(missing)}")
-        return list(names)
-    expected = getattr(estimator, "n_features_in_", sample.shape[1])
-    if expected != sample.shape[1]:
+        return names
+    expected = fitted_width(estimator) or table.shape[1]
+    if expected != table.shape[1]:
         raise RegistrationError(
-            f"the estimator takes {expected} features, the sample has {sample.shape[1]} columns "
-            f"({listed(sample.columns)}); leave the target out"
+            f"the estimator takes {expected} features, the sample has {table.shape[1]} columns "
+            f"({listed(table.columns)}); leave the target out"
         )
-    return list(sample.columns)
-
-
-def _try(estimator: Any, frame: pd.DataFrame, signature: Signature) -> None:
-    """Predict the sample twice, as a server will and as it was read.
-
-    The two predictions must agree if the estimator was fitted with names of columns, and are not compared
-    otherwise.
-
-    Raises:
-        RegistrationError: The estimator fails, does not give one prediction a row, or its predictions differ.
-    """
-    columns = {name: frame[name].to_numpy() for name in signature.names}
-    batch = features.matrix(frame) if signature.is_numeric else columns
-    rows = estimator_input(estimator, signature, batch)
-    served, own = _predict(estimator, rows), _predict(estimator, frame.set_axis(signature.names, axis=1))
-    if served.shape[:1] != (len(frame),):
-        raise RegistrationError(f"{len(frame)} rows of the sample gave predictions of shape {served.shape}")
-    if hasattr(estimator, "feature_names_in_") and not _agree(served, own):
-        raise RegistrationError(
-            "the estimator gives other predictions when whole numbers arrive as 13.0, which is how a "
-            "client's numbers arrive; convert them in its pipeline"
-        )
-
-
-def _predict(estimator: Any, rows: Any) -> np.ndarray[Any, Any]:
-    with _predicting(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
-        return presentable(call(estimator, "predict", rows))
-
-
-@contextmanager
-def _predicting() -> Iterator[None]:
-    """Turn whatever an estimator's own code raises into one error.
-
-    Raises:
-        RegistrationError: It cannot serve, whatever it has raised.
-    """
-    try:
-        yield
-    except Unanswerable as error:
-        raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
-    except Exception as error:  # somebody else's code
-        raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
-
-
-def _agree(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
-    if one.dtype.kind == "f":
-        return bool(np.allclose(one, other, rtol=1e-9, atol=0))
-    return bool((one == other).all())
-
-
-def _final(estimator: Any) -> Any:
-    """Return the final estimator: the last step of a pipeline, the best of a search."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    steps = getattr(estimator, "steps", None)
-    return _final(steps[-1][1]) if steps else estimator
+    return list(table.columns)
 
 
 def algorithm_of(estimator: Any) -> str:
     """Return the name of our algorithm that makes such estimators, else the class's name in snake case."""
-    kind = type(_final(estimator))
+    kind = type(final_of(estimator))
     for name, algorithm in ALGORITHMS.items():
         if kind in algorithm.recognises:
             return name
@@ -222,7 +206,7 @@ def _is_label(label: Any) -> bool:
 
 def _parameters(estimator: Any) -> dict[str, Any]:
     """Return the final estimator's parameters; what JSON cannot hold becomes its repr."""
-    final = _final(estimator)
+    final = final_of(estimator)
     parameters = final.get_params(deep=False) if hasattr(final, "get_params") else {}
     return {name: value if _is_json(value) else _shown(value) for name, value in parameters.items()}
 

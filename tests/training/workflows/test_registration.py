@@ -139,7 +139,7 @@ def test_columns_are_put_in_the_estimators_order_and_others_ignored(files: tuple
     assert manifest.signature.ignored == ("y",)
 
 
-def test_kinds_and_blanks_are_read_off_the_sample(files: tuple[Path, Path]) -> None:
+def test_kinds_are_read_off_the_sample(files: tuple[Path, Path]) -> None:
     frame = pd.DataFrame(
         {
             "n": [1, 2, 3, 4],
@@ -151,11 +151,11 @@ def test_kinds_and_blanks_are_read_off_the_sample(files: tuple[Path, Path]) -> N
 
     manifest_features = _features(files, frame)
 
-    assert {each.name: (each.kind, each.nullable) for each in manifest_features} == {
-        "n": ("number", False),
-        "city": ("text", True),
-        "note": ("text", False),
-        "new": ("boolean", False),
+    assert {each.name: each.kind for each in manifest_features} == {
+        "n": "number",
+        "city": "text",
+        "note": "text",
+        "new": "boolean",
     }
 
 
@@ -222,9 +222,9 @@ def test_only_a_blank_cell_is_blank(files: tuple[Path, Path]) -> None:
 
     features = _features(files, frame)
 
-    assert [(each.name, each.kind, each.nullable) for each in features] == [
-        ("word", "category", False),
-        ("n", "number", True),
+    assert [(each.name, each.kind, each.categories) for each in features] == [
+        ("word", "category", ("NA", "None")),
+        ("n", "number", None),
     ]
 
 

@@ -1,0 +1,82 @@
+"""What an estimator can answer beside its prediction: the names that `include` takes, and how it is asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlapi.inference.compiled.final_estimator import DECISION_FUNCTION, PREDICT_PROBA
+from mlapi.inference.estimator_calls import PREDICT_STD, final_of, returns_std
+
+PROBABILITIES = "probabilities"
+"""The output with a probability for each class, as `include` and answers call it."""
+
+DECISION = "decision"
+"""The output with the scores that labels are read off, as `include` and answers call it."""
+
+STD = "std"
+"""The output with the standard deviation of each prediction, where `predict` takes `return_std`."""
+
+SCORES = "scores"
+"""The output with how usual each row is: a mixture's log-likelihood, the score of an outlier detector."""
+
+DISTANCES = "distances"
+"""The output with the distance to each cluster."""
+
+EMBEDDING = "embedding"
+"""The output with what the final estimator makes of a row by `transform`."""
+
+METHODS: Mapping[str, str] = {
+    PROBABILITIES: PREDICT_PROBA,
+    DECISION: DECISION_FUNCTION,
+    STD: PREDICT_STD,
+    SCORES: "score_samples",
+    DISTANCES: "transform",
+    EMBEDDING: "transform",
+}
+"""The outputs that the estimator gives beside the prediction itself, and its method for each."""
+
+EXPECTED = frozenset({PROBABILITIES, DECISION})
+"""The outputs that every estimator gives which has their methods. Others are tried when it is published: a
+version has those that its golden rows have."""
+
+
+def outputs_of(estimator: Any) -> tuple[str, ...]:
+    """Return the names of the outputs that an estimator can give beside its prediction.
+
+    Probabilities of several targets with unequally many classes are none: they make no array.
+    """
+    return tuple(name for name in METHODS if _can_give(estimator, name))
+
+
+def classes_of(estimator: Any) -> list[Any] | None:
+    """Return the labels in the order of the columns of probabilities; of several targets a list for each.
+
+    None for a regressor, and for several targets with unequally many classes. The classes of a mixture are
+    the numbers of its components.
+    """
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(classes, np.ndarray):
+        return list(classes.tolist())
+    if isinstance(classes, list) and len({len(labels) for labels in classes}) == 1:
+        return [np.asarray(labels).tolist() for labels in classes]
+    final = final_of(estimator)
+    if hasattr(final, "weights_") and hasattr(final, "means_") and hasattr(estimator, PREDICT_PROBA):
+        return list(range(len(final.weights_)))
+    return None
+
+
+def _can_give(estimator: Any, name: str) -> bool:
+    if name == STD:
+        return returns_std(estimator)
+    if not hasattr(estimator, METHODS[name]):
+        return False
+    if name == PROBABILITIES:
+        return classes_of(estimator) is not None
+    if name in (DISTANCES, EMBEDDING):
+        if hasattr(final_of(estimator), "estimators_"):  # votes and stacks: what its parts answer
+            return False
+        from sklearn.base import is_clusterer  # noqa: PLC0415 - only where an estimator is loaded
+
+        return bool(is_clusterer(estimator)) == (name == DISTANCES)
+    return True
