@@ -18,11 +18,22 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
-from sklearn.impute import SimpleImputer
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from sklearn.svm import SVC, SVR
 
 from mlapi.artifacts.pickles.parts.names import OURS, name_of
@@ -44,7 +55,14 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.columns.NumberBlock": "source steps places",
     "inference.compiled.columns.Numbers": "_is_all _names _positions positions",
     "inference.compiled.columns.Preparation": "blocks side_by_side width steps",
+    "inference.compiled.columns.StepsBlock": "preparation places",
     "inference.compiled.columns.WordBlock": "names tables places",
+    "inference.compiled.functions.Above": "threshold",
+    "inference.compiled.functions.Bins": "edges starts",
+    "inference.compiled.functions.Finite": "",
+    "inference.compiled.functions.Function": "name",
+    "inference.compiled.functions.Missing": "chosen others",
+    "inference.compiled.functions.UnitRows": "norm",
     "inference.compiled.kernels.Polynomial": "constant degree factors reach summing terms",
     "inference.compiled.kernels.Product": "terms",
     "inference.compiled.kernels.Radial": "center constants factors gamma reach rounding summing vectors",
@@ -63,6 +81,9 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.predictor.Dense": "_machine _prepared methods",
     "inference.compiled.predictor.Terms": "_columns _rows tables",
     "inference.compiled.predictor.Unscaled": "_inner _is_flat _mean _spread methods",
+    "inference.compiled.selection.Beside": "branches columns",
+    "inference.compiled.selection.Project": "weights subtract divide",
+    "inference.compiled.selection.Take": "chosen columns",
     "inference.compiled.steps.Clip": "low high",
     "inference.compiled.steps.Fill": "values marked",
     "inference.compiled.steps.Products": "factors kept bias",
@@ -115,6 +136,18 @@ def predictors() -> list[Any]:
         (OneHotEncoder(), ["word"]),
         (CalendarParts(), ["day"]),
     )
+    further = make_column_transformer(
+        (make_pipeline(SimpleImputer(), make_union(Binarizer(), FunctionTransformer(np.cbrt))), ["a", "b"]),
+        (
+            make_pipeline(
+                SimpleImputer(), KBinsDiscretizer(3, encode="onehot-dense", quantile_method="linear"), PCA(2)
+            ),
+            ["a", "b"],
+        ),
+        (make_pipeline(MissingIndicator(), SelectKBest(k="all")), ["a"]),
+        (make_pipeline(SimpleImputer(), Normalizer()), ["a", "b"]),
+        (make_pipeline(OneHotEncoder(sparse_output=False), Normalizer()), ["word"]),
+    )
     regressor = TransformedTargetRegressor(SVR(), transformer=StandardScaler(), check_inverse=False)
     fitted = [
         LinearRegression().fit(rows, rows[:, 0]),
@@ -130,6 +163,7 @@ def predictors() -> list[Any]:
     of_frame = [
         make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(frame, three),
         make_pipeline(make_column_transformer((OneHotEncoder(), ["word"])), CalibratedSVC()).fit(frame, two),
+        make_pipeline(further, CalibratedSVC()).fit(frame, two),
     ]
     made = [compile_pipeline(estimator, ("a", "b")) for estimator in fitted]
     made += [compile_pipeline(estimator, tuple(frame.columns)) for estimator in of_frame]

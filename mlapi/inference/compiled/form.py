@@ -6,11 +6,13 @@ that they lie in are a file format. tests/inference/test_form.py has the attribu
 
 from mlapi.inference.compiled import (
     columns,
+    functions,
     kernels,
     linear,
     network,
     one_row,
     predictor,
+    selection,
     steps,
     svm,
     votes,
@@ -23,12 +25,16 @@ estimator is compiled anew. Raise it when a stored class gets, loses or renames 
 another meaning."""
 
 _STORED = (
-    *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation, columns.WordBlock),
+    *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation),
+    *(columns.StepsBlock, columns.WordBlock),
+    *(functions.Above, functions.Bins, functions.Finite, functions.Function, functions.Missing),
+    functions.UnitRows,
     *(kernels.Polynomial, kernels.Product, kernels.Radial, kernels.Sigmoid),
     *(linear.Linear, linear.ManyClasses, linear.TwoClasses, linear.Values, linear.shares, linear.softmax),
     network.Network,
     one_row.OneRow,
     *(predictor.Additive, predictor.Dense, predictor.Terms, predictor.Unscaled),
+    *(selection.Beside, selection.Project, selection.Take),
     *(steps.Clip, steps.Fill, steps.Products, steps.Scale),
     *(svm.Calibrated, svm.Classifier, svm.Decisions, svm.Regressor),
     *(votes.OneVsOne, votes.highest, votes.of_two),

@@ -205,8 +205,8 @@ def _one_row(model: Linear, numbers: Sequence[NumberBlock], terms: "Terms | None
         places += positions
         columns += range(start, start + len(positions))
         start += len(positions) + sum(len(fill.marked) for fill in fills)
-    weights = model.weights.take(columns, axis=1)
-    alone = Linear(weights, model.bias, model.reading, model.constant)
+    weights, reach = model.weights.take(columns, axis=1), model.reach.take(columns)
+    alone = Linear(weights, model.bias, model.reading, model.constant, reach, model.terms)
     return OneRow(alone, places, terms.tables if terms else ())
 
 

@@ -1,6 +1,6 @@
-"""Fitted linear models -> `mlapi.inference.compiled.linear`, their scalers folded into the coefficients."""
+"""Fitted linear models -> `mlapi.inference.compiled.linear`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,6 @@ from sklearn.svm import LinearSVC, LinearSVR
 
 from mlapi.inference.compiled.final_estimator import ClassScores
 from mlapi.inference.compiled.linear import (
-    LARGEST,
-    SMALLEST,
     DecisionHead,
     Linear,
     ManyClasses,
@@ -32,50 +30,7 @@ from mlapi.inference.compiled.linear import (
     shares,
     softmax,
 )
-from mlapi.inference.compiled.steps import Scale, Step
 from mlapi.inference.compiling.compilers import Compilers
-
-FARTHEST = 1e4
-"""How many standard deviations a column's mean may be from zero for its scaler to be folded into the
-coefficients. Each power of ten loses a digit, and answers have to agree to 1e-9."""
-
-
-def fold(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, ...]]:
-    """Return the same model of what comes before its last scalers, and the steps that remain.
-
-    With `scale = (x - subtract) / divide * multiply + add`, and w and b the model's weights and bias,
-
-        w . scale + b = (w / divide * multiply) . x + (b - (w / divide * multiply) . subtract + w . add).
-
-    A scaler whose column lies far from zero remains too: subtracting first, as scikit-learn does, keeps the
-    digits that all its values share out of the sum.
-    """
-    remaining = list(steps)
-    while remaining and isinstance(remaining[-1], Scale):
-        simpler = _fold_one(linear, remaining[-1])
-        if simpler is None:
-            break
-        linear = simpler
-        remaining.pop()
-    return linear, tuple(remaining)
-
-
-def _fold_one(linear: Linear, scale: Scale) -> Linear | None:
-    """Return the model with one scaler in its weights; None if that would lose digits or overflow."""
-    ones = np.ones(linear.weights.shape[1])
-    divide = ones if scale.divide is None else scale.divide
-    multiply = ones if scale.multiply is None else scale.multiply
-    subtract = 0 * ones if scale.subtract is None else scale.subtract
-    add = 0 * ones if scale.add is None else scale.add
-    weights = linear.weights / divide * multiply
-    sizes = np.abs(weights)
-    moved = np.maximum(np.abs(subtract / divide * multiply), np.abs(add))
-    bias = linear.bias - weights.dot(subtract) + linear.weights.dot(add)
-    terms = sizes.dot(np.abs(subtract)) + np.abs(linear.weights).dot(np.abs(add))
-    are_usable = (linear.weights == 0) | ((sizes > SMALLEST) & (sizes < LARGEST))
-    if not (are_usable.all() and (moved <= FARTHEST).all() and (terms < LARGEST).all()):
-        return None
-    return Linear(weights, bias, linear.reading, linear.constant + float(terms.max()))
 
 
 def _regressor(model: Any) -> Linear | None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mlapi.data.signature import Matrix
 from mlapi.estimators.algorithms.cnn import ConvolutionalNetwork
-from mlapi.inference.compiled.columns import Names, NumberBlock, Preparation, WordBlock
-from mlapi.inference.compiled.final_estimator import Fallback, FinalEstimator, Uncompilable
+from mlapi.inference.compiled.columns import Names, NumberBlock, Preparation, StepsBlock, WordBlock
+from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
 from mlapi.inference.compiled.linear import Linear
 from mlapi.inference.compiled.network import Network
 from mlapi.inference.compiled.predictor import Additive, CompiledPipeline, Dense, Terms, Unscaled
@@ -20,7 +21,9 @@ from mlapi.inference.compiled.words import Table
 from mlapi.inference.compiling import linear, svm, trees
 from mlapi.inference.compiling.columns import preparation
 from mlapi.inference.compiling.compilers import Compilers
-from mlapi.inference.compiling.linear import fold
+from mlapi.inference.compiling.folding import fold, joined, part, sums_of
+from mlapi.inference.compiling.forms import dense, form_after, table
+from mlapi.inference.compiling.own_methods import OwnMethods
 from mlapi.inference.compiling.preprocessing import flat
 
 logger = logging.getLogger(__name__)
@@ -56,23 +59,43 @@ def _compiled(chain: Sequence[Any], names: Names) -> CompiledPipeline:
     if type(final) is ConvolutionalNetwork and not transformers:
         return _network(final)
     if type(final) is TransformedTargetRegressor:
-        return _unscaled(final, transformers, names)
-    compiled_final = _final(final)
+        with suppress(Uncompilable):
+            return _unscaled(final, transformers, names)
     if not transformers and names != tuple(getattr(final, "feature_names_in_", names)):
         raise Uncompilable
-    prepared = preparation(transformers, names)
-    if prepared.width != final.n_features_in_:
-        raise Uncompilable
+    compile_final = COMPILERS.get(type(final))
+    compiled_final = compile_final(final) if compile_final else None
+    if compiled_final is None:
+        return _by_own_methods(transformers, final, names)
+    prepared = _prepared(transformers, final, names)
     additive = _additive(prepared, compiled_final) if isinstance(compiled_final, Linear) else None
     return additive or Dense(prepared, compiled_final)
 
 
-def _final(final: Any) -> FinalEstimator:
-    compile_final = COMPILERS.get(type(final))
-    compiled_final = compile_final(final) if compile_final else None
-    if compiled_final is None:
+def _by_own_methods(transformers: Sequence[Any], final: Any, names: Names) -> CompiledPipeline:
+    """
+    Raises:
+        Uncompilable: A transformer is not understood, or there is none before the final estimator.
+    """
+    if not transformers:
         raise Uncompilable
-    return compiled_final
+    given = table(names) if hasattr(transformers[0], "feature_names_in_") else dense
+    form = form_after(transformers, given)
+    prepared = _prepared(transformers, final, names, only_floats=True)
+    return Dense(prepared, OwnMethods(final, form))
+
+
+def _prepared(
+    transformers: Sequence[Any], final: Any, names: Names, *, only_floats: bool = False
+) -> Preparation:
+    """
+    Raises:
+        Uncompilable: A transformer is not understood, or they do not make what the final estimator takes.
+    """
+    prepared = preparation(transformers, names, only_floats=only_floats)
+    if prepared.width != getattr(final, "n_features_in_", prepared.width):
+        raise Uncompilable
+    return prepared
 
 
 def _network(network: ConvolutionalNetwork) -> CompiledPipeline:
@@ -94,30 +117,26 @@ def _unscaled(
 
 
 def _additive(prepared: Preparation, linear_model: Linear) -> CompiledPipeline | None:
-    """Return the model as a sum over the blocks, each with its scalers folded into its weights.
+    """Return the model as a sum over the blocks, each with its last steps folded into its weights.
 
     None if steps remain that take the matrix of all blocks.
     """
-    whole, remaining = fold(linear_model, prepared.steps)
-    if remaining:
+    whole, remaining = fold(sums_of(linear_model), prepared.steps)
+    if remaining or any(isinstance(block, StepsBlock) for block in prepared.blocks):
         return None
     numbers, parts = [], []
     tables: list[tuple[str, Table]] = []
-    bias, constant = whole.bias, whole.constant
     for block in prepared.blocks:
-        weights = whole.weights[:, block.places]
+        sums = part(whole, block.places)
         if isinstance(block, WordBlock):
-            tables += [(block.names[table.column], _scored(table, weights)) for table in block.tables]
-            continue
-        part, steps = fold(Linear(weights, 0 * bias, whole.reading), block.steps)
-        numbers.append(NumberBlock(block.source, steps, block.places))
-        parts.append(part.weights)
-        bias, constant = bias + part.bias, constant + part.constant
-    constant += sum(float(np.abs(np.nan_to_num(table.rows)).max()) for _, table in tables)
-    weights = np.concatenate(parts, axis=1) if parts else np.zeros((len(bias), 0))
-    return Additive(
-        Linear(weights, bias, whole.reading, constant), numbers, Terms(tables) if tables else None
-    )
+            tables += [(block.names[table.column], _scored(table, sums.weights)) for table in block.tables]
+        elif isinstance(block, NumberBlock):
+            folded, steps = fold(sums, block.steps)
+            numbers.append(NumberBlock(block.source, steps, block.places))
+            parts.append(folded)
+    constant = sum(float(np.abs(np.nan_to_num(table.rows)).max()) for _, table in tables)
+    model = joined(whole, parts, constant).model(linear_model.reading)
+    return Additive(model, numbers, Terms(tables) if tables else None)
 
 
 def _scored(table: Table, weights: Matrix) -> Table:
