@@ -21,7 +21,7 @@ from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import MissingIndicator, SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, SGDClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
@@ -73,6 +73,7 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.linear.ManyClasses": "_alone _classes _normalize methods",
     "inference.compiled.linear.TwoClasses": "_alone _classes methods",
     "inference.compiled.linear.Values": "_is_flat",
+    "inference.compiled.links.Exponential": "",
     "inference.compiled.network.Network": "_classes _runtime _shape",
     "inference.compiled.one_row.OneRow": (
         "_is_plain _least _places _reach _reading _roundings _starts _weights _words"
@@ -119,8 +120,9 @@ NEVER_STORED = {
     "mlapi.inference.compiled.predictor.Predictor",
 }
 
-FUNCTIONS = {f"mlapi.inference.compiled.{name}" for name in ("linear.shares", "linear.softmax")} | {
-    f"mlapi.inference.compiled.{name}" for name in ("votes.highest", "votes.of_two")
+FUNCTIONS = {
+    f"mlapi.inference.compiled.{name}"
+    for name in (*("linear.shares", "linear.softmax", "links.normalized", "votes.highest", "votes.of_two"),)
 }
 
 
@@ -154,6 +156,8 @@ def predictors() -> list[Any]:
         LogisticRegression().fit(rows, two),
         LogisticRegression().fit(rows, three),
         OneVsRestClassifier(LogisticRegression()).fit(rows, three),
+        SGDClassifier(loss="log_loss").fit(rows, three),
+        PoissonRegressor().fit(rows, rows[:, 1]),
         CalibratedSVC().fit(rows, two),
         CalibratedSVC(kernel="linear").fit(rows, three),
         CalibratedSVC(probabilities=False).fit(rows, three),
@@ -183,7 +187,7 @@ def states(part: Any, walked: dict[int, Any]) -> Iterator[tuple[str, list[str]]]
             yield name_of(type(part)), list(type(part).__dataclass_fields__)
         else:
             attributes = state[1] if isinstance(state, tuple) else state
-            yield name_of(type(part)), sorted(attributes)
+            yield name_of(type(part)), sorted(attributes or ())
         yield from states(state, walked)
     elif not isinstance(part, list | tuple | dict | np.ndarray):
         yield from states(vars(part) if hasattr(part, "__dict__") else None, walked)
