@@ -17,11 +17,14 @@ from typing import Any, Protocol
 import joblib
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
+from sklearn.ensemble import StackingClassifier, VotingClassifier, VotingRegressor
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, SGDClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
@@ -57,6 +60,11 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.columns.Preparation": "blocks side_by_side width steps",
     "inference.compiled.columns.StepsBlock": "preparation places",
     "inference.compiled.columns.WordBlock": "names tables places",
+    "inference.compiled.committees.HardVote": "_labels _members _weights",
+    "inference.compiled.committees.Labels": "classes",
+    "inference.compiled.committees.MeanValue": "_members _weights",
+    "inference.compiled.committees.SoftVote": "_labels _members _weights",
+    "inference.compiled.committees.Stack": "_asked _final _labels _members methods",
     "inference.compiled.functions.Above": "threshold",
     "inference.compiled.functions.Bins": "edges starts",
     "inference.compiled.functions.Finite": "",
@@ -96,6 +104,10 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.votes.OneVsOne": "as_second break_ties pairs signs",
     "inference.compiled.words.Codes": "blank other",
     "inference.compiled.words.Table": "column codes rows places",
+    "inference.compiled.wrappers.CalibratedMean": "_labels _members",
+    "inference.compiled.wrappers.Calibration": "bounds offset slope values",
+    "inference.compiled.wrappers.Rescaled": "_function _inner _is_flat",
+    "inference.compiled.wrappers.Threshold": "_inner _labels _method _second _threshold methods",
 }
 """By class: the attributes of its pickles, in order where only their values are pickled."""
 
@@ -151,6 +163,7 @@ def predictors() -> list[Any]:
         (make_pipeline(OneHotEncoder(sparse_output=False), Normalizer()), ["word"]),
     )
     regressor = TransformedTargetRegressor(SVR(), transformer=StandardScaler(), check_inverse=False)
+    members = [("a", LogisticRegression())]
     fitted = [
         LinearRegression().fit(rows, rows[:, 0]),
         LogisticRegression().fit(rows, two),
@@ -163,6 +176,15 @@ def predictors() -> list[Any]:
         CalibratedSVC(probabilities=False).fit(rows, three),
         *(SVC(kernel=kernel).fit(rows, two) for kernel in ("poly", "sigmoid")),
         regressor.fit(rows, rows[:, 0]),
+        VotingClassifier(members, voting="hard").fit(rows, three),
+        VotingClassifier(members, voting="soft").fit(rows, three),
+        VotingRegressor([("a", LinearRegression())]).fit(rows, rows[:, 0]),
+        StackingClassifier(members, LogisticRegression(), cv=2).fit(rows, three),
+        CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2).fit(rows, two),
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.4).fit(rows, two),
+        TransformedTargetRegressor(
+            LinearRegression(), func=np.cbrt, inverse_func=np.exp, check_inverse=False
+        ).fit(rows, rows[:, 0]),
     ]
     of_frame = [
         make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(frame, three),

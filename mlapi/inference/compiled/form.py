@@ -6,6 +6,7 @@ that they lie in are a file format. tests/inference/test_form.py has the attribu
 
 from mlapi.inference.compiled import (
     columns,
+    committees,
     functions,
     kernels,
     linear,
@@ -18,6 +19,7 @@ from mlapi.inference.compiled import (
     svm,
     votes,
     words,
+    wrappers,
 )
 
 FORM = 1
@@ -28,6 +30,7 @@ another meaning."""
 _STORED = (
     *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation),
     *(columns.StepsBlock, columns.WordBlock),
+    *(committees.HardVote, committees.Labels, committees.MeanValue, committees.SoftVote, committees.Stack),
     *(functions.Above, functions.Bins, functions.Finite, functions.Function, functions.Missing),
     functions.UnitRows,
     *(kernels.Polynomial, kernels.Product, kernels.Radial, kernels.Sigmoid),
@@ -41,6 +44,7 @@ _STORED = (
     *(svm.Calibrated, svm.Classifier, svm.Decisions, svm.Regressor),
     *(votes.OneVsOne, votes.highest, votes.of_two),
     *(words.Codes, words.Table),
+    *(wrappers.CalibratedMean, wrappers.Calibration, wrappers.Rescaled, wrappers.Threshold),
 )
 """The classes, and the functions that are attributes of them."""
 

@@ -23,6 +23,7 @@ from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import (
     DECISION_FUNCTION,
+    ERRORS,
     PREDICT,
     PREDICT_PROBA,
     Answer,
@@ -155,7 +156,8 @@ class Linear:
         if not math.isfinite(scores.item() if scores.size == 1 else scores.sum()):
             raise Fallback
         uncertain = self._uncertain(matrix, scores) if PREDICT in methods else None
-        return Answer(self.reading.outputs(scores, methods), uncertain)
+        errors = self._bounds(matrix) if ERRORS in methods else 0.0
+        return Answer(self.reading.outputs(scores, methods), uncertain, errors)
 
     def _scores(self, matrix: Matrix) -> ClassScores:
         if self._is_single:

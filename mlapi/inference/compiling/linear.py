@@ -183,6 +183,13 @@ _BINARY = frozenset(
 )
 """Classifiers of two classes whose one score is `X @ coef_.T + intercept_`."""
 
+BOUNDED: frozenset[type] = _OF_ONE_TARGET | {
+    *(LinearDiscriminantAnalysis, LinearSVC, LogisticRegression, LogisticRegressionCV),
+    *(PassiveAggressiveClassifier, Perceptron, RidgeClassifier, RidgeClassifierCV),
+}
+"""Linear models whose values and probabilities are no further off than their scores: others make these larger
+by a link, or by dividing by a sum."""
+
 COMPILERS: Compilers = {
     **dict.fromkeys(
         (

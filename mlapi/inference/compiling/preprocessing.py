@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV, HalvingRandomSearchCV
@@ -69,6 +70,9 @@ def flat(estimator: Any) -> Iterator[Any]:
         return
     if type(estimator) in SEARCHES:
         yield from flat(estimator.best_estimator_)
+        return
+    if type(estimator) is FrozenEstimator:
+        yield from flat(estimator.estimator)
         return
     if not _does_nothing(estimator):
         yield estimator

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -198,6 +200,30 @@ def _forest(estimator: Any) -> Trees | None:
     )
 
 
+def _bagging(estimator: Any) -> Trees | None:
+    """Compile trees that were bagged, which is a forest; None if they are other estimators, or do not all
+    know the same features and classes."""
+    members = estimator.estimators_
+    width = estimator.n_features_in_
+    all_features = all(np.array_equal(chosen, np.arange(width)) for chosen in estimator.estimators_features_)
+    if not all_features or not set(map(type, members)) <= _SINGLE or members[0].n_outputs_ != 1:
+        return None
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and any(len(member.classes_) != len(classes) for member in members):
+        return None
+    allows_missing = members[0].__sklearn_tags__().input_tags.allow_nan
+    forest = Forest([member.tree_ for member in members], allows_missing=allows_missing)
+    if classes is None:
+        return _trees(forest, None, predict=_flat)
+    return _trees(
+        forest, classes, predict=lambda sums: classes.take(sums.argmax(axis=1)), predict_proba=_as_is
+    )
+
+
+_SINGLE = frozenset({DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor})
+"""The classes of single trees."""
+
+
 def _boosting(estimator: Any) -> Trees | None:
     """Compile gradient boosting; None if it begins with a model of its own, which is asked for each row."""
     if not isinstance(estimator.init_, str) and type(estimator.init_) not in (
@@ -240,11 +266,13 @@ def _histogram_boosting(estimator: Any) -> Trees | None:
 COMPILERS: Compilers = {
     **dict.fromkeys(
         (
-            *(DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor),
+            *_SINGLE,
             *(RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor),
         ),
         _forest,
     ),
+    BaggingClassifier: _bagging,
+    BaggingRegressor: _bagging,
     GradientBoostingClassifier: _boosting,
     GradientBoostingRegressor: _boosting,
     HistGradientBoostingClassifier: _histogram_boosting,

@@ -37,8 +37,8 @@ OURS = frozenset(
         *(
             f"mlapi.inference.compiled.{module}"
             for module in (
-                *("columns", "functions", "kernels", "linear", "links", "network"),
-                *("one_row", "predictor", "selection", "steps", "svm", "votes", "words"),
+                *("columns", "committees", "functions", "kernels", "linear", "links", "network"),
+                *("one_row", "predictor", "selection", "steps", "svm", "votes", "words", "wrappers"),
             )
         ),
     }
