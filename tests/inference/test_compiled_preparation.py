@@ -132,6 +132,10 @@ PREPARATIONS: Mapping[str, Any] = {
         (SimpleImputer(), make_column_selector(dtype_include=np.number)),
         (ONE_HOT, make_column_selector(dtype_exclude=np.number)),
     ),
+    "sparse rows": make_column_transformer((ONE_HOT, WORDS), (SimpleImputer(), ["age"]), sparse_threshold=1),
+    "sparse rows alone": make_pipeline(
+        make_column_transformer((ONE_HOT, WORDS), sparse_threshold=1), StandardScaler(with_mean=False)
+    ),
     "the rest": make_column_transformer((ONE_HOT, WORDS), remainder=SimpleImputer()),
     "the rest as it is": make_column_transformer((ONE_HOT, slice("city", "city")), ("drop", ["plan"]),
         (SimpleImputer(), ["age"]), remainder="passthrough"),

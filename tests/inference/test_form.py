@@ -105,7 +105,7 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.words.Codes": "blank other",
     "inference.compiled.words.Table": "column codes rows places",
     "inference.compiled.wrappers.CalibratedMean": "_labels _members",
-    "inference.compiled.wrappers.Calibration": "bounds offset slope values",
+    "inference.compiled.wrappers.Calibrator": "bounds offset slope values",
     "inference.compiled.wrappers.Rescaled": "_function _inner _is_flat",
     "inference.compiled.wrappers.Threshold": "_inner _labels _method _second _threshold methods",
 }

@@ -145,7 +145,29 @@ class StepsBlock:
         return self.preparation.matrix(batch)
 
 
-Block: TypeAlias = NumberBlock | WordBlock | StepsBlock
+class ReadBlock(Protocol):
+    """Columns that become a matrix."""
+
+    @property
+    def places(self) -> slice:
+        """The columns that the result has in the matrix of all blocks."""
+        ...
+
+    @property
+    def widest(self) -> int:
+        """How many numbers it makes of one row, at most."""
+        ...
+
+    def read(self, batch: Batch) -> Matrix:
+        """Return what becomes of a batch, `(rows, columns of the block)`.
+
+        Raises:
+            Fallback: A cell is not known exactly.
+        """
+        ...
+
+
+Block: TypeAlias = WordBlock | ReadBlock
 """What one part of a column transformer is compiled to."""
 
 
@@ -176,7 +198,7 @@ class Preparation:
         return np.ascontiguousarray(run(self._side_by_side(batch), self.steps))
 
     def _side_by_side(self, batch: Batch) -> Matrix:
-        if len(self.blocks) == 1 and isinstance(self.blocks[0], NumberBlock):
+        if len(self.blocks) == 1 and not isinstance(self.blocks[0], WordBlock):
             return self.blocks[0].read(batch)
         whole = np.empty((rows_of(batch), self.side_by_side))
         for block in self.blocks:

@@ -44,7 +44,7 @@ _STORED = (
     *(svm.Calibrated, svm.Classifier, svm.Decisions, svm.Regressor),
     *(votes.OneVsOne, votes.highest, votes.of_two),
     *(words.Codes, words.Table),
-    *(wrappers.CalibratedMean, wrappers.Calibration, wrappers.Rescaled, wrappers.Threshold),
+    *(wrappers.CalibratedMean, wrappers.Calibrator, wrappers.Rescaled, wrappers.Threshold),
 )
 """The classes, and the functions that are attributes of them."""
 

@@ -176,9 +176,11 @@ class Additive:
         """How many numbers it makes of one row, at most."""
         return max(sum(block.widest for block in self._numbers), self._model.width)
 
-    def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+    def answer(self, batch: Batch, methods: Collection[str], beside: ClassScores | None = None) -> Answer:
         """Return the linear model's answer; see `mlapi.inference.compiled.linear.Linear.answer`."""
-        beside = self._terms.scores(batch) if self._terms else None
+        if self._terms:
+            scores = self._terms.scores(batch)
+            beside = scores if beside is None else beside + scores
         return self._model.answer(self._matrix(batch), methods, beside)
 
     def _matrix(self, batch: Batch) -> Matrix:

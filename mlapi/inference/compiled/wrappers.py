@@ -76,7 +76,7 @@ class Threshold:
         return Answer(outputs, uncertain(margins, answer.errors), answer.errors)
 
 
-class Calibration:
+class Calibrator:
     """A function of one score that makes a probability of it: by sigmoid, or by what isotonic regression
     found."""
 
@@ -108,7 +108,7 @@ class CalibratedMean:
 
     def __init__(
         self,
-        members: Sequence[tuple[Member, str, Sequence[tuple[int, Calibration]]]],
+        members: Sequence[tuple[Member, str, Sequence[tuple[int, Calibrator]]]],
         classes: NDArray[Any],
     ) -> None:
         """
@@ -138,7 +138,7 @@ class CalibratedMean:
         return Answer(outputs, flags if PREDICT in methods else None, total)
 
     def _calibrated(
-        self, scores: RowScores, errors: Errors, calibrations: Sequence[tuple[int, Calibration]]
+        self, scores: RowScores, errors: Errors, calibrations: Sequence[tuple[int, Calibrator]]
     ) -> tuple[RowScores, Errors]:
         """Return one classifier's probabilities, `(rows, classes)` (scikit-learn 1.9,
         `sklearn.calibration._CalibratedClassifier`)."""

@@ -25,6 +25,7 @@ from mlapi.inference.compiled.selection import run
 from mlapi.inference.compiled.steps import Step
 from mlapi.inference.compiling.forms import gives_sparse
 from mlapi.inference.compiling.preprocessing import flat, probe, steps, weighted
+from mlapi.inference.compiling.texts import reads_texts, text_block
 from mlapi.inference.compiling.words import reads_categories, split, tables
 
 
@@ -110,6 +111,10 @@ class _Blocks:
                 return self._divided(first, positions, start)
             rest = steps(transformers[1:], is_sparse=gives_sparse(first, is_sparse=False))
             return (_prepared(self._divided(first, positions, 0), (*rest, *later), start),)
+        if transformers and reads_texts(transformers[0]):
+            if len(positions) != 1:
+                raise Uncompilable
+            return (text_block(transformers, self._names, positions[0], later, start),)
         if transformers and reads_categories(transformers[0]):
             return (self._words(transformers, positions, later, start),)
         return (self._numbers(transformers, positions, later, start),)
@@ -123,11 +128,11 @@ class _Blocks:
             inputs = divider._transformer_to_input_indices[name]
             if (isinstance(part, str) and part == "drop") or not len(inputs):
                 continue
-            if isinstance(columns, str | int):
-                raise Uncompilable
+            chain = list(flat(part))
+            if isinstance(columns, str | int) != (bool(chain) and reads_texts(chain[0])):
+                raise Uncompilable  # one column as a list of cells is for vectorizers of texts
             chosen = _positions(divider, self._names, positions, inputs)
-            weight = weighted(divider.transformer_weights, name)
-            found = self.of(list(flat(part)), chosen, weight, start)
+            found = self.of(chain, chosen, weighted(divider.transformer_weights, name), start)
             places = divider.output_indices_[name]
             if (start - begin, found[-1].places.stop - begin) != (places.start, places.stop):
                 raise Uncompilable

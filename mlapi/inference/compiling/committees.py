@@ -18,7 +18,7 @@ from mlapi.inference.compiled.final_estimator import (
     Uncompilable,
 )
 from mlapi.inference.compiled.linear import Linear
-from mlapi.inference.compiled.wrappers import CalibratedMean, Calibration, Threshold
+from mlapi.inference.compiled.wrappers import CalibratedMean, Calibrator, Threshold
 
 
 class Members(Protocol):
@@ -71,7 +71,7 @@ def _calibrated(calibrated: CalibratedClassifierCV, members: Members) -> Committ
     return CalibratedMean(within, _labels(calibrated))
 
 
-def _one_calibrated(one: Any, members: Members) -> tuple[Member, str, Sequence[tuple[int, Calibration]]]:
+def _one_calibrated(one: Any, members: Members) -> tuple[Member, str, Sequence[tuple[int, Calibrator]]]:
     """Return a classifier, the method that is calibrated, and what that becomes by class.
 
     Raises:
@@ -86,9 +86,9 @@ def _one_calibrated(one: Any, members: Members) -> tuple[Member, str, Sequence[t
     return members.quick(one.estimator), method, list(zip(places, calibrations, strict=True))
 
 
-_CALIBRATIONS: Mapping[str, Callable[[Any], Calibration]] = {
-    "isotonic": lambda fitted: Calibration(0.0, 0.0, *_points(fitted)),
-    "sigmoid": lambda fitted: Calibration(float(fitted.a_), float(fitted.b_), None, None),
+_CALIBRATIONS: Mapping[str, Callable[[Any], Calibrator]] = {
+    "isotonic": lambda fitted: Calibrator(0.0, 0.0, *_points(fitted)),
+    "sigmoid": lambda fitted: Calibrator(float(fitted.a_), float(fitted.b_), None, None),
 }
 """By scikit-learn's name of a method, what compiles its calibrator."""
 

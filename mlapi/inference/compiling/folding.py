@@ -61,6 +61,20 @@ def part(sums: Sums, places: slice) -> Sums:
     return Sums(weights, sums.sizes[:, places], 0 * sums.bias, 0.0, weights.shape[1])
 
 
+def moved(whole: Sums, part: Sums, terms: int) -> Sums:
+    """Return the scores with what was folded into the bias of a part that stands beside the matrix.
+
+    Args:
+        terms: How many products of the part are added for a score.
+    """
+    return replace(
+        whole,
+        bias=whole.bias + part.bias,
+        constant=whole.constant + part.constant,
+        terms=whole.terms + terms,
+    )
+
+
 def joined(whole: Sums, parts: Sequence[Sums], constant: float) -> Sums:
     """Return the scores of several matrices side by side.
 

@@ -4,12 +4,13 @@ The numbers alone do not say it: for XGBoost a zero that a sparse matrix leaves 
 estimators look at the names of a table's columns.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.impute import MissingIndicator
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
@@ -76,20 +77,32 @@ def gives_sparse(transformer: Any, is_sparse: bool) -> bool:
     Args:
         is_sparse: Whether it gets one.
     """
-    kind = type(transformer)
-    if kind is ColumnTransformer:
-        return bool(transformer.sparse_output_)
-    if kind is FeatureUnion:
-        return any(gives_sparse(part, is_sparse) for _, part in transformer.transformer_list)
-    if kind is Pipeline:
-        for _, step in transformer.steps:
-            is_sparse = gives_sparse(step, is_sparse)
-        return is_sparse
-    if kind is KBinsDiscretizer:
-        return bool(transformer.encode == "onehot")
-    if kind is OneHotEncoder:
-        return bool(transformer.sparse_output)
-    return is_sparse and (kind in SPARSE - selection.DENSE or transformer == "passthrough")
+    says = _GIVES_SPARSE.get(type(transformer))
+    if says is not None:
+        return says(transformer, is_sparse)
+    keeps = type(transformer) in SPARSE - selection.DENSE
+    return is_sparse and (keeps or (isinstance(transformer, str) and transformer == "passthrough"))
+
+
+def _chain_gives_sparse(chain: Pipeline, is_sparse: bool) -> bool:
+    for _, step in chain.steps:
+        is_sparse = gives_sparse(step, is_sparse)
+    return is_sparse
+
+
+_GIVES_SPARSE: Mapping[type, Callable[[Any, bool], bool]] = {
+    ColumnTransformer: lambda divided, _: bool(divided.sparse_output_),
+    CountVectorizer: lambda _, __: True,
+    FeatureUnion: lambda union, is_sparse: any(
+        gives_sparse(part, is_sparse) for _, part in union.transformer_list
+    ),
+    KBinsDiscretizer: lambda bins, _: bool(bins.encode == "onehot"),
+    OneHotEncoder: lambda encoder, _: bool(encoder.sparse_output),
+    Pipeline: _chain_gives_sparse,
+    TfidfTransformer: lambda _, __: True,
+    TfidfVectorizer: lambda _, __: True,
+}
+"""By class, whether a transformer gives a sparse matrix, if it gets one or not."""
 
 
 def _form_after(transformer: Any, form: Form) -> Form:

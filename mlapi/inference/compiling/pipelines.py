@@ -16,7 +16,7 @@ from mlapi.data.signature import Matrix
 from mlapi.estimators.algorithms.cnn import ConvolutionalNetwork
 from mlapi.inference.compiled.columns import Names, NumberBlock, Preparation, StepsBlock, WordBlock
 from mlapi.inference.compiled.committees import Member
-from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
+from mlapi.inference.compiled.final_estimator import Fallback, FinalEstimator, Uncompilable
 from mlapi.inference.compiled.functions import FUNCTIONS
 from mlapi.inference.compiled.linear import Linear
 from mlapi.inference.compiled.network import Network
@@ -27,16 +27,21 @@ from mlapi.inference.compiling import linear, svm, trees
 from mlapi.inference.compiling.columns import preparation
 from mlapi.inference.compiling.committees import COMMITTEES
 from mlapi.inference.compiling.compilers import Compilers
-from mlapi.inference.compiling.folding import fold, joined, part, sums_of
+from mlapi.inference.compiling.folding import fold, joined, moved, part, sums_of
 from mlapi.inference.compiling.forms import Form, dense, form_after, table
 from mlapi.inference.compiling.own_methods import OwnMethods
 from mlapi.inference.compiling.preprocessing import flat
+from mlapi.inference.compiling.texts import MOST_WORDS, TextBlock, TextScores, WithTexts
 
 logger = logging.getLogger(__name__)
 
 
 COMPILERS: Compilers = {**linear.COMPILERS, **svm.COMPILERS, **trees.COMPILERS}
 """By class of final estimator, what compiles it."""
+
+
+MOST_COLUMNS = 2**17
+"""The most columns of a matrix that a final estimator other than a linear model gets: 1 MB for each row."""
 
 
 def compile_pipeline(estimator: Any, names: Names) -> CompiledPipeline | None:
@@ -81,7 +86,17 @@ def _compiled(chain: Sequence[Any], names: Names, form: Form | None = None) -> C
         return _by_own_methods(transformers, final, names, form)
     prepared = _prepared(transformers, final, names)
     additive = _additive(prepared, compiled_final) if isinstance(compiled_final, Linear) else None
-    return additive or Dense(prepared, compiled_final)
+    return additive or _dense(prepared, compiled_final)
+
+
+def _dense(prepared: Preparation, final: FinalEstimator) -> Dense:
+    """
+    Raises:
+        Uncompilable: The matrix would have more columns than are worth filling with zeros.
+    """
+    if prepared.widest > MOST_COLUMNS:
+        raise Uncompilable
+    return Dense(prepared, final)
 
 
 def _by_own_methods(
@@ -95,7 +110,7 @@ def _by_own_methods(
         raise Uncompilable
     form = form_after(transformers, form or _form(transformers[0], names))
     prepared = _prepared(transformers, final, names, only_floats=True)
-    return Dense(prepared, OwnMethods(final, form))
+    return _dense(prepared, OwnMethods(final, form))
 
 
 def _form(first: Any, names: Names) -> Form:
@@ -115,7 +130,7 @@ def _committee(final: Any, transformers: Sequence[Any], names: Names, form: Form
     prepared = _prepared(transformers, final, names, only_floats=True)
     inner_names = getattr(final, "feature_names_in_", [f"x{place}" for place in range(prepared.width)])
     members = _Members(tuple(inner_names), form_after(transformers, form))
-    return Dense(prepared, COMMITTEES[type(final)](final, members))
+    return _dense(prepared, COMMITTEES[type(final)](final, members))
 
 
 class _Members:
@@ -212,6 +227,7 @@ def _additive(prepared: Preparation, linear_model: Linear) -> CompiledPipeline |
         return None
     numbers, parts = [], []
     tables: list[tuple[str, Table]] = []
+    texts: list[TextScores] = []
     for block in prepared.blocks:
         sums = part(whole, block.places)
         if isinstance(block, WordBlock):
@@ -220,9 +236,17 @@ def _additive(prepared: Preparation, linear_model: Linear) -> CompiledPipeline |
             folded, steps = fold(sums, block.steps)
             numbers.append(NumberBlock(block.source, steps, block.places))
             parts.append(folded)
+        elif isinstance(block, TextBlock):
+            folded, steps = fold(sums, block.steps)
+            if steps:
+                return None
+            texts.append(TextScores(block, folded.weights, folded.sizes))
+            whole = moved(whole, folded, 2 * MOST_WORDS)
     constant = sum(float(np.abs(np.nan_to_num(table.rows)).max()) for _, table in tables)
+    constant += sum(text.most for text in texts)
     model = joined(whole, parts, constant).model(linear_model.reading)
-    return Additive(model, numbers, Terms(tables) if tables else None)
+    additive = Additive(model, numbers, Terms(tables) if tables else None)
+    return WithTexts(additive, texts) if texts else additive
 
 
 def _scored(table: Table, weights: Matrix) -> Table:

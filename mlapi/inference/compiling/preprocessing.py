@@ -211,8 +211,17 @@ STEPS: Mapping[type, Callable[[Any], tuple[Step, ...]]] = {
 }
 """By exact class, what makes the steps of a fitted transformer."""
 
+
+def _sparse_scaler(scaler: Any) -> tuple[Step, ...]:
+    """Return the step of a scaler of a sparse matrix: it multiplies by one over the scale."""
+    step, *clip = STEPS[type(scaler)](scaler)
+    is_divided = isinstance(step, Scale) and step.divide is not None
+    return (Scale(multiply=1.0 / _numbers(scaler.scale_)), *clip) if is_divided else (step, *clip)
+
+
 SPARSE_STEPS: Mapping[type, Callable[[Any], tuple[Step, ...]]] = {
     **{kind: STEPS[kind] for kind in SPARSE},
+    **dict.fromkeys((MaxAbsScaler, RobustScaler, StandardScaler), _sparse_scaler),
     **selection.SPARSE_STEPS,
 }
 """By exact class, what makes the steps of a transformer that gets a sparse matrix."""
