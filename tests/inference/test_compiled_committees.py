@@ -151,8 +151,17 @@ def assert_same(model: Any) -> None:
     assert asked < ROWS / 10
 
 
+SLOW = ("stack of a stack", "tuned", "weighted hard vote", "one left out", "fixed by itself", "a search")
+
+
 @pytest.mark.parametrize(
-    ("name", "last", "target"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+    ("name", "last", "target"),
+    [
+        pytest.param(
+            *case, id=f"{case[0]}, {case[2]}", marks=pytest.mark.exhaustive if case[0] in SLOW else ()
+        )
+        for case in CASES
+    ],
 )
 @pytest.mark.filterwarnings("ignore")  # of unknown words
 def test_a_last_step_around_others_is_compiled(name: str, last: Any, target: str) -> None:
@@ -167,7 +176,7 @@ def test_a_last_step_around_others_is_compiled(name: str, last: Any, target: str
         (calibrated(prepared(LinearSVC()), "sigmoid"), "three"),
         (calibrated(prepared(GaussianNB()), "isotonic"), "two"),
         (CalibratedClassifierCV(FrozenEstimator(prepared(FOREST).fit(FRAME, TWO))), "two"),
-        (TunedThresholdClassifierCV(prepared(LINEAR), cv=2), "two"),
+        pytest.param(TunedThresholdClassifierCV(prepared(LINEAR), cv=2), "two", marks=pytest.mark.exhaustive),
         (TransformedTargetRegressor(prepared(Ridge()), func=np.log1p, inverse_func=np.expm1), "values"),
         (VotingRegressor([("a", prepared(Ridge())), ("b", prepared(Ridge(3.0)))]), "values"),
     ],

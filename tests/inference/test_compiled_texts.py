@@ -11,7 +11,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
-from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
@@ -79,11 +79,11 @@ def test_numbers_of_words_are_scikit_learns_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VECTORIZERS)
-@pytest.mark.parametrize("last", [LogisticRegression(), LinearSVC(), SGDClassifier(loss="log_loss"), Ridge()])
+@pytest.mark.parametrize("last", [LogisticRegression(), LinearSVC()])
 def test_linear_models_of_texts_answer_as_scikit_learn_does(name: str, last: Any) -> None:
-    target = THREE if isinstance(last, SGDClassifier | LinearSVC) else TWO
+    target = THREE if isinstance(last, LinearSVC) else TWO
     model = make_pipeline(VECTORIZERS[name], last)
-    model.fit(TEXTS, (TWO == "yes").astype(float) if isinstance(last, Ridge) else target)
+    model.fit(TEXTS, target)
     pipeline = compile_pipeline(model, ("text",))
     assert pipeline is not None
     predictor = Predictor(pipeline, lambda method, batch: getattr(model, method)(batch["text"]))

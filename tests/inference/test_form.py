@@ -26,6 +26,8 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, SGDClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
     Binarizer,
@@ -54,6 +56,7 @@ PREDICTOR_FORM = 1
 """The form that this table describes."""
 
 PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
+    "inference.compiled.bayes.GaussianBayes": "_classes _constants _largest _means _rounding _variances",
     "inference.compiled.columns.Moments": "_columns",
     "inference.compiled.columns.NumberBlock": "source steps places",
     "inference.compiled.columns.Numbers": "_is_all _names _positions positions",
@@ -82,10 +85,14 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.linear.TwoClasses": "_alone _classes methods",
     "inference.compiled.linear.Values": "_is_flat",
     "inference.compiled.links.Exponential": "",
+    "inference.compiled.links.Likelihoods": "_highest",
     "inference.compiled.network.Network": "_classes _runtime _shape",
     "inference.compiled.one_row.OneRow": (
         "_is_plain _least _places _reach _reading _roundings _starts _weights _words"
     ),
+    "inference.compiled.perceptron.Perceptron": "_activation _layers _sizes",
+    "inference.compiled.perceptron.PerceptronClassifier": "_classes _layers",
+    "inference.compiled.perceptron.PerceptronRegressor": "_layers",
     "inference.compiled.predictor.Additive": "_model _numbers _terms methods one_row",
     "inference.compiled.predictor.Dense": "_machine _prepared methods",
     "inference.compiled.predictor.Terms": "_columns _rows tables",
@@ -176,6 +183,10 @@ def predictors() -> list[Any]:
         CalibratedSVC(probabilities=False).fit(rows, three),
         *(SVC(kernel=kernel).fit(rows, two) for kernel in ("poly", "sigmoid")),
         regressor.fit(rows, rows[:, 0]),
+        GaussianNB().fit(rows, three),
+        MultinomialNB().fit(np.abs(rows), three),
+        MLPClassifier(hidden_layer_sizes=(3,), max_iter=1000, tol=0.1).fit(rows, three),
+        MLPRegressor(hidden_layer_sizes=(3,), max_iter=1000, tol=9.0).fit(rows, rows[:, 0]),
         VotingClassifier(members, voting="hard").fit(rows, three),
         VotingClassifier(members, voting="soft").fit(rows, three),
         VotingRegressor([("a", LinearRegression())]).fit(rows, rows[:, 0]),

@@ -5,6 +5,7 @@ that they lie in are a file format. tests/inference/test_form.py has the attribu
 """
 
 from mlapi.inference.compiled import (
+    bayes,
     columns,
     committees,
     functions,
@@ -13,6 +14,7 @@ from mlapi.inference.compiled import (
     links,
     network,
     one_row,
+    perceptron,
     predictor,
     selection,
     steps,
@@ -28,6 +30,7 @@ estimator is compiled anew. Raise it when a stored class gets, loses or renames 
 another meaning."""
 
 _STORED = (
+    bayes.GaussianBayes,
     *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation),
     *(columns.StepsBlock, columns.WordBlock),
     *(committees.HardVote, committees.Labels, committees.MeanValue, committees.SoftVote, committees.Stack),
@@ -35,9 +38,10 @@ _STORED = (
     functions.UnitRows,
     *(kernels.Polynomial, kernels.Product, kernels.Radial, kernels.Sigmoid),
     *(linear.Linear, linear.ManyClasses, linear.TwoClasses, linear.Values, linear.shares, linear.softmax),
-    *(links.Exponential, links.normalized),
+    *(links.Exponential, links.Likelihoods, links.normalized),
     network.Network,
     one_row.OneRow,
+    *(perceptron.Perceptron, perceptron.PerceptronClassifier, perceptron.PerceptronRegressor),
     *(predictor.Additive, predictor.Dense, predictor.Terms, predictor.Unscaled),
     *(selection.Beside, selection.Project, selection.Take),
     *(steps.Clip, steps.Fill, steps.Products, steps.Scale),

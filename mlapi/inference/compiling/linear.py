@@ -107,7 +107,7 @@ def _one_vs_rest(model: Any) -> Linear | None:
 
 def _targets(model: MultiOutputRegressor) -> Linear | None:
     """Compile linear regressors, one for each target: their coefficients one below the other."""
-    if not set(map(type, model.estimators_)) <= _OF_ONE_TARGET:
+    if not set(map(type, model.estimators_)) <= {*_OF_ONE_TARGET}:
         return None
     weights = [np.ravel(one.coef_) for one in model.estimators_]
     bias = [np.ravel(one.intercept_) for one in model.estimators_]
@@ -168,13 +168,11 @@ def _linear(coefficients: Any, intercept: Any, head: DecisionHead | None) -> Lin
     return Linear(weights, bias, head) if are_finite else None
 
 
-_OF_ONE_TARGET: frozenset[type] = frozenset(
-    {
-        *(ARDRegression, BayesianRidge, ElasticNet, ElasticNetCV, HuberRegressor, Lasso, LassoCV, LinearSVR),
-        *(LassoLars, LassoLarsCV, LassoLarsIC, Lars, LarsCV, LinearRegression, Ridge, RidgeCV, SGDRegressor),
-        *(OrthogonalMatchingPursuit, OrthogonalMatchingPursuitCV, PassiveAggressiveRegressor),
-        *(QuantileRegressor, TheilSenRegressor),
-    }
+_OF_ONE_TARGET: tuple[type, ...] = (
+    *(ARDRegression, BayesianRidge, ElasticNet, ElasticNetCV, HuberRegressor, Lars, LarsCV, Lasso, LassoCV),
+    *(LassoLars, LassoLarsCV, LassoLarsIC, LinearRegression, LinearSVR, OrthogonalMatchingPursuit),
+    *(OrthogonalMatchingPursuitCV, PassiveAggressiveRegressor, QuantileRegressor, Ridge, RidgeCV),
+    *(SGDRegressor, TheilSenRegressor),
 )
 """Regressors whose values are `X @ coef_.T + intercept_`."""
 
@@ -183,10 +181,11 @@ _BINARY = frozenset(
 )
 """Classifiers of two classes whose one score is `X @ coef_.T + intercept_`."""
 
-BOUNDED: frozenset[type] = _OF_ONE_TARGET | {
+BOUNDED: tuple[type, ...] = (
+    *_OF_ONE_TARGET,
     *(LinearDiscriminantAnalysis, LinearSVC, LogisticRegression, LogisticRegressionCV),
     *(PassiveAggressiveClassifier, Perceptron, RidgeClassifier, RidgeClassifierCV),
-}
+)
 """Linear models whose values and probabilities are no further off than their scores: others make these larger
 by a link, or by dividing by a sum."""
 

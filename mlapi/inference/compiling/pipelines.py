@@ -23,7 +23,7 @@ from mlapi.inference.compiled.network import Network
 from mlapi.inference.compiled.predictor import Additive, CompiledPipeline, Dense, Terms, Unscaled
 from mlapi.inference.compiled.words import Table
 from mlapi.inference.compiled.wrappers import Rescaled
-from mlapi.inference.compiling import linear, svm, trees
+from mlapi.inference.compiling import adaboost, bayes, linear, perceptron, svm, trees
 from mlapi.inference.compiling.columns import preparation
 from mlapi.inference.compiling.committees import COMMITTEES
 from mlapi.inference.compiling.compilers import Compilers
@@ -36,7 +36,14 @@ from mlapi.inference.compiling.texts import MOST_WORDS, TextBlock, TextScores, W
 logger = logging.getLogger(__name__)
 
 
-COMPILERS: Compilers = {**linear.COMPILERS, **svm.COMPILERS, **trees.COMPILERS}
+COMPILERS: Compilers = {
+    **adaboost.COMPILERS,
+    **bayes.COMPILERS,
+    **linear.COMPILERS,
+    **perceptron.COMPILERS,
+    **svm.COMPILERS,
+    **trees.COMPILERS,
+}
 """By class of final estimator, what compiles it."""
 
 
@@ -157,7 +164,7 @@ class _Members:
         chain = list(flat(estimator))
         if self._is_sparse(chain):
             chain = [estimator]
-        if type(chain[-1]) in trees.COMPILERS:
+        if type(chain[-1]) in _EXACT:
             with suppress(Uncompilable):
                 return _compiled(chain, self._names, self._form)
         return _by_own_methods(chain[:-1], chain[-1], self._names, self._form)
@@ -173,7 +180,10 @@ class _Members:
         return self._form is sparse.csr_matrix and len(chain) > 1
 
 
-_QUICK = frozenset({*linear.BOUNDED, *trees.COMPILERS, *COMMITTEES})
+_EXACT = frozenset({*adaboost.COMPILERS, *trees.COMPILERS})
+"""Estimators that are compiled to scikit-learn's own numbers."""
+
+_QUICK = frozenset({*_EXACT, *bayes.COMPILERS, *linear.BOUNDED, *perceptron.COMPILERS, *COMMITTEES})
 """Estimators that are compiled within others: they say how far their numbers may be off."""
 
 

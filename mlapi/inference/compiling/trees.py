@@ -47,6 +47,7 @@ from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Answer, Fallback, RowFlags
 from mlapi.inference.compiling.compilers import Compilers
 from mlapi.inference.compiling.merged_trees import (
+    are_alike,
     merge_histogram_trees,
     merge_trees,
     running_sums,
@@ -126,7 +127,7 @@ class Forest:
 
     def __call__(self, matrix: Matrix) -> TreeSums:
         """Return the means: probabilities by class, or values."""
-        rows = _in_float32(matrix, allows_missing=self.allows_missing)
+        rows = in_float32(matrix, allows_missing=self.allows_missing)
         sums: TreeSums
         if self.all_at_once is not None and rows.size <= FEW:
             answers = self.all_at_once.predict(with_tree_numbers(rows, len(self.trees)))
@@ -149,7 +150,7 @@ class Boosting:
 
     def __call__(self, matrix: Matrix) -> TreeSums:
         """Return the raw scores."""
-        rows = _in_float32(matrix, allows_missing=False)
+        rows = in_float32(matrix, allows_missing=False)
         sums: TreeSums = np.repeat(self.start, len(rows), axis=0)
         predict_stages(self.trees, rows, self.rate, sums)
         return sums
@@ -206,13 +207,16 @@ def _bagging(estimator: Any) -> Trees | None:
     members = estimator.estimators_
     width = estimator.n_features_in_
     all_features = all(np.array_equal(chosen, np.arange(width)) for chosen in estimator.estimators_features_)
-    if not all_features or not set(map(type, members)) <= _SINGLE or members[0].n_outputs_ != 1:
+    if not all_features or not set(map(type, members)) <= {*_SINGLE}:
+        return None
+    trees = [member.tree_ for member in members]
+    if not are_alike(trees, width):
         return None
     classes = getattr(estimator, "classes_", None)
     if classes is not None and any(len(member.classes_) != len(classes) for member in members):
         return None
     allows_missing = members[0].__sklearn_tags__().input_tags.allow_nan
-    forest = Forest([member.tree_ for member in members], allows_missing=allows_missing)
+    forest = Forest(trees, allows_missing=allows_missing)
     if classes is None:
         return _trees(forest, None, predict=_flat)
     return _trees(
@@ -220,7 +224,7 @@ def _bagging(estimator: Any) -> Trees | None:
     )
 
 
-_SINGLE = frozenset({DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor})
+_SINGLE = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
 """The classes of single trees."""
 
 
@@ -302,7 +306,7 @@ def _highest(sums: TreeSums, is_second: Callable[[Matrix, int], RowFlags]) -> ND
     return best
 
 
-def _in_float32(matrix: Matrix, *, allows_missing: bool) -> NDArray[np.float32]:
+def in_float32(matrix: Matrix, *, allows_missing: bool) -> NDArray[np.float32]:
     """Return a matrix as scikit-learn's trees take it, (rows, features).
 
     Raises:

@@ -37,8 +37,18 @@ OURS = frozenset(
         *(
             f"mlapi.inference.compiled.{module}"
             for module in (
-                *("columns", "committees", "functions", "kernels", "linear", "links", "network"),
-                *("one_row", "predictor", "selection", "steps", "svm", "votes", "words", "wrappers"),
+                *("bayes", "columns", "committees", "functions", "kernels", "linear", "links", "network"),
+                *(
+                    "one_row",
+                    "perceptron",
+                    "predictor",
+                    "selection",
+                    "steps",
+                    "svm",
+                    "votes",
+                    "words",
+                    "wrappers",
+                ),
             )
         ),
     }
