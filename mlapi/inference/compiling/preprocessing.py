@@ -56,7 +56,10 @@ def steps(transformers: Iterable[Any], *, is_sparse: bool = False) -> tuple[Step
         compile_step = (SPARSE_STEPS if is_sparse else STEPS).get(type(transformer))
         if compile_step is None:
             raise Uncompilable
-        result += compile_step(transformer)
+        compiled = compile_step(transformer)
+        is_filled = bool(result) and isinstance(result[-1], Fill) and isinstance(compiled[-1], Products)
+        # Filled columns miss nothing, and products of infinite numbers are not finite themselves.
+        result += [step for step in compiled if not (is_filled and isinstance(step, Finite))]
         is_sparse = gives_sparse(transformer, is_sparse)
     return tuple(result)
 
