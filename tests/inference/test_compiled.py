@@ -440,7 +440,7 @@ def test_what_training_makes_is_compiled_and_not_asked_back(
         [type("MyScaler", (StandardScaler,), {})(), LinearRegression()],
         [type("MyRegression", (LinearRegression,), {})()],
         [KNeighborsRegressor(2)],
-        [TransformedTargetRegressor(LinearRegression(), func=np.log1p, inverse_func=np.expm1)],
+        [TransformedTargetRegressor(LinearRegression(), transformer=MinMaxScaler())],
     ],
 )
 def test_what_is_not_known_stays_with_scikit_learn(steps: list[Any]) -> None:
