@@ -33,7 +33,7 @@ if (
 OTHER = "_other_"
 """What `Frequent` makes of categories that are not frequent."""
 
-_BLANK = "_blank_"
+BLANK = "_blank_"
 """What `Texts` makes of a missing or blank text."""
 
 
@@ -95,7 +95,7 @@ class Texts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Return the texts, `(rows,)`, dtype object."""
-        texts = [_BLANK if text != text or not text.strip() else text for text in X]  # noqa: PLR0124 - NaN
+        texts = [BLANK if text != text or not text.strip() else text for text in X]  # noqa: PLR0124 - NaN
         return np.array(texts, dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -103,8 +103,9 @@ def _chunks(rows: Any, size: RowSize) -> list[slice]:
         Unanswerable: The text of one row is too long.
     """
     most = size.rows_at_once
+    count = rows.shape[0] if hasattr(rows, "shape") else len(rows)  # a sparse matrix has no length
     if not size.grams:
-        return [slice(start, start + most) for start in range(0, len(rows), most)]
+        return [slice(start, start + most) for start in range(0, count, most)]
     most_letters = int(MOST_GRAMS / size.grams)
     starts, letters = [0], 0
     for row, cells in enumerate(_texts(rows)):
@@ -113,7 +114,7 @@ def _chunks(rows: Any, size: RowSize) -> list[slice]:
         if letters > most_letters or row - starts[-1] >= most:
             letters = own
             starts.append(row)
-    return [slice(start, end) for start, end in pairwise([*starts, len(rows)])]
+    return [slice(start, end) for start, end in pairwise([*starts, count])]
 
 
 def _letters(row: int, cells: Iterable[Any], most: int) -> int:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -19,6 +21,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import (
     DecisionTreeClassifier,
     DecisionTreeRegressor,
@@ -32,11 +35,11 @@ from mlapi.inference.compiling.trees import COMPILERS
 
 CLASSIFIERS = (
     *(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier),
-    *(GradientBoostingClassifier, HistGradientBoostingClassifier),
+    *(GradientBoostingClassifier, HistGradientBoostingClassifier, BaggingClassifier),
 )
 REGRESSORS = (
     *(DecisionTreeRegressor, ExtraTreeRegressor, RandomForestRegressor, ExtraTreesRegressor),
-    *(GradientBoostingRegressor, HistGradientBoostingRegressor),
+    *(GradientBoostingRegressor, HistGradientBoostingRegressor, BaggingRegressor),
 )
 MISSING = tuple(kind for kind in COMPILERS if not kind.__name__.startswith("GradientBoosting"))
 METHODS = ("predict", "predict_proba", "decision_function")
@@ -52,7 +55,7 @@ def built(kind: type, random: int, trees: int = 9) -> Any:
     name = kind.__name__
     if name.startswith("Hist"):
         return kind(max_iter=trees, min_samples_leaf=2, early_stopping=False, random_state=random)
-    if name.startswith(("RandomForest", "ExtraTrees", "Gradient")):
+    if name.startswith(("RandomForest", "ExtraTrees", "Gradient", "Bagging")):
         return kind(n_estimators=trees, random_state=random)
     return kind(random_state=random)
 
@@ -173,9 +176,11 @@ def test_what_is_not_known_stays_with_scikit_learn() -> None:
 
     unencoded = HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(X.round() % 5, y)
     unencoded._preprocessor = None  # as a crafted file may have it: bitsets of one tree are not another's
-    given = (several, own_start, codes, unencoded)
+    some_features = BaggingClassifier(n_estimators=3, max_features=0.5).fit(X, y)
+    neighbors = BaggingClassifier(KNeighborsClassifier(), n_estimators=3).fit(X, y)
+    given = (several, own_start, codes, unencoded, some_features, neighbors)
 
-    assert [COMPILERS[type(one)](one) for one in given] == [None, None, None, None]
+    assert [COMPILERS[type(one)](one) for one in given] == [None] * len(given)
 
 
 def test_large_forests_are_not_kept_twice() -> None:

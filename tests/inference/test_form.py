@@ -17,12 +17,28 @@ from typing import Any, Protocol
 import joblib
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.decomposition import PCA
+from sklearn.ensemble import StackingClassifier, VotingClassifier, VotingRegressor
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, SGDClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from sklearn.svm import SVC, SVR
 
 from mlapi.artifacts.pickles.parts.names import OURS, name_of
@@ -40,11 +56,24 @@ PREDICTOR_FORM = 1
 """The form that this table describes."""
 
 PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
+    "inference.compiled.bayes.GaussianBayes": "_classes _constants _largest _means _rounding _variances",
     "inference.compiled.columns.Moments": "_columns",
     "inference.compiled.columns.NumberBlock": "source steps places",
     "inference.compiled.columns.Numbers": "_is_all _names _positions positions",
     "inference.compiled.columns.Preparation": "blocks side_by_side width steps",
+    "inference.compiled.columns.StepsBlock": "preparation places",
     "inference.compiled.columns.WordBlock": "names tables places",
+    "inference.compiled.committees.HardVote": "_labels _members _weights",
+    "inference.compiled.committees.Labels": "classes",
+    "inference.compiled.committees.MeanValue": "_members _weights",
+    "inference.compiled.committees.SoftVote": "_labels _members _weights",
+    "inference.compiled.committees.Stack": "_asked _final _labels _members methods",
+    "inference.compiled.functions.Above": "threshold",
+    "inference.compiled.functions.Bins": "edges starts",
+    "inference.compiled.functions.Finite": "",
+    "inference.compiled.functions.Function": "name",
+    "inference.compiled.functions.Missing": "chosen others",
+    "inference.compiled.functions.UnitRows": "norm",
     "inference.compiled.kernels.Polynomial": "constant degree factors reach summing terms",
     "inference.compiled.kernels.Product": "terms",
     "inference.compiled.kernels.Radial": "center constants factors gamma reach rounding summing vectors",
@@ -55,14 +84,22 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.linear.ManyClasses": "_alone _classes _normalize methods",
     "inference.compiled.linear.TwoClasses": "_alone _classes methods",
     "inference.compiled.linear.Values": "_is_flat",
+    "inference.compiled.links.Exponential": "",
+    "inference.compiled.links.Likelihoods": "_highest",
     "inference.compiled.network.Network": "_classes _runtime _shape",
     "inference.compiled.one_row.OneRow": (
         "_is_plain _least _places _reach _reading _roundings _starts _weights _words"
     ),
+    "inference.compiled.perceptron.Perceptron": "_activation _layers _sizes",
+    "inference.compiled.perceptron.PerceptronClassifier": "_classes _layers",
+    "inference.compiled.perceptron.PerceptronRegressor": "_layers",
     "inference.compiled.predictor.Additive": "_model _numbers _terms methods one_row",
     "inference.compiled.predictor.Dense": "_machine _prepared methods",
     "inference.compiled.predictor.Terms": "_columns _rows tables",
     "inference.compiled.predictor.Unscaled": "_inner _is_flat _mean _spread methods",
+    "inference.compiled.selection.Beside": "branches columns",
+    "inference.compiled.selection.Project": "weights subtract divide",
+    "inference.compiled.selection.Take": "chosen columns",
     "inference.compiled.steps.Clip": "low high",
     "inference.compiled.steps.Fill": "values marked",
     "inference.compiled.steps.Products": "factors kept bias",
@@ -74,6 +111,10 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.votes.OneVsOne": "as_second break_ties pairs signs",
     "inference.compiled.words.Codes": "blank other",
     "inference.compiled.words.Table": "column codes rows places",
+    "inference.compiled.wrappers.CalibratedMean": "_labels _members",
+    "inference.compiled.wrappers.Calibrator": "bounds offset slope values",
+    "inference.compiled.wrappers.Rescaled": "_function _inner _is_flat",
+    "inference.compiled.wrappers.Threshold": "_inner _labels _method _second _threshold methods",
 }
 """By class: the attributes of its pickles, in order where only their values are pickled."""
 
@@ -98,8 +139,9 @@ NEVER_STORED = {
     "mlapi.inference.compiled.predictor.Predictor",
 }
 
-FUNCTIONS = {f"mlapi.inference.compiled.{name}" for name in ("linear.shares", "linear.softmax")} | {
-    f"mlapi.inference.compiled.{name}" for name in ("votes.highest", "votes.of_two")
+FUNCTIONS = {
+    f"mlapi.inference.compiled.{name}"
+    for name in (*("linear.shares", "linear.softmax", "links.normalized", "votes.highest", "votes.of_two"),)
 }
 
 
@@ -115,21 +157,50 @@ def predictors() -> list[Any]:
         (OneHotEncoder(), ["word"]),
         (CalendarParts(), ["day"]),
     )
+    further = make_column_transformer(
+        (make_pipeline(SimpleImputer(), make_union(Binarizer(), FunctionTransformer(np.cbrt))), ["a", "b"]),
+        (
+            make_pipeline(
+                SimpleImputer(), KBinsDiscretizer(3, encode="onehot-dense", quantile_method="linear"), PCA(2)
+            ),
+            ["a", "b"],
+        ),
+        (make_pipeline(MissingIndicator(), SelectKBest(k="all")), ["a"]),
+        (make_pipeline(SimpleImputer(), Normalizer()), ["a", "b"]),
+        (make_pipeline(OneHotEncoder(sparse_output=False), Normalizer()), ["word"]),
+    )
     regressor = TransformedTargetRegressor(SVR(), transformer=StandardScaler(), check_inverse=False)
+    members = [("a", LogisticRegression())]
     fitted = [
         LinearRegression().fit(rows, rows[:, 0]),
         LogisticRegression().fit(rows, two),
         LogisticRegression().fit(rows, three),
         OneVsRestClassifier(LogisticRegression()).fit(rows, three),
+        SGDClassifier(loss="log_loss").fit(rows, three),
+        PoissonRegressor().fit(rows, rows[:, 1]),
         CalibratedSVC().fit(rows, two),
         CalibratedSVC(kernel="linear").fit(rows, three),
         CalibratedSVC(probabilities=False).fit(rows, three),
         *(SVC(kernel=kernel).fit(rows, two) for kernel in ("poly", "sigmoid")),
         regressor.fit(rows, rows[:, 0]),
+        GaussianNB().fit(rows, three),
+        MultinomialNB().fit(np.abs(rows), three),
+        MLPClassifier(hidden_layer_sizes=(3,), max_iter=1000, tol=0.1).fit(rows, three),
+        MLPRegressor(hidden_layer_sizes=(3,), max_iter=1000, tol=9.0).fit(rows, rows[:, 0]),
+        VotingClassifier(members, voting="hard").fit(rows, three),
+        VotingClassifier(members, voting="soft").fit(rows, three),
+        VotingRegressor([("a", LinearRegression())]).fit(rows, rows[:, 0]),
+        StackingClassifier(members, LogisticRegression(), cv=2).fit(rows, three),
+        CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2).fit(rows, two),
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.4).fit(rows, two),
+        TransformedTargetRegressor(
+            LinearRegression(), func=np.cbrt, inverse_func=np.exp, check_inverse=False
+        ).fit(rows, rows[:, 0]),
     ]
     of_frame = [
         make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(frame, three),
         make_pipeline(make_column_transformer((OneHotEncoder(), ["word"])), CalibratedSVC()).fit(frame, two),
+        make_pipeline(further, CalibratedSVC()).fit(frame, two),
     ]
     made = [compile_pipeline(estimator, ("a", "b")) for estimator in fitted]
     made += [compile_pipeline(estimator, tuple(frame.columns)) for estimator in of_frame]
@@ -149,7 +220,7 @@ def states(part: Any, walked: dict[int, Any]) -> Iterator[tuple[str, list[str]]]
             yield name_of(type(part)), list(type(part).__dataclass_fields__)
         else:
             attributes = state[1] if isinstance(state, tuple) else state
-            yield name_of(type(part)), sorted(attributes)
+            yield name_of(type(part)), sorted(attributes or ())
         yield from states(state, walked)
     elif not isinstance(part, list | tuple | dict | np.ndarray):
         yield from states(vars(part) if hasattr(part, "__dict__") else None, walked)

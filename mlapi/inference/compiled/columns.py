@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mlapi.data.signature import Batch, Matrix
 from mlapi.estimators.calendar import Datetimes, parts_of_all
 from mlapi.inference.compiled.final_estimator import Fallback
-from mlapi.inference.compiled.steps import Products, Step
+from mlapi.inference.compiled.selection import run, widest
+from mlapi.inference.compiled.steps import Step
 from mlapi.inference.compiled.words import Table
 
 Names: TypeAlias = tuple[str, ...]
@@ -95,7 +96,7 @@ class NumberBlock:
     @property
     def widest(self) -> int:
         """How many numbers it makes of one row, at most."""
-        return max(int(self.places.stop - self.places.start), _widest(self.steps))
+        return max(int(self.places.stop - self.places.start), widest(self.steps))
 
     def read(self, batch: Batch) -> Matrix:
         """Return what becomes of a batch, `(rows, columns of the block)`.
@@ -122,7 +123,51 @@ class WordBlock:
             yield table, column(batch, self.names[table.column], table.column)
 
 
-Block: TypeAlias = NumberBlock | WordBlock
+@dataclass(frozen=True, slots=True)
+class StepsBlock:
+    """Columns of any kind that are prepared by blocks of their own, and steps on these together."""
+
+    preparation: "Preparation"
+    places: slice
+    """The columns that the result has in the matrix of all blocks."""
+
+    @property
+    def widest(self) -> int:
+        """How many numbers it makes of one row, at most."""
+        return self.preparation.widest
+
+    def read(self, batch: Batch) -> Matrix:
+        """Return what becomes of a batch, `(rows, columns of the block)`.
+
+        Raises:
+            Fallback: A cell is not known exactly.
+        """
+        return self.preparation.matrix(batch)
+
+
+class ReadBlock(Protocol):
+    """Columns that become a matrix."""
+
+    @property
+    def places(self) -> slice:
+        """The columns that the result has in the matrix of all blocks."""
+        ...
+
+    @property
+    def widest(self) -> int:
+        """How many numbers it makes of one row, at most."""
+        ...
+
+    def read(self, batch: Batch) -> Matrix:
+        """Return what becomes of a batch, `(rows, columns of the block)`.
+
+        Raises:
+            Fallback: A cell is not known exactly.
+        """
+        ...
+
+
+Block: TypeAlias = WordBlock | ReadBlock
 """What one part of a column transformer is compiled to."""
 
 
@@ -141,8 +186,8 @@ class Preparation:
     @property
     def widest(self) -> int:
         """How many numbers it makes of one row, at most."""
-        blocks = sum(block.widest for block in self.blocks if isinstance(block, NumberBlock))
-        return max(self.side_by_side, self.width, blocks, _widest(self.steps))
+        blocks = sum(block.widest for block in self.blocks if not isinstance(block, WordBlock))
+        return max(self.side_by_side, self.width, blocks, widest(self.steps))
 
     def matrix(self, batch: Batch) -> Matrix:
         """Return what the final estimator gets, `(rows, width)`, float64 and C-contiguous.
@@ -153,28 +198,17 @@ class Preparation:
         return np.ascontiguousarray(run(self._side_by_side(batch), self.steps))
 
     def _side_by_side(self, batch: Batch) -> Matrix:
-        if len(self.blocks) == 1 and isinstance(self.blocks[0], NumberBlock):
+        if len(self.blocks) == 1 and not isinstance(self.blocks[0], WordBlock):
             return self.blocks[0].read(batch)
         whole = np.empty((rows_of(batch), self.side_by_side))
         for block in self.blocks:
             part = whole[:, block.places]
-            if isinstance(block, NumberBlock):
-                part[...] = block.read(batch)
-            else:
+            if isinstance(block, WordBlock):
                 for table, categories in block.categories(batch):
                     part[:, table.places] = table.rows.take(table.look_up(categories), axis=0)
+            else:
+                part[...] = block.read(batch)
         return whole
-
-
-def run(matrix: Matrix, steps: Sequence[Step]) -> Matrix:
-    """Return what the steps make of a matrix, one after the other."""
-    for step in steps:
-        matrix = step.apply(matrix)
-    return matrix
-
-
-def _widest(steps: Sequence[Step]) -> int:
-    return max((step.columns for step in steps if isinstance(step, Products)), default=0)
 
 
 def column(batch: Batch, name: str, position: int) -> NDArray[Any]:

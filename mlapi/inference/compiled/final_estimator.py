@@ -23,6 +23,9 @@ PREDICT_PROBA = "predict_proba"
 DECISION_FUNCTION = "decision_function"
 """The method that gives a score for each class, or for each pair of classes."""
 
+ERRORS = "errors"
+"""What an estimator around others asks for beside methods: a bound of how far the numbers may be off."""
+
 ClassScores: TypeAlias = NDArray[np.float64]
 """`(classes, rows)`, float64: a row of scores for each class, or for each target of a regressor. Of a model
 with one score a row, as one of two classes has, `(rows,)`."""
@@ -61,6 +64,9 @@ class Answer:
     outputs: MethodOutputs
     uncertain: RowFlags | None
     """True for rows whose label depends on the last digits: scikit-learn is asked for those. None: no row."""
+    errors: Margins | float = 0.0
+    """How far the numbers of each row can be from scikit-learn's, `(rows,)`, or one bound for all; 0.0 where
+    they are the same, or where nobody asked for `ERRORS`."""
 
 
 class FinalEstimator(Protocol):

@@ -5,16 +5,23 @@ that they lie in are a file format. tests/inference/test_form.py has the attribu
 """
 
 from mlapi.inference.compiled import (
+    bayes,
     columns,
+    committees,
+    functions,
     kernels,
     linear,
+    links,
     network,
     one_row,
+    perceptron,
     predictor,
+    selection,
     steps,
     svm,
     votes,
     words,
+    wrappers,
 )
 
 FORM = 1
@@ -23,16 +30,25 @@ estimator is compiled anew. Raise it when a stored class gets, loses or renames 
 another meaning."""
 
 _STORED = (
-    *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation, columns.WordBlock),
+    bayes.GaussianBayes,
+    *(columns.Moments, columns.NumberBlock, columns.Numbers, columns.Preparation),
+    *(columns.StepsBlock, columns.WordBlock),
+    *(committees.HardVote, committees.Labels, committees.MeanValue, committees.SoftVote, committees.Stack),
+    *(functions.Above, functions.Bins, functions.Finite, functions.Function, functions.Missing),
+    functions.UnitRows,
     *(kernels.Polynomial, kernels.Product, kernels.Radial, kernels.Sigmoid),
     *(linear.Linear, linear.ManyClasses, linear.TwoClasses, linear.Values, linear.shares, linear.softmax),
+    *(links.Exponential, links.Likelihoods, links.normalized),
     network.Network,
     one_row.OneRow,
+    *(perceptron.Perceptron, perceptron.PerceptronClassifier, perceptron.PerceptronRegressor),
     *(predictor.Additive, predictor.Dense, predictor.Terms, predictor.Unscaled),
+    *(selection.Beside, selection.Project, selection.Take),
     *(steps.Clip, steps.Fill, steps.Products, steps.Scale),
     *(svm.Calibrated, svm.Classifier, svm.Decisions, svm.Regressor),
     *(votes.OneVsOne, votes.highest, votes.of_two),
     *(words.Codes, words.Table),
+    *(wrappers.CalibratedMean, wrappers.Calibrator, wrappers.Rescaled, wrappers.Threshold),
 )
 """The classes, and the functions that are attributes of them."""
 

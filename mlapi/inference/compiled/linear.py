@@ -23,6 +23,7 @@ from mlapi.data.labels import float64s_per_label
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import (
     DECISION_FUNCTION,
+    ERRORS,
     PREDICT,
     PREDICT_PROBA,
     Answer,
@@ -88,8 +89,14 @@ class Linear:
     do, it bounds how far rounding can be off.
     """
 
-    def __init__(
-        self, weights: Matrix, bias: NDArray[np.float64], reading: DecisionHead, constant: float | None = None
+    def __init__(  # noqa: PLR0913, PLR0917 - three that are the model, three that bound its rounding
+        self,
+        weights: Matrix,
+        bias: NDArray[np.float64],
+        reading: DecisionHead,
+        constant: float | None = None,
+        reach: NDArray[np.float64] | None = None,
+        terms: int | None = None,
     ) -> None:
         """
         Args:
@@ -97,6 +104,9 @@ class Linear:
             bias: (scores,).
             reading: The decision head; the name of the attribute is part of the stored form.
             constant: The largest |bias|, if it is None.
+            reach: (columns,), of each column the largest size of what a weight is made of; if it is None the
+                largest |weight|.
+            terms: How many products are added for a score; if it is None one for each column.
 
         Raises:
             Uncompilable: The constant is so large that a sum could overflow.
@@ -109,10 +119,10 @@ class Linear:
         self._is_single = len(weights) == 1
         self._row, self._start = np.ascontiguousarray(weights[0]), float(bias[0])
         self._starts = bias[:, None]
-        self._reach = np.abs(weights).max(axis=0)  # of each column, the largest |weight| of any class
+        self._reach = np.abs(weights).max(axis=0) if reach is None else reach
         # Four errors of n u each are 2 n eps. 16 more are for the bias, for what stands beside the matrix,
         # for scalers that were folded in, and for the divisor 1 - n u.
-        self.roundings = 2 * (weights.shape[1] + 16) * _EPSILON
+        self.roundings = 2 * ((weights.shape[1] if terms is None else terms) + 16) * _EPSILON
         self.least = self.roundings * self.constant + _TINY
         self._most = self.roundings * float(self._reach.max(initial=0.0))
 
@@ -120,6 +130,16 @@ class Linear:
     def width(self) -> int:
         """How many numbers it makes of one row, at most."""
         return max(len(self.weights), self.reading.width)
+
+    @property
+    def reach(self) -> NDArray[np.float64]:
+        """`(columns,)`: of each column the largest size of what a weight is made of."""
+        return self._reach
+
+    @property
+    def terms(self) -> int:
+        """How many products are added for a score."""
+        return round(self.roundings / (2 * _EPSILON)) - 16
 
     def answer(self, matrix: Matrix, methods: Collection[str], beside: ClassScores | None = None) -> Answer:
         """Return the outputs of these methods, and which labels rounding could have turned.
@@ -136,7 +156,8 @@ class Linear:
         if not math.isfinite(scores.item() if scores.size == 1 else scores.sum()):
             raise Fallback
         uncertain = self._uncertain(matrix, scores) if PREDICT in methods else None
-        return Answer(self.reading.outputs(scores, methods), uncertain)
+        errors = self._bounds(matrix) if ERRORS in methods else 0.0
+        return Answer(self.reading.outputs(scores, methods), uncertain, errors)
 
     def _scores(self, matrix: Matrix) -> ClassScores:
         if self._is_single:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from operator import add, mul
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Fallback, RowPredictions
 from mlapi.inference.compiled.linear import Linear
@@ -34,7 +32,7 @@ class OneRow:
         self._is_plain = self._places == tuple(range(len(places))) and not categories
         self._weights = model.weights[:, : len(places)].tolist()
         self._starts = model.bias.tolist()
-        self._reach = np.abs(model.weights[:, : len(places)]).max(axis=0).tolist()
+        self._reach = model.reach[: len(places)].tolist()
         self._roundings, self._least = model.roundings, model.least
         self._words = [(place, codes, rows.tolist()) for place, codes, rows in categories]
         self._reading = model.reading

@@ -176,9 +176,11 @@ class Additive:
         """How many numbers it makes of one row, at most."""
         return max(sum(block.widest for block in self._numbers), self._model.width)
 
-    def answer(self, batch: Batch, methods: Collection[str]) -> Answer:
+    def answer(self, batch: Batch, methods: Collection[str], beside: ClassScores | None = None) -> Answer:
         """Return the linear model's answer; see `mlapi.inference.compiled.linear.Linear.answer`."""
-        beside = self._terms.scores(batch) if self._terms else None
+        if self._terms:
+            scores = self._terms.scores(batch)
+            beside = scores if beside is None else beside + scores
         return self._model.answer(self._matrix(batch), methods, beside)
 
     def _matrix(self, batch: Batch) -> Matrix:
@@ -205,8 +207,8 @@ def _one_row(model: Linear, numbers: Sequence[NumberBlock], terms: "Terms | None
         places += positions
         columns += range(start, start + len(positions))
         start += len(positions) + sum(len(fill.marked) for fill in fills)
-    weights = model.weights.take(columns, axis=1)
-    alone = Linear(weights, model.bias, model.reading, model.constant)
+    weights, reach = model.weights.take(columns, axis=1), model.reach.take(columns)
+    alone = Linear(weights, model.bias, model.reading, model.constant, reach, model.terms)
     return OneRow(alone, places, terms.tables if terms else ())
 
 

@@ -1,29 +1,56 @@
-"""Fitted linear models -> `mlapi.inference.compiled.linear`, their scalers folded into the coefficients."""
+"""Fitted linear models -> `mlapi.inference.compiled.linear`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn._loss.link import IdentityLink, LogLink
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
     ElasticNet,
     ElasticNetCV,
+    GammaRegressor,
+    HuberRegressor,
+    Lars,
+    LarsCV,
     Lasso,
     LassoCV,
+    LassoLars,
+    LassoLarsCV,
+    LassoLarsIC,
     LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
+    MultiTaskElasticNet,
+    MultiTaskElasticNetCV,
+    MultiTaskLasso,
+    MultiTaskLassoCV,
+    OrthogonalMatchingPursuit,
+    OrthogonalMatchingPursuitCV,
+    PassiveAggressiveClassifier,
+    PassiveAggressiveRegressor,
+    Perceptron,
+    PoissonRegressor,
+    QuantileRegressor,
+    RANSACRegressor,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
     RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+    TheilSenRegressor,
+    TweedieRegressor,
 )
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.svm import LinearSVC, LinearSVR
 
 from mlapi.inference.compiled.final_estimator import ClassScores
 from mlapi.inference.compiled.linear import (
-    LARGEST,
-    SMALLEST,
     DecisionHead,
     Linear,
     ManyClasses,
@@ -32,50 +59,10 @@ from mlapi.inference.compiled.linear import (
     shares,
     softmax,
 )
-from mlapi.inference.compiled.steps import Scale, Step
+from mlapi.inference.compiled.links import Exponential, normalized
+from mlapi.inference.compiled.steps import Scale
 from mlapi.inference.compiling.compilers import Compilers
-
-FARTHEST = 1e4
-"""How many standard deviations a column's mean may be from zero for its scaler to be folded into the
-coefficients. Each power of ten loses a digit, and answers have to agree to 1e-9."""
-
-
-def fold(linear: Linear, steps: Sequence[Step]) -> tuple[Linear, tuple[Step, ...]]:
-    """Return the same model of what comes before its last scalers, and the steps that remain.
-
-    With `scale = (x - subtract) / divide * multiply + add`, and w and b the model's weights and bias,
-
-        w . scale + b = (w / divide * multiply) . x + (b - (w / divide * multiply) . subtract + w . add).
-
-    A scaler whose column lies far from zero remains too: subtracting first, as scikit-learn does, keeps the
-    digits that all its values share out of the sum.
-    """
-    remaining = list(steps)
-    while remaining and isinstance(remaining[-1], Scale):
-        simpler = _fold_one(linear, remaining[-1])
-        if simpler is None:
-            break
-        linear = simpler
-        remaining.pop()
-    return linear, tuple(remaining)
-
-
-def _fold_one(linear: Linear, scale: Scale) -> Linear | None:
-    """Return the model with one scaler in its weights; None if that would lose digits or overflow."""
-    ones = np.ones(linear.weights.shape[1])
-    divide = ones if scale.divide is None else scale.divide
-    multiply = ones if scale.multiply is None else scale.multiply
-    subtract = 0 * ones if scale.subtract is None else scale.subtract
-    add = 0 * ones if scale.add is None else scale.add
-    weights = linear.weights / divide * multiply
-    sizes = np.abs(weights)
-    moved = np.maximum(np.abs(subtract / divide * multiply), np.abs(add))
-    bias = linear.bias - weights.dot(subtract) + linear.weights.dot(add)
-    terms = sizes.dot(np.abs(subtract)) + np.abs(linear.weights).dot(np.abs(add))
-    are_usable = (linear.weights == 0) | ((sizes > SMALLEST) & (sizes < LARGEST))
-    if not (are_usable.all() and (moved <= FARTHEST).all() and (terms < LARGEST).all()):
-        return None
-    return Linear(weights, bias, linear.reading, linear.constant + float(terms.max()))
+from mlapi.inference.compiling.folding import fold, sums_of
 
 
 def _regressor(model: Any) -> Linear | None:
@@ -101,15 +88,52 @@ def _ridge_classifier(model: Any) -> Linear | None:
     return None if is_multilabel else _classifier(model)
 
 
+def _sgd_classifier(model: SGDClassifier) -> Linear | None:
+    """Compile labels and decisions, and the probabilities of logistic regression alone."""
+    head = _decision_head(model.classes_, normalized if model.loss == "log_loss" else None)
+    return _linear(model.coef_, model.intercept_, head)
+
+
 def _one_vs_rest(model: Any) -> Linear | None:
-    """Compile logistic regressions, one for each class: their coefficients one below the other."""
+    """Compile linear classifiers, one for each class: their coefficients one below the other."""
     kinds = set(map(type, model.estimators_))
-    if kinds != {LogisticRegression} or model.multilabel_:
+    if len(kinds) != 1 or not kinds <= _BINARY or model.multilabel_:
         return None
-    head = _decision_head(model.classes_, shares)
-    weights = np.concatenate([one.coef_ for one in model.estimators_])
-    bias = np.concatenate([one.intercept_ for one in model.estimators_])
+    head = _decision_head(model.classes_, shares if kinds == {LogisticRegression} else None)
+    weights = np.concatenate([np.atleast_2d(one.coef_) for one in model.estimators_])
+    bias = np.concatenate([np.ravel(one.intercept_) for one in model.estimators_])
     return _linear(weights, bias, head)
+
+
+def _targets(model: MultiOutputRegressor) -> Linear | None:
+    """Compile linear regressors, one for each target: their coefficients one below the other."""
+    if not set(map(type, model.estimators_)) <= {*_OF_ONE_TARGET}:
+        return None
+    weights = [np.ravel(one.coef_) for one in model.estimators_]
+    bias = [np.ravel(one.intercept_) for one in model.estimators_]
+    return _linear(np.array(weights), np.concatenate(bias), Values(is_flat=False))
+
+
+def _generalized(model: Any) -> Linear | None:
+    """Compile a generalized linear model; None if its link is neither the identity nor the logarithm."""
+    link = type(model._base_loss.link)
+    heads: dict[type, DecisionHead] = {IdentityLink: Values(is_flat=True), LogLink: Exponential()}
+    return _linear(model.coef_, model.intercept_, heads.get(link))
+
+
+def _partial_least_squares(model: PLSRegression) -> Linear | None:
+    """Compile the regression, which takes the mean off first; None if that would cost digits."""
+    spread = np.where(model._x_std > 0, model._x_std, 1.0)
+    inner = _linear(model.coef_ * spread, model.intercept_, Values(is_flat=model._predict_1d))
+    if inner is None:
+        return None
+    sums, remaining = fold(sums_of(inner), [Scale(subtract=model._x_mean, divide=spread)])
+    return None if remaining else sums.model(inner.reading)
+
+
+def _consensus(model: RANSACRegressor) -> Linear | None:
+    inner = model.estimator_
+    return _regressor(inner) if type(inner) in _OF_ONE_TARGET else None
 
 
 def _decision_head(
@@ -144,15 +168,47 @@ def _linear(coefficients: Any, intercept: Any, head: DecisionHead | None) -> Lin
     return Linear(weights, bias, head) if are_finite else None
 
 
+_OF_ONE_TARGET: tuple[type, ...] = (
+    *(ARDRegression, BayesianRidge, ElasticNet, ElasticNetCV, HuberRegressor, Lars, LarsCV, Lasso, LassoCV),
+    *(LassoLars, LassoLarsCV, LassoLarsIC, LinearRegression, LinearSVR, OrthogonalMatchingPursuit),
+    *(OrthogonalMatchingPursuitCV, PassiveAggressiveRegressor, QuantileRegressor, Ridge, RidgeCV),
+    *(SGDRegressor, TheilSenRegressor),
+)
+"""Regressors whose values are `X @ coef_.T + intercept_`."""
+
+_BINARY = frozenset(
+    {LinearSVC, LogisticRegression, PassiveAggressiveClassifier, Perceptron, RidgeClassifier, SGDClassifier}
+)
+"""Classifiers of two classes whose one score is `X @ coef_.T + intercept_`."""
+
+BOUNDED: tuple[type, ...] = (
+    *_OF_ONE_TARGET,
+    *(LinearDiscriminantAnalysis, LinearSVC, LogisticRegression, LogisticRegressionCV),
+    *(PassiveAggressiveClassifier, Perceptron, RidgeClassifier, RidgeClassifierCV),
+)
+"""Linear models whose values and probabilities are no further off than their scores: others make these larger
+by a link, or by dividing by a sum."""
+
 COMPILERS: Compilers = {
     **dict.fromkeys(
-        (LinearRegression, Ridge, RidgeCV, Lasso, LassoCV, ElasticNet, ElasticNetCV, LinearSVR), _regressor
+        (
+            *_OF_ONE_TARGET,
+            *(MultiTaskElasticNet, MultiTaskElasticNetCV, MultiTaskLasso, MultiTaskLassoCV),
+        ),
+        _regressor,
+    ),
+    **dict.fromkeys((GammaRegressor, PoissonRegressor, TweedieRegressor), _generalized),
+    **dict.fromkeys(
+        (LinearDiscriminantAnalysis, LinearSVC, PassiveAggressiveClassifier, Perceptron), _classifier
     ),
     LogisticRegression: _logistic,
     LogisticRegressionCV: _logistic,
+    MultiOutputRegressor: _targets,
+    OneVsRestClassifier: _one_vs_rest,
+    PLSRegression: _partial_least_squares,
+    RANSACRegressor: _consensus,
     RidgeClassifier: _ridge_classifier,
     RidgeClassifierCV: _ridge_classifier,
-    LinearSVC: _classifier,
-    OneVsRestClassifier: _one_vs_rest,
+    SGDClassifier: _sgd_classifier,
 }
 """By class of linear model, what compiles it."""

@@ -43,6 +43,20 @@ def merge_trees(trees: Sequence[Any]) -> Any:
     return merged
 
 
+def are_alike(trees: Sequence[Any], features: int) -> bool:
+    """Return whether these are instances of `Tree`, all of so many features, one output and the same classes.
+
+    Compiled code reads as many cells of a row as a tree has features, without a look at the row.
+    """
+    return all(
+        type(tree) is Tree
+        and tree.n_features == features
+        and tree.n_outputs == 1
+        and tree.max_n_classes == trees[0].max_n_classes
+        for tree in trees
+    )
+
+
 def merge_histogram_trees(tables: Sequence[Nodes], features: int) -> Nodes:
     """Return one table of nodes for those of several instances of `TreePredictor`.
 

@@ -5,73 +5,67 @@ order, so that its digits are the same; only checks and copies are left out. A t
 `STEPS`, by its exact type, or is set up in a way that is not known here, has no step.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, combinations_with_replacement, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV, HalvingRandomSearchCV
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     PolynomialFeatures,
     RobustScaler,
-    SplineTransformer,
     StandardScaler,
 )
 
-from mlapi.data.signature import Matrix
-from mlapi.estimators.preprocessing import Splines
 from mlapi.inference.compiled.final_estimator import Uncompilable
-from mlapi.inference.compiled.steps import Clip, Fill, Owners, Products, Scale, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """Splines, by scikit-learn's own code: it is quick enough, and has many cases. It is never stored."""
-
-    transformer: SplineTransformer
-
-    def apply(self, matrix: Matrix) -> Matrix:
-        """Return the values of the splines, `(rows, splines of all columns)`."""
-        return self.transformer.transform(matrix)  # type: ignore[no-any-return]
-
-    def owners(self, owners: Owners) -> Owners:
-        """
-        Raises:
-            Uncompilable: Always: no column of categories is expanded to splines.
-        """
-        raise Uncompilable
-
+from mlapi.inference.compiled.functions import Finite
+from mlapi.inference.compiled.selection import Beside, Take, run, widest
+from mlapi.inference.compiled.steps import Clip, Fill, Products, Scale, Step
+from mlapi.inference.compiling import functions, own_methods, selection
+from mlapi.inference.compiling.forms import SPARSE, gives_sparse, output_form
+from mlapi.inference.compiling.functions import is_nan
 
 MOST_PRODUCTS = 2**16
 """The most products of columns that are compiled. They are written down one by one: a million of degree 67
 took 500 MB."""
 
-SEARCHES = (GridSearchCV, RandomizedSearchCV)
+SEARCHES = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV)
 """Searches for parameters, which answer by the best estimator that they fitted."""
 
 
-def steps(transformers: Iterable[Any]) -> tuple[Step, ...]:
+def steps(transformers: Iterable[Any], *, is_sparse: bool = False) -> tuple[Step, ...]:
     """Return what fitted transformers of numbers do, in order.
+
+    Args:
+        is_sparse: Whether scikit-learn hands a sparse matrix to the first.
 
     Raises:
         Uncompilable: One of them is not understood.
     """
-    return tuple(chain.from_iterable(_steps(transformer) for transformer in transformers))
+    result: list[Step] = []
+    for transformer in transformers:
+        compile_step = (SPARSE_STEPS if is_sparse else STEPS).get(type(transformer))
+        if compile_step is None:
+            raise Uncompilable
+        compiled = compile_step(transformer)
+        is_filled = bool(result) and isinstance(result[-1], Fill) and isinstance(compiled[-1], Products)
+        # Filled columns miss nothing, and products of infinite numbers are not finite themselves.
+        result += [step for step in compiled if not (is_filled and isinstance(step, Finite))]
+        is_sparse = gives_sparse(transformer, is_sparse)
+    return tuple(result)
 
 
 def flat(estimator: Any) -> Iterator[Any]:
-    """Yield an estimator's steps, those of pipelines in it one by one, without those that do nothing.
-
-    Raises:
-        Uncompilable: A step is set up to give frames.
-    """
+    """Yield an estimator's steps, those of pipelines in it one by one, without those that do nothing."""
     if estimator is None or (isinstance(estimator, str) and estimator == "passthrough"):
         return
     if type(estimator) is Pipeline:
@@ -80,21 +74,33 @@ def flat(estimator: Any) -> Iterator[Any]:
     if type(estimator) in SEARCHES:
         yield from flat(estimator.best_estimator_)
         return
-    if getattr(estimator, "_sklearn_output_config", {}).get("transform", "default") != "default":
-        raise Uncompilable
+    if type(estimator) is FrozenEstimator:
+        yield from flat(estimator.estimator)
+        return
     if not _does_nothing(estimator):
         yield estimator
 
 
 def _does_nothing(estimator: Any) -> bool:
-    return type(estimator) is FunctionTransformer and estimator.func is None and not estimator.validate
+    is_identity = type(estimator) is FunctionTransformer and estimator.func is None
+    return is_identity and not estimator.validate and output_form(estimator) == "default"
 
 
-def _steps(transformer: Any) -> tuple[Step, ...]:
-    compile_step = STEPS.get(type(transformer))
-    if compile_step is None:
-        raise Uncompilable
-    return compile_step(transformer)
+def probe(columns: int) -> NDArray[np.float64]:
+    """Return a row, (1, columns), of numbers that nearly every function takes: to see what steps make of
+    it."""
+    return np.full((1, columns), 0.5)
+
+
+def weighted(weights: Mapping[str, float] | None, name: str) -> tuple[Step, ...]:
+    """Return the step that multiplies what a part of this name gives by its weight, if it has one.
+
+    Raises:
+        Uncompilable: The weight is no number.
+    """
+    if not weights or name not in weights or weights[name] is None:
+        return ()
+    return (Scale(multiply=_numbers([weights[name]])),)
 
 
 def _standard(scaler: StandardScaler) -> tuple[Step, ...]:
@@ -118,18 +124,22 @@ def _max_abs(scaler: MaxAbsScaler) -> tuple[Step, ...]:
 
 
 def _imputer(imputer: SimpleImputer) -> tuple[Step, ...]:
-    """Return the step of an imputer of numbers.
+    """Return the steps of an imputer of numbers. A column that had no number in `fit` is left out.
 
     Raises:
-        Uncompilable: It fills in other things; or a column had no number in `fit`, which drops it.
+        Uncompilable: It fills in other things; or it leaves out a column, and has indicators.
     """
-    if not _is_nan(imputer.missing_values) or imputer._fill_dtype.kind not in "fiu":
+    if not is_nan(imputer.missing_values) or imputer._fill_dtype.kind not in "fiu":
         raise Uncompilable
     values = _numbers(imputer.statistics_.astype(imputer._fill_dtype))
-    if np.isnan(values).any():
-        raise Uncompilable
     indicators = imputer.indicator_.features_ if imputer.add_indicator else ()
-    return (Fill(values, np.array(indicators, dtype=np.intp)),)
+    marked = np.array(indicators, dtype=np.intp)
+    chosen = np.flatnonzero(~np.isnan(values))
+    if len(chosen) == len(values):
+        return (Fill(values, marked),)
+    if imputer.add_indicator:
+        raise Uncompilable
+    return (Take(chosen, len(values)), Fill(values[chosen], marked))
 
 
 def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
@@ -146,29 +156,78 @@ def _products(expansion: PolynomialFeatures) -> tuple[Step, ...]:
         rest, first = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
         factors.append((rest, first))
     left_out = sum(map(len, terms[: max(low, 1) - 1]))
-    return (Products(tuple(factors), slice(left_out, None), bool(expansion.include_bias)),)
+    products = Products(tuple(factors), slice(left_out, None), bool(expansion.include_bias))
+    return (Finite(), products)
 
 
-def _curves(splines: SplineTransformer) -> tuple[Step, ...]:
-    if splines.sparse_output:
+def _union(union: FeatureUnion) -> tuple[Step, ...]:
+    branches = [
+        (*steps(flat(part)), *weighted(union.transformer_weights, name))
+        for name, part in union.transformer_list
+        if not (isinstance(part, str) and part == "drop")
+    ]
+    return (_beside(branches, union.n_features_in_),)
+
+
+def _divided(divided: ColumnTransformer) -> tuple[Step, ...]:
+    """Return the step of a column transformer of a matrix of numbers."""
+    branches: list[tuple[Step, ...]] = []
+    for name, part, columns in divided.transformers_:
+        chosen = np.asarray(divided._transformer_to_input_indices[name], dtype=np.intp)
+        if (isinstance(part, str) and part == "drop") or not chosen.size:
+            continue
+        if isinstance(columns, str | int):
+            raise Uncompilable
+        branches.append(
+            (
+                Take(chosen, divided.n_features_in_),
+                *steps(flat(part)),
+                *weighted(divided.transformer_weights, name),
+            )
+        )
+    return (_beside(branches, divided.n_features_in_),)
+
+
+def _beside(branches: Sequence[tuple[Step, ...]], columns: int) -> Beside:
+    """
+    Raises:
+        Uncompilable: There is no branch.
+    """
+    if not branches:
         raise Uncompilable
-    nameless = SplineTransformer()
-    vars(nameless).update(vars(splines))
-    vars(nameless).pop("feature_names_in_", None)  # else it would warn that the matrix has no names
-    return (Curves(nameless),)
+    widths = [max(run(probe(columns), branch).shape[1], widest(branch)) for branch in branches]
+    return Beside(tuple(branches), sum(widths))
 
 
 STEPS: Mapping[type, Callable[[Any], tuple[Step, ...]]] = {
+    **dict.fromkeys(own_methods.TRANSFORMERS, own_methods.own_transform),
+    **functions.STEPS,
+    **selection.STEPS,
+    ColumnTransformer: _divided,
+    FeatureUnion: _union,
     MaxAbsScaler: _max_abs,
     MinMaxScaler: _min_max,
     PolynomialFeatures: _products,
     RobustScaler: _robust,
     SimpleImputer: _imputer,
-    SplineTransformer: _curves,
-    Splines: _curves,
     StandardScaler: _standard,
 }
 """By exact class, what makes the steps of a fitted transformer."""
+
+
+def _sparse_scaler(scaler: Any) -> tuple[Step, ...]:
+    """Return the step of a scaler of a sparse matrix: it multiplies by one over the scale."""
+    step, *clip = STEPS[type(scaler)](scaler)
+    is_divided = isinstance(step, Scale) and step.divide is not None
+    return (Scale(multiply=1.0 / _numbers(scaler.scale_)), *clip) if is_divided else (step, *clip)
+
+
+SPARSE_STEPS: Mapping[type, Callable[[Any], tuple[Step, ...]]] = {
+    **{kind: STEPS[kind] for kind in SPARSE},
+    **dict.fromkeys((MaxAbsScaler, RobustScaler, StandardScaler), _sparse_scaler),
+    **selection.SPARSE_STEPS,
+}
+"""By exact class, what makes the steps of a transformer that gets a sparse matrix."""
 
 
 def _numbers(fitted: Any) -> NDArray[np.float64]:
@@ -181,7 +240,3 @@ def _numbers(fitted: Any) -> NDArray[np.float64]:
     if values.dtype.kind not in "fiu" or values.itemsize > 8 or values.ndim != 1:
         raise Uncompilable
     return values.astype(np.float64)
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -45,6 +47,7 @@ from mlapi.data.signature import Matrix
 from mlapi.inference.compiled.final_estimator import Answer, Fallback, RowFlags
 from mlapi.inference.compiling.compilers import Compilers
 from mlapi.inference.compiling.merged_trees import (
+    are_alike,
     merge_histogram_trees,
     merge_trees,
     running_sums,
@@ -124,7 +127,7 @@ class Forest:
 
     def __call__(self, matrix: Matrix) -> TreeSums:
         """Return the means: probabilities by class, or values."""
-        rows = _in_float32(matrix, allows_missing=self.allows_missing)
+        rows = in_float32(matrix, allows_missing=self.allows_missing)
         sums: TreeSums
         if self.all_at_once is not None and rows.size <= FEW:
             answers = self.all_at_once.predict(with_tree_numbers(rows, len(self.trees)))
@@ -147,7 +150,7 @@ class Boosting:
 
     def __call__(self, matrix: Matrix) -> TreeSums:
         """Return the raw scores."""
-        rows = _in_float32(matrix, allows_missing=False)
+        rows = in_float32(matrix, allows_missing=False)
         sums: TreeSums = np.repeat(self.start, len(rows), axis=0)
         predict_stages(self.trees, rows, self.rate, sums)
         return sums
@@ -198,6 +201,33 @@ def _forest(estimator: Any) -> Trees | None:
     )
 
 
+def _bagging(estimator: Any) -> Trees | None:
+    """Compile trees that were bagged, which is a forest; None if they are other estimators, or do not all
+    know the same features and classes."""
+    members = estimator.estimators_
+    width = estimator.n_features_in_
+    all_features = all(np.array_equal(chosen, np.arange(width)) for chosen in estimator.estimators_features_)
+    if not all_features or not set(map(type, members)) <= {*_SINGLE}:
+        return None
+    trees = [member.tree_ for member in members]
+    if not are_alike(trees, width):
+        return None
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and any(len(member.classes_) != len(classes) for member in members):
+        return None
+    allows_missing = members[0].__sklearn_tags__().input_tags.allow_nan
+    forest = Forest(trees, allows_missing=allows_missing)
+    if classes is None:
+        return _trees(forest, None, predict=_flat)
+    return _trees(
+        forest, classes, predict=lambda sums: classes.take(sums.argmax(axis=1)), predict_proba=_as_is
+    )
+
+
+_SINGLE = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
+"""The classes of single trees."""
+
+
 def _boosting(estimator: Any) -> Trees | None:
     """Compile gradient boosting; None if it begins with a model of its own, which is asked for each row."""
     if not isinstance(estimator.init_, str) and type(estimator.init_) not in (
@@ -240,11 +270,13 @@ def _histogram_boosting(estimator: Any) -> Trees | None:
 COMPILERS: Compilers = {
     **dict.fromkeys(
         (
-            *(DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor),
+            *_SINGLE,
             *(RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor),
         ),
         _forest,
     ),
+    BaggingClassifier: _bagging,
+    BaggingRegressor: _bagging,
     GradientBoostingClassifier: _boosting,
     GradientBoostingRegressor: _boosting,
     HistGradientBoostingClassifier: _histogram_boosting,
@@ -274,7 +306,7 @@ def _highest(sums: TreeSums, is_second: Callable[[Matrix, int], RowFlags]) -> ND
     return best
 
 
-def _in_float32(matrix: Matrix, *, allows_missing: bool) -> NDArray[np.float32]:
+def in_float32(matrix: Matrix, *, allows_missing: bool) -> NDArray[np.float32]:
     """Return a matrix as scikit-learn's trees take it, (rows, features).
 
     Raises:

@@ -1,8 +1,8 @@
 """Columns of categories, booleans and codes -> tables: for each the numbers that transformers make of it.
 
-Knows one-hot and ordinal encoders, and this project's `Flags` and `Frequent`. A table is made of what the
-fitted transformers hold, by the rules of their `transform` (scikit-learn 1.8 and 1.9 were read), and looked
-up by `dict`, which takes the same values for equal as they do."""
+Knows one-hot, ordinal and target encoders, and this project's `Flags` and `Frequent`. A table is made of
+what the fitted transformers hold, by the rules of their `transform` (scikit-learn 1.8 and 1.9 were read), and
+looked up by `dict`, which takes the same values for equal as they do."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -10,21 +10,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from mlapi.data.signature import Matrix
 from mlapi.estimators.preprocessing import OTHER, Flags, Frequent
 from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
-from mlapi.inference.compiled.steps import Owners
+from mlapi.inference.compiled.steps import Owners, Step
 from mlapi.inference.compiled.words import Codes, Table
+from mlapi.inference.compiling.forms import gives_sparse
 from mlapi.inference.compiling.preprocessing import steps
 
 MOST_NUMBERS = 2**24
 """The most numbers in the tables of a chain, side by side: 128 MB. 4,000 categories of one column have as
 many."""
-
-SPARSE = frozenset({MaxAbsScaler, RobustScaler, StandardScaler})
-"""Transformers that do to a sparse matrix just what they do to a dense one."""
 
 _CodedRows: TypeAlias = tuple[Codes, Matrix]
 """The codes of one column's categories, and the numbers that each code becomes, `(codes, numbers)`."""
@@ -37,11 +35,14 @@ def reads_categories(transformer: Any) -> bool:
     return is_filler or type(transformer) in (Flags, Frequent, *ENCODERS)
 
 
-def tables(transformers: Sequence[Any], columns: Sequence[int]) -> tuple[tuple[Table, ...], int]:
+def tables(
+    transformers: Sequence[Any], columns: Sequence[int], later: Sequence[Step] = ()
+) -> tuple[tuple[Table, ...], int]:
     """Return what a chain of transformers makes of columns of categories, and how many numbers together.
 
     Args:
         columns: The positions of the columns in a batch.
+        later: Steps after the transformers.
 
     Raises:
         Uncompilable: Its first transformers read no categories, or a later one mixes columns.
@@ -56,9 +57,25 @@ def tables(transformers: Sequence[Any], columns: Sequence[int]) -> tuple[tuple[T
     if longest * len(owners) > MOST_NUMBERS:
         raise Uncompilable
     matrix = np.concatenate([np.resize(rows, (longest, rows.shape[1])) for _, rows in coded], axis=1)
-    for step in steps(rest):
+    for step in (*steps(rest, is_sparse=_is_sparse(transformers, rest)), *later):
         matrix, owners = step.apply(matrix), step.owners(owners)
     return tuple(_tables(coded, columns, matrix, owners)), matrix.shape[1]
+
+
+def split(transformers: Sequence[Any]) -> tuple[Sequence[Any], tuple[Step, ...]]:
+    """Return the transformers that read categories, and the steps of those after them.
+
+    Raises:
+        Uncompilable: The first ones read no categories, or a later one is not understood.
+    """
+    _, rest = _reader(transformers)
+    readers = transformers[: len(transformers) - len(rest)]
+    return readers, steps(rest, is_sparse=_is_sparse(transformers, rest))
+
+
+def _is_sparse(transformers: Sequence[Any], rest: Sequence[Any]) -> bool:
+    """Return whether the last transformer before the rest gives a sparse matrix."""
+    return gives_sparse(transformers[len(transformers) - len(rest) - 1], is_sparse=False)
 
 
 def _tables(
@@ -81,12 +98,12 @@ def _reader(transformers: Sequence[Any]) -> tuple[Iterable[_CodedRows], Sequence
     if type(first) is Flags:
         return [_flags()] * first.n_features_in_, rest
     if type(first) in ENCODERS:
-        return _encoded(first, rest), rest
+        return _encoded(first), rest
     if type(first) is Frequent and type(second) in ENCODERS:
-        pairs = zip(first.words_, _encoded(second, rest[1:]), strict=True)
+        pairs = zip(first.words_, _encoded(second), strict=True)
         return [(_frequent(categories, codes), rows) for categories, (codes, rows) in pairs], rest[1:]
     if type(first) is SimpleImputer and type(second) in ENCODERS:
-        pairs = zip(_fillings(first), _encoded(second, rest[1:]), strict=True)
+        pairs = zip(_fillings(first), _encoded(second), strict=True)
         return [(_filled(category, codes), rows) for category, (codes, rows) in pairs], rest[1:]
     raise Uncompilable
 
@@ -127,25 +144,20 @@ def _code(codes: Codes, category: Any) -> int | None:
         return None
 
 
-def _encoded(encoder: Any, rest: Sequence[Any]) -> list[_CodedRows]:
+def _encoded(encoder: Any) -> list[_CodedRows]:
     """Return what an encoder makes of each column.
-
-    Args:
-        rest: The transformers after it.
 
     Raises:
         Uncompilable: It makes other things than numbers, or is set up in a way that is not known here.
     """
-    if np.dtype(encoder.dtype).kind not in "fiu":
-        raise Uncompilable
-    if getattr(encoder, "sparse_output", False) and not set(map(type, rest)) <= SPARSE:
+    if np.dtype(getattr(encoder, "dtype", np.float64)).kind not in "fiu":
         raise Uncompilable
     return list(ENCODERS[type(encoder)](encoder))
 
 
 def _one_hot(encoder: OneHotEncoder) -> Iterator[_CodedRows]:
     """Yield a row with one 1 for each category that has a column; zeros for those dropped, or not known."""
-    if encoder.handle_unknown not in ("error", "ignore", "infrequent_if_exist"):
+    if encoder.handle_unknown not in ("error", "ignore", "infrequent_if_exist", "warn"):
         raise Uncompilable
     for place, categories in enumerate(encoder.categories_):
         groups = _groups(encoder, place, len(categories))
@@ -156,7 +168,7 @@ def _one_hot(encoder: OneHotEncoder) -> Iterator[_CodedRows]:
         other: int | None = width
         if encoder.handle_unknown == "error":
             other = None
-        elif encoder.handle_unknown == "infrequent_if_exist" and _rare(encoder, place) is not None:
+        elif encoder.handle_unknown in ("infrequent_if_exist", "warn") and _rare(encoder, place) is not None:
             other = width - 1  # rare categories are the last group
         drops = encoder._drop_idx_after_grouping
         if drops is not None and drops[place] is not None:
@@ -183,9 +195,20 @@ def _ordinal(encoder: OrdinalEncoder) -> Iterator[_CodedRows]:
         yield _codes(categories, groups, other), rows[:, None]
 
 
+def _target(encoder: TargetEncoder) -> Iterator[_CodedRows]:
+    """Yield a row with what each category says of the target, and last one of all unknown categories."""
+    targets = np.atleast_1d(encoder.target_mean_)
+    for place, categories in enumerate(encoder.categories_):
+        start = place * len(targets)  # of several classes each has an encoding of its own
+        known = np.column_stack(encoder.encodings_[start : start + len(targets)])
+        rows = np.vstack((known, targets)).astype(np.float64)
+        yield _codes(categories, range(len(categories)), len(categories)), rows
+
+
 ENCODERS: Mapping[type, Callable[[Any], Iterator[_CodedRows]]] = {
     OneHotEncoder: _one_hot,
     OrdinalEncoder: _ordinal,
+    TargetEncoder: _target,
 }
 """By exact class, what an encoder makes of each column."""
 

@@ -37,8 +37,18 @@ OURS = frozenset(
         *(
             f"mlapi.inference.compiled.{module}"
             for module in (
-                *("columns", "kernels", "linear", "network", "one_row"),
-                *("predictor", "steps", "svm", "votes", "words"),
+                *("bayes", "columns", "committees", "functions", "kernels", "linear", "links", "network"),
+                *(
+                    "one_row",
+                    "perceptron",
+                    "predictor",
+                    "selection",
+                    "steps",
+                    "svm",
+                    "votes",
+                    "words",
+                    "wrappers",
+                ),
             )
         ),
     }
