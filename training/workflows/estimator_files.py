@@ -14,7 +14,15 @@ from mlapi.artifacts import requirements as requirements_here
 from mlapi.artifacts.allowing import as_lines, with_names
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.pickles.foreign_files import is_text, kind_of
-from mlapi.artifacts.pickles.origins import Location, Origin, file_beside, installed, origin_of, packages_of
+from mlapi.artifacts.pickles.origins import (
+    Location,
+    Origin,
+    file_beside,
+    installed,
+    is_gone,
+    origin_of,
+    packages_of,
+)
 from mlapi.artifacts.pickles.scanner import NO_PICKLE, Contents, scan
 from mlapi.artifacts.provenance import Provenance
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, RegistrationError
@@ -173,6 +181,9 @@ def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> 
     if absent:
         raise RegistrationError(_absent(absent[0], others[absent[0]], origins[absent[0]], contents, folder))
     unknown = {name: origin.shown for name, origin in origins.items() if name not in allowed}
+    gone = [name for name in unknown if is_gone(name, others[name])]
+    if gone:
+        raise RegistrationError(_absent(gone[0], others[gone[0]], origins[gone[0]], contents, folder))
     if unknown:
         whose = listed(sorted(set(unknown.values())))
         raise ClassesNotAllowed(

@@ -155,6 +155,11 @@ def _latin_1(text: Any, encoding: Any) -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes() -> bytes:
+    """Return no bytes, as protocols 0 to 2 write them."""
+    return b""
+
+
 def _complex(real: float, imaginary: float) -> complex:
     return complex(real, imaginary)
 
@@ -258,6 +263,7 @@ _LOSSES = "sklearn._loss._loss"
 
 CALLS: Mapping[str, Callable[..., Any]] = {
     "builtins.bytearray": _bytearray,
+    "builtins.bytes": _no_bytes,
     "builtins.complex": _complex,
     "builtins.frozenset": _frozenset,
     "builtins.range": _range,

@@ -134,6 +134,13 @@ def is_importable(module: str) -> bool:
     return True
 
 
+def is_gone(full: str, module: str) -> bool:
+    """Return whether a module that is imported already has no such class or function: it has moved since."""
+    known = sys.modules.get(module)
+    name = full.removeprefix(f"{module}.").partition(".")[0]
+    return known is not None and module.partition(".")[0] not in _SCRIPTS and name not in vars(known)
+
+
 def file_beside(module: str, folder: Path) -> str | None:
     """Return the name of the file in a folder from which a script there imports this module; None if there
     is none."""

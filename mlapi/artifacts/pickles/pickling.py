@@ -46,6 +46,7 @@ ARRAYS = frozenset(
 BASE = ARRAYS | {
     "_codecs.encode",
     "builtins.bytearray",
+    "builtins.bytes",
     "builtins.complex",
     "builtins.frozenset",
     "builtins.object",

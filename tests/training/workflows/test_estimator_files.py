@@ -21,6 +21,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn.base
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -245,6 +246,27 @@ def test_a_module_that_only_an_older_scikit_learn_has_is_said_to_be_of_it(
 
     assert "names sklearn.linear_model.logistic.LogisticRegression, which scikit-learn" in message
     assert "does not have: scikit-learn 0.20.3 has saved it, and" in message
+
+
+def test_a_class_that_scikit_learn_has_no_more_is_not_advised_to_be_allowed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = saved_with("1.2.2", LogisticRegression().fit(X, X[:, 0] > 9), monkeypatch)
+
+    message = refusal(file, content.replace(b"LogisticRegression", b"LogisticRegressiom"))
+
+    assert "LogisticRegressiom, which scikit-learn" in message
+    assert "does not have: scikit-learn 1.2.2 has saved it" in message
+    assert "allow" not in message
+
+
+def test_compiled_losses_are_found_under_the_name_that_scikit_learn_1_6_wrote(file: Path) -> None:
+    fitted = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=2).fit(X, X[:, 0])
+    content = pickle.dumps(fitted, 2)
+    file.write_bytes(content.replace(b"csklearn._loss._loss\n", b"c_loss\n"))
+    assert file.read_bytes() != content
+
+    assert read_estimator(file, ()).estimator.predict(X).tolist() == fitted.predict(X).tolist()
 
 
 def test_the_versions_that_saved_it_are_read_off_its_parts(

@@ -73,6 +73,8 @@ def current_name(module: str, name: str, protocol: int) -> tuple[str, str]:
     package = ".".join(module.split(".")[:2])
     if package == "numpy.core":  # as numpy 1 called it
         module = "numpy._core" + module.removeprefix(package)
+    if module == "_loss":  # as scikit-learn 1.3 to 1.6 named its compiled losses
+        module = "sklearn._loss._loss"
     if package in _MOVED:
         module = _MOVED[package] + module.removeprefix(package)
     if protocol >= 3:
