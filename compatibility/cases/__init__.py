@@ -1,0 +1,23 @@
+"""All cases, a file for each kind of them."""
+
+from compatibility.case import Case
+from compatibility.cases import (
+    boosters,
+    estimators,
+    files,
+    outputs,
+    own_code,
+    preparation,
+    releases,
+    texts,
+    transformers,
+    wrappers,
+)
+
+
+def all_cases() -> list[Case]:
+    modules = (
+        estimators, transformers, preparation, texts, wrappers, outputs, boosters, files, own_code,
+        releases,
+    )  # fmt: skip
+    return [case for module in modules for case in module.cases()]
