@@ -20,12 +20,14 @@ FILE = "questions.json"
 CSV_FILE = "rows.csv"
 
 Ask = Callable[[str, Any], tuple[int, Any]]
-"""Posts a JSON body to a path; returns the status and the answer."""
+"""Posts a JSON body to a path, or gets the path where there is none; returns the status and the answer."""
 
 CLOSE = 1e-9
 
-PROGRAMMER_SPEECH = re.compile(r"Traceback|\w(Error|Exception)\b|\(after \d+ lines more\)")
-"""What no refusal may have: its reader knows files and models, not what the code below has raised."""
+_PROGRAMMER_SPEECH = re.compile(r"Traceback|\w(Error|Exception)\b|\(after \d+ lines more\)")
+
+_ASIDE = re.compile(r"\(\w+Error\b[^()]*(\([^()]*\)[^()]*)*\)")
+"""What the code below has raised, in parentheses: of use to a search, and not in the way."""
 
 METHODS = {"probabilities": "predict_proba", "decision": "decision_function"}
 
@@ -59,7 +61,15 @@ def _answers(fitted: Fitted, part: slice) -> dict[str, Any] | None:
         if part.start is None:
             raise
         return None  # as of a single row, where it takes two
+    if _are_of_labels(answers):
+        answers["probabilities"] = np.stack([1 - answers["probabilities"], answers["probabilities"]], axis=-1)
     return {name: _plain(value) for name, value in answers.items()}
+
+
+def _are_of_labels(answers: dict[str, Any]) -> bool:
+    """Return whether the probabilities are those of several labels, each a number: that it is there."""
+    probabilities = answers.get("probabilities")
+    return getattr(probabilities, "shape", None) == np.shape(answers["prediction"])
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -84,11 +94,13 @@ def _plain(value: Any) -> Any:
 def differences(name: str, folder: Path, ask: Ask) -> Iterator[tuple[int, str]]:
     """Ask a model all the questions; yield the status and what is wrong of each answer that is not right."""
     document = json.loads((folder / FILE).read_text())
-    for form, include, body, right in _questions(document):
+    _, version = ask(f"/models/{name}/versions/1", None)
+    columns = [feature["name"] for feature in version.get("signature", {}).get("features", ())]
+    for form, include, body, right in _questions(document, columns):
         query = f"?include={','.join(include)}" if include else ""
         status, answer = ask(f"/predict/{name}{query}", body)
         if right is None:
-            if status != 422 or PROGRAMMER_SPEECH.search(_sentence(answer)):
+            if status != 422 or not is_plain(_sentence(answer)):
                 yield status, f"{form}, which the estimator itself refuses: {status} {_sentence(answer)}"
         elif status != 200:
             yield status, f"{form}: {_sentence(answer)}"
@@ -96,6 +108,11 @@ def differences(name: str, folder: Path, ask: Ask) -> Iterator[tuple[int, str]]:
             for output in ("prediction", *include):
                 if wrong := difference(answer.get(output), right[output]):
                     yield status, f"{form}: {output}: {wrong}"
+
+
+def is_plain(message: str) -> bool:
+    """Return whether a refusal is one line for readers who know files and models, but not the code below."""
+    return not _PROGRAMMER_SPEECH.search(_ASIDE.sub("", message))
 
 
 def csv_difference(folder: Path, lines: str) -> str | None:
@@ -110,10 +127,15 @@ def csv_difference(folder: Path, lines: str) -> str | None:
     )
 
 
-def _questions(document: Any) -> Iterator[tuple[str, list[str], Any, dict[str, Any] | None]]:
-    """Yield for each request: its form, what it includes, its body, and what is right by output."""
+def _questions(
+    document: Any, columns: list[str]
+) -> Iterator[tuple[str, list[str], Any, dict[str, Any] | None]]:
+    """Yield for each request: its form, what it includes, its body, and what is right by output.
+
+    Lists have the cells of the columns that the model takes, in its order; records have all that there are.
+    """
     records, many, alone = document["records"], document["many"], document["alone"]
-    lists = [list(record.values()) for record in records]
+    lists = [[record.get(name) for name in columns] for record in records]
     include = [output for output in many if output != "prediction"]
     yield "many rows, lists", [], {"instances": lists}, many
     yield "many rows, records", [], {"instances": records}, many

@@ -56,7 +56,10 @@ def _again(place: Path, outcome: Outcome, port: int) -> Outcome:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def ask(path: str, body: Any) -> tuple[int, Any]:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        content = None if body is None else json.dumps(body)
+        connection.request(
+            "GET" if body is None else "POST", path, content, {"Content-Type": "application/json"}
+        )
         response = connection.getresponse()
         return response.status, json.loads(response.read())
 

@@ -4,13 +4,14 @@ So what only the first one knows (a function of `__main__`, a class of a noteboo
 as it is not there on a server.
 """
 
+import json
 import os
 import re
 import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,16 @@ from compatibility.case import (
     TRACEBACK,
     WRONG,
     Case,
+    Fitted,
     Outcome,
 )
 from mlapi.cli.main import main
+from mlapi.errors import MlapiError
 from mlapi.server.app import create_app
 from mlapi.settings import load_settings
 from mlapi.training.workflows import registration  # noqa: F401 - once for all, and not in each process
+
+PUBLISHED = "published.json"
 
 SAVED = "saved.txt"
 """Says which file was written, and which sample; there once the case is prepared."""
@@ -74,7 +79,8 @@ def prepare(case: Case, folder: Path) -> None:
         raise NotMade(_last_line(error)) from error
     (folder / SAVED).write_text(f"{file}\n{_SAMPLES[fitted.sample]}")
     if case.way == PUBLISH:
-        mlapi.publish(fitted.estimator, folder.name, fitted.rows if fitted.own is None else fitted.own)
+        outcome = _published(Outcome(case.kind, case.name, EQUAL, is_right=True), fitted, folder)
+        (folder / PUBLISHED).write_text(json.dumps(asdict(outcome)))
 
 
 def serve(case: Case, folder: Path) -> Outcome:
@@ -101,13 +107,26 @@ def judged(outcome: Outcome, case: Case) -> Outcome:
 
 def _is_told(message: str, expected: str) -> bool:
     """Return whether a refusal is one line in plain words that says what is expected of it."""
-    return not questions.PROGRAMMER_SPEECH.search(message) and bool(re.search(expected, message))
+    return questions.is_plain(message) and bool(re.search(expected, message))
+
+
+def _published(outcome: Outcome, fitted: Fitted, folder: Path) -> Outcome:
+    """Publish from this process, and allow what the version says that a server needs, as a user would."""
+    try:
+        needs = mlapi.publish(fitted.estimator, folder.name, fitted.rows).needs
+    except MlapiError as error:
+        return replace(outcome, outcome=REFUSED, message=str(error))
+    except Exception as error:
+        return replace(outcome, outcome=TRACEBACK, message=_last_line(error))
+    if needs:
+        _configure({"allowed_classes": json.dumps(list(needs))})
+    return replace(outcome, edits=int(bool(needs)))
 
 
 def _registered(outcome: Outcome, case: Case, folder: Path) -> Outcome:
     """Run `mlapi register`, with what its refusals name allowed, as a user would."""
     if case.way == PUBLISH:
-        return outcome
+        return Outcome(**json.loads((folder / PUBLISHED).read_text()))
     file, sample = (folder / SAVED).read_text().split("\n")
     words = ["register", folder.name, file, "--sample", sample]
     allowed: dict[str, str] = {}
@@ -142,7 +161,7 @@ def _asked(outcome: Outcome, folder: Path) -> Outcome:
     client = create_app(load_settings()).test_client()
 
     def ask(path: str, body: Any) -> tuple[int, Any]:
-        response = client.post(path, json=body)
+        response = client.get(path) if body is None else client.post(path, json=body)
         return response.status_code, response.get_json()
 
     version = client.get(f"/models/{folder.name}/versions/1").get_json()

@@ -87,6 +87,7 @@ def test_answers_that_differ_in_value_type_or_shape_are_not_equal(answer: object
     [
         (REFUSED, "model.joblib is damaged: copy it again", True),
         (REFUSED, "model.joblib cannot be read", False),
+        (REFUSED, "it is damaged (EOFError: no (more) bytes): copy it again", True),
         (REFUSED, "it is damaged: EOFError", False),
         (REFUSED, "it is damaged (after 3 lines more)", False),
         (EQUAL, "", False),

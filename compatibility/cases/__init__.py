@@ -8,6 +8,7 @@ from compatibility.cases import (
     outputs,
     own_code,
     preparation,
+    published,
     releases,
     texts,
     transformers,
@@ -20,4 +21,5 @@ def all_cases() -> list[Case]:
         estimators, transformers, preparation, texts, wrappers, outputs, boosters, files, own_code,
         releases,
     )  # fmt: skip
-    return [case for module in modules for case in module.cases()]
+    registered = [case for module in modules for case in module.cases()]
+    return [*registered, *published.again(registered)]
