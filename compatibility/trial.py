@@ -68,12 +68,11 @@ def prepare(case: Case, folder: Path) -> None:
     try:
         with joblib.parallel_config(backend="threading"):  # n_jobs stays; its processes would take seconds
             fitted = case.make()
-        sample = fitted.rows
+            questions.write(fitted, folder)
         if fitted.sample == "csv":
-            sample.to_csv(_SAMPLES["csv"], index=False)
+            fitted.rows.to_csv(_SAMPLES["csv"], index=False)
         else:
-            sample.to_parquet(_SAMPLES["parquet"])
-        questions.write(fitted, folder)
+            fitted.rows.to_parquet(_SAMPLES["parquet"])
         file = case.save(fitted, folder)
     except Exception as error:
         raise NotMade(_last_line(error)) from error
