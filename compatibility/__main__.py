@@ -18,7 +18,7 @@ from compatibility import real_server, report, running
 from compatibility.case import EQUAL, Case, Outcome
 from compatibility.cases import all_cases
 
-console = Console(markup=False, highlight=False)
+console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 130)
 
 
 def main() -> None:
