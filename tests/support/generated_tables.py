@@ -51,6 +51,9 @@ KINDS: Mapping[str, Callable[[Generator, int], Texts]] = {
     "large numbers": lambda random, rows: [f"{value:.1f}" for value in random.lognormal(20, 2, rows)],
     "tiny numbers": lambda random, rows: [f"{value:.3e}" for value in random.lognormal(-20, 2, rows)],
     "whole numbers": lambda random, rows: list(map(str, random.integers(-500, 5000, rows).tolist())),
+    "whole numbers with a point": lambda random, rows: [
+        f"{value}.0" for value in random.integers(9, 99, rows)
+    ],
     "few whole numbers": lambda random, rows: list(map(str, random.integers(1, 4, rows).tolist())),
     "flags": _chosen("true", "false"),
     "yes or no": _chosen("yes", "no"),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlapi.data.rows.reader import Reader
+from mlapi.errors import DatasetError, RecipeError
 from mlapi.inference.model import Model
 from mlapi.inference.scoring import predict_csv
 from mlapi.server.app import create_app
@@ -111,9 +112,17 @@ def test_mixed_columns_are_answered_alike_by_every_path(
     assert_every_path_agrees(made(tmp_path, kinds, target, seed, gaps=gaps), tmp_path / "table.csv")
 
 
-@pytest.mark.parametrize("kinds", [["words"], ["flags", "numbers", "texts", "days"]], ids=" and ".join)
+@pytest.mark.parametrize("kinds", [["words"], ["flags", "numbers", "days"]], ids=" and ".join)
 def test_they_are_answered_alike_over_http(tmp_path: Path, kinds: list[str]) -> None:
     assert_served(made(tmp_path, kinds, "classes", gaps=0.1), tmp_path / "models")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_table_of_few_rows_is_refused_in_words(tmp_path: Path, rows: int) -> None:
+    for kind in KINDS:
+        for target in TARGETS:
+            with pytest.raises((RecipeError, DatasetError), match=r"row|class|column"):
+                made(tmp_path, [kind], target, 1, rows=rows)
 
 
 @pytest.mark.exhaustive
