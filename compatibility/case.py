@@ -53,6 +53,9 @@ class Case:
     """Whether all of it is scikit-learn's own, in a file of this release."""
 
 
+BEYOND_CSV = r"Parquet|publish"
+"""What a refusal says where the sample is CSV, which cannot say what the estimator has to know."""
+
 EQUAL = "equal"
 REFUSED = "refused"
 WRONG = "wrong"

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from compatibility import tables
-from compatibility.case import Case, Fitted
+from compatibility.case import BEYOND_CSV, Case, Fitted
 from compatibility.cases.estimators import shuffled
 from compatibility.cases.preparation import NUMBERS, WORDS, prepared
 
@@ -30,7 +30,7 @@ _CATBOOST = {"iterations": 5, "verbose": False, "random_seed": 0, "allow_writing
 def cases() -> Iterator[Case]:
     for kind, makes in KINDS.items():
         for name, make in makes.items():
-            yield Case(kind, name, make)
+            yield Case(kind, name, make, may_refuse=BEYOND_CSV if "from CSV" in name else None)
     for name in _ENCODERS:
         yield Case("category_encoders", name, partial(_encoded, name))
 

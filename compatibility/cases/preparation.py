@@ -39,7 +39,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from compatibility import own_functions, tables
-from compatibility.case import Case, Fitted
+from compatibility.case import BEYOND_CSV, Case, Fitted
 
 NUMBERS = ["age", "income", "children"]
 
@@ -48,7 +48,8 @@ WORDS = ["city", "plan"]
 
 def cases() -> Iterator[Case]:
     for name, make in _TABLES.items():
-        yield Case("prepared tables", name, partial(_on_people, make), is_own=name not in _WITH_OWN_CODE)
+        is_own, may_refuse = name not in _WITH_OWN_CODE, BEYOND_CSV if "dates" in name else None
+        yield Case("prepared tables", name, partial(_on_people, make), is_own=is_own, may_refuse=may_refuse)
         if "dates" in name:
             yield Case("prepared tables", f"{name}, from Parquet", partial(_on_people, make, "parquet"))
     for name, make in _TARGETS.items():
