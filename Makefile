@@ -1,5 +1,6 @@
 # Everything runs in .venv, made from requirements.lock, and for tests and checks from requirements-dev.lock too, for
-# the benchmark from requirements-bench.lock; a step that is done is not done again.
+# the benchmark from requirements-bench.lock; a step that is done is not done again. `make compatibility` has an
+# environment of its own, from requirements-compatibility.lock.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +9,7 @@ READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 PEERS := $(VENV)/.peers
 TORCH := $(VENV)/.torch
+OTHERS := .venv-compatibility
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
@@ -19,7 +21,7 @@ SETTINGS += MLAPI_HOST="$(HOST)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup link train serve test test-exhaustive test-vision test-all lint bench lock
+.PHONY: help setup link train serve test test-exhaustive test-vision test-all lint bench compatibility lock
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,13 @@ $(PEERS): $(READY) requirements-bench.lock
 	$(PIP) --require-hashes -r requirements-bench.lock
 	@touch $@
 
+$(OTHERS)/.ready: requirements-compatibility.lock pyproject.toml | link
+	@test -x $(OTHERS)/bin/pip || $(PYTHON) -m venv --clear $(OTHERS)
+	$(OTHERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-compatibility.lock
+	$(OTHERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
 train: $(READY) ## train every recipe of config/models.toml
 	$(BIN)/mlapi train
 
@@ -76,9 +85,14 @@ lint: $(TOOLS) ## check style and types
 bench: $(PEERS) ## measure this server beside others (15 minutes; needs Linux and wrk; BENCH=--quick)
 	$(BIN)/python -m benchmarks $(BENCH)
 
+compatibility: $(OTHERS)/.ready ## serve models as people bring them (15 minutes; COMPATIBILITY="--only skops")
+	$(OTHERS)/bin/python -m compatibility $(COMPATIBILITY)
+
 lock: $(READY) ## resolve the newest versions within pyproject.toml's ranges into the locks (needs uv)
 	$(RESOLVE) --upgrade --extra build --extra parquet --output-file requirements.lock pyproject.toml
 	$(RESOLVE) --upgrade --extra build --extra parquet --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	$(RESOLVE) --upgrade --extra build --extra parquet --extra bench --constraint requirements-dev.lock \
 		--output-file requirements-bench.lock pyproject.toml
+	$(RESOLVE) --upgrade --extra build --extra compatibility --constraint requirements.lock \
+		--output-file requirements-compatibility.lock pyproject.toml

@@ -287,7 +287,7 @@ def test_what_a_page_names_exists(path: Path) -> None:
     names = re.findall(
         r"(?<![/\w])(?:mlapi|training)(?:\.[a-z]\w*)+", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     )
-    files = re.findall(r"`((?:mlapi|training|tests|config|benchmarks)/[\w./]*)`", text)
+    files = re.findall(r"`((?:mlapi|training|tests|config|benchmarks|compatibility)/[\w./]*)`", text)
 
     assert [name for name in files if not (ROOT / name).exists()] == []
     names = [name for name in names if not name.endswith((".md", ".py", ".toml"))]

@@ -19,7 +19,7 @@ CODE = [
     *(ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run", "wsgi.py")),
     *(
         path
-        for folder in ("mlapi", "training", "config", "benchmarks")
+        for folder in ("mlapi", "training", "config", "benchmarks", "compatibility")
         for path in (ROOT / folder).rglob("*.py")
     ),
     *(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)),
@@ -65,7 +65,9 @@ def test_the_extras_are_those_of_the_project() -> None:
     optional = {name: tuple(needs) for name, needs in PROJECT["optional-dependencies"].items()}
 
     assert {name: optional[name] for name in EXTRAS} == EXTRAS
-    assert set(optional) - set(EXTRAS) == {"build", "dev", "bench"}, "of use in a checkout only"
+    assert set(optional) - set(EXTRAS) == {"build", "dev", "bench", "compatibility"}, (
+        "of use in a checkout only"
+    )
 
 
 def test_an_extra_is_asked_for_by_the_packages_that_it_brings() -> None:

@@ -1,0 +1,164 @@
+"""Generated tables of every kind of column, alone and mixed: trained on, and answered alike by every path."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlapi.data.rows.reader import Reader
+from mlapi.errors import DatasetError, RecipeError
+from mlapi.inference.model import Model
+from mlapi.inference.scoring import predict_csv
+from mlapi.server.app import create_app
+from mlapi.training.preparation.features import batch
+from mlapi.training.versions.golden import choose_golden_rows, make_golden
+from tests.conftest import changes_in, settings_for
+from tests.support.generated_tables import KINDS, TARGETS, Trained, train, write
+
+ROWS = 90
+"""More than 50, from where batches go another way than a few rows."""
+
+mixtures = st.lists(st.sampled_from(sorted(KINDS)), min_size=2, max_size=6)
+seeds = st.integers(0, 2**32 - 1)
+targets = st.sampled_from(sorted(TARGETS))
+gaps = st.sampled_from([0.0, 0.1, 0.5])
+
+
+def made(folder: Path, kinds: Sequence[str], target: str, seed: int = 0, **how: Any) -> Trained:
+    write(folder / "table.csv", kinds, target, seed, **{"rows": ROWS, **how})
+    return train(folder / "table.csv", target)
+
+
+def assert_right(answers: Sequence[Any], right: Sequence[Any], path: str) -> None:
+    """Labels are equal in value and type, numbers within 1e-9 of the largest."""
+    assert len(answers) == len(right), path
+    if isinstance(right[0], float):
+        close = 1e-9 * max(1.0, *map(abs, right))
+        assert list(answers) == pytest.approx(list(right), rel=1e-9, abs=close), path
+    else:
+        assert list(answers) == list(right), path
+        assert {type(answer) for answer in answers} == {type(label) for label in right}, path
+
+
+def assert_every_path_agrees(trained: Trained, file: Path) -> None:
+    """The estimator's own answers are given to batches, lists, records, single rows and lines of a file."""
+    right, records = trained.right.tolist(), trained.records
+    lists = [list(record.values()) for record in records]
+    reader = Reader(trained.prepared.signature)
+    for model in trained.models:
+        path = f"{trained.prepared.signature.features} by {model.served_by}"
+        assert_right(model.predict(batch(trained.rows, model.signature)).values.tolist(), right, path)
+        for rows in (records, lists, records[:1], lists[:1]):
+            answer = model.predict(reader.read_rows(rows).batch).values.tolist()
+            assert_right(answer, right[: len(rows)], path)
+        for row in range(5):
+            alone = reader.try_without_arrays(lists[row]) or reader.read_row(records[row]).batch
+            assert_right(model.predict(alone).values.tolist(), right[row : row + 1], f"{path}, row {row}")
+        assert_right(list(of_file(model, file, right)), right, f"{path}, file")
+
+
+def of_file(model: Model, file: Path, right: Sequence[Any]) -> Iterator[Any]:
+    """What `mlapi predict` prints for a file, in the type of the right answers."""
+    kind = type(right[0])
+    lines = csv.reader(predict_csv(model, file, (), lambda _: None))
+    next(lines)
+    return (kind(cells[0]) for cells in lines)
+
+
+def assert_right_over_http(client: FlaskClient, name: str, trained: Trained) -> None:
+    right, records = trained.right.tolist(), trained.records
+    lists = [list(record.values()) for record in records]
+    for body, part in (
+        ({"instances": records}, slice(None)),
+        ({"X": lists}, slice(None)),
+        ({"features": lists[1]}, slice(1, 2)),
+        (records[2], slice(2, 3)),
+        ({"instances": records[:1]}, slice(1)),
+    ):
+        response = client.post(f"/predict/{name}", json=body)
+        assert response.status_code == 200, response.get_json()
+        assert_right(response.get_json()["prediction"], right[part], f"HTTP {list(body)[:3]}")
+
+
+def publish(trained: Trained, folder: Path) -> None:
+    prepared = trained.prepared
+    chosen = prepared.train.take(choose_golden_rows(prepared.train.frame, prepared.signature))
+    own = prepared.pipeline_input(chosen)
+    golden = make_golden(trained.pipeline, own, chosen.frame, prepared.signature)
+    changes_in(folder).publish(trained.draft, trained.pipeline, golden, {})
+
+
+def assert_served(trained: Trained, folder: Path) -> None:
+    publish(trained, folder)
+    assert_right_over_http(create_app(settings_for(folder)).test_client(), "table", trained)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_of_one_kind_alone_are_answered_alike_by_every_path(tmp_path: Path, kind: str) -> None:
+    assert_every_path_agrees(made(tmp_path, [kind], "number"), tmp_path / "table.csv")
+
+
+@settings(max_examples=6)
+@given(kinds=mixtures, target=targets, seed=seeds, gaps=gaps)
+def test_mixed_columns_are_answered_alike_by_every_path(
+    tmp_path: Path, kinds: list[str], target: str, seed: int, gaps: float
+) -> None:
+    assert_every_path_agrees(made(tmp_path, kinds, target, seed, gaps=gaps), tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("kinds", [["words"], ["flags", "numbers", "days"]], ids=" and ".join)
+def test_they_are_answered_alike_over_http(tmp_path: Path, kinds: list[str]) -> None:
+    assert_served(made(tmp_path, kinds, "classes", gaps=0.1), tmp_path / "models")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_table_of_few_rows_is_refused_in_words(tmp_path: Path, rows: int) -> None:
+    for kind in KINDS:
+        for target in TARGETS:
+            with pytest.raises((RecipeError, DatasetError), match=r"row|class|column"):
+                made(tmp_path, [kind], target, 1, rows=rows)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("gaps", [0.0, 0.2])
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_with_each_target_is_answered_alike_by_all(
+    tmp_path: Path, kind: str, target: str, columns: int, gaps: float
+) -> None:
+    trained = made(tmp_path, [kind] * columns, target, columns, gaps=gaps)
+
+    assert_every_path_agrees(trained, tmp_path / "table.csv")
+    assert_served(trained, tmp_path / "models")
+
+
+@pytest.mark.exhaustive
+@settings(max_examples=60)
+@given(kinds=mixtures, target=targets, seed=seeds, table=st.tuples(gaps, st.integers(40, 400)))
+def test_many_mixtures_are_answered_alike_by_every_path(
+    tmp_path: Path, kinds: list[str], target: str, seed: int, table: tuple[float, int]
+) -> None:
+    trained = made(tmp_path, kinds, target, seed, gaps=table[0], rows=table[1])
+
+    assert_every_path_agrees(trained, tmp_path / "table.csv")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kinds", [["words"], ["numbers", "flags", "days"]], ids=" and ".join)
+def test_a_million_rows_are_answered_as_few_are(tmp_path: Path, kinds: list[str]) -> None:
+    million = 1_000_000
+    trained = made(tmp_path, kinds, "number", rows=million)
+    model, right = trained.models[0], trained.right
+
+    together = model.predict(batch(trained.rows, model.signature)).values
+    of_lines = np.fromiter(of_file(model, tmp_path / "table.csv", [1.0]), float, million)
+
+    np.testing.assert_allclose(together, right, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(of_lines, right, rtol=1e-9, atol=1e-9)
