@@ -10,7 +10,7 @@ import io
 import re
 import warnings
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -47,7 +47,8 @@ class CsvFrame:
 
     A column of numbers is float64 or an integer column, any other has the texts as they stand there; a blank
     cell is NaN. `notes` say what was assumed or left out, `warnings` what seems to be wrong. `lines` has the
-    line that each row begins on.
+    line that each row begins on. `texts` has columns of numbers `(rows,)` by name, as they are written, where
+    that says more.
     """
 
     frame: pd.DataFrame
@@ -55,6 +56,7 @@ class CsvFrame:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     lines: Sequence[int]
+    texts: Mapping[str, pd.Series]
 
 
 def parse(name: str, content: bytes, options: CsvOptions) -> CsvFrame:
@@ -79,9 +81,11 @@ def parse(name: str, content: bytes, options: CsvOptions) -> CsvFrame:
         frame = _frame(name, content, dialect)
     frame = frame.set_axis(rows.names, axis=1)
     exact, exact_notes = _exact(name, frame, content, dialect)
-    as_written = _as_written(name, frame, content, dialect, options)
-    frame, left_out = _without_nameless(frame.assign(**as_written | exact), rows.header)
-    return CsvFrame(frame, dialect.decimal, (*rows.notes, *exact_notes, *left_out), rows.warnings, lines)
+    texts = _as_written(name, frame, content, dialect, options)
+    frame, left_out = _without_nameless(frame.assign(**exact), rows.header)
+    texts = {column: texts[column] for column in texts if column in frame and column not in exact}
+    notes = (*rows.notes, *exact_notes, *left_out)
+    return CsvFrame(frame, dialect.decimal, notes, rows.warnings, lines, texts)
 
 
 def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, Encoding]:

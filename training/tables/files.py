@@ -6,8 +6,8 @@ written. What other texts mean ("n/a", "1,234", "31.12.2024") is decided later, 
 
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import IO
@@ -31,7 +31,8 @@ class RawTable:
 
     `decimal` is the decimal sign, for `mlapi.data.tables`; `notes` say what was assumed or left out,
     `warnings` what seems to be wrong. `lines` has the line that each row begins on, of a file that has lines.
-    `is_exact` says that the file tells dtypes, as Parquet does.
+    `is_exact` says that the file tells dtypes, as Parquet does. `texts` has columns of numbers `(rows,)` by
+    name, as they are written, where that says more: whether they take fractions, or are thousands.
     """
 
     frame: pd.DataFrame
@@ -40,6 +41,7 @@ class RawTable:
     warnings: tuple[str, ...] = ()
     lines: Sequence[int] | None = None
     is_exact: bool = False
+    texts: Mapping[str, pd.Series] = field(default_factory=dict)
 
 
 def read(source: str, options: CsvOptions = NO_OPTIONS, called: str | None = None) -> RawTable:
@@ -101,7 +103,7 @@ def _bounded(name: str, content: IO[bytes], packed: int) -> bytes:
 def _csv(name: str, content: bytes, options: CsvOptions) -> RawTable:
     packing.refuse_foreign(name, content)
     read = csv_frames.parse(name, content, options)
-    return RawTable(read.frame, read.decimal, read.notes, read.warnings, read.lines)
+    return RawTable(read.frame, read.decimal, read.notes, read.warnings, read.lines, texts=read.texts)
 
 
 def _parquet(name: str, content: bytes) -> RawTable:

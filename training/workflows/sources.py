@@ -46,7 +46,7 @@ def load(recipe: Recipe, table: TableSource = None) -> Dataset:
 
 
 def _with_target(recipe: Recipe, source: str, read: files.RawTable) -> Dataset:
-    frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1)
+    frame = read.frame.set_axis(list(map(str, read.frame.columns)), axis=1).assign(**read.texts)
     check_names(list(frame.columns))
     if recipe.target is None:
         raise RecipeError("target is missing: the column to predict")

@@ -6,6 +6,7 @@ import pytest
 
 from mlapi.data.tables.dialects import CsvOptions
 from mlapi.training.preparation.columns import Column, infer_columns
+from mlapi.training.preparation.features import features_of_sample
 from mlapi.training.recipes import Overrides
 from mlapi.training.tables.files import read
 
@@ -14,7 +15,8 @@ def column_of(folder: Path, cells: list[str], **options: str) -> Column:
     """Return what a column of a file is taken for; beside it stands another one."""
     file = folder / "rows.csv"
     file.write_text("c;other\n" + "".join(f"{cell};{row % 7}\n" for row, cell in enumerate(cells)))
-    return infer_columns(read(str(file), CsvOptions(**options)).frame, Overrides()).columns[0]
+    table = read(str(file), CsvOptions(**options))
+    return infer_columns(table.frame.assign(**table.texts), Overrides()).columns[0]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,14 @@ def test_points_that_may_stand_between_thousands_are_told(
     tmp_path: Path, cells: list[str], words: str
 ) -> None:
     assert words in column_of(tmp_path, cells * 8).explanation
+
+
+def test_a_sample_of_rows_for_somebodys_estimator_has_numbers(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("age,b\n18.0,1.231\n,2.502\n20.0,9.503\n")
+
+    assert [feature.kind for feature in features_of_sample(read(str(tmp_path / "rows.csv")).frame)] == [
+        "number"
+    ] * 2
 
 
 def test_what_the_user_says_of_points_is_done_and_no_longer_assumed(tmp_path: Path) -> None:
