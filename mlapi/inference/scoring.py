@@ -87,8 +87,8 @@ def predict_csv(
 
 def _as_in_training(options: CsvOptions, recipe: Mapping[str, Any]) -> CsvOptions:
     """Return the options, completed by those that the recipe has for the training's file."""
-    told = {field.name: getattr(options, field.name) for field in fields(options)}
-    return CsvOptions(**{name: recipe.get(name) if value is None else value for name, value in told.items()})
+    own = {field.name: getattr(options, field.name) for field in fields(options)}
+    return CsvOptions(**{name: recipe.get(name) if value is None else value for name, value in own.items()})
 
 
 def predict_images(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the images' own

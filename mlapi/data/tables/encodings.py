@@ -233,13 +233,13 @@ def _fallback(sample: bytes) -> Encoding:
 
 def _warnings_about_utf_8(twice: bytes) -> tuple[str, ...]:
     """Return a warning about two characters that were one, unless they are what they seem."""
-    seen = twice.decode("utf-8", "ignore")
+    wrong = twice.decode("utf-8", "ignore")
     try:
-        meant = seen.encode(_FALLBACK).decode("utf-8")
+        meant = wrong.encode(_FALLBACK).decode("utf-8")
     except UnicodeError:
         return ()
     return (
-        f'it has {quoted(seen)} where "{meant}" was meant: it was read in a wrong encoding before it was '
+        f'it has {quoted(wrong)} where "{meant}" was meant: it was read in a wrong encoding before it was '
         f"saved as UTF-8; export it once more",
     )
 

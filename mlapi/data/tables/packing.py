@@ -113,7 +113,7 @@ def refuse_foreign(name: str, start: bytes) -> None:
     Raises:
         DatasetError: It is none; the message says what it is, and what to do.
     """
-    seen = start[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    foreign = next((what for magic, what in _FOREIGN.items() if seen.startswith(magic)), None)
+    beginning = start[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    foreign = next((what for magic, what in _FOREIGN.items() if beginning.startswith(magic)), None)
     if foreign:
         raise DatasetError(f"{name} is {foreign}")

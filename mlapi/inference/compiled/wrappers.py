@@ -92,11 +92,11 @@ class Calibrator:
         """Return the probabilities of scores, `(rows,)`, and how far these may be off."""
         if self.bounds is None or self.values is None:
             return logistic(-(self.slope * scores + self.offset)), abs(self.slope) * errors + ROUNDING
-        found: Matrix = np.interp(scores, self.bounds, self.values)
+        calibrated: Matrix = np.interp(scores, self.bounds, self.values)
         if not is_off(errors):
-            return found, 0.0
+            return calibrated, 0.0
         ends = [np.interp(scores + sign * errors, self.bounds, self.values) for sign in (-1, 1)]
-        return found, np.abs(ends[1] - ends[0]) + ROUNDING
+        return calibrated, np.abs(ends[1] - ends[0]) + ROUNDING
 
 
 class CalibratedMean:
@@ -146,20 +146,22 @@ class CalibratedMean:
         if classes == 2 and scores.ndim == 2:
             scores = scores[:, 1]
         columns = scores.reshape(len(scores), -1).T
-        found = np.zeros((len(scores), classes))
+        calibrated = np.zeros((len(scores), classes))
         off: Errors = 0.0
         for (place, calibration), column in zip(calibrations, columns, strict=True):
-            found[:, place], own = calibration(column, errors)
+            calibrated[:, place], own = calibration(column, errors)
             off = off + own
         if classes == 2:
-            found[:, 0] = 1.0 - found[:, 1]
+            calibrated[:, 0] = 1.0 - calibrated[:, 1]
         else:
-            sums = np.sum(found, axis=1)[:, np.newaxis]
-            found = np.divide(found, sums, out=np.full_like(found, 1 / classes), where=sums != 0)
+            sums = np.sum(calibrated, axis=1)[:, np.newaxis]
+            calibrated = np.divide(
+                calibrated, sums, out=np.full_like(calibrated, 1 / classes), where=sums != 0
+            )
             if is_off(off):
                 off = np.where(sums[:, 0] > 2 * off, 2 * off / np.maximum(sums[:, 0], 1e-300), np.inf)
-        found[(found > 1.0) & (found <= 1.0 + 1e-5)] = 1.0
-        return found, off
+        calibrated[(calibrated > 1.0) & (calibrated <= 1.0 + 1e-5)] = 1.0
+        return calibrated, off
 
 
 class Rescaled:

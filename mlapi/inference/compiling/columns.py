@@ -132,12 +132,12 @@ class _Blocks:
             if isinstance(columns, str | int) != (bool(chain) and reads_texts(chain[0])):
                 raise Uncompilable  # one column as a list of cells is for vectorizers of texts
             chosen = _positions(divider, self._names, positions, inputs)
-            found = self.of(chain, chosen, weighted(divider.transformer_weights, name), start)
+            made = self.of(chain, chosen, weighted(divider.transformer_weights, name), start)
             places = divider.output_indices_[name]
-            if (start - begin, found[-1].places.stop - begin) != (places.start, places.stop):
+            if (start - begin, made[-1].places.stop - begin) != (places.start, places.stop):
                 raise Uncompilable
-            start = found[-1].places.stop
-            blocks += found
+            start = made[-1].places.stop
+            blocks += made
         return tuple(blocks)
 
     def _united(self, union: FeatureUnion, positions: Sequence[int], start: int) -> tuple[Block, ...]:

@@ -37,10 +37,10 @@ _OTHER_METRICS = frozenset({"precomputed", "nan_euclidean", "canberra", "braycur
 
 def centers(fitted: FittedAttributes) -> None:
     """Refuse centers of other features than a row has."""
-    found = fitted.cluster_centers_
-    if found is not None:
+    positions = fitted.cluster_centers_
+    if positions is not None:
         require(
-            _are_centers(found, width_of(fitted)), "it has clusters whose centers do not fit its features"
+            _are_centers(positions, width_of(fitted)), "it has clusters whose centers do not fit its features"
         )
 
 
@@ -76,14 +76,14 @@ def bisecting_node(fitted: FittedAttributes) -> None:
 
 def birch(fitted: FittedAttributes) -> None:
     """Refuse other norms than one a center: compiled code reads as many as there are centers."""
-    found = fitted.subcluster_centers_
-    if found is None:
+    positions = fitted.subcluster_centers_
+    if positions is None:
         return
     norms, labels = fitted._subcluster_norms, fitted.subcluster_labels_
     require(
-        _are_centers(found, width_of(fitted))
-        and is_numbers(norms, len(found))
-        and (labels is None or is_numbers(labels, len(found))),
+        _are_centers(positions, width_of(fitted))
+        and is_numbers(norms, len(positions))
+        and (labels is None or is_numbers(labels, len(positions))),
         "it has clusters whose centers do not fit together",
     )
 
@@ -111,12 +111,12 @@ def _threads(fitted: FittedAttributes) -> None:
     require(allowed, f"it starts other threads than 1 to {_MOST_THREADS}")
 
 
-def _are_centers(found: Any, width: int) -> bool:
+def _are_centers(positions: Any, width: int) -> bool:
     return (
-        type(found) is np.ndarray
-        and found.ndim == 2
-        and len(found) > 0
-        and is_numbers(found, len(found), width)
+        type(positions) is np.ndarray
+        and positions.ndim == 2
+        and len(positions) > 0
+        and is_numbers(positions, len(positions), width)
     )
 
 
@@ -171,15 +171,17 @@ def _metric(fitted: FittedAttributes) -> None:
             is_code(name) or (type(name) is str and name in (*_METRICS, *_OTHER_METRICS, *_WITH_NUMBERS)),
             f"it has another distance than {', '.join(sorted(_METRICS))}, or one of somebody's own",
         )
-        given = arguments if arguments is not None else {}
-        require(type(given) is dict and given.keys() <= _SIZES.keys(), "it has a distance with other numbers")
+        numbers = arguments if arguments is not None else {}
+        require(
+            type(numbers) is dict and numbers.keys() <= _SIZES.keys(), "it has a distance with other numbers"
+        )
         width = fitted.n_features_in_
-        for key, value in given.items():
+        for key, value in numbers.items():
             fits = is_finite(value) if key == "p" else is_numbers(value, *(width,) * _SIZES[key])
             require(fits or is_code(name), "it has a distance whose numbers do not fit its features")
         missing = _WITH_NUMBERS.get(name, frozenset()) if type(name) is str else frozenset()
         needs = name is fitted.effective_metric_ and bool(missing)
-        require(not needs or missing & given.keys(), "it has a distance without its numbers")
+        require(not needs or missing & numbers.keys(), "it has a distance without its numbers")
 
 
 _WITH_NUMBERS = {"mahalanobis": frozenset({"V", "VI"}), "seuclidean": frozenset({"V"})}
