@@ -52,7 +52,9 @@ def scalar(kind: Any, content: Any = b"") -> Any:
 
 
 def from_buffer(content: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
-    """Return a copy of an array of numbers, `(rows, columns)` or of another shape, in place of numpy's `_frombuffer`.
+    """Return a copy of an array of numbers, `(rows, columns)` or of another shape.
+
+    It stands in place of `numpy._core.numeric._frombuffer`.
 
     So protocol 5 writes arrays: numpy's own makes a view of the bytes, which others may be of as well.
     """
