@@ -53,7 +53,8 @@ _OF_TARGETS_OR_OBJECTS = {
 }  # fmt: skip
 """They take labels, records, pictures or kernels: nobody puts them before a classifier of a table."""
 
-_NO_TRANSFORMERS_OF_NEW_ROWS = {"MDS", "ClassicalMDS", "TSNE", "SpectralEmbedding"}
+_NO_STEPS_BEFORE_ANOTHER = {"MDS", "ClassicalMDS", "TSNE", "SpectralEmbedding", "PLSSVD"}
+"""They transform no new rows, or give two tables where they are fitted."""
 
 
 def cases() -> Iterator[Case]:
@@ -64,7 +65,7 @@ def cases() -> Iterator[Case]:
 
 def _transformers() -> list[tuple[str, type]]:
     found = dict(all_estimators()) | {"IterativeImputer": IterativeImputer}
-    left_out = _OF_TARGETS_OR_OBJECTS | _NO_TRANSFORMERS_OF_NEW_ROWS
+    left_out = _OF_TARGETS_OR_OBJECTS | _NO_STEPS_BEFORE_ANOTHER
     return sorted(
         (name, kind)
         for name, kind in found.items()
