@@ -54,7 +54,7 @@ FILES = house.files()
 
 
 def each_file(rule: Callable[[Path], None]) -> Callable[[], None]:
-    """Make one test of a rule for all files: to hand around thousands of tests took longer than to run them."""
+    """Make one test of a rule for all files: handing thousands of tests around took longer than they do."""
 
     def test() -> None:
         for path in FILES:
