@@ -11,6 +11,7 @@
      |   +- TooManyStreams
      +- BrokenArtifact
      +- SettingsError, KeyProblem, RecipeError, DatasetError, RegistrationError
+     |   +- ClassesNotAllowed
 
 Rooms have further errors of their own, which they catch themselves: `mlapi.jobs.pool.errors.PoolError` and
 `mlapi.data.rows.violations.InvalidRows`, for example.
