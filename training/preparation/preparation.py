@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlapi.data.limits import TableLimits
 from mlapi.data.signature import Signature, Target
 from mlapi.data.tables.cells import CellOptions
+from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError, RecipeError, TooLarge
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, IMAGE_CLASSIFICATION
@@ -223,6 +224,10 @@ def _order(name: str, column: pd.Series, options: CellOptions) -> NDArray[np.int
 
 
 def _times_of_texts(view: ColumnView) -> pd.Series:
+    """Read texts as numbers, if they are that throughout, else as dates or times: `(rows,)`."""
+    numbers = parse_numbers(list(map(str, view.uniques)), view.options)
+    if numbers is not None:
+        return pd.Series(view.spread(numbers.values, np.nan))
     read = read_most(view, READERS["datetime"])
     if read is None or read.is_odd.any():
         odd = odd_cells(view, np.ones(len(view.uniques), dtype=bool) if read is None else read.is_odd)
