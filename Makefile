@@ -20,6 +20,10 @@ ifeq ($(origin HOST),command line)
 SETTINGS += MLAPI_HOST="$(HOST)"
 endif
 
+# Three tests for two cores at a time: one in five waits for a server, a clock or a disk.
+TESTERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN) && echo $$((cores + (cores + 1) / 2)))
+PARALLEL := --numprocesses $(TESTERS) --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help setup link train serve test test-exhaustive test-vision test-all lint bench compatibility lock
 
@@ -67,10 +71,10 @@ serve: $(READY) ## train what is missing, then serve on 127.0.0.1:8000 (PORT=, H
 	$(SETTINGS) exec $(BIN)/gunicorn -c config/gunicorn.conf.py wsgi:app
 
 test: $(TOOLS) ## run the tests, without those that take long or need PyTorch
-	$(BIN)/python -m pytest -m "not vision and not exhaustive" --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m "not vision and not exhaustive" $(PARALLEL)
 
 test-exhaustive: $(TOOLS) ## run those that try every step, byte or kind, or take long
-	$(BIN)/python -m pytest -m "exhaustive and not vision" --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m "exhaustive and not vision" $(PARALLEL)
 
 test-vision: $(TORCH) ## install PyTorch, and run the tests that need it
 	$(BIN)/python -m pytest -m vision
