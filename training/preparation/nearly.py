@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.tables.cells import UNDECIDED, CellOptions
+from mlapi.data.tables.cells import CellOptions
 from mlapi.data.tables.datetimes import ParsedDatetimes, most_frequent_format, parse_datetimes
 from mlapi.data.tables.numbers import ParsedNumbers, most_frequent_style, parse_numbers
 from mlapi.training.preparation.views import ColumnView
@@ -25,6 +25,9 @@ _SAMPLE = 10_000
 
 _SHOWN = 3
 """Odd cells that a message shows."""
+
+MEND = "mend what is wrong, or leave it blank"
+"""What to do with odd cells, one or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +80,29 @@ def read_most(view: ColumnView, reader: CellReader) -> ReadTexts | None:
     return ReadTexts(parsed, values, ~fits)
 
 
-def nearly_warning(view: ColumnView) -> str | None:
-    """Say that a column of words would be numbers, dates or flags but for a few cells; else None."""
-    texts = list(map(str, view.uniques))
-    for option, reader in READERS.items():
-        if is_nearly(view, reader):
-            odd = odd_cells(view, ~reader.most(texts, view.counts))
-            way_out = f"--{option} {view.name} takes such cells for blank"
-            return f"would be {reader.noun} but for {odd}: mend it, or leave it blank ({way_out})"
-    is_odd = np.array([text.lower() not in ("true", "false") for text in texts], dtype=bool)
-    if _is_few(view, is_odd):
-        return f"would be true or false but for {odd_cells(view, is_odd)}: mend it, or leave it blank"
-    return None
-
-
-def is_nearly(view: ColumnView, reader: CellReader) -> bool:
-    """Return whether all cells but a few are of a kind, and not merely markers.
+def nearly(view: ColumnView, reader: CellReader) -> ReadTexts | None:
+    """Read a column of which all cells but a few are of a kind, and not merely markers; else None.
 
     Most columns are ruled out by their first distinct values.
     """
-    texts = list(map(str, view.uniques))
-    for most in sorted({min(_SAMPLE, len(texts)), len(texts)}):
-        fits, counts = reader.most(texts[:most], view.counts[:most]), view.counts[:most]
-        if int(counts[~fits].sum()) > _MOST_ODD * int(counts.sum()):
-            return False
-    chosen = [text for text, is_fit in zip(texts, fits, strict=True) if is_fit]
-    return not fits.all() and reader.read(chosen, UNDECIDED) is not None
+    first, counts = list(map(str, view.uniques[:_SAMPLE])), view.counts[:_SAMPLE]
+    if int(counts[~reader.most(first, counts)].sum()) > _MOST_ODD * int(counts.sum()):
+        return None
+    read = read_most(view, reader)
+    return read if read is not None and _is_few(view, read.is_odd) else None
+
+
+def nearly_warning(view: ColumnView) -> str | None:
+    """Say that a column of words would be numbers, dates or flags but for a few cells; else None."""
+    for option, reader in READERS.items():
+        read = nearly(view, reader)
+        if read is not None:
+            way_out = f" (--{option} {view.name} takes such cells for blank)"
+            return f"would be {reader.noun} but for {odd_cells(view, read.is_odd)}: {MEND}{way_out}"
+    is_odd = np.array([str(value).lower() not in ("true", "false") for value in view.uniques], dtype=bool)
+    if _is_few(view, is_odd):
+        return f"would be true or false but for {odd_cells(view, is_odd)}: {MEND}"
+    return None
 
 
 def _is_few(view: ColumnView, is_odd: NDArray[np.bool_]) -> bool:
@@ -114,7 +114,7 @@ def odd_cells(view: ColumnView, is_odd: NDArray[np.bool_]) -> str:
     """Count the cells of these values `(values,)`, and name the first: `1 of 120 cells ("<1.0", line 9)`."""
     places = np.flatnonzero(is_odd).tolist()
     shown = [f"{quoted(str(view.uniques[place]))}, {view.first_place(place)}" for place in places[:_SHOWN]]
-    more = f"; and {len(places) - _SHOWN:,} others" if len(places) > _SHOWN else ""
+    more = f"; and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
     return (
         f"{view.counts[is_odd].sum():,} of {counted(view.present_count, 'cell')} ({'; '.join(shown)}{more})"
     )

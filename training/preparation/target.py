@@ -15,7 +15,7 @@ from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.training.preparation.kinds import LARGEST
-from mlapi.training.preparation.nearly import READERS, is_nearly, odd_cells, read_most, spelling_warning
+from mlapi.training.preparation.nearly import MEND, READERS, nearly, odd_cells, read_most, spelling_warning
 from mlapi.training.preparation.series import NoCells
 from mlapi.training.preparation.views import ColumnView, row_number
 from mlapi.wording import counted, listed, quoted
@@ -129,7 +129,7 @@ def _numbers_but_for_odd(
         DatasetError: It is nearly a number, and the user does not say what the odd cells are.
     """
     reader = READERS["numeric"]
-    read = read_most(view, reader) if is_numeric or task or is_nearly(view, reader) else None
+    read = (read_most if is_numeric or task else nearly)(view, reader)
     if read is None or not set(map(type, view.uniques)) <= {str}:
         return None, _NONE_ODD
     odd = _OddRows(int(view.counts[read.is_odd].sum()), odd_cells(view, read.is_odd))
@@ -143,7 +143,7 @@ def _numbers_but_for_odd(
             way_out = "; ".join(filter(None, [way_out, "if they are classes: --task classification"]))
         raise DatasetError(
             f"target {view.name!r} holds {odd.in_words} that no regression can learn, which needs numbers; "
-            f"mend it, or leave it blank" + (f" ({way_out})" if way_out else "")
+            f"{MEND}" + (f" ({way_out})" if way_out else "")
         )
     return None, _NONE_ODD
 

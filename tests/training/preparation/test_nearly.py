@@ -36,7 +36,7 @@ def infer(cells: list[Any], **overrides: Any) -> tuple[pd.Series, str]:
         (with_odd([f"${cell}" for cell in NUMBERS], "€5"), 'but for 1 of 60 cells ("€5", row 4)'),
         (
             with_odd(NUMBERS, "low", "high", "n/a", "low", "see notes", "??"),
-            'but for 5 of 60 cells ("low", row 4; "high", row 5; "see notes", row 8; and 1 others)',
+            'but for 5 of 60 cells ("low", row 4; "high", row 5; "see notes", row 8; and 1 more)',
         ),
         (with_odd(DAYS, "soon"), 'would be dates but for 1 of 60 cells ("soon", row 4)'),
         (
@@ -52,7 +52,7 @@ def test_a_column_that_is_nearly_one_thing_is_named_with_the_cell_and_the_way_ou
     _, warnings = infer(cells)
 
     assert words in warnings
-    assert "mend it, or leave it blank" in warnings
+    assert "mend what is wrong, or leave it blank" in warnings
 
 
 @pytest.mark.parametrize(
