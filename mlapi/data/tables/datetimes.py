@@ -130,7 +130,10 @@ def read_datetime(text: str, date_format: str | None = None) -> datetime | None:
 
 def is_blank_date(text: str) -> bool:
     """Return whether a text marks a missing value among dates: a marker, or MySQL's 0000-00-00."""
-    return is_marker(text) or _ZERO_DATE.fullmatch(text.strip()) is not None
+    if is_marker(text):
+        return True
+    text = text.strip()
+    return text.startswith("00") and _ZERO_DATE.fullmatch(text) is not None
 
 
 def parse_datetimes(texts: Sequence[str], options: CellOptions = UNDECIDED) -> ParsedDatetimes | None:
@@ -148,9 +151,14 @@ def parse_datetimes(texts: Sequence[str], options: CellOptions = UNDECIDED) -> P
         ["2024-12-31T23:30:00-01:00"] is 2025-01-01 00:30. ["3/12/2024"] is the 12th of March, assumed;
         ["3/12/2024", "31/12/2024"] are the 3rd and the 31st of December. ["20241231"] is None: a number.
     """
+    first = next((_normal(text) for text in texts if not is_blank_date(text)), "")
+    if not first or (
+        read_datetime(first) is None and not _formats_of([_LEADING_WEEKDAY.sub("", first, count=1)])
+    ):
+        return None  # as most columns of texts, which may have a million different ones
     missing = list(map(is_blank_date, texts))
     present = [_normal(text) for text, is_missing in zip(texts, missing, strict=True) if not is_missing]
-    if not present or any(map(str.isdecimal, present)):
+    if any(map(str.isdecimal, present)):
         return None
     markers = markers_among(texts, missing)
     certain = _all_without_guess(present)
@@ -208,17 +216,22 @@ def _spread(datetimes: NDArray[Any], missing: Sequence[bool]) -> NDArray[Any]:
 
 def _all_without_guess(texts: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
     """Return `(texts,)`, datetime64[us], and whether only some have an offset; None if one needs a guess."""
-    values = list[datetime]()
-    for text in texts:
-        value = _without_guess(text)
-        if value is None:
-            return None
-        values.append(value)
     try:
-        in_utc = np.array(list(map(_in_utc, values)), dtype="datetime64[us]")
-    except OverflowError:
+        values = list(map(datetime.fromisoformat, texts))
+    except ValueError:
+        values = []
+        for text in texts:
+            value = _without_guess(text)
+            if value is None:
+                return None
+            values.append(value)
+    import pandas as pd  # noqa: PLC0415 - its import costs half a second, and only training comes here
+
+    try:
+        in_utc = pd.Series(list(map(_in_utc, values)), dtype="datetime64[us]")
+    except (ValueError, OverflowError):
         return None
-    return in_utc, len({value.tzinfo is None for value in values}) > 1
+    return np.asarray(in_utc, dtype="datetime64[us]"), len({value.tzinfo is None for value in values}) > 1
 
 
 def _without_guess(text: str) -> datetime | None:

@@ -157,9 +157,11 @@ def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> Par
         return None
     signs = set("".join(present))
     fitting = [marks for marks in _candidates(signs, options) if all_match(_number(marks), present)]
+    if not fitting:
+        return None
     currencies = set(_currencies(present, signs)) - {""}
     percents = sum("%" in text for text in present) if "%" in signs else 0
-    if not fitting or len(currencies) > 1 or percents not in (0, len(present)):
+    if len(currencies) > 1 or percents not in (0, len(present)):
         return None
     marks, is_sure = _choose(fitting, present, options)
     style = Style(
