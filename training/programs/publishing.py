@@ -13,10 +13,10 @@ from mlapi.data.signature import Kind
 from mlapi.registry.audit import who
 from mlapi.registry.opening import open_changes, trust_of
 from mlapi.settings import Settings
+from mlapi.training.model_files.pickles import examined
 from mlapi.training.programs.tables import to_frame
 from mlapi.training.programs.versions import ModelVersion
 from mlapi.training.workflows.estimator_columns import fitted_names
-from mlapi.training.workflows.estimator_files import examined
 from mlapi.training.workflows.registration import check_name, publish_estimator
 from mlapi.training.workflows.sample_columns import EstimatorSample
 

@@ -29,11 +29,11 @@ from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
 from mlapi.inference.estimator_calls import final_of
 from mlapi.inference.model import estimator_input
 from mlapi.registry.changes import Changes
+from mlapi.training.model_files.reading import check_requirements, read_estimator
 from mlapi.training.preparation import features
 from mlapi.training.tables.files import read
 from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
 from mlapi.training.workflows.estimator_columns import dropped_columns, fitted_names, fitted_width
-from mlapi.training.workflows.estimator_files import check_requirements, read_estimator
 from mlapi.training.workflows.proving import check_expected, predicting, proven, with_missing
 from mlapi.training.workflows.sample_columns import (
     NOTHING_SAID,
@@ -60,7 +60,7 @@ def register(  # noqa: PLR0913 - what there is, what is said of it, and where it
     """Publish a fitted estimator as the next version of a model.
 
     Args:
-        estimator_file: Written by joblib or pickle.
+        estimator_file: As `mlapi.training.model_files` reads it.
         sample_file: Some rows of features without the target, CSV or Parquet.
         options: How the sample is written, if it is CSV.
         said: What the sample cannot say.
@@ -77,10 +77,10 @@ def register(  # noqa: PLR0913 - what there is, what is said of it, and where it
     check_requirements(requires)
     table = read(str(sample_file), options)
     wider = None if said.ranges_from is None else read(str(said.ranges_from), options).frame
-    file = read_estimator(estimator_file, changes.registry.trust.classes)
+    file = read_estimator(estimator_file, changes.registry.trust.classes, table.frame)
     sample = EstimatorSample(table.frame, table.is_exact, said.types, said.expect, wider)
     provenance = replace(
-        file.provenance, notes=table.notes, warnings=table.warnings, requires=tuple(requires)
+        file.provenance, notes=(*file.notes, *table.notes), warnings=table.warnings, requires=tuple(requires)
     )
     return publish_estimator(name, file.estimator, sample, changes, provenance)
 

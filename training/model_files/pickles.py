@@ -5,12 +5,10 @@ refused with what to do.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from mlapi.artifacts import requirements as requirements_here
 from mlapi.artifacts.allowing import as_lines, with_names
 from mlapi.artifacts.pickles import pickling
 from mlapi.artifacts.pickles.foreign_files import is_text, kind_of
@@ -27,9 +25,10 @@ from mlapi.artifacts.pickles.scanner import NO_PICKLE, Contents, scan
 from mlapi.artifacts.provenance import Provenance
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, RegistrationError
 from mlapi.estimators.algorithms import CLASSES
+from mlapi.training.model_files.estimator_file import EstimatorFile
 from mlapi.wording import listed, reason
 
-_TAKES = "`mlapi register` takes what joblib.dump(estimator, file) writes"
+TAKES = "`mlapi register` takes what joblib.dump(estimator, file) writes"
 """What to do with a file of another kind."""
 
 _AS_MODULE = (
@@ -39,48 +38,22 @@ _AS_MODULE = (
 """What to do with code that only the script has that saved the estimator."""
 
 
-@dataclass(frozen=True)
-class EstimatorFile:
-    """An estimator, and what its file says of itself."""
-
-    estimator: Any
-    fitted_with: tuple[str, ...]
-    """The versions of scikit-learn that its parts say they were saved with, the oldest first."""
-    libraries: Mapping[str, str]
-    """The installed packages that it names, each with its version here."""
-
-    @property
-    def provenance(self) -> Provenance:
-        """Return what the file says of where the estimator comes from."""
-        return Provenance(source="registered", fitted_with=self.fitted_with, libraries=self.libraries)
-
-
-def read_estimator(file: Path, allowed: Collection[str]) -> EstimatorFile:
+def read_pickle(content: bytes, allowed: Collection[str], folder: Path) -> EstimatorFile:
     """Unpickle a file of joblib's or pickle's, once all that it names is allowed.
 
     Args:
+        content: The file as it is, compressed or not.
         allowed: The classes and functions that it may name beyond those that every estimator may.
+        folder: Where the file lies, and perhaps the script that saved it.
 
     Raises:
         ClassesNotAllowed: It names others; nothing was imported.
-        RegistrationError: It is a folder, no server could load it, or its estimator is of no use here.
+        RegistrationError: No server could load it, or its estimator is of no use here.
         BrokenArtifact: It is no such file, or damaged.
-        OSError: It cannot be read.
     """
-    if file.is_dir():
-        is_mlflow = (file / "MLmodel").is_file()
-        way_out = "register the file model.pkl in it" if is_mlflow else _TAKES
-        raise RegistrationError(f"{file.name} is a folder: {way_out}")
-    try:
-        content, contents = _scanned(file.read_bytes())
-        _check_names(contents, allowed, file.parent)
-        estimator = _loaded(content, contents, allowed)
-    except ClassesNotAllowed as error:
-        raise ClassesNotAllowed(f"{file.name} {error}", error.names) from error
-    except RegistrationError as error:
-        raise RegistrationError(f"{file.name} {error}") from error
-    except BrokenArtifact as error:
-        raise BrokenArtifact(f"{file.name}: {error}") from error
+    pickled, contents = _scanned(content)
+    _check_names(contents, allowed, folder)
+    estimator = _loaded(pickled, contents, allowed)
     return EstimatorFile(estimator, contents.versions, packages_of(contents.modules.values()))
 
 
@@ -114,17 +87,6 @@ def examined(estimator: Any, allowed: Collection[str]) -> tuple[Provenance, Mapp
     return EstimatorFile(estimator, contents.versions, libraries).provenance, names
 
 
-def check_requirements(requirements: Collection[str]) -> None:
-    """Check that the packages that an estimator needs are installed here.
-
-    Raises:
-        RegistrationError: One is not, in this version.
-    """
-    missing = requirements_here.problems(requirements)
-    if missing:
-        raise RegistrationError("; ".join(missing))
-
-
 def _scanned(content: bytes) -> tuple[bytes, Contents]:
     """Return the pickle in a file, and what it says of itself.
 
@@ -142,18 +104,18 @@ def _scanned(content: bytes) -> tuple[bytes, Contents]:
     except BrokenArtifact as error:
         if str(error) != NO_PICKLE:
             raise BrokenArtifact(f"{error}; copy it again, or dump the estimator again") from error
-        raise BrokenArtifact(_a_text() if is_text(pickled) else f"{NO_PICKLE}; {_TAKES}") from error
+        raise BrokenArtifact(_a_text() if is_text(pickled) else f"{NO_PICKLE}; {TAKES}") from error
 
 
 def _a_text() -> str:
-    return f"{NO_PICKLE} but a text; {_TAKES}"
+    return f"{NO_PICKLE} but a text; {TAKES}"
 
 
 def _check_kind(content: bytes) -> None:
     kind = kind_of(content)
     if kind is not None:
         what, way_out = kind
-        raise BrokenArtifact(f"{NO_PICKLE} but {what}; {way_out or _TAKES}")
+        raise BrokenArtifact(f"{NO_PICKLE} but {what}; {way_out or TAKES}")
 
 
 def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> None:

@@ -19,6 +19,7 @@ import cloudpickle
 import hypothesis
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.base
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -27,7 +28,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlapi.errors import ClassesNotAllowed, MlapiError, RegistrationError
-from mlapi.training.workflows.estimator_files import check_requirements, read_estimator
+from mlapi.training.model_files.reading import check_requirements, read_estimator
+
+NO_ROWS = pd.DataFrame()
 
 X = np.arange(20.0).reshape(10, 2)
 FITTED = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, X[:, 0] > 9)
@@ -42,7 +45,7 @@ def refusal(file: Path, content: bytes | None = None, *allowed: str) -> str:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(MlapiError) as caught:
-        read_estimator(file, allowed)
+        read_estimator(file, allowed, NO_ROWS)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -132,7 +135,7 @@ WAYS = ("joblib", "zlib", "gzip", "bz2", "lzma", "xz", *(f"protocol {number}" fo
 def test_a_file_that_is_cut_anywhere_is_damaged(file: Path, how: str) -> None:
     content = written(how)
     file.write_bytes(content)
-    assert read_estimator(file, ()).estimator.predict(X).tolist() == FITTED.predict(X).tolist()
+    assert read_estimator(file, (), NO_ROWS).estimator.predict(X).tolist() == FITTED.predict(X).tolist()
 
     for end in random.Random(0).sample(range(20, len(content) - 1), 15):
         message = refusal(file, content[:end])
@@ -153,7 +156,7 @@ def test_a_file_with_any_byte_changed_loads_or_is_refused_in_a_sentence(file: Pa
 
 def outcome(file: Path) -> str:
     try:
-        read_estimator(file, ())
+        read_estimator(file, (), NO_ROWS)
     except MlapiError as error:
         return str(error)
     return "loaded"
@@ -266,7 +269,7 @@ def test_compiled_losses_are_found_under_the_name_that_scikit_learn_1_6_wrote(fi
     file.write_bytes(content.replace(b"csklearn._loss._loss\n", b"c_loss\n"))
     assert file.read_bytes() != content
 
-    assert read_estimator(file, ()).estimator.predict(X).tolist() == fitted.predict(X).tolist()
+    assert read_estimator(file, (), NO_ROWS).estimator.predict(X).tolist() == fitted.predict(X).tolist()
 
 
 def test_the_versions_that_saved_it_are_read_off_its_parts(
@@ -275,7 +278,7 @@ def test_the_versions_that_saved_it_are_read_off_its_parts(
     parts = [saved_with(number, FITTED[0], monkeypatch) for number in ("1.10.0", "1.2.2", "1.9.0")]
     file.write_bytes(b"\x80\x05(" + b"".join(part[2 + 9 : -1] for part in parts) + b"l.")
 
-    found = read_estimator(file, ())
+    found = read_estimator(file, (), NO_ROWS)
 
     assert found.fitted_with == ("1.2.2", "1.9.0", "1.10.0")
     assert dict(found.libraries) == {"scikit-learn": sklearn.__version__}
@@ -303,14 +306,14 @@ def test_another_version_of_scikit_learn_is_no_warning_of_its_own(
 ) -> None:
     file.write_bytes(saved_with("1.2.2", FITTED, monkeypatch))
 
-    assert read_estimator(file, ()).fitted_with == ("1.2.2",)
+    assert read_estimator(file, (), NO_ROWS).fitted_with == ("1.2.2",)
 
 
 def test_what_is_not_allowed_is_named_with_its_package(file: Path) -> None:
     file.write_bytes(pickle.dumps(hypothesis.settings))
 
     with pytest.raises(ClassesNotAllowed, match=r"hypothesis\S* \(of hypothesis [0-9.]+\)") as caught:
-        read_estimator(file, ())
+        read_estimator(file, (), NO_ROWS)
 
     assert set(caught.value.names) == {"hypothesis._settings.settings"}
 

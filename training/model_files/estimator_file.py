@@ -1,0 +1,65 @@
+"""What a reader of model files returns, and what all readers refuse alike."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from mlapi.artifacts.allowing import as_lines, with_names
+from mlapi.artifacts.pickles.named_sets import SETS
+from mlapi.artifacts.provenance import Provenance
+from mlapi.errors import ClassesNotAllowed, RegistrationError
+
+
+@dataclass(frozen=True)
+class EstimatorFile:
+    """An estimator, and what its file says of itself."""
+
+    estimator: Any
+    fitted_with: tuple[str, ...] = ()
+    """The versions of scikit-learn that its parts say they were saved with, the oldest first."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """The installed packages that it names, each with its version here."""
+    notes: tuple[str, ...] = ()
+    """What was decided about it, in sentences."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Return what the file says of where the estimator comes from."""
+        return Provenance(
+            source="registered", notes=self.notes, fitted_with=self.fitted_with, libraries=self.libraries
+        )
+
+
+def check_set(name: str, allowed: Collection[str]) -> None:
+    """Check that a set of classes is allowed whose library reads the file, here and where it is served.
+
+    Raises:
+        ClassesNotAllowed: It is not. The message goes on after the name of the file and its kind.
+    """
+    entry = SETS[name]
+    unknown = sorted(entry.names.difference(allowed))
+    if unknown:
+        raise ClassesNotAllowed(
+            f"is read by code that is not allowed: loading it is {entry.trusts}. If you trust them, register "
+            f"it with --allow, or set in config/mlapi.toml, here and where it is served: "
+            f"{as_lines(with_names(unknown[:1], allowed))}",
+            dict.fromkeys(unknown, name),
+        )
+
+
+def check_installed(module: str, extra: str) -> None:
+    """Check that a library is installed here.
+
+    Args:
+        module: As it is imported.
+        extra: The extra of ours that brings it.
+
+    Raises:
+        RegistrationError: It is not. The message goes on after the name of the file and its kind.
+    """
+    if find_spec(module) is None:
+        raise RegistrationError(
+            f"needs {module}, which is not installed here: pip install 'sklearn-mlapi[{extra}]', here and "
+            f"where it is served"
+        )
