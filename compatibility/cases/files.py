@@ -65,6 +65,8 @@ def _of_graph(fitted: Fitted) -> Fitted:
     session = onnxruntime.InferenceSession(saving.graph_of(fitted))
     named = {session.get_inputs()[0].name: fitted.rows.to_numpy("float32")}
     values = dict(zip(["prediction", "probabilities"], session.run(None, named), strict=False))
+    if "probabilities" in values and not np.allclose(values["probabilities"].sum(axis=1), 1):
+        values["decision"] = values.pop("probabilities")
     if values["prediction"].ndim == 2 and values["prediction"].shape[1] == 1:
         values["prediction"] = values["prediction"].ravel()
     return Fitted(saving.Bare(fitted.estimator), fitted.rows, fitted.rows, values)

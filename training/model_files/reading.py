@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from mlapi.artifacts import requirements as requirements_here
+from mlapi.artifacts.pickles.foreign_files import is_onnx
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, RegistrationError
 from mlapi.training.model_files.estimator_file import EstimatorFile
+from mlapi.training.model_files.onnx_files import read_onnx
 from mlapi.training.model_files.pickles import TAKES, read_pickle
 
 
@@ -29,7 +31,10 @@ def read_estimator(file: Path, allowed: Collection[str], rows: pd.DataFrame) -> 
         way_out = "register the file model.pkl in it" if is_mlflow else TAKES
         raise RegistrationError(f"{file.name} is a folder: {way_out}")
     try:
-        return read_pickle(file.read_bytes(), allowed, file.parent)
+        content = file.read_bytes()
+        if is_onnx(content):
+            return read_onnx(content, allowed, rows)
+        return read_pickle(content, allowed, file.parent)
     except ClassesNotAllowed as error:
         raise ClassesNotAllowed(f"{file.name} {error}", error.names) from error
     except RegistrationError as error:

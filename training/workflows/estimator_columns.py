@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlapi.data.signature import Scalar
+from mlapi.estimators.external.onnx_model import WORDS, OnnxClassifier, OnnxRegressor
 
 
 class KnownColumn(NamedTuple):
@@ -102,7 +103,12 @@ def _told(estimator: Any, places: list[int], names: Sequence[str]) -> Iterator[t
         return
     for part, chosen in _parts(estimator, places, names):
         yield from _told(part, chosen, names)
-    for lists in (_of_encoder(estimator), _of_boosting(estimator), _of_catboost(estimator)):
+    for lists in (
+        _of_encoder(estimator),
+        _of_boosting(estimator),
+        _of_catboost(estimator),
+        _of_onnx(estimator),
+    ):
         if len(lists) == len(places):
             yield from ((place, column) for place, column in zip(places, lists, strict=True) if column)
 
@@ -192,6 +198,14 @@ def _of_catboost(estimator: Any) -> list[KnownColumn | None]:
         return []
     places = set(estimator.get_cat_feature_indices())
     return [KnownColumn(None) if place in places else None for place in range(len(estimator.feature_names_))]
+
+
+def _of_onnx(estimator: Any) -> list[KnownColumn | None]:
+    """Return which columns an ONNX graph takes for words; it does not list them."""
+    if not isinstance(estimator, OnnxClassifier | OnnxRegressor):
+        return []
+    types = [each.type for each in estimator.inputs() for _ in range(each.width)]
+    return [KnownColumn(None) if kind == WORDS else None for kind in types]
 
 
 def _of_hist_gradient_boosting(estimator: Any) -> list[Any]:

@@ -26,6 +26,7 @@ from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
 from mlapi.errors import RegistrationError
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import CLASSIFICATION, REGRESSION
+from mlapi.estimators.external.onnx_model import OnnxClassifier, OnnxRegressor
 from mlapi.inference.estimator_calls import final_of
 from mlapi.inference.model import estimator_input
 from mlapi.registry.changes import Changes
@@ -77,7 +78,8 @@ def register(  # noqa: PLR0913 - what there is, what is said of it, and where it
     check_requirements(requires)
     table = read(str(sample_file), options)
     wider = None if said.ranges_from is None else read(str(said.ranges_from), options).frame
-    file = read_estimator(estimator_file, changes.registry.trust.classes, table.frame)
+    columns = table.frame.drop(columns=[said.expect], errors="ignore")
+    file = read_estimator(estimator_file, changes.registry.trust.classes, columns)
     sample = EstimatorSample(table.frame, table.is_exact, said.types, said.expect, wider)
     provenance = replace(
         file.provenance, notes=(*file.notes, *table.notes), warnings=table.warnings, requires=tuple(requires)
@@ -143,7 +145,8 @@ def _golden(estimator: Any, served: pd.DataFrame, signature: Signature) -> Golde
     rows = estimator_input(estimator, signature, features.batch(chosen, signature))
     with predicting():  # probabilities may fail where predictions do not
         golden = make_golden(estimator, rows, chosen, signature)
-    if carries_network(final_of(estimator)):
+    final = final_of(estimator)
+    if carries_network(final) or isinstance(final, OnnxClassifier | OnnxRegressor):
         return replace(golden, least=SINGLE)
     return golden
 

@@ -14,13 +14,15 @@ _LOOKED_AT = 4096
 
 _EXPORT_ONNX = (
     "in Python, build the network and then: net.load_state_dict(torch.load(FILE)); net.eval(); "
-    "torch.onnx.export(net, (torch.zeros(1, FEATURES),), 'net.onnx')"
+    "torch.onnx.export(net, (torch.zeros(2, FEATURES),), 'net.onnx', external_data=False, "
+    "dynamic_shapes=({0: 'rows'},)); register net.onnx"
 )
 """The lines that make ONNX of the weights that PyTorch has saved."""
 
 _EXPORT_WHOLE = (
     "in Python: net = torch.load(FILE, weights_only=False); net.eval(); "
-    "torch.onnx.export(net, (torch.zeros(1, FEATURES),), 'net.onnx')"
+    "torch.onnx.export(net, (torch.zeros(2, FEATURES),), 'net.onnx', external_data=False, "
+    "dynamic_shapes=({0: 'rows'},)); register net.onnx"
 )
 
 _AS_JOBLIB = "load it in Python with its own library, and joblib.dump the estimator that you get"
@@ -77,6 +79,11 @@ def kind_of(content: bytes) -> tuple[str, str] | None:
     if start is not None:
         return _STARTS[start]
     return next((kind(content) for looks, kind in _KINDS if looks(content)), None)
+
+
+def is_onnx(content: bytes) -> bool:
+    """Return whether a file begins as ONNX models do, and perhaps other messages of protobuf's."""
+    return _ONNX.match(content) is not None
 
 
 def is_text(content: bytes) -> bool:
@@ -143,13 +150,6 @@ _KINDS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], tuple[str, str]
     (
         lambda content: content[_TAR] == b"ustar",
         lambda _: ("an archive", "unpack it first; of MLflow's folders it is the file model.pkl"),
-    ),
-    (
-        _ONNX.match,
-        lambda _: (
-            "an ONNX model or another message of protobuf's",
-            "dump the estimator that it was made from",
-        ),
     ),
     (lambda content: content.lstrip()[:1] in (b"{", b"[") and is_text(content), _json),
 )

@@ -111,6 +111,10 @@ SETS: Mapping[str, NamedSet] = {
         ),
         "the booster as text by LightGBM's C++",
     ),
+    "onnx": NamedSet(
+        frozenset(f"mlapi.estimators.external.onnx_model.Onnx{kind}" for kind in ("Classifier", "Regressor")),
+        "a graph of ONNX's operators by onnxruntime's C++, whatever that costs",
+    ),
     "xgboost": NamedSet(
         frozenset(
             {

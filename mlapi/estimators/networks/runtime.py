@@ -7,6 +7,7 @@ import numpy as np
 
 from mlapi.estimators.networks.examination import INPUT, MAX_NUMBERS, examine
 from mlapi.estimators.networks.plan import Probabilities, RawImages, Shape
+from mlapi.estimators.networks.sessions import session_of
 
 CHUNK = 8
 """How many images are run at once, and their mirror images: as quick as 32, in a quarter of the memory."""
@@ -15,8 +16,8 @@ CHUNK = 8
 class Runtime:
     """A network that answers in one thread, in the caller's process; threads may call it at once.
 
-    onnxruntime's session is made when it is first needed, and again after a fork. No other module makes one,
-    so no network is run that was not examined.
+    onnxruntime's session is made when it is first needed, and again after a fork, of a network that was
+    examined.
     """
 
     def __init__(self, network: bytes, shape: Shape, classes: int) -> None:
@@ -52,18 +53,5 @@ class Runtime:
         """Return the session of this process. Two threads may both make one, which does no harm."""
         current = self._session_by_process
         if current is None or current[0] != os.getpid():
-            current = self._session_by_process = os.getpid(), _session(self._network)
+            current = self._session_by_process = os.getpid(), session_of(self._network)
         return current[1]
-
-
-def _session(network: bytes) -> Any:
-    import onnxruntime  # noqa: PLC0415 - 0.1 s and 30 MB, where a network is asked and nowhere else
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Four threads that ask for 1 to 256 images each take 40 MB, however often they do. Without onnxruntime's
-    # arena malloc has one for each thread (130 MB, and growing), and patterns are kept for each count of
-    # images.
-    options.enable_mem_pattern = False
-    options.log_severity_level = 3  # errors are raised; warnings about its own optimizations help nobody
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])

@@ -87,7 +87,6 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
         zipped("net/data.pkl", content=b"ctorch.nn.modules\nLinear\n"),
         "saved by torch.save; in Python: net = torch.load(FILE, weights_only=False); net.eval(); torch.onnx",
     ),
-    "ONNX": (b"\x08\x08\x12\x08skl2onnx\x1a\x061.17.0", "but an ONNX model"),
     "skops": (
         zipped("schema.json", "1.npy"),
         "but a file of skops'; joblib.dump what skops.io.load gives you",

@@ -1,0 +1,1 @@
+"""Models in other libraries' formats, as scikit-learn's estimators: read here, and fitted elsewhere."""
