@@ -1,7 +1,7 @@
 """The pool's own errors, and how any error of ours goes as JSON from a child to whoever asked, where it is
 raised again.
 
-The class is found again by its slug; `mlapi.errors.MlapiError.members` says what else it needs.
+The class is found again by its slug; `mlapi.errors.error.MlapiError.members` says what else it needs.
 """
 
 from collections.abc import Mapping
