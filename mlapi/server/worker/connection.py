@@ -1,15 +1,14 @@
 """One client's connection: the state that it is in, what arrives on it, how long that may take, and how its
 answer leaves.
 
-To gunicorn's parser and responses a connection is the socket: it gives them what was gathered while no thread
-waited, and waits itself only for what was not.
+How gunicorn reads and writes it, while a thread answers, is in `mlapi.server.worker.client_socket`.
 """
 
 import contextlib
 import math
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from gunicorn.http import get_parser
 from gunicorn.http.errors import ParseException
 
 from mlapi.http.streams import Stream
-from mlapi.server.worker.framing import Incoming
+from mlapi.server.worker.client_socket import ClientSocket
 from mlapi.server.worker.states import (
     ABANDONED,
     ANSWERING,
@@ -27,10 +26,9 @@ from mlapi.server.worker.states import (
     READING,
     SENDING,
     STREAMING,
-    State,
 )
 from mlapi.server.worker.threads import Call
-from mlapi.server.worker.timing import RequestClock, transfer_time
+from mlapi.server.worker.timing import transfer_time
 
 LINGER_S = 2.0
 """How long the client has to close its side, after an answer that ends the connection."""
@@ -46,7 +44,7 @@ def _nothing(*_: object) -> None:
     return
 
 
-class Connection:
+class Connection(ClientSocket):
     """A client's socket, its request as it arrives, and its answer as it leaves.
 
     Read and written by one thread at a time: the lead thread, or the request's own while `ANSWERING`.
@@ -54,9 +52,7 @@ class Connection:
     The lead thread alone changes `state`, by the methods that `State` lists. After `settle`, `send_rest` and
     `send_news` it closes a connection that `is_finished`.
 
-    gunicorn takes it for a socket: its parser calls `recv`, its response calls `sendall`. `sendall` holds the
-    first piece of an answer, the head, back until the second piece or `flush` comes. `send` sends what the
-    kernel takes, and keeps the rest in `unsent`, which the lead thread sends on (`send_rest`).
+    What `send` keeps in `unsent` the lead thread sends on (`send_rest`).
     """
 
     max_gathered = MAX_GATHERED
@@ -78,34 +74,22 @@ class Connection:
             server: The address that it connected to.
             leave_to_pool: Called from the request's thread when the pool works on its answer.
         """
-        sock.setblocking(False)
-        self.state: State = READING
-        self.incoming = Incoming()
-        self.clock = RequestClock()
-        self.cfg, self.sock, self.client, self.server = cfg, sock, client, server
+        super().__init__(sock)
+        self.cfg, self.client, self.server = cfg, client, server
         self.parser = get_parser(cfg, self, client)
         self.deadline = 0.0
         """When the connection is cut, unless its request is in hand. All times here: the monotonic clock."""
-        self.unsent: bytes | memoryview = b""
-        self.broken = False
-        """Whether reading or writing has failed, or was too slow: an error that follows is the client's."""
         self.stream: Stream | None = None
         """The stream that is its answer, until it ends or the client goes away."""
         self.is_oversized = False
         """Whether the request is larger than what is gathered: a thread will wait for the rest."""
         self.leave_to_pool: Callable[[], None] = partial(leave_to_pool, self)
-        self.call = Call()
-        """The last request, as `mlapi.server.worker.threads` knows it."""
         self.has_asked = False
         """Whether a request of this connection has been answered."""
         self.was_told_to_send = False
         """Whether the client was told to send its body (RFC 9110, section 10.1.1)."""
         self._may_follow = True
         """Whether another request may follow the last answer."""
-        self._answer_head: bytes | None = None
-        """The first piece of an answer, held back; b"" once it has left, None before there is an answer."""
-        self._has_ended = False
-        """Whether the client has closed its side."""
         self._forget_request()
 
     def _forget_request(self) -> None:
@@ -313,84 +297,7 @@ class Connection:
         self.parser = None  # they know each other
         self.leave_to_pool = _nothing
 
-    # What gunicorn's parser and responses ask of a socket, in the request's thread.
-
-    def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes of the request; b"" at its end. Waits for the client.
-
-        Raises:
-            TimeoutError: The bytes came too slowly.
-        """
-        data = self.incoming.take(size)
-        return data if data or self._has_ended else self._wait_for_more(size)
-
-    def _wait_for_more(self, size: int) -> bytes:
-        """Receive straight from the socket: a body of megabytes is copied often enough on its way."""
-        with self._waiting(self.clock.time_left()):
-            data = self.sock.recv(size)
-        self._has_ended = not data
-        self.clock.received += len(data)
-        return data
-
-    def sendall(self, data: bytes) -> None:
-        """Send; an answer's head, its first piece, leaves with the second: one packet and one call."""
-        if self._answer_head is None:
-            self._answer_head = data  # before `send` looks whether it may: see `abandon`
-            return
-        if self._answer_head:
-            data, self._answer_head = self._answer_head + data, b""
-        self.send(data)
-
-    def flush(self) -> None:
-        """End an answer."""
-        if self._answer_head:
-            self.send(self._answer_head)
-        self._answer_head = None
-
-    def send(self, data: bytes) -> None:
-        """Send what the kernel takes now, and keep the rest; what was kept before has to leave first.
-
-        Raises:
-            BrokenPipeError: The request was given up.
-            TimeoutError: The client does not read.
-            OSError: The client has gone.
-        """
-        if self.state is ABANDONED:
-            self.broken = True
-            raise BrokenPipeError("the answer came too late")
-        if data and self.unsent:
-            self._wait_until_sent()
-        rest = memoryview(data or self.unsent)
-        try:
-            rest = rest[self.sock.send(rest) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.broken, self.unsent = True, b""
-            raise
-        self.unsent = rest or b""  # an empty view would keep the answer's memory
-
-    def _wait_until_sent(self) -> None:
-        rest, self.unsent = self.unsent, b""  # how much of it a failure has sent is not known: no second try
-        with self._waiting(transfer_time(len(rest))):
-            self.sock.sendall(rest)
-
-    @contextlib.contextmanager
-    def _waiting(self, seconds: float) -> Iterator[None]:
-        """Let the body wait for the client for so long at most; the call is not to blame for that time."""
-        call, was_excused = self.call, self.call.excused
-        call.excused = True
-        self.sock.settimeout(seconds)
-        try:
-            yield
-        except OSError:
-            self.broken = True
-            raise
-        finally:
-            self.sock.setblocking(False)
-            if call.since:
-                call.since = time.monotonic()
-            call.excused = was_excused
+    # An answer that goes on.
 
     def follow(self, stream: Stream, response: Any) -> None:
         """Begin an answer that goes on: nothing else will be answered here."""
