@@ -21,9 +21,13 @@ MOST_COLUMNS = 60
 
 
 class Display:
-    """Prints the events of trainings, one recipe after the other; see `mlapi.training.execution.progress`."""
+    """Prints the events of trainings, one recipe after the other; see `mlapi.training.execution.progress`.
 
-    def __init__(self) -> None:
+    Of several recipes, whatever is printed names the model that it is about.
+    """
+
+    def __init__(self, *, of_several: bool = False) -> None:
+        self._of_several = of_several
         self._bar = bar(disable=not stderr.is_terminal)
         self._task: TaskID | None = None
         self._name = ""
@@ -50,12 +54,13 @@ class Display:
 
     def data_described(self, model: str, description: "DataDescription") -> None:
         self._name = model
+        whose = f"{model}: " if self._of_several else ""
         for line in description.summary:
-            self._print(line)
+            self._print(f"{whose}{line}")
         if description.columns:
             self._print(_decisions(description.columns))
         for line in description.remarks:
-            self._print(line)
+            self._print(f"{whose}{line}")
 
     def network_advanced(self, state: "NetworkState") -> None:
         """Move a bar on a terminal; elsewhere print a line for each epoch."""
@@ -68,7 +73,7 @@ class Display:
             _log(self._name, last)
 
     def algorithms_compared(self, candidates: "tuple[Candidate, ...]", metric: str) -> None:
-        shown = table("algorithm", f"{metric}, cross-validated", "seconds", "")
+        shown = table(self._heading("algorithm"), f"{metric}, cross-validated", "seconds", "")
         for candidate in candidates:
             score = f"{candidate.mean:.4g} ± {candidate.std:.2g}" if candidate.mean == candidate.mean else "-"
             shown.add_row(candidate.algorithm, score, f"{candidate.seconds:.1f}", candidate.note or "")
@@ -86,13 +91,16 @@ class Display:
         if manifest.recipe.get("dataset"):
             self._summary.add_row(*_row(trained))
         else:
-            self._print(_figures(manifest))
+            self._print(_figures(manifest, self._heading("metric")))
             self._verdicts += _sentences(trained, card)
         if verdict is not None:
             outcome = "promoted" if verdict.promotes else "not promoted"
             self._verdicts.append(
                 f"{manifest.name}: version {manifest.version} is {outcome}: {verdict.reason}."
             )
+
+    def _heading(self, noun: str) -> str:
+        return f"{noun} of {self._name}" if self._of_several else noun
 
     def _show(self, words: str, done: float | None = None, planned: float | None = None) -> None:
         if self._task is None:
@@ -132,9 +140,9 @@ def _row(trained: "TrainedVersion") -> tuple[str, ...]:
     return manifest.name, str(manifest.version), rows, ", ".join(figures), f"{trained.seconds:.2f}"
 
 
-def _figures(manifest: "Manifest") -> Table:
+def _figures(manifest: "Manifest", heading: str) -> Table:
     """Make a table of the metrics on the test rows, with intervals, beside those of guessing."""
-    shown = table("metric", "held-out", "95 % interval", "cross-validated", "guessing")
+    shown = table(heading, "held-out", "95 % interval", "cross-validated", "guessing")
     for name, entry in manifest.metrics.items():
         low, high = entry.get("interval", (None, None))
         interval = "-" if low is None else f"{low:.4g} to {high:.4g}"

@@ -80,6 +80,7 @@ def train(
 ) -> None:
     """Train the recipes of config/models.toml, all or the named ones; or a table or pictures of your own.
 
+    \b
         mlapi train --data customers.csv --target churn
         mlapi train --images pictures/
 
@@ -189,7 +190,7 @@ def _train(
     from mlapi.training.workflows.train import train as train_recipe
 
     how = TrainingOptions(make_version=partial(version_of_table, engine=engine), **options)
-    with Display() as display:
+    with Display(of_several=len(recipes) > 1) as display:
         for recipe in recipes:
             trained = train_recipe(recipe, changes, display, options=how)
             manifest = trained.manifest

@@ -16,7 +16,9 @@ import pytest
 
 from mlapi import training
 from mlapi.artifacts.folder import read_manifest
+from mlapi.cli.progress import Display
 from mlapi.errors import DatasetError, RecipeError
+from mlapi.training.execution.progress import Candidate, DataDescription
 from mlapi.training.search.search import tune
 from tests.conftest import STATE, Run, assert_no_training, trusting
 from tests.support.server import children
@@ -78,6 +80,22 @@ def test_a_table_is_trained_with_an_account_of_it(run: Run, folder: Path) -> Non
     assert (folder / "models" / "price" / "1" / "report.html").is_file()
     tables = [line for line in told.splitlines() if not line.endswith(".")]
     assert max(map(len, tables)) <= 80
+
+
+def test_of_several_models_each_line_and_table_names_the_one_that_it_is_about(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    homes = DataDescription(("homes.csv: 240 rows.",), (), ("Warning: only 45 rows.",))
+    candidate = Candidate("svm", 0.9, 0.1, 1.0, None)
+
+    for of_several in (False, True):
+        with Display(of_several=of_several) as display:
+            display.data_described("price", homes)
+            display.algorithms_compared((candidate,), "r2")
+
+    alone, *several = capsys.readouterr().out.split("homes.csv: 240 rows.\n")[1:]
+    assert "price" not in alone.rpartition("\n")[0]
+    assert "price: Warning: only 45 rows.\nalgorithm of price" in several[0]
 
 
 def test_without_an_algorithm_those_that_suit_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
