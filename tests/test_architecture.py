@@ -307,3 +307,38 @@ def test_what_a_page_names_exists(path: Path) -> None:
     assert [name for name in files if not (ROOT / name).exists()] == []
     names = [name for name in names if not name.endswith((".md", ".py", ".toml"))]
     assert [name for name in names if not house.exists(f"mlapi.{name.removeprefix('mlapi.')}")] == []
+
+
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+
+VALUES = {
+    "app": "flask.Flask",
+    "data": "mlapi.artifacts.provenance.Provenance",
+    "model": "mlapi.inference.model.Model",
+    "registry": "mlapi.registry.registry.Registry",
+}
+"""What the pages mean by a value of this name; `data` is that of a manifest."""
+
+FILES_ON_PAGES = (
+    ".py",
+    ".md",
+    ".html",
+    ".joblib",
+    ".json",
+    ".key",
+    ".lock",
+    ".onnx",
+    ".pub",
+    ".sqlite",
+    ".toml",
+)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_dotted_name_in_backticks_on_a_page_exists(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+
+    for name in house.names_in_backticks(text):
+        value, _, attribute = name.partition(".")
+        full = f"{VALUES.get(value, value)}.{attribute}"
+        assert name.endswith(FILES_ON_PAGES) or house.is_known_to_readers(full), name

@@ -230,8 +230,26 @@ def dotted_names(path: Path) -> set[str]:
 def quoted_names(path: Path) -> set[str]:
     """Other dotted names that docstrings have in backticks: `Model.predict`, `joblib.dump`."""
     return {
-        name for text in docstrings(path) for name in _QUOTED.findall(text) if not name.startswith("mlapi.")
+        name
+        for text in docstrings(path)
+        for name in names_in_backticks(text)
+        if not name.startswith("mlapi.")
     }
+
+
+def names_in_backticks(text: str) -> set[str]:
+    """The dotted names that a text has in backticks, alone or with a call's arguments behind."""
+    return set(_QUOTED.findall(text))
+
+
+def is_known_to_readers(name: str) -> bool:
+    """Whether a dotted name is something of ours, in full, from the module's or the class's own name on; or
+    anybody else's that can be imported."""
+    if name.startswith(("mlapi.", "training.")):
+        return exists(f"mlapi.{name.removeprefix('mlapi.')}")
+    first, _, rest = name.partition(".")
+    is_in_a_module = any(exists(f"{module}.{rest}") for module in modules() if module.endswith(f".{first}"))
+    return is_in_a_module or (first in _classes() and rest in _attributes()) or _can_be_imported(name)
 
 
 def is_known(name: str, path: Path) -> bool:
