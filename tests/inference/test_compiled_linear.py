@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn import linear_model
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import (
     LinearRegression,
@@ -28,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from mlapi.inference.compiled.predictor import Predictor
-from mlapi.inference.compiling import compile_pipeline
+from mlapi.inference.compiling import compile_pipeline, linear
 from mlapi.inference.compiling.linear import COMPILERS
 
 RANDOM = np.random.default_rng(0)
@@ -140,3 +142,18 @@ def test_least_squares_with_a_mean_far_away_keep_their_digits() -> None:
 
     assert COMPILERS[PLSRegression](model) is None
     assert COMPILERS[LinearRegression](LinearRegression().fit(rows, TARGET)) is not None
+
+
+def test_scikit_learn_may_lack_the_classes_that_its_next_release_removes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PassiveAggressiveClassifier", "PassiveAggressiveRegressor"):
+        monkeypatch.delattr(linear_model, name, raising=False)
+    spec = find_spec(linear.__name__)
+    assert spec is not None
+    assert spec.loader is not None
+    without = module_from_spec(spec)  # beside the one that other tests use
+    spec.loader.exec_module(without)
+
+    removed = {kind for kind in COMPILERS if kind.__name__.startswith("PassiveAggressive")}
+    assert without.COMPILERS.keys() == COMPILERS.keys() - removed

@@ -135,7 +135,11 @@ class _Restricted:
         try:
             real = super().find_class(module, name)  # type: ignore[misc]
         except Exception as error:  # whatever somebody else's module raises
-            raise NotAllowed(f"it names {full}, which cannot be imported here ({reason(error)})") from error
+            way_out = "; install the scikit-learn that saved it, or fit it anew" * module.startswith(
+                "sklearn."
+            )
+            problem = f"it names {full}, which cannot be imported here ({reason(error)}){way_out}"
+            raise NotAllowed(problem) from error
         if full in VALUES:
             return real
         if full == WRAPPER:

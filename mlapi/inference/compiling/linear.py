@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn import linear_model
 from sklearn._loss.link import IdentityLink, LogLink
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -30,8 +31,6 @@ from sklearn.linear_model import (
     MultiTaskLassoCV,
     OrthogonalMatchingPursuit,
     OrthogonalMatchingPursuitCV,
-    PassiveAggressiveClassifier,
-    PassiveAggressiveRegressor,
     Perceptron,
     PoissonRegressor,
     QuantileRegressor,
@@ -168,23 +167,31 @@ def _linear(coefficients: Any, intercept: Any, head: DecisionHead | None) -> Lin
     return Linear(weights, bias, head) if are_finite else None
 
 
+def _where_there_is(name: str) -> tuple[type, ...]:
+    """Return the class of linear models of this name; nothing where this scikit-learn has none."""
+    return (getattr(linear_model, name),) if hasattr(linear_model, name) else ()
+
+
+_PASSIVE_CLASSIFIERS = _where_there_is("PassiveAggressiveClassifier")  # scikit-learn 1.10 removes them
+_PASSIVE_REGRESSORS = _where_there_is("PassiveAggressiveRegressor")
+
 _OF_ONE_TARGET: tuple[type, ...] = (
     *(ARDRegression, BayesianRidge, ElasticNet, ElasticNetCV, HuberRegressor, Lars, LarsCV, Lasso, LassoCV),
     *(LassoLars, LassoLarsCV, LassoLarsIC, LinearRegression, LinearSVR, OrthogonalMatchingPursuit),
-    *(OrthogonalMatchingPursuitCV, PassiveAggressiveRegressor, QuantileRegressor, Ridge, RidgeCV),
-    *(SGDRegressor, TheilSenRegressor),
+    *(OrthogonalMatchingPursuitCV, QuantileRegressor, Ridge, RidgeCV, SGDRegressor, TheilSenRegressor),
+    *_PASSIVE_REGRESSORS,
 )
 """Regressors whose values are `X @ coef_.T + intercept_`."""
 
 _BINARY = frozenset(
-    {LinearSVC, LogisticRegression, PassiveAggressiveClassifier, Perceptron, RidgeClassifier, SGDClassifier}
+    {LinearSVC, LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier, *_PASSIVE_CLASSIFIERS}
 )
 """Classifiers of two classes whose one score is `X @ coef_.T + intercept_`."""
 
 BOUNDED: tuple[type, ...] = (
     *_OF_ONE_TARGET,
     *(LinearDiscriminantAnalysis, LinearSVC, LogisticRegression, LogisticRegressionCV),
-    *(PassiveAggressiveClassifier, Perceptron, RidgeClassifier, RidgeClassifierCV),
+    *(*_PASSIVE_CLASSIFIERS, Perceptron, RidgeClassifier, RidgeClassifierCV),
 )
 """Linear models whose values and probabilities are no further off than their scores: others make these larger
 by a link, or by dividing by a sum."""
@@ -198,9 +205,7 @@ COMPILERS: Compilers = {
         _regressor,
     ),
     **dict.fromkeys((GammaRegressor, PoissonRegressor, TweedieRegressor), _generalized),
-    **dict.fromkeys(
-        (LinearDiscriminantAnalysis, LinearSVC, PassiveAggressiveClassifier, Perceptron), _classifier
-    ),
+    **dict.fromkeys((LinearDiscriminantAnalysis, LinearSVC, Perceptron, *_PASSIVE_CLASSIFIERS), _classifier),
     LogisticRegression: _logistic,
     LogisticRegressionCV: _logistic,
     MultiOutputRegressor: _targets,
