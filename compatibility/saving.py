@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
+import pandas as pd
 
 if TYPE_CHECKING:
     from compatibility.case import Fitted
@@ -60,21 +61,35 @@ class Bare:
 
 
 def as_onnx(fitted: "Fitted", folder: Path) -> Path:
-    """Write what skl2onnx makes of an estimator of numbers."""
+    """Write what skl2onnx makes of an estimator."""
     (folder / "model.onnx").write_bytes(graph_of(fitted))
     return folder / "model.onnx"
 
 
 def graph_of(fitted: "Fitted") -> bytes:
-    """Return what skl2onnx makes of an estimator of numbers: labels, and probabilities as a matrix."""
+    """Return what skl2onnx makes of an estimator: labels, and probabilities as a matrix.
+
+    Its graph takes a matrix of numbers, or each column of a table with words by name.
+    """
     from skl2onnx import to_onnx
 
     estimator = fitted.estimator.estimator if isinstance(fitted.estimator, Bare) else fitted.estimator
     options = {"zipmap": False} if hasattr(estimator, "classes_") else None
+    rows = as_graphs_take(fitted.rows)[:1]
     content: bytes = to_onnx(
-        estimator, fitted.rows.to_numpy("float32")[:1], options=options
+        estimator, rows if _has_words(rows) else rows.to_numpy(), options=options
     ).SerializeToString()
     return content
+
+
+def as_graphs_take(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the types that skl2onnx gives to inputs; whole numbers only beside words."""
+    same = "Oi" if _has_words(rows) else ""
+    return rows.astype({name: "float32" for name in rows if rows[name].dtype.kind not in same})
+
+
+def _has_words(rows: pd.DataFrame) -> bool:
+    return any(dtype.kind == "O" for dtype in rows.dtypes)
 
 
 def in_gzip(fitted: "Fitted", folder: Path) -> Path:

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pandas as pd
+from sklearn.cluster import KMeans
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -63,10 +66,16 @@ def _matrix(estimator: Any, y: Any = None) -> Fitted:
 def _of_graph(fitted: Fitted) -> Fitted:
     """Return the case with the graph's own answers: it computes in float32, where scikit-learn does not."""
     session = onnxruntime.InferenceSession(saving.graph_of(fitted))
-    named = {session.get_inputs()[0].name: fitted.rows.to_numpy("float32")}
-    values = dict(zip(["prediction", "probabilities"], session.run(None, named), strict=False))
+    named = saving.as_graphs_take(fitted.rows)
+    if len(session.get_inputs()) > 1:
+        feeds = {name: named[[name]].to_numpy() for name in named}
+    else:
+        feeds = {session.get_inputs()[0].name: named.to_numpy()}
+    values = dict(zip(["prediction", "probabilities"], session.run(None, feeds), strict=False))
     if "probabilities" in values and not np.allclose(values["probabilities"].sum(axis=1), 1):
         values["decision"] = values.pop("probabilities")
+    if not hasattr(fitted.estimator, "classes_"):
+        values = {"prediction": values["prediction"]}
     if values["prediction"].ndim == 2 and values["prediction"].shape[1] == 1:
         values["prediction"] = values["prediction"].ravel()
     return Fitted(saving.Bare(fitted.estimator), fitted.rows, fitted.rows, values)
@@ -101,6 +110,11 @@ _ONNX: dict[str, Callable[[], Fitted]] = {
     "linear": lambda: _matrix(LinearRegression(), tables.size()),
     "machine": lambda: _matrix(SVC()),
     "neighbours": lambda: _matrix(KNeighborsClassifier()),
+    "neurons": lambda: _matrix(MLPClassifier((5,), max_iter=20, random_state=0), _words()),
+    "Bayes": lambda: _matrix(GaussianNB(), tables.species() + 10),
+    "clusters": lambda: _matrix(KMeans(3, random_state=0)),
+    "several numbers": lambda: _matrix(LinearRegression(), tables.flowers().to_numpy()[:, :2] * 2),
+    "numbers and words": preparation.on_whole_numbers_and_words,
 }
 
 _MLFLOW: dict[str, dict[str, Any]] = {

@@ -96,6 +96,13 @@ def on_numbers_and_words() -> Fitted:
     return Fitted(make_pipeline(prepared(), _classifier()).fit(people, tables.stays()), people)
 
 
+def on_whole_numbers_and_words() -> Fitted:
+    """Return a pipeline of columns without gaps, which have no place in ONNX's words and whole numbers."""
+    people = tables.people()[["income", "children", "plan"]]
+    columns = make_column_transformer((StandardScaler(), ["income", "children"]), (OneHotEncoder(), ["plan"]))
+    return Fitted(make_pipeline(columns, _classifier()).fit(people, tables.stays()), people)
+
+
 def _numbers(make: Callable[[], Any]) -> Fitted:
     people = tables.people()[[*NUMBERS, *WORDS]]
     return Fitted(make().fit(people, tables.spends()), people)
