@@ -158,14 +158,21 @@ class ModelVersion:
             return "yes"
         return f"no: {self.verdict.reason}" if self.verdict else "no; promote() makes it so"
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What seems to be wrong with the rows that it learnt from, in sentences."""
+        return self.manifest.provenance.warnings
+
     def __repr__(self) -> str:
         facts = "; ".join(f"{name}: {value}" for name, value in self._facts())
+        if self.warnings:
+            facts += f"; warnings: {len(self.warnings)} (.warnings)"
         return f"<{self.name} version {self.version}; {facts}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th style='text-align: left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self._facts()
+            for name, value in (*self._facts(), *(("warning", warning) for warning in self.warnings))
         )
         return f"<table><caption>{escape(self.name)} version {self.version}</caption>{rows}</table>"
 

@@ -289,6 +289,16 @@ def test_a_trained_version_predicts_and_shows_its_card(caplog: pytest.LogCapture
     assert "<html" in trained.card.html
 
 
+def test_what_seems_wrong_with_the_rows_is_shown() -> None:
+    rows = IRIS.frame.assign(answer=IRIS.frame["target"] * 2 + 1)
+
+    trained = mlapi.train(rows, target="target", algorithm="decision_tree")
+
+    assert any('"answer" alone' in warning for warning in trained.warnings)
+    assert f"warnings: {len(trained.warnings)} (.warnings)" in repr(trained)
+    assert "<td>&quot;answer&quot; alone" in trained._repr_html_()
+
+
 @pytest.mark.exhaustive
 def test_a_version_that_is_never_promoted_says_so_and_can_be_promoted() -> None:
     for _ in range(2):
