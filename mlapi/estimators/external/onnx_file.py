@@ -23,7 +23,7 @@ DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """Whose operators onnxruntime brings: ONNX's, and some of its own, for texts and for numbers of few bits."""
 
 _MOST_FIELDS = 10_000_000
-"""The most fields in a file, but for lists of numbers: some seconds."""
+"""The most fields in a file, but for long lists: some seconds."""
 
 _DEEPEST = 32
 """How deep graphs may lie in graphs."""
@@ -49,8 +49,11 @@ _NESTED: Mapping[str, Mapping[int, str]] = {
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 """The fields of a TensorProto whose numbers lie in another file."""
 
-_NUMBERS = re.compile(rb"(?:\x3d[\s\S]{4})++|(?:\x40[\x80-\xff]*+[\x00-\x7f])++")
-"""Lists of numbers in an AttributeProto, each with a tag of its own: a forest has millions of them."""
+_LISTS = re.compile(
+    rb"(?:\x3d[\s\S]{4})++|(?:\x40[\x80-\xff]*+[\x00-\x7f])++|(?:\x4a(?:\x0aBRANCH_LEQ|\x09BRANCH_LT|\x04LEAF))++"
+)
+"""Lists of numbers in an AttributeProto, and of the modes of a tree's nodes, each with a tag of its own: a
+forest has millions of them."""
 
 _INT32, _INT64, _STRING = 6, 7, 8
 """Element types of tensors."""
@@ -160,7 +163,7 @@ class _Examination:
             raise BrokenArtifact(f"its graphs lie more than {_DEEPEST} deep in one another")
         nested = _NESTED[kind]
         names: dict[int, str] = {}
-        for number, value in _fields(content, _NUMBERS if kind == "AttributeProto" else None):
+        for number, value in _fields(content, _LISTS if kind == "AttributeProto" else None):
             self._fields_left -= 1
             if self._fields_left < 0:
                 raise BrokenArtifact(f"it has more than {_MOST_FIELDS:,} fields")
