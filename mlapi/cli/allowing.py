@@ -56,7 +56,7 @@ def _allowed(settings: Settings) -> frozenset[str]:
 
 def _names(error: ClassesNotAllowed) -> str:
     """Return the part of the message that says what is not allowed, without what to do."""
-    return str(error).partition(" If you trust them")[0]
+    return str(error).partition(" If you ")[0]
 
 
 def _variables(lists: Mapping[str, object]) -> list[str]:
@@ -87,9 +87,9 @@ def _ask(names: Mapping[str, str], lists: Mapping[str, tuple[str, ...]], *, yes:
         )
     rows = table("names", "of", "allowed by")
     for name, package in names.items():
-        of_set = set_of(name)
-        trusts = f"allowed_sets: {of_set} ({SETS[of_set].trusts})" if of_set else allowing.CLASSES
-        rows.add_row(name, package, trusts)
+        rows.add_row(name, package, f"the set {set_of(name)}" if set_of(name) else allowing.CLASSES)
     stderr.print(rows)
+    for of_set in dict.fromkeys(filter(None, map(set_of, names))):
+        stderr.print(f"The set {of_set} trusts {SETS[of_set].trusts}.", soft_wrap=True)
     if not yes:
         click.confirm("Loading the file runs what these do. Do you trust it?", abort=True, err=True)

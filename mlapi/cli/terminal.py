@@ -72,8 +72,8 @@ class Commands(click.Group):
 def _one_line() -> Iterator[None]:
     try:
         yield
-    except click.exceptions.NoArgsIsHelpError:
-        raise
+    except (click.exceptions.NoArgsIsHelpError, BrokenPipeError):
+        raise  # click says nothing where nobody reads any further, as after `| head`
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "mlapi"
         raise WrongUsage(printable(f"{error.format_message()} See `{command} --help`.")) from error

@@ -28,6 +28,8 @@ from tests.support.waiting import HANG_S
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., Result]
 
+COMMAND = Path(sys.executable).with_name("mlapi")
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -58,14 +60,29 @@ def assert_one_line(done: Result, words: str) -> None:
 
 
 def test_the_command_is_installed(tmp_path: Path) -> None:
-    command = Path(sys.executable).with_name("mlapi")
-
     done = subprocess.run(
-        [command, "train"], cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S, check=False
+        [COMMAND, "train"], cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S, check=False
     )
 
     assert done.returncode == 1
     assert done.stderr.startswith("Error: config/models.toml is missing")
+
+
+def test_nothing_is_said_where_nobody_reads_any_further(tmp_path: Path) -> None:
+    read, written = os.pipe()
+    os.close(read)
+
+    done = subprocess.run(
+        [COMMAND, "settings"],
+        cwd=tmp_path,
+        stdout=written,
+        stderr=subprocess.PIPE,
+        timeout=HANG_S,
+        check=False,
+    )
+
+    os.close(written)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_train_models_verify_promote(run: Run, tmp_path: Path) -> None:

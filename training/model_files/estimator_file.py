@@ -41,8 +41,8 @@ def check_set(name: str, allowed: Collection[str]) -> None:
     unknown = sorted(entry.names.difference(allowed))
     if unknown:
         raise ClassesNotAllowed(
-            f"is read by code that is not allowed: loading it is {entry.trusts}. If you trust them, register "
-            f"it with --allow, or set in config/mlapi.toml, here and where it is served: "
+            f"needs the set {name!r}, which trusts {entry.trusts}. If you do, register it with --allow, or "
+            f"set in config/mlapi.toml, here and where it is served: "
             f"{as_lines(with_names(unknown[:1], allowed))}",
             dict.fromkeys(unknown, name),
         )

@@ -22,7 +22,7 @@ from mlapi.estimators.external.onnx_model import (
     examined_session,
 )
 from mlapi.training.model_files.estimator_file import EstimatorFile, check_set
-from mlapi.wording import listed, reason
+from mlapi.wording import listed
 
 _NAMED_SET = "onnx"
 """The set of classes that has to be allowed."""
@@ -158,8 +158,8 @@ def _values(asked: OnnxRegressor, cells: NDArray[Any], types: Mapping[str, str])
     """
     try:
         answers = {name: asked.run(cells, name) for name in types}
-    except Exception as error:  # onnxruntime has a dozen of its own
-        raise RegistrationError(f"cannot answer the sample: {reason(error)}") from error
+    except ValueError as error:
+        raise RegistrationError(f"cannot answer the sample: {error}") from error
     return {
         name: values
         for name, values in answers.items()

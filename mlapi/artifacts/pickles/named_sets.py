@@ -15,7 +15,7 @@ class NamedSet(NamedTuple):
     names: frozenset[str]
     """By full name."""
     trusts: str
-    """What reads such a file, in half a sentence: who allows the set trusts that with it."""
+    """What somebody who allows the set trusts, besides these classes: half a sentence."""
 
 
 _PANDAS = (
@@ -32,7 +32,7 @@ _UNDER = "imblearn.under_sampling._prototype_"
 SETS: Mapping[str, NamedSet] = {
     "catboost": NamedSet(
         frozenset(f"catboost.core.CatBoost{what}" for what in ("", "Classifier", "Ranker", "Regressor")),
-        "the booster in its own format by CatBoost's C++",
+        "CatBoost's C++ to read the booster in its own format",
     ),
     "category-encoders": NamedSet(
         frozenset(
@@ -62,7 +62,7 @@ SETS: Mapping[str, NamedSet] = {
                 ),
             }
         ),
-        "pandas' frames, and words in them as raw memory by pyarrow",
+        "pandas to read its frames, and pyarrow the words in them from raw memory",
     ),
     "imbalanced-learn": NamedSet(
         frozenset(
@@ -100,7 +100,7 @@ SETS: Mapping[str, NamedSet] = {
                 ),
             }
         ),
-        "nothing but Python: no answer calls its samplers",
+        "Python code alone: no answer calls its samplers",
     ),
     "lightgbm": NamedSet(
         frozenset(
@@ -109,11 +109,11 @@ SETS: Mapping[str, NamedSet] = {
                 *("lightgbm.sklearn.LGBMRanker", "lightgbm.sklearn.LGBMRegressor"),
             }
         ),
-        "the booster as text by LightGBM's C++",
+        "LightGBM's C++ to read the booster's text",
     ),
     "onnx": NamedSet(
         frozenset(f"mlapi.estimators.external.onnx_model.Onnx{kind}" for kind in ("Classifier", "Regressor")),
-        "a graph of ONNX's operators by onnxruntime's C++, whatever that costs",
+        "onnxruntime's C++ to run a graph of operators, whatever that costs",
     ),
     "xgboost": NamedSet(
         frozenset(
@@ -125,7 +125,7 @@ SETS: Mapping[str, NamedSet] = {
                 ),
             }
         ),
-        "the booster in its own format by XGBoost's C++",
+        "XGBoost's C++ to read the booster in its own format",
     ),
 }
 """By name, as the library is called where it is installed from."""

@@ -98,16 +98,15 @@ class _OnnxModel(BaseEstimator):  # type: ignore[misc]
         Maps of labels to numbers, as some classifiers give them, become `(rows, classes)`.
 
         Raises:
-            ValueError: A cell is of no use to the graph: a missing word, a fraction for a whole number.
-            Exception: What onnxruntime raises.
+            ValueError: A cell is of no use to the graph: a missing word, a fraction for a whole number; or
+                onnxruntime refuses it.
         """
         session = self._session()
         columns = X.iloc if isinstance(X, pd.DataFrame) else np.asarray(X)
         count, parts = len(X), []
         for start in range(0, count, self.batch_ or ROWS_AT_ONCE):
             rows = columns[start : start + (self.batch_ or ROWS_AT_ONCE)]
-            answer = session.run([output], dict(self._feeds(rows)))[0]
-            parts.append(_matrix(answer)[: len(rows)])
+            parts.append(_matrix(_run(session, output, dict(self._feeds(rows))))[: len(rows)])
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _feeds(self, rows: Any) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -208,6 +207,13 @@ class OnnxClassifier(ClassifierMixin, _OnnxModel):  # type: ignore[misc]
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Return the scores `(rows, classes)`, or `(rows,)` of a single one."""
         return _flat(self.run(X, self.scores_))
+
+
+def _run(session: Any, output: str, feeds: Mapping[str, NDArray[Any]]) -> Any:
+    try:
+        return session.run([output], feeds)[0]
+    except Exception as error:  # its classes are called Fail and InvalidArgument, which tell nobody anything
+        raise ValueError(f"onnxruntime refuses it: {reason(error)}") from error
 
 
 def _has_gaps(X: Any) -> bool:

@@ -163,7 +163,7 @@ def main() -> None:
         content = make()
         (FOLDER / f"{name}.onnx").write_bytes(content)
         if name in ANSWERED:
-            rows = PEOPLE[::4] if name == "people" else ROWS
+            rows = PEOPLE[::3] if name == "people" else ROWS
             document[name] = {
                 "rows": rows.to_dict("list") if name == "people" else rows.tolist(),
                 "outputs": answers(content, rows),
