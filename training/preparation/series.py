@@ -65,14 +65,14 @@ def factorize(column: pd.Series) -> Factorized:
     """
     codes, distinct = pd.factorize(column)
     uniques = np.asarray(distinct, dtype=object)
+    if _are_stripped(uniques.tolist()):
+        return Factorized(codes, uniques, 0)
     stripped = [value.strip() if isinstance(value, str) else value for value in uniques]
     has_blanks = np.array(
         [isinstance(value, str) and value != text for value, text in zip(uniques, stripped, strict=True)],
         dtype=bool,
     )
     is_blank = np.array([isinstance(text, str) and not text for text in stripped], dtype=bool)
-    if not has_blanks.any() and not is_blank.any():
-        return Factorized(codes, uniques, 0)
     places = {
         text: place for place, text in enumerate(dict.fromkeys(text for text in stripped if text != ""))
     }
@@ -83,6 +83,12 @@ def factorize(column: pd.Series) -> Factorized:
         np.array([*places, None], dtype=object)[:-1],
         int(counts[has_blanks & ~is_blank].sum()),
     )
+
+
+def _are_stripped(values: list[Any]) -> bool:
+    """Return whether no value is a text with blanks around it, or of nothing else."""
+    texts = values if set(map(type, values)) <= {str} else [each for each in values if isinstance(each, str)]
+    return "" not in texts and list(map(str.strip, texts)) == texts
 
 
 def _plain_objects(column: pd.Series) -> pd.Series:

@@ -73,6 +73,11 @@ def is_marker(text: str) -> bool:
     return text.strip().lower() in MARKERS
 
 
+def are_markers(texts: Iterable[str]) -> list[bool]:
+    """Return `is_marker` of each text: a column may have a million, so no Python code runs for one."""
+    return list(map(MARKERS.__contains__, map(str.lower, map(str.strip, texts))))
+
+
 def markers_among(texts: Sequence[str], missing: Sequence[bool]) -> tuple[str, ...]:
     """Return the texts that are missing, by a flag for each."""
     return tuple(text for text, is_missing in zip(texts, missing, strict=True) if is_missing)

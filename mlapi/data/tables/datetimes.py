@@ -11,12 +11,21 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from itertools import product
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.tables.cells import UNDECIDED, CellOptions, all_match, is_marker, markers_among, spread
+from mlapi.data.tables.cells import (
+    UNDECIDED,
+    CellOptions,
+    all_match,
+    are_markers,
+    is_marker,
+    markers_among,
+    spread,
+)
 
 _DATES = (
     *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d"),
@@ -156,8 +165,10 @@ def parse_datetimes(texts: Sequence[str], options: CellOptions = UNDECIDED) -> P
         read_datetime(first) is None and not _formats_of([_LEADING_WEEKDAY.sub("", first, count=1)])
     ):
         return None  # as most columns of texts, which may have a million different ones
-    missing = list(map(is_blank_date, texts))
-    present = [_normal(text) for text, is_missing in zip(texts, missing, strict=True) if not is_missing]
+    if certain := _all_iso(texts):
+        return ParsedDatetimes(certain[0], None, (), lacks_offsets=certain[1])
+    missing = _are_blank_dates(texts)
+    present = _all_normal([text for text, is_missing in zip(texts, missing, strict=True) if not is_missing])
     if any(map(str.isdecimal, present)):
         return None
     markers = markers_among(texts, missing)
@@ -165,7 +176,8 @@ def parse_datetimes(texts: Sequence[str], options: CellOptions = UNDECIDED) -> P
     if certain is not None:
         datetimes, lacks_offsets = certain
         return ParsedDatetimes(_spread(datetimes, missing), None, markers, lacks_offsets=lacks_offsets)
-    present = [_LEADING_WEEKDAY.sub("", text, count=1) for text in present]
+    if _LEADING_WEEKDAY.search("\n".join(present)):
+        present = [_LEADING_WEEKDAY.sub("", text, count=1) for text in present]
     readings = [
         (each, values) for each in _formats_of(present) if (values := _by_format(present, each)) is not None
     ]
@@ -188,7 +200,7 @@ def most_frequent_format(texts: Sequence[str], counts: NDArray[np.intp]) -> NDAr
 
     Returns: flags `(texts,)`.
     """
-    is_missing = np.array(list(map(is_blank_date, texts)), dtype=bool)
+    is_missing = np.array(_are_blank_dates(texts), dtype=bool)
     needs_no_guess = [not text.isdecimal() and read_datetime(text) is not None for text in texts]
     present = [_LEADING_WEEKDAY.sub("", _normal(text), count=1) for text in texts]
     formats = {date_format for text in present[:_TRIED] for date_format in _formats_of([text])}
@@ -209,29 +221,58 @@ def _normal(text: str) -> str:
     return re.sub(r"([ap])\.m\.", r"\1m", text, flags=re.IGNORECASE) if text.endswith("m.") else text
 
 
+def _all_normal(texts: Sequence[str]) -> list[str]:
+    """Return `_normal` of each text; no Python code runs for one where none is written with a.m."""
+    single = list(map(" ".join, map(str.split, texts)))
+    return list(map(_normal, single)) if any(map(methodcaller("endswith", "m."), single)) else single
+
+
+def _are_blank_dates(texts: Sequence[str]) -> list[bool]:
+    """Return `is_blank_date` of each text."""
+    return [
+        is_missing or ("0000" in text and is_blank_date(text))
+        for text, is_missing in zip(texts, are_markers(texts), strict=True)
+    ]
+
+
 def _spread(datetimes: NDArray[Any], missing: Sequence[bool]) -> NDArray[Any]:
     """Return datetimes `(present,)` with NaT for each missing one: `(texts,)`."""
     return spread(datetimes, missing, np.datetime64("NaT", "us"))
 
 
-def _all_without_guess(texts: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
-    """Return `(texts,)`, datetime64[us], and whether only some have an offset; None if one needs a guess."""
+def _all_iso(texts: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
+    """Return what `_all_without_guess` does if all texts are ISO 8601 as they stand; else None."""
     try:
         values = list(map(datetime.fromisoformat, texts))
     except ValueError:
-        values = []
-        for text in texts:
-            value = _without_guess(text)
-            if value is None:
-                return None
-            values.append(value)
+        return None
+    return None if any(map(str.isdecimal, texts)) else _all_in_utc(values)
+
+
+def _all_without_guess(texts: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
+    """Return `(texts,)`, datetime64[us], and whether only some have an offset; None if one needs a guess."""
+    values = []
+    for text in texts:
+        value = _without_guess(text)
+        if value is None:
+            return None
+        values.append(value)
+    return _all_in_utc(values)
+
+
+def _all_in_utc(values: Sequence[datetime]) -> tuple[NDArray[Any], bool] | None:
+    """Return datetimes as `(values,)`, datetime64[us], and whether only some have an offset.
+
+    None if one is beyond the years that there are.
+    """
     import pandas as pd  # noqa: PLC0415 - its import costs half a second, and only training comes here
 
+    zones = set(map(attrgetter("tzinfo"), values))
     try:
-        in_utc = pd.Series(list(map(_in_utc, values)), dtype="datetime64[us]")
+        in_utc = pd.Series(values if zones == {None} else list(map(_in_utc, values)), dtype="datetime64[us]")
     except (ValueError, OverflowError):
         return None
-    return np.asarray(in_utc, dtype="datetime64[us]"), len({value.tzinfo is None for value in values}) > 1
+    return np.asarray(in_utc, dtype="datetime64[us]"), None in zones and len(zones) > 1
 
 
 def _without_guess(text: str) -> datetime | None:
@@ -266,7 +307,9 @@ def _from_parts(  # noqa: PLR0913, PLR0917 - the parts of a time
 
 def _in_utc(value: datetime) -> datetime:
     """Return a datetime without a zone, in UTC where it has an offset."""
-    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    if value.tzinfo is not None and value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value if value.tzinfo is None else value.replace(tzinfo=None)
 
 
 def _by_format(texts: Sequence[str], date_format: str) -> NDArray[Any] | None:

@@ -13,7 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.tables.cells import UNDECIDED, CellOptions, all_match, is_marker, markers_among, spread
+from mlapi.data.tables.cells import (
+    UNDECIDED,
+    CellOptions,
+    all_match,
+    are_markers,
+    is_marker,
+    markers_among,
+    spread,
+)
 
 _CODES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD "
@@ -151,9 +159,12 @@ def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> Par
         ["1.234,5", "1.234"] is [1234.5, 1234], ["($5)", "NA"] is [-5, NaN], ["12%"] is [12].
         ["1,5", "1.5"], ["007"], ["1_000"] and ["$1", "€2"] are None.
     """
-    missing = list(map(is_marker, texts))
+    first = next((text.strip() for text in texts if not is_marker(text)), None)
+    if first is None or not any(_number(marks).fullmatch(first) for marks in _MARKS):
+        return None  # as most columns of texts, which may have a million different ones
+    missing = are_markers(texts)
     present = [text.strip() for text, is_missing in zip(texts, missing, strict=True) if not is_missing]
-    if not present or not all(map(_BEGIN.match, present)):
+    if not all(map(_BEGIN.match, present)):
         return None
     signs = set("".join(present))
     fitting = [marks for marks in _candidates(signs, options) if all_match(_number(marks), present)]
@@ -191,7 +202,7 @@ def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArr
     Returns: flags `(texts,)`.
     """
     stripped = [text.strip() for text in texts]
-    is_missing = np.array(list(map(is_marker, texts)), dtype=bool)
+    is_missing = np.array(are_markers(texts), dtype=bool)
     signs = set("".join(text for text in stripped if _BEGIN.match(text)))
     currencies = np.array(_currencies(stripped, signs), dtype=object)
     has_percent = np.array(["%" in text for text in stripped], dtype=bool)
