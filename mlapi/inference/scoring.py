@@ -197,7 +197,9 @@ def _values(feature: Feature | None, cells: Sequence[str], options: CellOptions)
     """Return the JSON values that a client would send for the cells of one column; null for a blank cell."""
     distinct = sorted(set(cells) - {""})
     values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
-    if feature is not None and feature.kind != "text":
+    if feature is not None and feature.kind == "text" and feature.nullable:
+        values |= {cell: None for cell in distinct if not cell.strip()}
+    elif feature is not None and feature.kind != "text":
         known = dict(_numbers(distinct, options) if feature.kind in NUMERIC else _constants(feature))
         known |= {
             cell: known[cell.strip()] for cell in distinct if cell not in known and cell.strip() in known

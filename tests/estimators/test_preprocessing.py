@@ -153,6 +153,15 @@ def test_only_the_most_frequent_words_stay_and_blanks_do() -> None:
     assert pd.isna(rows[3][0])
 
 
+def test_blanks_around_a_frequent_word_are_no_part_of_it() -> None:
+    words = pd.DataFrame({"a": ["x", "x", "y", " y"] + [" y"] * 3})
+    asked = pd.DataFrame({"a": [" x", "x\t", " y", " y ", "y", " z", 3, None]})
+
+    rows = Frequent(3).fit(words).transform(asked)[:, 0].tolist()
+
+    assert rows[:-1] == ["x", "x", " y", "y", "y", "_other_", "_other_"]
+
+
 @pytest.mark.parametrize("column", [pd.Series(["", " ", None]), np.array([np.nan, "", "\t"], dtype=object)])
 def test_blank_texts_are_one_word_so_that_a_vectorizer_finds_one(column: Any) -> None:
     vectorizer = make_pipeline(Texts(), TfidfVectorizer()).fit(column)

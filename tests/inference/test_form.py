@@ -45,7 +45,7 @@ from mlapi.artifacts.pickles.parts.names import OURS, name_of
 from mlapi.artifacts.pickles.scanner import names_in
 from mlapi.estimators.algorithms import CLASSES
 from mlapi.estimators.algorithms.svm import CalibratedSVC
-from mlapi.estimators.preprocessing import CalendarParts
+from mlapi.estimators.preprocessing import CalendarParts, Frequent
 from mlapi.inference import compiled
 from mlapi.inference.compiled.form import FORM, PICKLED
 from mlapi.inference.compiled.network import Network
@@ -111,6 +111,7 @@ PREDICTOR_ATTRIBUTES: Mapping[str, str] = {
     "inference.compiled.votes.OneVsOne": "as_second break_ties pairs signs",
     "inference.compiled.words.Codes": "blank other",
     "inference.compiled.words.Table": "column codes rows places",
+    "inference.compiled.words.TrimmedCodes": "blank other",
     "inference.compiled.wrappers.CalibratedMean": "_labels _members",
     "inference.compiled.wrappers.Calibrator": "bounds offset slope values",
     "inference.compiled.wrappers.Rescaled": "_function _inner _is_flat",
@@ -168,6 +169,7 @@ def predictors() -> list[Any]:
         (make_pipeline(MissingIndicator(), SelectKBest(k="all")), ["a"]),
         (make_pipeline(SimpleImputer(), Normalizer()), ["a", "b"]),
         (make_pipeline(OneHotEncoder(sparse_output=False), Normalizer()), ["word"]),
+        (make_pipeline(Frequent(2), OneHotEncoder(sparse_output=False)), ["word"]),
     )
     regressor = TransformedTargetRegressor(SVR(), transformer=StandardScaler(), check_inverse=False)
     members = [("a", LogisticRegression())]

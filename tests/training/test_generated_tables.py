@@ -19,7 +19,7 @@ from mlapi.server.app import create_app
 from mlapi.training.preparation.features import batch
 from mlapi.training.versions.golden import choose_golden_rows, make_golden
 from tests.conftest import changes_in, settings_for
-from tests.support.generated_tables import KINDS, TARGETS, Trained, train, write
+from tests.support.generated_tables import KINDS, TARGET, TARGETS, Trained, train, write
 
 ROWS = 90
 """More than 50, from where batches go another way than a few rows."""
@@ -132,6 +132,42 @@ def test_a_table_of_few_rows_is_refused_in_words(tmp_path: Path, rows: int) -> N
         for target in TARGETS:
             with pytest.raises((RecipeError, DatasetError), match=r"row|class|column"):
                 made(tmp_path, [kind], target, 1, rows=rows)
+
+
+def padded(file: Path) -> Path:
+    """A file of the same cells with blanks around them, but for the names."""
+    names, *rows = csv.reader(file.read_text().splitlines())
+    lines = [names, *([f" {cell} " if cell else cell for cell in row] for row in rows)]
+    (file.parent / "padded.csv").write_text("\n".join(map(",".join, lines)))
+    return file.parent / "padded.csv"
+
+
+@pytest.mark.parametrize("kind", ["codes", "days", "flags", "numbers", "words"])
+def test_blanks_around_the_cells_of_a_file_change_no_answer(tmp_path: Path, kind: str) -> None:
+    trained = made(tmp_path, [kind, kind], "number")
+    right = trained.right.tolist()
+
+    for model in trained.models:
+        answers = list(of_file(model, padded(tmp_path / "table.csv"), right))
+        assert_right(answers, right, f"{kind} by {model.served_by}", largest_of(right))
+
+
+@pytest.mark.parametrize("rare", [40, 1010], ids=["listed", "too many to list"])
+def test_blanks_around_words_are_no_part_of_them_in_requests(tmp_path: Path, rare: int) -> None:
+    cities = [*(f"city{place}" for place in range(rare)), *["Berlin", "Oslo"] * 300]
+    lines = [f"{city},{place % 7},{len(city)}.5" for place, city in enumerate(cities)]
+    (tmp_path / "table.csv").write_text("\n".join([f"city,size,{TARGET}", *lines]))
+    trained = train(tmp_path / "table.csv", "number")
+    reader = Reader(trained.prepared.signature)
+
+    for model in trained.models:
+        for rows in ([["Berlin", 1]], [["Berlin", 1], ["Oslo", 2], ["city3", 3]] * 30):
+            right = model.predict(reader.read_rows(rows).batch).values.tolist()
+            blanks = [[f"\t{city} ", size] for city, size in rows]
+            assert model.predict(reader.read_rows(blanks).batch).values.tolist() == right
+            alone = reader.try_without_arrays(blanks[0]) or reader.read_row(blanks[0]).batch
+            assert model.predict(alone).values.tolist() == pytest.approx(right[:1], rel=1e-12)
+            assert not reader.read_rows(blanks).warnings
 
 
 @pytest.mark.exhaustive

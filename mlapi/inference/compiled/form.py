@@ -47,7 +47,7 @@ _STORED = (
     *(steps.Clip, steps.Fill, steps.Products, steps.Scale),
     *(svm.Calibrated, svm.Classifier, svm.Decisions, svm.Regressor),
     *(votes.OneVsOne, votes.highest, votes.of_two),
-    *(words.Codes, words.Table),
+    *(words.Codes, words.Table, words.TrimmedCodes),
     *(wrappers.CalibratedMean, wrappers.Calibrator, wrappers.Rescaled, wrappers.Threshold),
 )
 """The classes, and the functions that are attributes of them."""

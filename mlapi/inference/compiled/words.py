@@ -28,7 +28,7 @@ class Codes(dict[Any, int]):
         """Return the codes of the same categories in a table that begins `start` rows further down."""
         known = {category: code + start for category, code in self.items()}
         blank, other = (None if code is None else code + start for code in (self.blank, self.other))
-        return Codes(known, blank, other)
+        return type(self)(known, blank, other)
 
     def __missing__(self, category: Any) -> int:
         """Return the row of a missing value, which is NaN, or of an unknown category.
@@ -40,6 +40,14 @@ class Codes(dict[Any, int]):
         if code is None:
             raise Fallback
         return code
+
+
+class TrimmedCodes(Codes):
+    """Codes that find a category with blanks around it, as `mlapi.estimators.preprocessing.Frequent` does."""
+
+    def __missing__(self, category: Any) -> int:
+        trimmed = category.strip() if isinstance(category, str) else category
+        return self[trimmed] if trimmed in self else super().__missing__(category)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mlapi.data.signature import Matrix
 from mlapi.estimators.preprocessing import OTHER, Flags, Frequent
 from mlapi.inference.compiled.final_estimator import Fallback, Uncompilable
 from mlapi.inference.compiled.steps import Owners, Step
-from mlapi.inference.compiled.words import Codes, Table
+from mlapi.inference.compiled.words import Codes, Table, TrimmedCodes
 from mlapi.inference.compiling.forms import gives_sparse
 from mlapi.inference.compiling.preprocessing import steps
 
@@ -114,7 +114,8 @@ def _flags() -> _CodedRows:
 
 def _frequent(categories: Iterable[Any], codes: Codes) -> Codes:
     """Return the codes of `Frequent` and an encoder: for that all but the frequent categories are `OTHER`."""
-    return Codes({category: codes[category] for category in categories}, codes.blank, _code(codes, OTHER))
+    known = {category: codes[category] for category in categories}
+    return TrimmedCodes(known, codes.blank, _code(codes, OTHER))
 
 
 def _filled(category: Any, codes: Codes) -> Codes:
