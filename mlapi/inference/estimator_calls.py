@@ -38,7 +38,8 @@ _LONGEST_EXPANSION = 18
 def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
     """Return what the named method gives for rows, computed in this thread.
 
-    That is `(rows,)` or `(rows, columns)`; probabilities of several targets are `(rows, targets, classes)`.
+    That is `(rows,)` or `(rows, columns)`. Probabilities of several targets are `(rows, targets, classes)`,
+    and those of a target with fewer classes than others end in zeros.
 
     joblib's configuration is the thread's own, so other threads are not affected.
 
@@ -81,6 +82,28 @@ def returns_std(estimator: Any) -> bool:
         return False
 
 
+def gives_one_class(estimator: Any) -> bool:
+    """Return whether `predict_proba` gives one number for each of several targets, as chains and stacks do: a
+    chain that of the second class, a stack that of the first."""
+    final = final_of(estimator)
+    return isinstance(getattr(final, "classes_", None), list) and any(
+        hasattr(final, attribute) for attribute in ("order_", _STACK)
+    )
+
+
+def label_count(estimator: Any) -> int:
+    """Return how many labels there are if a row has any number of them, and `predict_proba` gives of each
+    that it is there, as one-vs-rest and networks do; 0 of other estimators."""
+    final = final_of(estimator)
+    binarizer = getattr(final, "label_binarizer_", getattr(final, "_label_binarizer", None))
+    kind = getattr(binarizer, "y_type_", None)
+    return len(final.classes_) if isinstance(kind, str) and kind.startswith("multilabel") else 0
+
+
+_STACK = "stack_method_"
+"""The attribute that tells a stack."""
+
+
 def _output(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
     """Return what an estimator gives beside its prediction, as one array; see `call`."""
     if method == PREDICT_STD:  # a search hands it on to nobody
@@ -90,9 +113,11 @@ def _output(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
     if method != "predict_proba":
         return np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
     if isinstance(answer, list):  # of several targets, an array for each
-        return np.stack(answer, axis=1)
-    if isinstance(getattr(estimator, "classes_", None), list) and np.ndim(answer) == 2:
-        return np.stack([1 - answer, answer], axis=2)  # a chain gives the second class of each target
+        most = max(part.shape[1] for part in answer)
+        return np.stack([np.pad(part, ((0, 0), (0, most - part.shape[1]))) for part in answer], axis=1)
+    if np.ndim(answer) == 2 and (gives_one_class(estimator) or label_count(estimator)):
+        is_of_first = hasattr(final_of(estimator), _STACK)
+        return np.stack([answer, 1 - answer] if is_of_first else [1 - answer, answer], axis=2)
     return np.asarray(answer)
 
 

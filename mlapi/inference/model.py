@@ -46,7 +46,8 @@ class Prediction(NamedTuple):
     values: NDArray[Any]
     """`(rows,)`, or `(rows, targets)`."""
     outputs: Mapping[str, NDArray[Any]]
-    """What was asked for beside it, by name: `(rows,)`, `(rows, classes)` or `(rows, targets, classes)`."""
+    """What was asked for beside it, by name: `(rows,)`, `(rows, classes)` or `(rows, targets, classes)`.
+    There the probabilities of a target with fewer classes than others end in zeros."""
     classes: list[Any] | None = None
     """The labels, in the order of the columns of probabilities; None if these were not asked for."""
     class_names: Sequence[str] | None = None

@@ -1,12 +1,19 @@
 """What an estimator can answer beside its prediction: the names that `include` takes, and how it is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlapi.inference.compiled.final_estimator import DECISION_FUNCTION, PREDICT_PROBA
-from mlapi.inference.estimator_calls import PREDICT_STD, final_of, returns_std
+from mlapi.inference.estimator_calls import (
+    PREDICT_STD,
+    final_of,
+    gives_one_class,
+    label_count,
+    returns_std,
+)
 
 PROBABILITIES = "probabilities"
 """The output with a probability for each class, as `include` and answers call it."""
@@ -42,28 +49,47 @@ version has those that its golden rows have."""
 
 
 def outputs_of(estimator: Any) -> tuple[str, ...]:
-    """Return the names of the outputs that an estimator can give beside its prediction.
-
-    Probabilities of several targets with unequally many classes are none: they make no array.
-    """
+    """Return the names of the outputs that an estimator can give beside its prediction."""
     return tuple(name for name in METHODS if _can_give(estimator, name))
 
 
 def classes_of(estimator: Any) -> list[Any] | None:
     """Return the labels in the order of the columns of probabilities; of several targets a list for each.
 
-    None for a regressor, and for several targets with unequally many classes. The classes of a mixture are
-    the numbers of its components.
+    None for a regressor, and where one probability stands for more than two classes. The classes of a mixture
+    are the numbers of its components; a label that a row has or has not is 1 or 0.
     """
     classes = getattr(estimator, "classes_", None)
     if isinstance(classes, np.ndarray):
-        return list(classes.tolist())
-    if isinstance(classes, list) and len({len(labels) for labels in classes}) == 1:
-        return [np.asarray(labels).tolist() for labels in classes]
+        labels = label_count(estimator) if hasattr(estimator, PREDICT_PROBA) else 0
+        return [[0, 1] for _ in range(labels)] or list(classes.tolist())
+    if isinstance(classes, list):
+        are_pairs = all(len(labels) == 2 for labels in classes)
+        return (
+            None
+            if gives_one_class(estimator) and not are_pairs
+            else [list(np.asarray(labels).tolist()) for labels in classes]
+        )
     final = final_of(estimator)
     if hasattr(final, "weights_") and hasattr(final, "means_") and hasattr(estimator, PREDICT_PROBA):
         return list(range(len(final.weights_)))
     return None
+
+
+def by_target(probabilities: NDArray[Any], classes: Sequence[Any]) -> NDArray[Any] | list[list[list[float]]]:
+    """Return probabilities `(rows, targets, classes)` without the zeros behind those of fewer classes.
+
+    Args:
+        probabilities: Those of one target, `(rows, classes)`, stay as they are.
+        classes: The labels of each target.
+    """
+    if probabilities.ndim < 3 or len({len(labels) for labels in classes}) == 1:
+        return probabilities
+    counts = [len(labels) for labels in classes]
+    return [
+        [chances[:count] for chances, count in zip(row, counts, strict=True)]
+        for row in probabilities.tolist()
+    ]
 
 
 def _can_give(estimator: Any, name: str) -> bool:

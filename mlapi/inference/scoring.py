@@ -246,8 +246,8 @@ def _columns(prediction: Prediction) -> dict[str, list[Any]]:
             labels = classes if len(classes) == values.shape[1] else range(values.shape[1])
             columns |= {f"{name}_{label}": values[:, i].tolist() for i, label in enumerate(labels)}
         else:
-            places = [(i, j) for i in range(values.shape[1]) for j in range(values.shape[2])]
-            columns |= {f"{name}_{i}_{classes[i][j]}": values[:, i, j].tolist() for i, j in places}
+            places = [(i, j, label) for i, labels in enumerate(classes) for j, label in enumerate(labels)]
+            columns |= {f"{name}_{i}_{label}": values[:, i, j].tolist() for i, j, label in places}
     return columns
 
 

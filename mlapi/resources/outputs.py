@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlapi.errors import UnknownOutput
 from mlapi.inference.model import Prediction
-from mlapi.inference.outputs import PROBABILITIES
+from mlapi.inference.outputs import PROBABILITIES, by_target
 from mlapi.wording import quoted
 
 QUERY_PARAMETERS = ("include", "top")
@@ -37,8 +37,8 @@ class RequestedOutputs(NamedTuple):
     def members(self, prediction: Prediction) -> Mapping[str, Any]:
         """Return the members that these outputs add to the answer, by name.
 
-        Each included output is an array with an entry for each row. `classes` are the columns of the
-        probabilities. `top` is a list for each row.
+        Each included output has an entry for each row. `classes` are the columns of the probabilities. `top`
+        is a list for each row.
 
         Raises:
             UnknownOutput: `top` is asked for, and the model has several targets.
@@ -46,6 +46,7 @@ class RequestedOutputs(NamedTuple):
         members: dict[str, Any] = {name: prediction.outputs[name] for name in self.include}
         if PROBABILITIES in self.include:
             members["classes"] = prediction.classes
+            members[PROBABILITIES] = by_target(prediction.outputs[PROBABILITIES], prediction.classes or ())
             if prediction.class_names is not None:
                 members["class_names"] = prediction.class_names
         if self.top is not None:

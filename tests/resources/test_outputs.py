@@ -10,19 +10,22 @@ from flask.testing import FlaskClient
 from sklearn.cluster import KMeans
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import IsolationForest, RandomForestClassifier, VotingClassifier
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import IsolationForest, RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlapi.schemas.prediction import EstimatorResponse
 from mlapi.server.app import create_app
-from tests.conftest import changes_in, publish_fitted, settings_for
+from tests.conftest import publish_fitted, settings_for
 
 RANDOM = np.random.default_rng(0)
 ROWS = pd.DataFrame(RANDOM.normal(size=(60, 3)), columns=["a", "b", "c"])
@@ -50,6 +53,17 @@ MODELS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "several": (MultiOutputClassifier(LogisticRegression()), FLAGS, ("probabilities",)),
     "chain": (ClassifierChain(LogisticRegression()), FLAGS, ("probabilities", "decision")),
     "trees": (RandomForestClassifier(5, random_state=0), FLAGS, ("probabilities",)),
+    "rest": (OneVsRestClassifier(LogisticRegression()), FLAGS, ("probabilities", "decision")),
+    "network": (
+        make_pipeline(StandardScaler(), MLPClassifier((2,), tol=0.1, n_iter_no_change=1)),
+        FLAGS,
+        ("probabilities",),
+    ),
+    "stack": (
+        StackingClassifier([("near", KNeighborsClassifier(3))], DummyClassifier(), cv=2),
+        FLAGS,
+        ("probabilities",),
+    ),
     "near": (KNeighborsClassifier(3), FLAGS, ("probabilities",)),
     "votes": (
         VotingClassifier([("one", LogisticRegression())], voting="soft"),
@@ -99,8 +113,10 @@ def test_a_version_gives_what_its_estimator_can(asked: FlaskClient, fitted: Any,
         expected = own(estimator, output)
         if isinstance(expected, list):
             expected = np.stack(expected, axis=1)
-        elif name == "chain" and output == "probabilities":
+        elif name in ("chain", "rest", "network") and output == "probabilities":
             expected = np.stack([1 - expected, expected], axis=2)
+        elif name == "stack":  # which gives the first class of each label
+            expected = np.stack([expected, 1 - expected], axis=2)
         np.testing.assert_allclose(answer[output], expected, rtol=1e-9, err_msg=output)
 
 
@@ -110,6 +126,9 @@ def test_a_version_gives_what_its_estimator_can(asked: FlaskClient, fitted: Any,
         ("mixture", [0, 1]),
         ("several", [[0, 1], [0, 1]]),
         ("chain", [[0, 1], [0, 1]]),
+        ("rest", [[0, 1], [0, 1]]),
+        ("network", [[0, 1], [0, 1]]),
+        ("stack", [[0, 1], [0, 1]]),
         ("discriminant", ["high", "low", "middle"]),
     ],
 )
@@ -143,8 +162,15 @@ def test_what_a_version_cannot_give_is_refused_with_what_it_can(
     assert f"cannot include '{output}'; can include" in refused.get_json()["detail"]
 
 
-def test_targets_with_unequally_many_classes_have_no_probabilities(tmp_path: Path) -> None:
+def test_targets_with_unequally_many_classes_have_lists_of_unequal_length(tmp_path: Path) -> None:
     targets = np.stack([LABELS, np.where(NUMBERS > 0, "up", "down")], axis=1)
-    publish_fitted(tmp_path / "models", "uneven", KNeighborsClassifier(3).fit(ROWS.to_numpy(), targets), ROWS)
+    neighbors = KNeighborsClassifier(3).fit(ROWS.to_numpy(), targets)
+    publish_fitted(tmp_path / "models", "uneven", neighbors, ROWS)
+    client = create_app(settings_for(tmp_path / "models")).test_client()
 
-    assert changes_in(tmp_path / "models").registry.get("uneven").outputs == ()
+    answer = client.post("/predict/uneven?include=probabilities", json={"X": FEW.tolist()}).get_json()
+
+    EstimatorResponse().load(answer)
+    assert answer["classes"] == [["high", "low", "middle"], ["down", "up"]]
+    expected = [list(map(list, row)) for row in zip(*neighbors.predict_proba(FEW), strict=True)]
+    assert answer["probabilities"] == expected

@@ -40,8 +40,9 @@ def fitted_names(estimator: Any) -> list[str] | None:
         names = getattr(estimator, "feature_names_", None)
     if names is None:
         return None
+    names = np.asarray(names, dtype=object).tolist()
     own = [str(place) for place in range(len(names))], [f"Column_{place}" for place in range(len(names))]
-    return None if list(names) in own else list(names)
+    return None if names in own else names
 
 
 def fitted_width(estimator: Any) -> int | None:

@@ -22,7 +22,8 @@ BOOSTERS: Mapping[str, tuple[tuple[str, ...], type]] = {
 }
 """Classes whose state is a model in their library's own format: its possible names there, and its type.
 
-It gets one state: a second one could leave a pointer to nothing in place of the model."""
+It gets one state: a second one could leave a pointer to nothing in place of the model. CatBoost's may be
+without one, as in the parameters of a search, where it is not fitted: then it refuses to answer."""
 
 
 def check_state(inst: Any, kind: str, state: Any) -> None:
@@ -62,9 +63,11 @@ def _check_names(state: Any, own: frozenset[str]) -> None:
                 raise NotAllowed(f"it gives an object the attribute {name!r:.40}, which is its class's")
 
 
-def _check_booster(names: tuple[str, ...], kind: type) -> Callable[[Any], None]:
+def _check_booster(names: tuple[str, ...], kind: type, *, is_required: bool) -> Callable[[Any], None]:
     def check(state: Any) -> None:
         models = [state[name] for name in names if name in state] if type(state) is dict else []
+        if not models and type(state) is dict and not is_required:
+            return
         if len(models) != 1 or type(models[0]) is not kind or not models[0]:
             raise NotAllowed("it has a booster without its model")
 
@@ -73,6 +76,6 @@ def _check_booster(names: tuple[str, ...], kind: type) -> Callable[[Any], None]:
 
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
     ISOTONIC: check_isotonic,
-    **{name: _check_booster(*how) for name, how in BOOSTERS.items()},
+    **{name: _check_booster(*how, is_required=name not in _CATBOOST) for name, how in BOOSTERS.items()},
 }
 """By class, the check of a state."""

@@ -15,10 +15,15 @@ from mlapi.errors import BrokenArtifact
 @pytest.fixture
 def booster(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The class xgboost.core.Booster: the real one's constructor opens the file that an argument names."""
-    kind = type("Booster", (), {"__module__": "xgboost.core", "__init__": lambda self, file: file.open()})
-    for name in ("xgboost", "xgboost.core"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    monkeypatch.setattr(sys.modules["xgboost.core"], "Booster", kind, raising=False)
+    return stand_in(monkeypatch, "xgboost", "Booster")
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, library: str, name: str) -> Any:
+    """A class of a library's module `core`."""
+    kind = type(name, (), {"__module__": f"{library}.core", "__init__": lambda self, file: file.open()})
+    for module in (library, f"{library}.core"):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(sys.modules[f"{library}.core"], name, kind, raising=False)
     return kind
 
 
@@ -41,6 +46,20 @@ def test_a_booster_is_made_empty_and_gets_its_model_once(booster: Any) -> None:
             pickling.load(made(booster, *states), allowed)
     with pytest.raises(BrokenArtifact, match="its state twice"):
         pickling.load(made(booster, model, model), allowed)
+
+
+def test_an_estimator_of_catboost_may_be_unfitted_as_in_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = stand_in(monkeypatch, "catboost", "CatBoostClassifier")
+    allowed = classes_of(["catboost"])
+
+    assert pickling.load(made(kind, {"depth": 2}), allowed).depth == 2
+    for states, problem in (
+        ([{"__model": b""}], "a booster without its model"),
+        ([{"__model": "text"}], "a booster without its model"),
+        ([{"depth": 2}, {"__model": b"model"}], "its state twice"),
+    ):
+        with pytest.raises(BrokenArtifact, match=problem):
+            pickling.load(made(kind, *states), allowed)
 
 
 def test_a_class_of_a_set_is_not_called(booster: Any) -> None:

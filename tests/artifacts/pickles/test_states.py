@@ -503,6 +503,23 @@ def test_what_its_class_does_not_make_is_refused(what: str) -> None:
         pickling.load(content, {*CLASSES, *names_in(content)})
 
 
+@pytest.mark.parametrize("names", [np.array(["a", "b"]), ["a", "b"], ("a", "b"), None])
+def test_names_of_features_that_boosters_give_to_wrappers_are_usual(names: Any) -> None:
+    model = Ridge().fit(np.eye(2), [0.0, 1.0])
+    model.feature_names_in_ = names
+
+    assert pickling.load(dumped(model), CLASSES).coef_.shape == (2,)
+
+
+@pytest.mark.parametrize("names", [[1, 2], np.array([b"a", b"b"]), np.array([["a", "b"]]), {"a": "b"}, "ab"])
+def test_names_of_features_are_words(names: Any) -> None:
+    model = Ridge().fit(np.eye(2), [0.0, 1.0])
+    model.feature_names_in_ = names
+
+    with pytest.raises(BrokenArtifact, match="names of features that are no words"):
+        pickling.load(dumped(model), CLASSES)
+
+
 def test_a_search_whose_parameters_are_tuples_is_usual() -> None:
     texts, target = ["aa bb", "bb cc", "cc dd", "dd ee"] * 3, [0, 1, 0, 1] * 3
     steps = make_pipeline(TfidfVectorizer(), SVC())

@@ -236,8 +236,7 @@ def check(estimator: Any) -> None:
 def _check_columns(attributes: Mapping[str, Any]) -> None:
     """Refuse names of features that are no texts, and columns of other things than texts and numbers."""
     names = attributes.get("feature_names_in_")
-    are_texts = type(names) is np.ndarray and names.ndim == 1 and all(type(name) is str for name in names)
-    _require(names is None or are_texts, "it has names of features that are no words")
+    _require(names is None or _are_texts(names), "it has names of features that are no words")
     for value in attributes.values():
         for array in value if isinstance(value, list | tuple) else (value,):
             if isinstance(array, np.ndarray) and array.dtype.hasobject:
@@ -246,6 +245,18 @@ def _check_columns(attributes: Mapping[str, Any]) -> None:
                     not any(isinstance(value, _NO_CATEGORIES) for value in others),
                     "it has a column of other things than words and numbers",
                 )
+
+
+def _are_texts(names: Any) -> bool:
+    """Return whether names of features are texts, in an array or a list.
+
+    scikit-learn has an array of objects; boosters have one of texts, which wrappers around them take over.
+    """
+    if type(names) is np.ndarray:
+        return (
+            names.ndim == 1 and names.dtype.kind in "OU" and all(type(name) is str for name in names.tolist())
+        )
+    return type(names) in (list, tuple) and all(type(name) is str for name in names)
 
 
 def _within_array(array: Any) -> Iterable[Any]:
