@@ -39,6 +39,24 @@ _MOST_BITS = 64
 _PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 """Types of values that are hashed and compared quickly."""
 
+_METHODS_OF_TEXTS = (
+    *(
+        "capitalize",
+        "casefold",
+        "lower",
+        "lstrip",
+        "rstrip",
+        "split",
+        "splitlines",
+        "strip",
+        "swapcase",
+        "title",
+    ),
+    "upper",
+)
+"""The methods of `str` that make words of one text, about as long as the text. Others look into what a text
+names (`format`, `format_map`), or make a text of any length."""
+
 _LONGEST_RANGE = 10**7
 """The most numbers of a range, which says which columns a part of an estimator takes."""
 
@@ -164,6 +182,18 @@ def _complex(real: float, imaginary: float) -> complex:
     return complex(real, imaginary)
 
 
+def _method_of_texts(*arguments: Any) -> Any:
+    """Return a method of `str`, as a vectorizer has `str.split` for its tokenizer, in place of `getattr`."""
+    kind, name = arguments if len(arguments) == 2 else (None, None)
+    if kind is not str or type(name) is not str or name not in _METHODS_OF_TEXTS:
+        raise NotAllowed(
+            "it calls builtins.getattr, which can run any code: a fitted estimator needs no such thing, but "
+            "for methods of texts, such as str.split. Do not load this file, unless you know who made it; a "
+            "function of a module can take the place of a method"
+        )
+    return getattr(str, name)
+
+
 def _range(*limits: int) -> range:
     """Return a range of at most `_LONGEST_RANGE` numbers."""
     if not all(type(limit) is int and limit.bit_length() < _MOST_BITS for limit in limits):
@@ -266,6 +296,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "builtins.bytes": _no_bytes,
     "builtins.complex": _complex,
     "builtins.frozenset": _frozenset,
+    "builtins.getattr": _method_of_texts,
     "builtins.range": _range,
     "builtins.set": _set,
     "builtins.slice": _slice,

@@ -503,6 +503,50 @@ def test_what_its_class_does_not_make_is_refused(what: str) -> None:
         pickling.load(content, {*CLASSES, *names_in(content)})
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_methods_of_texts_may_be_steps_of_a_vectorizer(protocol: int) -> None:
+    steps = {"tokenizer": str.split, "preprocessor": str.lower, "token_pattern": None}
+    model = TfidfVectorizer(**steps).fit(["A b", "b c"])
+
+    loaded = pickling.load(pickle.dumps(model, protocol), CLASSES)
+
+    assert loaded.tokenizer is str.split
+    assert loaded.transform(["B c"]).toarray().tolist() == model.transform(["B c"]).toarray().tolist()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (str, "format"),
+        (str, "format_map"),
+        (str, "__class__"),
+        (str, "join"),
+        (str, "split", None),
+        (str,),
+        ("text", "split"),
+        (np.float64, "tofile"),
+        (bytes, "split"),
+        (str, ["split"]),
+    ],
+)
+def test_getattr_takes_nothing_but_a_few_methods_of_texts(arguments: tuple[Any, ...]) -> None:
+    class Attribute:
+        def __reduce__(self) -> Any:
+            return getattr, arguments
+
+    with pytest.raises(BrokenArtifact, match=r"builtins\.getattr, which can run any code|it names builtins"):
+        pickling.load(pickle.dumps([Attribute()]), CLASSES)
+
+
+def test_a_method_of_texts_is_not_called_by_the_pickle() -> None:
+    class Called:
+        def __reduce__(self) -> Any:
+            return str.split, ("a b",)
+
+    with pytest.raises(BrokenArtifact, match="which it does not name"):
+        pickling.load(pickle.dumps([Called()]), CLASSES)
+
+
 @pytest.mark.parametrize("names", [np.array(["a", "b"]), ["a", "b"], ("a", "b"), None])
 def test_names_of_features_that_boosters_give_to_wrappers_are_usual(names: Any) -> None:
     model = Ridge().fit(np.eye(2), [0.0, 1.0])

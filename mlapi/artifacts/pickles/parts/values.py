@@ -50,7 +50,7 @@ POOLING = frozenset(f"numpy.{name}" for name in ("amax", "amin", "max", "mean", 
 
 _TYPES = frozenset(
     {
-        *(f"builtins.{name}" for name in ("bool", "float", "int", "object")),
+        *(f"builtins.{name}" for name in ("bool", "float", "int", "object", "str")),
         *(f"numpy.{name}" for name in ("bool", "bool_", "object_")),
         *(
             f"numpy.{kind}{bits}"
@@ -60,7 +60,7 @@ _TYPES = frozenset(
         ),
     }
 )
-"""The types of cells and numbers."""
+"""The types of cells, numbers and texts."""
 
 _SCORES = frozenset(
     {
