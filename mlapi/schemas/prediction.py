@@ -81,7 +81,8 @@ class PredictRequest(Schema):
         self.reader = reader_of(signature, limits)
         self.max_rows = max_rows
         self._signature = signature
-        self._forms = frozenset(FORMS) - signature.known_columns  # a body of known columns alone is a record
+        # no cell of a table is a list: under the name of a form it holds rows, even if a column is called so
+        self._forms = frozenset(FORMS) - (signature.known_columns if signature.image else frozenset())
 
     def read(self, body: Decoded) -> Instances:
         """Check the rows of a request body, and make a batch of the rows.
@@ -169,10 +170,13 @@ class PredictRequest(Schema):
             raise invalid(error.findings, error.count - len(error.findings)) from error
 
     def _is_record(self, body: Mapping[str, Any]) -> bool:
-        """Whether the body is a row itself: all its keys are columns, or none is a form.
+        """Whether the body is a row itself: all its keys are columns and it holds no rows, or none is a form.
 
         In the second case unknown keys are refused as unknown features.
         """
+        holds_rows = len(body) == 1 and isinstance(next(iter(body.values())), list | dict)
+        if holds_rows and self._forms.intersection(body):
+            return False
         return self.reader.knows(body) or not any(form in body for form in FORMS)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)

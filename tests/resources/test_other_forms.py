@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LinearRegression
 
 from mlapi.server.app import create_app
 from tests.conftest import publish_fitted, settings_for
@@ -26,6 +28,50 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     publish_fitted(folder, "flats", DummyClassifier().fit(FRAME, [0, 1] * 5), FRAME)
     with create_app(settings_for(folder)).test_client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def called_alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """A model whose columns have the names that a body has for its rows."""
+    folder: Path = tmp_path_factory.mktemp("alike")
+    rows = pd.DataFrame(np.eye(4)[:, :3], columns=["instances", "X", "features"])
+    publish_fitted(folder, "alike", LinearRegression().fit(rows, rows.sum(axis=1)), rows)
+    with create_app(settings_for(folder)).test_client() as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [[1.0, 2.0, 3.0]]},
+        {"instances": [{"instances": 1.0, "X": 2.0, "features": 3.0}]},
+        {"X": [[1.0, 2.0, 3.0]]},
+        {"features": [1.0, 2.0, 3.0]},
+        {"features": {"instances": 1.0, "X": 2.0, "features": 3.0}},
+        {"instances": 1.0, "X": 2.0, "features": 3.0},
+    ],
+)
+def test_columns_may_be_called_as_the_members_of_a_body(called_alike: FlaskClient, body: Any) -> None:
+    answer = called_alike.post("/predict/alike", json=body).get_json()
+
+    assert answer["prediction"] == pytest.approx([6.0])
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "sentence"),
+    [
+        ({"instances": [[1.0, 2.0]]}, "/instances/0", "expected 3 values"),
+        ({"instances": 1.0}, "/X", "missing"),
+        ({"instances": [1.0], "X": [2.0], "features": [3.0]}, "", "a list for each column"),
+    ],
+)
+def test_what_is_wrong_with_such_a_body_is_told(
+    called_alike: FlaskClient, body: Any, pointer: str, sentence: str
+) -> None:
+    problem = assert_problem(called_alike.post("/predict/alike", json=body), 422, "invalid-input")
+
+    assert problem["errors"][0]["pointer"] == pointer
+    assert sentence in problem["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize(
