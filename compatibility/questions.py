@@ -24,7 +24,8 @@ Ask = Callable[[str, Any], tuple[int, Any]]
 
 CLOSE = 1e-9
 
-_PROGRAMMER_SPEECH = re.compile(r"Traceback|\w(Error|Exception)\b|\(after \d+ lines more\)")
+_PROGRAMMER_SPEECH = re.compile(r"Traceback|(?<!\.)\b\w+(Error|Exception)\b|\(after \d+ lines more\)")
+"""An exception is named alone; the full name of a class that a file holds may end so, too."""
 
 _ASIDE = re.compile(r"\(\w+Error\b[^()]*(\([^()]*\)[^()]*)*\)")
 """What the code below has raised, in parentheses: of use to a search, and not in the way."""

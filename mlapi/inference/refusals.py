@@ -30,12 +30,16 @@ def refusal(ask: Ask, batch: Batch, count: int, error: Exception) -> Unanswerabl
     it refuses when it is asked for them alone, the first 20 at most."""
     name = type(error).__name__
     if count == 1:
-        return Unanswerable(f"the estimator refused this row with {name}", [_refused(0, name)], 1)
+        if _takes(ask, _rows(batch, [0, 0])):
+            return Unanswerable(
+                f"the estimator refuses a row alone ({name}): send two or more, such as this one twice"
+            )
+        return Unanswerable(f"the estimator refused this row ({name})", [_refused(0, name)], 1)
     refused, is_complete = _refused_rows(ask, batch, count, name)
     if not refused:
-        return Unanswerable(f"the estimator refused these rows with {name}")
+        return Unanswerable(f"the estimator refused these rows ({name})")
     number = f"{len(refused):,}" if is_complete else f"at least {len(refused):,}"
-    detail = f"the estimator refused {number} of these {count:,} rows with {refused[0][1]}"
+    detail = f"the estimator refused {number} of these {count:,} rows ({refused[0][1]})"
     return Unanswerable(detail, [_refused(row, of_row) for row, of_row in refused], len(refused))
 
 
@@ -54,7 +58,15 @@ def unpresentable(what: str, good: NDArray[np.bool_]) -> Unanswerable:
 
 
 def _refused(row: int, name: str) -> Finding:
-    return Finding((row,), f"the estimator refused this row with {name}")
+    return Finding((row,), f"the estimator refused this row ({name})")
+
+
+def _takes(ask: Ask, batch: Batch) -> bool:
+    try:
+        ask(batch)
+    except Exception:  # somebody else's estimator
+        return False
+    return True
 
 
 def _refused_rows(ask: Ask, batch: Batch, count: int, name: str) -> tuple[Sequence[tuple[int, str]], bool]:
@@ -86,7 +98,7 @@ def _refused_rows(ask: Ask, batch: Batch, count: int, name: str) -> tuple[Sequen
     return refused, True
 
 
-def _rows(batch: Batch, part: slice) -> Batch:
+def _rows(batch: Batch, part: slice | list[int]) -> Batch:
     if isinstance(batch, np.ndarray):
         return batch[part]
     return {name: column[part] for name, column in batch.items()}

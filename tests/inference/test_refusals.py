@@ -30,11 +30,21 @@ def test_all_refused_rows_are_found_in_order(bad: set[int], batch: Batch) -> Non
     rows, detail = refused_rows(bad, batch)
 
     assert rows == sorted(bad)
-    assert f"refused {len(bad)} of these 64 rows with KeyError" in detail
+    assert f"refused {len(bad)} of these 64 rows (KeyError)" in detail
+
+
+def test_a_row_that_is_refused_alone_and_taken_twice_is_told_so() -> None:
+    def ask(part: Batch) -> None:
+        if len(part) == 1:
+            raise ValueError
+
+    error = refusal(ask, MATRIX[:1], 1, ValueError())
+
+    assert "refuses a row alone (ValueError): send two or more" in str(error)
 
 
 def test_rows_that_are_refused_only_together_are_told_so() -> None:
-    assert refused_rows(set()) == ([], "the estimator refused these rows with ValueError")
+    assert refused_rows(set()) == ([], "the estimator refused these rows (ValueError)")
 
 
 def test_an_estimator_is_asked_no_longer_than_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_a_row_that_the_estimator_refuses_is_told_with_its_line(tmp_path: Path) 
     (tmp_path / "rows.csv").write_text("plan\nbasic\ngold\n")
     model = open_registry(settings_for(tmp_path / "models"), eager=False).get("plans", None)
 
-    with pytest.raises(DatasetError, match=r"line 3: the estimator refused this row with ValueError"):
+    with pytest.raises(DatasetError, match=r"line 3: the estimator refused this row \(ValueError\)"):
         list(predict_csv(model, tmp_path / "rows.csv", (), lambda _: None))
 
 

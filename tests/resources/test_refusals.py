@@ -56,7 +56,7 @@ def test_a_refused_batch_is_told_by_row_and_with_its_warnings(
 ) -> None:
     problem = assert_problem(client.post("/predict/words", json=body), 422, "unanswerable")
 
-    assert problem["errors"] == [{"pointer": row, "detail": "the estimator refused this row with ValueError"}]
+    assert problem["errors"] == [{"pointer": row, "detail": "the estimator refused this row (ValueError)"}]
     assert problem["error_count"] == 1
     unseen = '"gold" is a category that training did not see'
     assert problem["warnings"] == [{"pointer": cell, "detail": unseen}]
