@@ -172,6 +172,7 @@ def _chunks(
     What there is to say about the file is said at its end, but for what is wrong with its letters.
     """
     by_name = {feature.name: feature for feature in signature.flat}
+    spelled = {name.strip(): name for name in by_name if name.strip() not in by_name}
     with open_csv(file, options) as table:
         for warning in table.warnings:
             warn(f"Warning: {file}: {warning}")
@@ -182,7 +183,9 @@ def _chunks(
             lines, cells = zip(*chunk, strict=True)
             columns = {
                 name: _values(by_name.get(name), column, how)
-                for name, column in zip(table.names, zip(*cells, strict=True), strict=True)
+                for name, column in zip(
+                    (spelled.get(name, name) for name in table.names), zip(*cells, strict=True), strict=True
+                )
             }
             if has_index and all(map(str.isdecimal, columns[table.names[0]])):
                 del columns[table.names[0]]

@@ -60,18 +60,29 @@ def make_golden(estimator: Any, rows: Any, frame: pd.DataFrame, signature: Signa
 def outputs(estimator: Any, rows: Any) -> dict[str, Any]:
     """Return every output of the estimator for rows `(rows, features)`, by name, as JSON has it.
 
+    Raises:
+        Unanswerable: As `answers_to`.
+    """
+    return {name: values.tolist() for name, values in answers_to(estimator, rows).items()}
+
+
+def answers_to(estimator: Any, rows: Any) -> dict[str, NDArray[Any]]:
+    """Return every output of the estimator for rows `(rows, features)`, by name: an entry for each row.
+
     Outputs that no estimator has to give are left out where this one does not.
 
     Raises:
         Unanswerable: An answer is not finite.
     """
     answers = {PREDICTION: presentable(call(estimator, "predict", rows))}
+    if answers[PREDICTION].shape[:1] != (len(rows),):
+        return answers
     for name in outputs_of(estimator):
         if name in EXPECTED:
             answers[name] = presentable(call(estimator, METHODS[name], rows))
         else:
             answers |= _tried(estimator, name, rows, len(answers[PREDICTION]))
-    return {name: values.tolist() for name, values in answers.items()}
+    return answers
 
 
 def _tried(estimator: Any, name: str, rows: Any, count: int) -> dict[str, NDArray[Any]]:

@@ -2,25 +2,28 @@
 
 A server knows numbers, words, flags and times, and makes the usual dtypes of them. Most estimators answer the
 same; for others the signature says the dtype. What no dtype mends is refused before anything is published.
+All outputs are compared: labels can be the same where probabilities are not.
 """
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
+from sklearn.exceptions import NotFittedError
 
+from mlapi.artifacts.golden import PREDICTION, TOLERANCE, distance
 from mlapi.data.signature import NUMERIC, Feature, Signature
 from mlapi.errors import RegistrationError, Unanswerable
 from mlapi.inference.dtypes import CATEGORY
-from mlapi.inference.estimator_calls import call
-from mlapi.inference.model import estimator_input, presentable
+from mlapi.inference.model import estimator_input
 from mlapi.training.preparation import features
+from mlapi.training.versions.golden import answers_to
 from mlapi.training.workflows.sample_columns import EstimatorSample
 from mlapi.wording import counted, listed, reason
 
@@ -39,6 +42,9 @@ _MOST_TRIED = 300
 _SHOWN = 3
 """How many rows with another answer than expected are named."""
 
+Answers: TypeAlias = Mapping[str, NDArray[Any]]
+"""Outputs by name, `(rows,)` or `(rows, columns)`, and the prediction among them."""
+
 _WAY_OUT = "give the sample as Parquet, which keeps dtypes, or say what the columns are with --types"
 """What to do where a CSV file does not tell dtypes."""
 
@@ -51,15 +57,16 @@ def proven(estimator: Any, sample: EstimatorSample, signature: Signature) -> Sig
             it is.
     """
     sample = sample.spread(MOST_ROWS)
+    way_out = "" if sample.is_exact else f"; {_WAY_OUT}"
     try:
-        served = _served(estimator, sample.frame, signature)
+        served = _served(estimator, sample.frame, signature, way_out)
     except RegistrationError:
         if not (sample.is_exact or signature.typed):
             raise
         served = None
-    if served is not None and served.shape[:1] != (len(sample.frame),):
-        count = len(sample.frame)
-        raise RegistrationError(f"{count} rows of the sample gave predictions of shape {served.shape}")
+    if served is not None and served[PREDICTION].shape[:1] != (len(sample.frame),):
+        count, shape = len(sample.frame), served[PREDICTION].shape
+        raise RegistrationError(f"{count} rows of the sample gave predictions of shape {shape}")
     if not sample.is_exact and not hasattr(estimator, "feature_names_in_"):
         return signature  # a file tells nothing of the matrix that it was fitted on
     own = _own(estimator, sample)
@@ -105,7 +112,7 @@ def check_expected(
     Raises:
         RegistrationError: Some differ, numbers by more than a relative 1e-9; the message has the first rows.
     """
-    answers = _served(estimator, sample.frame, signature)
+    answers = _served(estimator, sample.frame, signature)[PREDICTION]
     if answers.ndim != 1:
         raise RegistrationError(
             "the estimator gives several answers a row, and one column cannot expect them"
@@ -124,52 +131,58 @@ def check_expected(
 
 
 @contextmanager
-def predicting() -> Iterator[None]:
+def predicting(way_out: str = "") -> Iterator[None]:
     """Turn whatever an estimator's own code raises into one error.
+
+    Args:
+        way_out: What is said behind it, of what may help.
 
     Raises:
         RegistrationError: It cannot serve, whatever it has raised.
     """
     try:
         yield
+    except NotFittedError as error:
+        raise RegistrationError("the estimator is not fitted: call its fit before you save it") from error
     except Unanswerable as error:
-        raise RegistrationError(f"the estimator cannot predict the sample: {error}") from error
+        raise RegistrationError(f"the estimator cannot predict the sample: {error}{way_out}") from error
     except Exception as error:  # somebody else's code
-        raise RegistrationError(f"the estimator cannot predict the sample: {reason(error)}") from error
+        raise RegistrationError(
+            f"the estimator cannot predict the sample ({reason(error)}){way_out}"
+        ) from error
 
 
-def _served(estimator: Any, frame: pd.DataFrame, signature: Signature) -> NDArray[Any]:
-    return _answers(estimator, features.served_columns(frame, signature.features), signature)
+def _served(estimator: Any, frame: pd.DataFrame, signature: Signature, way_out: str = "") -> Answers:
+    """Return the answers to rows `(rows, features)` of a sample, as a server makes them."""
+    return _asked(estimator, features.served_columns(frame, signature.features), signature, way_out)
 
 
-def _answers(estimator: Any, served: pd.DataFrame, signature: Signature) -> NDArray[Any]:
-    """Return the predictions for rows `(rows, features)` that a server has made."""
-    with predicting():
-        return _predict(estimator, estimator_input(estimator, signature, features.batch(served, signature)))
+def _asked(estimator: Any, served: pd.DataFrame, signature: Signature, way_out: str = "") -> Answers:
+    """Return the answers to rows `(rows, features)` that a server has made."""
+    with predicting(way_out):
+        return _answers(estimator, estimator_input(estimator, signature, features.batch(served, signature)))
 
 
-def _own(estimator: Any, sample: EstimatorSample) -> NDArray[Any]:
+def _own(estimator: Any, sample: EstimatorSample) -> Answers:
     frame = sample.frame.reset_index(drop=True)
     rows: Any = frame
     if not hasattr(estimator, "feature_names_in_"):
         is_texts = frame.shape[1] == 1 and not hasattr(estimator, "n_features_in_")
         rows = frame.iloc[:, 0].to_numpy() if is_texts else frame.to_numpy()
     with predicting():
-        return _predict(estimator, rows)
+        return _answers(estimator, rows)
 
 
-def _predict(estimator: Any, rows: Any) -> NDArray[Any]:
+def _answers(estimator: Any, rows: Any) -> Answers:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
-        return presentable(call(estimator, "predict", rows))
+        return answers_to(estimator, rows)
 
 
-def _agree(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    if one.shape != other.shape:
-        return False
-    if one.dtype.kind == "f":
-        return bool(np.allclose(one, other, rtol=1e-9, atol=0))
-    return bool((one == other).all())
+def _agree(one: Answers, other: Answers) -> bool:
+    return one.keys() == other.keys() and all(
+        distance(values, other[name])[0] <= TOLERANCE for name, values in one.items()
+    )
 
 
 def _nullable(signature: Signature, places: Collection[int]) -> Signature:
@@ -186,7 +199,7 @@ def _answers_without(
     """Return whether the estimator answers rows `(rows, features)` that are blank in these places."""
     blank = {rows.columns[place]: _blank(rows.iloc[:, place]) for place in places}
     try:
-        return len(_answers(estimator, rows.assign(**blank), signature)) == len(rows)
+        return len(_asked(estimator, rows.assign(**blank), signature)[PREDICTION]) == len(rows)
     except RegistrationError:
         return False
 

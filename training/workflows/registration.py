@@ -7,6 +7,7 @@ warnings for clients, and are never refused.
 import math
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from mlapi.training.workflows.sample_columns import (
     NOTHING_SAID,
     EstimatorSample,
     SampleOptions,
+    columns_of_times,
     described_columns,
     expected_column,
     widened,
@@ -115,12 +117,12 @@ def publish_estimator(
     if not (is_fitted and hasattr(estimator, "predict")):
         kind = type(estimator).__name__
         raise RegistrationError(f"a {kind} is no scikit-learn estimator that has predict")
+    sample = replace(sample, frame=_as_fitted(estimator, sample.frame))
     names = _columns(estimator, sample.frame.drop(columns=[sample.expect], errors="ignore"))
     own = replace(sample, frame=sample.frame[names])
-    described, own_sample = described_columns(estimator, own)
     others = {*map(str, sample.frame.columns), *dropped_columns(estimator)}.difference(names)
-    signature = Signature(described, _target(estimator), tuple(sorted(others)))
-    signature = proven(estimator, own_sample, signature)
+    signature, own_sample, notes = _proven(estimator, own, tuple(sorted(others)))
+    provenance = replace(provenance, notes=(*provenance.notes, *notes))
     signature = with_missing(estimator, own_sample, signature)
     if sample.expect is not None:
         check_expected(estimator, own_sample, signature, expected_column(sample))
@@ -140,6 +142,32 @@ def publish_estimator(
     return changes.publish(draft, estimator, _golden(estimator, served, signature), files)
 
 
+def _proven(
+    estimator: Any, sample: EstimatorSample, ignored: tuple[str, ...]
+) -> tuple[Signature, EstimatorSample, tuple[str, ...]]:
+    """Return the signature that the estimator has proven, the sample as it takes it, and what was decided.
+
+    A file of texts does not say which of them are times: where the estimator fails on them as words, and
+    answers them as times, they are.
+
+    Raises:
+        RegistrationError, DatasetError: As `register`.
+    """
+    described, own = described_columns(estimator, sample)
+    target = _target(estimator)
+    try:
+        return proven(estimator, own, Signature(described, target, ignored)), own, ()
+    except RegistrationError:
+        times = {} if sample.is_exact else columns_of_times(own)
+        if not times:
+            raise
+        described, own = described_columns(estimator, replace(sample, types={**sample.types, **times}))
+        with suppress(RegistrationError):
+            note = f"taken for times, which the estimator needs: {listed(times)}"
+            return proven(estimator, own, Signature(described, target, ignored)), own, (note,)
+        raise
+
+
 def _golden(estimator: Any, served: pd.DataFrame, signature: Signature) -> Golden:
     chosen = served.iloc[choose_golden_rows(served, signature)]
     rows = estimator_input(estimator, signature, features.batch(chosen, signature))
@@ -149,6 +177,17 @@ def _golden(estimator: Any, served: pd.DataFrame, signature: Signature) -> Golde
     if carries_network(final) or isinstance(final, OnnxClassifier | OnnxRegressor):
         return replace(golden, least=SINGLE)
     return golden
+
+
+def _as_fitted(estimator: Any, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a sample `(rows, columns)` with the blanks around names of columns that the estimator was fitted
+    with: a file is read without them."""
+    names = fitted_names(estimator) or ()
+    return table.rename(
+        columns={
+            name.strip(): name for name in names if name.strip() not in names and name not in table.columns
+        }
+    )
 
 
 def _columns(estimator: Any, table: pd.DataFrame) -> list[str]:

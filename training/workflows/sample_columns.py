@@ -108,6 +108,27 @@ def expected_column(sample: EstimatorSample) -> pd.Series:
     return column
 
 
+def columns_of_times(sample: EstimatorSample) -> dict[str, Kind]:
+    """Return the kind `datetime` by the name of each column that holds words, all of which say a time."""
+    names = [
+        str(name)
+        for name in sample.frame.columns
+        if name not in sample.types and _are_times(sample.frame[name].dropna())
+    ]
+    return dict.fromkeys(names, "datetime")
+
+
+def _are_times(cells: pd.Series) -> bool:
+    """Return whether the cells `(rows,)` are texts that say times."""
+    if not len(cells) or not all(isinstance(cell, str) for cell in cells):
+        return False
+    try:
+        _datetimes(cells)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
 def widened(estimator: Any, sample: EstimatorSample, described: Sequence[Feature]) -> tuple[Feature, ...]:
     """Return the features with the ranges and categories of the sample's wider rows as well.
 

@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import mlapi
 from mlapi.errors import DatasetError, ModelUnavailable, RegistrationError, UnknownOutput, VersionNotFound
@@ -146,6 +146,17 @@ def test_float32_stays_float32_where_sums_depend_on_it() -> None:
     np.testing.assert_allclose(version.predict(rows), model.predict(rows), rtol=1e-9)
 
 
+def test_float32_stays_float32_where_only_probabilities_depend_on_it() -> None:
+    """The labels are the same, and were all that was compared."""
+    rows = np.random.default_rng(0).normal(20, 3, size=(50, 3)).astype(np.float32)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, rows[:, 0] > 20)
+
+    version = mlapi.publish(model, "sure", rows)
+
+    served = version.answer(rows, ["probabilities"]).outputs["probabilities"]
+    np.testing.assert_allclose(served, model.predict_proba(rows), rtol=1e-9)
+
+
 def test_texts_are_published_as_a_list() -> None:
     texts = ["good film", "bad film", "very good", "awful, bad"] * 3
     model = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts, ["+", "-", "+", "-"] * 3)
@@ -196,7 +207,7 @@ class Lying(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             IRIS.data,
             "gives other predictions for the values that a client can send",
         ),
-        (LinearRegression(), IRIS.data, "NotFittedError"),
+        (LinearRegression(), IRIS.data, "is not fitted: call its fit"),
         (LinearRegression().fit(IRIS.data, IRIS.target), IRIS.data.iloc[:, :2], "lacks columns"),
         (
             make_pipeline(FunctionTransformer(lambda X: X), LinearRegression()).fit(IRIS.data, IRIS.target),

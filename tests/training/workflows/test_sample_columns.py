@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 
 from mlapi.data.signature import Feature
 from mlapi.errors import DatasetError, RegistrationError
+from mlapi.inference.scoring import predict_csv
 from mlapi.training.workflows.estimator_columns import KnownColumn, fitted_names, fitted_width, known_columns
 from mlapi.training.workflows.registration import register
 from mlapi.training.workflows.sample_columns import (
@@ -185,6 +186,51 @@ def test_types_are_told_where_neither_file_nor_estimator_tells(tmp_path: Path) -
     ]
     served = changes.registry.get("zips").predict(np.array([[102.0, 1.0]])).values
     np.testing.assert_allclose(served, model.predict(rows.iloc[[1]]), rtol=1e-9)
+
+
+def months(frame: pd.DataFrame) -> Any:
+    return frame.iloc[:, :1].apply(lambda column: column.dt.month)
+
+
+def test_texts_are_times_where_the_estimator_fails_on_them_as_words(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"day": pd.date_range("2024-01-31", periods=15, freq="21D"), "x": np.arange(15.0)})
+    model = make_pipeline(FunctionTransformer(months), Ridge()).fit(rows, np.arange(15))
+    joblib.dump(model, tmp_path / "estimator.joblib")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    changes = changes_in(tmp_path / "models", allowed_classes=tuple(classes_of(model)))
+
+    manifest = register("days", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
+
+    assert [feature.kind for feature in manifest.signature.features] == ["datetime", "number"]
+    assert "taken for times, which the estimator needs: day" in manifest.provenance.notes
+    days = {"day": rows["day"].to_numpy()[:2], "x": np.zeros(2)}
+    served = changes.registry.get("days").predict(days).values
+    np.testing.assert_allclose(served, model.predict(rows[:2]), rtol=1e-9)
+
+
+def test_where_neither_helps_the_refusal_says_what_to_do(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"day": pd.date_range("2024-01-31", periods=15, freq="21D"), "x": np.arange(15.0)})
+    model = make_pipeline(FunctionTransformer(months), Ridge()).fit(rows, np.arange(15))
+    joblib.dump(model, tmp_path / "estimator.joblib")
+    rows.assign(day="soon").to_csv(tmp_path / "rows.csv", index=False)
+    changes = changes_in(tmp_path / "models", allowed_classes=tuple(classes_of(model)))
+
+    with pytest.raises(RegistrationError, match=r"sample \(AttributeError: .*\); give the sample as Parquet"):
+        register("days", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
+
+
+def test_blanks_around_a_name_are_those_that_the_estimator_knows(tmp_path: Path) -> None:
+    rows = pd.DataFrame({" a": [0.0, 1.0, 2.0], "b ": [1.0, 0.0, 1.0], "c": [3.0, 1.0, 1.0]})
+    model = LinearRegression().fit(rows, [0, 1, 3])
+    joblib.dump(model, tmp_path / "estimator.joblib")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    changes = changes_in(tmp_path / "models")
+
+    manifest = register("blanks", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
+
+    assert manifest.signature.names == (" a", "b ", "c")
+    lines = list(predict_csv(changes.registry.get("blanks"), tmp_path / "rows.csv", (), pytest.fail))
+    np.testing.assert_allclose(np.array(lines[1:], dtype=float), [0, 1, 3], atol=1e-9)
 
 
 @pytest.mark.parametrize(
