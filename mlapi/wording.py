@@ -35,6 +35,9 @@ _PATH = re.compile(r"(?<![\w.])/[^\s'\":,)]+")
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "parquet": ("pyarrow>=21",),
     "vision": ("torch>=2.9,<3", "onnx>=1.19,<2"),
+    "xgboost": ("xgboost-cpu>=3",),
+    "lightgbm": ("lightgbm>=4.6",),
+    "catboost": ("catboost>=1.2.8",),
     "dask": ("distributed>=2025.7",),
     "s3": ("s3fs>=2025.7",),
     "gcs": ("gcsfs>=2025.7",),

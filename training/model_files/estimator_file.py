@@ -9,6 +9,7 @@ from mlapi.artifacts.allowing import as_lines, with_names
 from mlapi.artifacts.pickles.named_sets import SETS
 from mlapi.artifacts.provenance import Provenance
 from mlapi.errors import ClassesNotAllowed, RegistrationError
+from mlapi.wording import how_to_install
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ class EstimatorFile:
         return Provenance(
             source="registered", notes=self.notes, fitted_with=self.fitted_with, libraries=self.libraries
         )
+
+
+def numbers_for_labels(name: str, classes: int) -> str:
+    """Return the note on a file without the names of its classes."""
+    return (
+        f"{name} has no names of classes: the answers are the numbers 0 to {classes - 1}, in the order of "
+        f"the sorted classes of the fit; joblib.dump the estimator itself to get its names"
+    )
 
 
 def check_set(name: str, allowed: Collection[str]) -> None:
@@ -60,6 +69,6 @@ def check_installed(module: str, extra: str) -> None:
     """
     if find_spec(module) is None:
         raise RegistrationError(
-            f"needs {module}, which is not installed here: pip install 'sklearn-mlapi[{extra}]', here and "
-            f"where it is served"
+            f"needs {module}, which is not installed here: {how_to_install(extra)}, here and where it is "
+            f"served"
         )

@@ -1,11 +1,11 @@
-"""The file of an estimator that was fitted elsewhere -> the estimator, once all that it names is allowed.
+"""A file of joblib's, pickle's or skops' -> the estimator in it, once all that it names is allowed.
 
-Nothing that the file names is imported or run before. What is no pickle, and what no server could load, is
+Nothing that the file names is imported or run before. What is no such file, and what no server could load, is
 refused with what to do.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,17 @@ from mlapi.artifacts.pickles.origins import (
     packages_of,
 )
 from mlapi.artifacts.pickles.scanner import NO_PICKLE, Contents, scan
+from mlapi.artifacts.pickles.skops_files import as_pickle
 from mlapi.artifacts.provenance import Provenance
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, RegistrationError
 from mlapi.estimators.algorithms import CLASSES
 from mlapi.training.model_files.estimator_file import EstimatorFile
 from mlapi.wording import listed, reason
 
-TAKES = "`mlapi register` takes what joblib.dump(estimator, file) writes"
+TAKES = (
+    "`mlapi register` takes what joblib.dump(estimator, file) writes, and files of skops, XGBoost, LightGBM "
+    "and CatBoost"
+)
 """What to do with a file of another kind."""
 
 _AS_MODULE = (
@@ -57,6 +61,29 @@ def read_pickle(content: bytes, allowed: Collection[str], folder: Path) -> Estim
     return EstimatorFile(estimator, contents.versions, packages_of(contents.modules.values()))
 
 
+def read_skops(content: bytes, allowed: Collection[str], folder: Path) -> EstimatorFile:
+    """Read a file of skops', once all that it names is allowed.
+
+    Args:
+        content: The file as it is.
+        allowed, folder: As for `read_pickle`.
+
+    Raises:
+        ClassesNotAllowed, RegistrationError, BrokenArtifact: As `read_pickle`.
+    """
+    return read_pickle(as_pickle(content), allowed, folder)
+
+
+def reloaded(estimator: Any, allowed: Collection[str], notes: tuple[str, ...] = ()) -> EstimatorFile:
+    """Return an estimator that its library has read, as the server will load it: from its own pickle.
+
+    Raises:
+        ClassesNotAllowed: The pickle names what is not allowed.
+        RegistrationError, BrokenArtifact: As `read_pickle`, of the pickle.
+    """
+    return replace(read_pickle(pickling.dumps(estimator), allowed, Path()), notes=notes)
+
+
 def examined(estimator: Any, allowed: Collection[str]) -> tuple[Provenance, Mapping[str, str]]:
     """Return where an estimator in memory comes from, and what of its pickle is not allowed.
 
@@ -67,15 +94,14 @@ def examined(estimator: Any, allowed: Collection[str]) -> tuple[Provenance, Mapp
     Raises:
         RegistrationError: It cannot be pickled, or names what no server can import.
     """
-    buffer = BytesIO()
     try:
-        pickling.dump(estimator, buffer)
+        pickled = pickling.dumps(estimator)
     except Exception as error:  # somebody else's code
         raise RegistrationError(
             f"the estimator cannot be saved: {reason(error)}. Functions and classes that it holds have to be "
             f"defined in a module, and be no lambdas"
         ) from error
-    contents = scan(buffer.getvalue())
+    contents = scan(pickled)
     names: Mapping[str, str] = {}
     try:
         _check_names(contents, allowed, Path())

@@ -1,16 +1,36 @@
-"""The file of an estimator that was fitted elsewhere -> the estimator, by the reader of its kind."""
+"""The file of an estimator that was fitted elsewhere -> the estimator, by the reader of its kind.
 
-from collections.abc import Collection
+A kind is known by the first bytes of a file, whatever its name is. Whatever has read it, the estimator is
+taken from its own pickle in the end, as a server loads it.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from mlapi.artifacts import requirements as requirements_here
-from mlapi.artifacts.pickles.foreign_files import is_onnx
+from mlapi.artifacts.pickles.foreign_files import ModelKind, model_kind_of
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, RegistrationError
+from mlapi.training.model_files.catboost_files import read_catboost
 from mlapi.training.model_files.estimator_file import EstimatorFile
+from mlapi.training.model_files.lightgbm_files import read_lightgbm
 from mlapi.training.model_files.onnx_files import read_onnx
-from mlapi.training.model_files.pickles import TAKES, read_pickle
+from mlapi.training.model_files.pickles import TAKES, read_pickle, read_skops
+from mlapi.training.model_files.xgboost_files import read_xgboost
+
+Reader = Callable[[bytes, Collection[str], Path, pd.DataFrame], EstimatorFile]
+"""Takes the content of a file, what it may name, the file itself, and rows `(rows, columns)` as of
+`read_estimator`. Its messages go on after the name of the file."""
+
+READERS: Mapping[ModelKind, Reader] = {
+    "skops": lambda content, allowed, file, _: read_skops(content, allowed, file.parent),
+    "xgboost": lambda content, allowed, file, _: read_xgboost(content, allowed, file.name),
+    "lightgbm": lambda content, allowed, file, rows: read_lightgbm(content, allowed, file.name, rows),
+    "catboost": lambda content, allowed, file, _: read_catboost(content, allowed, file),
+    "onnx": lambda content, allowed, _, rows: read_onnx(content, allowed, rows),
+}
+"""By kind of a file that is no pickle, what reads it."""
 
 
 def read_estimator(file: Path, allowed: Collection[str], rows: pd.DataFrame) -> EstimatorFile:
@@ -18,7 +38,8 @@ def read_estimator(file: Path, allowed: Collection[str], rows: pd.DataFrame) -> 
 
     Args:
         allowed: The classes and functions that it may name beyond those that every estimator may.
-        rows: Some rows that it answers, `(rows, columns)`, for files that do not say what their answers are.
+        rows: Some rows that it answers, `(rows, columns)`, for files that do not say what their answers or
+            columns are.
 
     Raises:
         ClassesNotAllowed: It names others; nothing was imported.
@@ -28,13 +49,14 @@ def read_estimator(file: Path, allowed: Collection[str], rows: pd.DataFrame) -> 
     """
     if file.is_dir():
         is_mlflow = (file / "MLmodel").is_file()
-        way_out = "register the file model.pkl in it" if is_mlflow else TAKES
+        way_out = "register the model's file in it" if is_mlflow else TAKES
         raise RegistrationError(f"{file.name} is a folder: {way_out}")
+    content = file.read_bytes()
+    kind = model_kind_of(content)
     try:
-        content = file.read_bytes()
-        if is_onnx(content):
-            return read_onnx(content, allowed, rows)
-        return read_pickle(content, allowed, file.parent)
+        if kind is None:
+            return read_pickle(content, allowed, file.parent)
+        return READERS[kind](content, allowed, file, rows)
     except ClassesNotAllowed as error:
         raise ClassesNotAllowed(f"{file.name} {error}", error.names) from error
     except RegistrationError as error:

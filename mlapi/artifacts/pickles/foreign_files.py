@@ -1,13 +1,17 @@
 """What a file is that is no pickle: known by its first bytes, and by the names of its parts if it is a zip.
 
-Nothing is decoded or decompressed. Each kind has a sentence that says what to do, as people find such a file
-where they looked for one of joblib's.
+Nothing is decoded or decompressed. Kinds of models that are read have a name; each other kind has a sentence
+that says what to do, as people find such a file where they looked for one of joblib's.
 """
 
 import re
 import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from typing import Literal
+
+ModelKind = Literal["catboost", "lightgbm", "onnx", "skops", "xgboost"]
+"""The kinds of files that are read beside pickles, each by the library that writes it."""
 
 _LOOKED_AT = 4096
 """How many bytes decide whether a file is a text."""
@@ -25,7 +29,13 @@ _EXPORT_WHOLE = (
     "dynamic_shapes=({0: 'rows'},)); register net.onnx"
 )
 
-_AS_JOBLIB = "load it in Python with its own library, and joblib.dump the estimator that you get"
+_AS_JSON = (
+    "in Python, with xgboost before 3.1: booster = xgboost.Booster(model_file=FILE); "
+    "booster.save_model('model.json')"
+)
+
+_DECOMPRESS = "decompress it first"
+"""What to do with a model that is read, where it was compressed."""
 
 _STARTS: Mapping[bytes, tuple[str, str]] = {
     b"\x89PNG": ("a PNG picture", ""),
@@ -38,10 +48,10 @@ _STARTS: Mapping[bytes, tuple[str, str]] = {
     b"\x93NUMPY": ("an array of numpy's, without an estimator", ""),
     b"\x89HDF": ("an HDF5 file, as Keras writes its networks", "export the network as ONNX"),
     b"GGUF": ("a language model in GGUF", ""),
-    b"CBM1": ("a model of CatBoost's in its own format", _AS_JOBLIB),
-    b"tree\n": ("a booster of LightGBM's as text", _AS_JOBLIB),
-    b"{L": ("a booster of XGBoost's as UBJSON", _AS_JOBLIB),
-    b"binf": ("a booster of XGBoost's in its old format", _AS_JOBLIB),
+    b"CBM1": ("a model of CatBoost's in its own format", _DECOMPRESS),
+    b"tree\n": ("a booster of LightGBM's as text", _DECOMPRESS),
+    b"{L": ("a booster of XGBoost's as UBJSON", _DECOMPRESS),
+    b"binf": ("a booster of XGBoost's in its old format", _AS_JSON),
     b"version https://git-lfs": ("a pointer of Git LFS to a file", "fetch the file itself: git lfs pull"),
     b"<!DOCTYPE": ("a web page", "download the file itself"),
     b"<!doctype": ("a web page", "download the file itself"),
@@ -68,6 +78,49 @@ _TAR = slice(257, 262)
 """Where a tar archive has the word "ustar"."""
 
 
+_BOOSTERS: Mapping[bytes, ModelKind] = {
+    b"CBM1": "catboost",
+    b"tree\n": "lightgbm",
+    b"tree\r\n": "lightgbm",
+    b"{L": "xgboost",
+}
+"""By the first bytes of a booster in its library's own format: the library."""
+
+_KEYS: Mapping[bytes, ModelKind] = {b'"learner"': "xgboost", b'"features_info"': "catboost"}
+"""By a key near the beginning of a booster in JSON: the library."""
+
+
+def model_kind_of(content: bytes) -> ModelKind | None:
+    """Return which kind of model this file is; None of a pickle, and of what is not read."""
+    for start, kind in _BOOSTERS.items():
+        if content.startswith(start):
+            return kind
+    if _ONNX.match(content):
+        return "onnx"
+    if content.startswith(b"PK\x03\x04"):
+        return "skops" if _SKOPS in _names_in(content) else None
+    return _booster_in(content) if content.lstrip()[:1] == b"{" else None
+
+
+def _booster_in(content: bytes) -> ModelKind | None:
+    """Return whose booster this JSON is; None of other JSON."""
+    head = content[:_LOOKED_AT]
+    return next((kind for key, kind in _KEYS.items() if key in head), None)
+
+
+def _names_in(content: bytes) -> list[str]:
+    """Return the names of the parts of a zip archive; none where it is damaged."""
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            return archive.namelist()
+    except Exception:  # damaged in one of many ways
+        return []
+
+
+_SKOPS = "schema.json"
+"""The part that only files of skops' have."""
+
+
 def kind_of(content: bytes) -> tuple[str, str] | None:
     """Return what this file is that is no pickle, and what to do (may be empty); None if it is not known.
 
@@ -79,11 +132,6 @@ def kind_of(content: bytes) -> tuple[str, str] | None:
     if start is not None:
         return _STARTS[start]
     return next((kind(content) for looks, kind in _KINDS if looks(content)), None)
-
-
-def is_onnx(content: bytes) -> bool:
-    """Return whether a file begins as ONNX models do, and perhaps other messages of protobuf's."""
-    return _ONNX.match(content) is not None
 
 
 def is_text(content: bytes) -> bool:
@@ -100,8 +148,7 @@ def is_text(content: bytes) -> bool:
 
 
 def _json(content: bytes) -> tuple[str, str]:
-    is_booster = b'"learner"' in content[:_LOOKED_AT]
-    return ("a booster of XGBoost's as JSON", _AS_JOBLIB) if is_booster else ("JSON", "")
+    return ("JSON", "") if _booster_in(content) is None else ("a booster as JSON", _DECOMPRESS)
 
 
 def _zip(content: bytes) -> tuple[str, str]:
@@ -127,7 +174,7 @@ def _holds_code(archive: zipfile.ZipFile, names: list[str]) -> bool:
 
 
 _ZIPS: tuple[tuple[Callable[[str], bool], str, str], ...] = (
-    (lambda name: name == "schema.json", "a file of skops'", "joblib.dump what skops.io.load gives you"),
+    (lambda name: name == _SKOPS, "a file of skops'", _DECOMPRESS),
     (
         lambda name: name.endswith("constants.pkl"),
         "a network of TorchScript",
@@ -138,7 +185,7 @@ _ZIPS: tuple[tuple[Callable[[str], bool], str, str], ...] = (
     (
         lambda name: name.endswith("MLmodel"),
         "a zipped folder of MLflow's",
-        "unpack it, and take its model.pkl",
+        "unpack it, and take the folder",
     ),
     (lambda name: name.endswith(".npy"), "arrays of numpy's, without an estimator", ""),
     (lambda name: name == "[Content_Types].xml", "a document of Office", ""),
@@ -149,7 +196,7 @@ _KINDS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], tuple[str, str]
     (lambda content: content.startswith(b"PK\x03\x04"), _zip),
     (
         lambda content: content[_TAR] == b"ustar",
-        lambda _: ("an archive", "unpack it first; of MLflow's folders it is the file model.pkl"),
+        lambda _: ("an archive", "unpack it first"),
     ),
     (lambda content: content.lstrip()[:1] in (b"{", b"[") and is_text(content), _json),
 )

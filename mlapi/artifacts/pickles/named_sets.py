@@ -29,6 +29,8 @@ _PANDAS = (
 
 _UNDER = "imblearn.under_sampling._prototype_"
 
+_ANSWERS = ("Classifier", "Regressor")
+
 SETS: Mapping[str, NamedSet] = {
     "catboost": NamedSet(
         frozenset(f"catboost.core.CatBoost{what}" for what in ("", "Classifier", "Ranker", "Regressor")),
@@ -107,6 +109,7 @@ SETS: Mapping[str, NamedSet] = {
             {
                 *("lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMModel"),
                 *("lightgbm.sklearn.LGBMRanker", "lightgbm.sklearn.LGBMRegressor"),
+                *(f"mlapi.estimators.external.lightgbm_booster.LightGBM{name}" for name in _ANSWERS),
             }
         ),
         "LightGBM's C++ to read the booster's text",

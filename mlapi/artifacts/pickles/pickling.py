@@ -105,6 +105,13 @@ def dump(estimator: Any, file: BinaryIO) -> None:
     joblib.dump(estimator, file)
 
 
+def dumps(estimator: Any) -> bytes:
+    """Return what `dump` writes."""
+    buffer = BytesIO()
+    dump(estimator, buffer)
+    return buffer.getvalue()
+
+
 def load(content: bytes | mmap, allowed: Collection[str]) -> Any:
     """Rebuild an estimator from bytes whose digest was checked.
 
@@ -153,6 +160,11 @@ def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
     return _load(content, ARRAYS | frozenset(allowed))
 
 
+def most_expanded(content: bytes) -> int:
+    """Return the most bytes that a compressed file may become."""
+    return max(_EXPANDED_BYTES, _MAX_EXPANSION * len(content))
+
+
 def decompress(content: bytes) -> bytes:
     """Return the pickle in a file of somebody's own, which joblib may have compressed.
 
@@ -162,7 +174,7 @@ def decompress(content: bytes) -> bytes:
     expand = next((expand for start, expand in _DECOMPRESS.items() if content.startswith(start)), None)
     if expand is None:
         return content
-    most = max(_EXPANDED_BYTES, _MAX_EXPANSION * len(content))
+    most = most_expanded(content)
     try:
         expanded = expand(content, most + 1)
     except Exception as error:  # whatever a decoder raises of damaged bytes

@@ -1,1 +1,1 @@
-"""Models in other libraries' formats, as scikit-learn's estimators: read here, and fitted elsewhere."""
+"""Models in formats of other libraries, as estimators of scikit-learn's. Reads no files."""

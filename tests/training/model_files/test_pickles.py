@@ -73,11 +73,18 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "CSV, compressed": (gzip.compress(b"a,b\n1,2\n"), "but a text"),
     "PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "but a PNG picture"),
     "JSON": (b'{"coef": [1, 2]}', "but JSON"),
-    "XGBoost": (
-        json.dumps({"learner": {}}).encode(),
-        "but a booster of XGBoost's as JSON; load it in Python",
+    "XGBoost, compressed": (
+        gzip.compress(json.dumps({"learner": {}}).encode()),
+        "but a booster as JSON; decompress it first",
     ),
-    "LightGBM": (b"tree\nversion=v4\nnum_class=1\n", "but a booster of LightGBM's as text"),
+    "XGBoost's old format": (
+        b"binf\0\0\0?",
+        "booster = xgboost.Booster(model_file=FILE); booster.save_model(",
+    ),
+    "LightGBM, compressed": (
+        gzip.compress(b"tree\nversion=v4\nnum_class=1\n"),
+        "but a booster of LightGBM's as text; decompress it first",
+    ),
     "weights of PyTorch": (
         zipped("net/data.pkl", content=b"ccollections\nOrderedDict\n"),
         "saved by torch.save; in Python, build the network and then: net.load_state_dict(torch.load(FILE)); "
@@ -86,10 +93,6 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "a network of PyTorch": (
         zipped("net/data.pkl", content=b"ctorch.nn.modules\nLinear\n"),
         "saved by torch.save; in Python: net = torch.load(FILE, weights_only=False); net.eval(); torch.onnx",
-    ),
-    "skops": (
-        zipped("schema.json", "1.npy"),
-        "but a file of skops'; joblib.dump what skops.io.load gives you",
     ),
     "a zip": (zipped("x.txt"), "but a zip archive; unpack it first"),
     "a zip, cut": (zipped("x.txt")[:30], "but a zip archive, damaged or cut off"),
@@ -116,7 +119,7 @@ def test_a_folder_is_none_and_that_of_mlflow_holds_one(tmp_path: Path) -> None:
         f"{tmp_path.name} is a folder: `mlapi register` takes what joblib.dump"
     )
     (tmp_path / "MLmodel").write_text("flavors:")
-    assert refusal(tmp_path) == f"{tmp_path.name} is a folder: register the file model.pkl in it"
+    assert refusal(tmp_path) == f"{tmp_path.name} is a folder: register the model's file in it"
 
 
 def written(how: str) -> bytes:
