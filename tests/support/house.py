@@ -5,6 +5,7 @@ A room is a folder, or a module beside folders. `python -m tests.support.house` 
 """
 
 import ast
+import builtins
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -284,6 +285,8 @@ def _attributes() -> frozenset[str]:
 
 def _can_be_imported(name: str) -> bool:
     parts = name.split(".")
+    if hasattr(builtins, parts[0]):  # str.split
+        parts = ["builtins", *parts]
     if parts[0] in _EXTRAS and find_spec(parts[0]) is None:  # where it is installed, its names are looked up
         return True
     for end in range(len(parts), 0, -1):

@@ -42,7 +42,7 @@ _MOST_TRIED = 300
 _SHOWN = 3
 """How many rows with another answer than expected are named."""
 
-Answers: TypeAlias = Mapping[str, NDArray[Any]]
+OwnAnswers: TypeAlias = Mapping[str, NDArray[Any]]
 """Outputs by name, `(rows,)` or `(rows, columns)`, and the prediction among them."""
 
 _WAY_OUT = "give the sample as Parquet, which keeps dtypes, or say what the columns are with --types"
@@ -152,18 +152,18 @@ def predicting(way_out: str = "") -> Iterator[None]:
         ) from error
 
 
-def _served(estimator: Any, frame: pd.DataFrame, signature: Signature, way_out: str = "") -> Answers:
+def _served(estimator: Any, frame: pd.DataFrame, signature: Signature, way_out: str = "") -> OwnAnswers:
     """Return the answers to rows `(rows, features)` of a sample, as a server makes them."""
     return _asked(estimator, features.served_columns(frame, signature.features), signature, way_out)
 
 
-def _asked(estimator: Any, served: pd.DataFrame, signature: Signature, way_out: str = "") -> Answers:
+def _asked(estimator: Any, served: pd.DataFrame, signature: Signature, way_out: str = "") -> OwnAnswers:
     """Return the answers to rows `(rows, features)` that a server has made."""
     with predicting(way_out):
         return _answers(estimator, estimator_input(estimator, signature, features.batch(served, signature)))
 
 
-def _own(estimator: Any, sample: EstimatorSample) -> Answers:
+def _own(estimator: Any, sample: EstimatorSample) -> OwnAnswers:
     frame = sample.frame.reset_index(drop=True)
     rows: Any = frame
     if not hasattr(estimator, "feature_names_in_"):
@@ -173,13 +173,13 @@ def _own(estimator: Any, sample: EstimatorSample) -> Answers:
         return _answers(estimator, rows)
 
 
-def _answers(estimator: Any, rows: Any) -> Answers:
+def _answers(estimator: Any, rows: Any) -> OwnAnswers:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names where it was fitted without: they do not matter here
         return answers_to(estimator, rows)
 
 
-def _agree(one: Answers, other: Answers) -> bool:
+def _agree(one: OwnAnswers, other: OwnAnswers) -> bool:
     return one.keys() == other.keys() and all(
         distance(values, other[name])[0] <= TOLERANCE for name, values in one.items()
     )

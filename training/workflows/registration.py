@@ -183,11 +183,9 @@ def _as_fitted(estimator: Any, table: pd.DataFrame) -> pd.DataFrame:
     """Return a sample `(rows, columns)` with the blanks around names of columns that the estimator was fitted
     with: a file is read without them."""
     names = fitted_names(estimator) or ()
-    return table.rename(
-        columns={
-            name.strip(): name for name in names if name.strip() not in names and name not in table.columns
-        }
-    )
+    missing = [name for name in names if name not in table.columns and name.strip() not in names]
+    with_blanks = {name.strip(): name for name in missing}
+    return table.set_axis([with_blanks.get(column, column) for column in table.columns], axis=1)
 
 
 def _columns(estimator: Any, table: pd.DataFrame) -> list[str]:

@@ -75,9 +75,7 @@ def test_a_librarys_code_reads_nothing_before_it_is_allowed_and_installed(
     monkeypatch.setattr(estimator_file, "find_spec", lambda name: name)
     with pytest.raises(ClassesNotAllowed) as refused:
         read(file)
-    assert str(refused.value).startswith(
-        f"own.model is a file for {kind}, which is not allowed: that library"
-    )
+    assert str(refused.value).startswith(f"own.model needs the set '{kind}', which trusts ")
     assert f'allowed_sets = ["{kind}"]' in str(refused.value)
     assert set(refused.value.names) == classes_of([kind])
 
