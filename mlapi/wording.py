@@ -38,6 +38,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "xgboost": ("xgboost-cpu>=3",),
     "lightgbm": ("lightgbm>=4.6",),
     "catboost": ("catboost>=1.2.8",),
+    "mlflow": ("pyyaml>=6",),
     "dask": ("distributed>=2025.7",),
     "s3": ("s3fs>=2025.7",),
     "gcs": ("gcsfs>=2025.7",),

@@ -242,8 +242,8 @@ def card(name: str, images: str, ref: str | None) -> None:
 @click.option(
     "--sample",
     type=click.Path(path_type=Path),
-    required=True,
-    help="A Parquet file, or a CSV file with a header, of some rows of features, without the target.",
+    help="A Parquet file, or a CSV file with a header, of some rows of features, without the target. A "
+    "folder of MLflow's may have some.",
 )
 @click.option("--allow", is_flag=True, help="Show what it names that is not allowed, ask, and allow it.")
 @click.option("--yes", is_flag=True, help="With --allow: ask nothing.")
@@ -266,8 +266,9 @@ def card(name: str, images: str, ref: str | None) -> None:
 )
 @click.option("--expect", metavar="COLUMN", help="The sample's column with the answers that are expected.")
 @csv_options
-def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
-    """Publish your own fitted estimator, a joblib or pickle file, as the next version of a model.
+def register(name: str, estimator: Path, sample: Path | None, **options: Any) -> None:
+    """Publish your own fitted estimator as the next version of a model: a file of joblib, pickle, skops,
+    XGBoost, LightGBM, CatBoost or ONNX, or a folder of MLflow.
 
     scikit-learn's own estimators need nothing else. Of others the file is loaded once every class that it
     names is allowed (the settings allowed_classes and allowed_sets): loading runs what those do.
@@ -292,7 +293,7 @@ def register(name: str, estimator: Path, sample: Path, **options: Any) -> None:
         raise click.UsageError("--yes goes with --allow.")
     manifest = allow_and_retry(publish, allow=allow, yes=yes)
     for remark in (*manifest.provenance.notes, *map("Warning: {}".format, manifest.provenance.warnings)):
-        stderr.print(f"{sample.name}: {remark}", soft_wrap=True)
+        stderr.print(f"{(sample or estimator).name}: {remark}", soft_wrap=True)
     stdout.print(f"{manifest.name} version {manifest.version}: {manifest.algorithm}, {manifest.task}")
     note = fitted_elsewhere(manifest)
     if note:

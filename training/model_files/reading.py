@@ -48,9 +48,7 @@ def read_estimator(file: Path, allowed: Collection[str], rows: pd.DataFrame) -> 
         OSError: It cannot be read.
     """
     if file.is_dir():
-        is_mlflow = (file / "MLmodel").is_file()
-        way_out = "register the model's file in it" if is_mlflow else TAKES
-        raise RegistrationError(f"{file.name} is a folder: {way_out}")
+        raise RegistrationError(f"{file.name} is a folder, and none of MLflow's: {TAKES}")
     content = file.read_bytes()
     kind = model_kind_of(content)
     try:

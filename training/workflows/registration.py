@@ -31,9 +31,10 @@ from mlapi.estimators.external.onnx_model import OnnxClassifier, OnnxRegressor
 from mlapi.inference.estimator_calls import final_of
 from mlapi.inference.model import estimator_input
 from mlapi.registry.changes import Changes
+from mlapi.training.model_files.mlflow_folders import ModelFile, model_file_at
 from mlapi.training.model_files.reading import check_requirements, read_estimator
 from mlapi.training.preparation import features
-from mlapi.training.tables.files import read
+from mlapi.training.tables.files import RawTable, read
 from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
 from mlapi.training.workflows.estimator_columns import dropped_columns, fitted_names, fitted_width
 from mlapi.training.workflows.proving import check_expected, predicting, proven, with_missing
@@ -42,6 +43,7 @@ from mlapi.training.workflows.sample_columns import (
     EstimatorSample,
     SampleOptions,
     columns_of_times,
+    converted,
     described_columns,
     expected_column,
     widened,
@@ -53,7 +55,7 @@ from mlapi.wording import listed
 def register(  # noqa: PLR0913 - what there is, what is said of it, and where it goes
     name: str,
     estimator_file: Path,
-    sample_file: Path,
+    sample_file: Path | None,
     changes: Changes,
     options: CsvOptions = NO_OPTIONS,
     *,
@@ -63,8 +65,9 @@ def register(  # noqa: PLR0913 - what there is, what is said of it, and where it
     """Publish a fitted estimator as the next version of a model.
 
     Args:
-        estimator_file: As `mlapi.training.model_files` reads it.
-        sample_file: Some rows of features without the target, CSV or Parquet.
+        estimator_file: As `mlapi.training.model_files` reads it, or a folder of MLflow's.
+        sample_file: Some rows of features without the target, CSV or Parquet; None for those that a folder of
+            MLflow's has.
         options: How the sample is written, if it is CSV.
         said: What the sample cannot say.
         requires: Packages that have to be installed here and where it is served: "churn-features==1.2".
@@ -78,15 +81,37 @@ def register(  # noqa: PLR0913 - what there is, what is said of it, and where it
     """
     check_name(name)
     check_requirements(requires)
-    table = read(str(sample_file), options)
+    model_file = model_file_at(estimator_file)
+    kinds = {name: kind for name, kind in model_file.kinds.items() if name not in said.types}
+    table = _sample(sample_file, model_file, options)
+    frame = table.frame if table.is_exact else converted(table.frame, kinds)
     wider = None if said.ranges_from is None else read(str(said.ranges_from), options).frame
-    columns = table.frame.drop(columns=[said.expect], errors="ignore")
-    file = read_estimator(estimator_file, changes.registry.trust.classes, columns)
-    sample = EstimatorSample(table.frame, table.is_exact, said.types, said.expect, wider)
-    provenance = replace(
-        file.provenance, notes=(*file.notes, *table.notes), warnings=table.warnings, requires=tuple(requires)
-    )
+    columns = frame.drop(columns=[said.expect], errors="ignore")
+    file = read_estimator(model_file.path, changes.registry.trust.classes, columns)
+    sample = EstimatorSample(frame, table.is_exact, said.types, said.expect, wider)
+    notes = (*model_file.notes, *file.notes, *table.notes)
+    provenance = replace(file.provenance, notes=notes, warnings=table.warnings, requires=tuple(requires))
     return publish_estimator(name, file.estimator, sample, changes, provenance)
+
+
+def _sample(file: Path | None, model_file: ModelFile, options: CsvOptions) -> RawTable:
+    """Return the sample, or in its place the rows that lie beside the model.
+
+    Raises:
+        RegistrationError: There are none.
+        DatasetError, OSError: As `register`.
+    """
+    if file is not None:
+        return read(str(file), options)
+    if model_file.example is None:
+        raise RegistrationError(
+            f"the sample is missing, and {model_file.path.name} has no rows beside it: say --sample "
+            f"rows.parquet, some rows of features without the target"
+        )
+    return RawTable(
+        model_file.example,
+        notes=(f"the sample is the {len(model_file.example):,} rows of MLflow's input example",),
+    )
 
 
 def check_name(name: str) -> None:

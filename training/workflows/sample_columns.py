@@ -91,6 +91,20 @@ def described_columns(estimator: Any, sample: EstimatorSample) -> tuple[tuple[Fe
     return described, replace(sample, frame=frame)
 
 
+def converted(frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
+    """Return a table `(rows, columns)` with the cells of these columns as what they are said to be.
+
+    What kind of feature a column is, is still read off its cells: words may be categories or texts.
+
+    Args:
+        kinds: By name of a column, which need not be there.
+
+    Raises:
+        DatasetError: A cell is not.
+    """
+    return frame.assign(**{name: _told(frame[name], kind) for name, kind in kinds.items() if name in frame})
+
+
 def expected_column(sample: EstimatorSample) -> pd.Series:
     """Return the answers `(rows,)` that the sample's own column expects.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -24,8 +24,6 @@ from mlapi.artifacts.pickles import archives, pickling
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, MlapiError, RegistrationError
 from mlapi.training.model_files.reading import read_estimator
 from tests.support.fitted import estimators
-
-skops_io = pytest.importorskip("skops.io", reason="skops is not installed")
 
 NO_ROWS = pd.DataFrame()
 
@@ -44,6 +42,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def saved(estimator: Any) -> bytes:
+    """What skops writes; importing it takes five seconds, as it imports all of scikit-learn."""
+    skops_io = pytest.importorskip("skops.io", reason="skops is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         content: bytes = skops_io.dumps(estimator)
@@ -61,6 +61,7 @@ FURTHER: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [*estimators(), *FURTHER])
 def test_an_estimator_answers_as_before(file: Path, name: str) -> None:
     fitted, rows = estimators()[name] if name in estimators() else (FURTHER[name](), X)
@@ -73,6 +74,7 @@ def test_an_estimator_answers_as_before(file: Path, name: str) -> None:
     np.testing.assert_array_equal(answers, own)
 
 
+@pytest.mark.exhaustive
 def test_the_version_of_scikit_learn_that_saved_it_is_read(file: Path) -> None:
     fitted = LogisticRegression().fit(X, Y)
     written = altered(saved(fitted), b'"\\"1.', b'"\\"0.')
@@ -102,6 +104,7 @@ class Halved(StandardScaler):  # type: ignore[misc]
     """A class of somebody's own."""
 
 
+@pytest.mark.exhaustive
 def test_a_class_of_a_script_is_refused_and_one_of_a_module_named(file: Path) -> None:
     content = saved(Halved().fit(X))
     own = f"{__name__}.Halved"
@@ -229,6 +232,46 @@ def test_what_nobody_fitted_is_refused_in_a_sentence(file: Path, name: str) -> N
         assert "\n" not in str(caught.value)
 
 
+def described_line() -> bytes:
+    """A line that was fitted by scikit-learn 1.2.2, as skops describes it."""
+    attributes = {
+        **{name: text(value) for name, value in LinearRegression().get_params().items()},
+        "coef_": node("NdArrayNode", "numpy.ndarray", type="numpy", file="coef"),
+        "intercept_": node("NdArrayNode", "numpy.float64", type="numpy", file="intercept"),
+        "n_features_in_": text(2),
+        "_sklearn_version": text("1.2.2"),
+    }
+    kinds = [node("TypeNode", "builtins.str") for _ in attributes]
+    state = node(
+        "DictNode",
+        "builtins.dict",
+        content=attributes,
+        key_types=items(*kinds, loader="ListNode", kind="builtins.list"),
+    )
+    line = node("ObjectNode", "sklearn.linear_model._base.LinearRegression", content=state)
+    return archive(line, coef=array(np.array([2.0, 3.0])), intercept=array(np.float64(1)))
+
+
+def test_a_described_estimator_is_made_and_says_its_version(file: Path) -> None:
+    file.write_bytes(described_line())
+
+    found = read_estimator(file, (), NO_ROWS)
+
+    assert found.estimator.predict([[1, 1], [0, 2]]).tolist() == [6, 7]
+    assert type(found.estimator.intercept_) is np.float64
+    assert found.fitted_with == ("1.2.2",)
+
+
+def test_a_description_with_any_byte_changed_or_cut_ends_in_a_sentence(file: Path) -> None:
+    content, choice = described_line(), random.Random(0)
+
+    for _ in range(60):
+        place = choice.randrange(len(content))
+        changed = content[:place] + bytes([choice.randrange(256)]) + content[place + 1 :]
+        assert "\n" not in outcome(file, changed)
+        assert "\n" not in outcome(file, content[:place])
+
+
 def test_deep_and_large_descriptions_are_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep: Any = text(1)
     for _ in range(130):
@@ -254,6 +297,7 @@ def zipped(schema: bytes) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.exhaustive
 def test_states_that_lead_out_of_an_array_are_refused_as_in_a_pickle(file: Path) -> None:
     """skops' own reader takes both: their classes look at nothing."""
     fitted = KNeighborsClassifier(algorithm="kd_tree").fit(X, Y)
@@ -281,6 +325,7 @@ def with_part(content: bytes, name: str, part: bytes) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.exhaustive
 def test_a_file_with_any_byte_changed_loads_or_is_refused_in_a_sentence(file: Path) -> None:
     content, choice = saved(make_pipeline(StandardScaler(), SVC()).fit(X, Y)), random.Random(0)
 
@@ -299,6 +344,7 @@ def outcome(file: Path, content: bytes) -> str:
     return "loaded"
 
 
+@pytest.mark.exhaustive
 def test_a_function_of_ones_own_with_arguments_is_allowed_by_its_name(file: Path) -> None:
     fitted = FunctionTransformer(partial(np.clip, min=0)).fit(X)
 
