@@ -10,7 +10,7 @@ more memory than a few.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -51,7 +51,7 @@ def call(estimator: Any, method: str, rows: Any) -> NDArray[Any]:
         Unanswerable: A text is too long for a vectorizer of n-grams.
         Exception: What the estimator raises.
     """
-    ask = partial(_output, estimator, method) if method != "predict" else estimator.predict
+    ask = partial(_output, estimator, method) if method != "predict" else _prediction_of(estimator)
     chunks = _chunks(rows, size_of(estimator))
     with joblib.parallel_config(backend="sequential"), np.errstate(all="ignore"):
         if len(chunks) <= 1:
@@ -102,6 +102,12 @@ def label_count(estimator: Any) -> int:
 
 _STACK = "stack_method_"
 """The attribute that tells a stack."""
+
+
+def _prediction_of(estimator: Any) -> Callable[[Any], Any]:
+    """Return the method that predicts; a pipeline that ends in a transformer predicts what that makes."""
+    predict: Callable[[Any], Any] | None = getattr(estimator, "predict", None)
+    return predict or partial(_output, estimator, "transform")
 
 
 def _output(estimator: Any, method: str, rows: Any) -> NDArray[Any]:

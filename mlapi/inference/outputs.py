@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.inference.compiled.final_estimator import DECISION_FUNCTION, PREDICT_PROBA
+from mlapi.inference.compiled.final_estimator import DECISION_FUNCTION, PREDICT, PREDICT_PROBA
 from mlapi.inference.estimator_calls import (
     PREDICT_STD,
     final_of,
@@ -100,8 +100,8 @@ def _can_give(estimator: Any, name: str) -> bool:
     if name == PROBABILITIES:
         return classes_of(estimator) is not None
     if name in (DISTANCES, EMBEDDING):
-        if hasattr(final_of(estimator), "estimators_"):  # votes and stacks: what its parts answer
-            return False
+        if hasattr(final_of(estimator), "estimators_") or not hasattr(estimator, PREDICT):
+            return False  # votes and stacks transform to what their parts answer; a transformer predicts it
         from sklearn.base import is_clusterer  # noqa: PLC0415 - only where an estimator is loaded
 
         return bool(is_clusterer(estimator)) == (name == DISTANCES)

@@ -23,7 +23,7 @@ from mlapi.errors import RegistrationError, Unanswerable
 from mlapi.inference.dtypes import CATEGORY
 from mlapi.inference.model import estimator_input
 from mlapi.training.preparation import features
-from mlapi.training.versions.golden import answers_to
+from mlapi.training.versions.golden import MOST_NUMBERS, answers_to
 from mlapi.training.workflows.sample_columns import EstimatorSample
 from mlapi.wording import counted, listed, reason
 
@@ -67,6 +67,8 @@ def proven(estimator: Any, sample: EstimatorSample, signature: Signature) -> Sig
     if served is not None and served[PREDICTION].shape[:1] != (len(sample.frame),):
         count, shape = len(sample.frame), served[PREDICTION].shape
         raise RegistrationError(f"{count} rows of the sample gave predictions of shape {shape}")
+    if served is not None and not hasattr(estimator, "predict"):
+        _check_width(served[PREDICTION])
     if not sample.is_exact and not hasattr(estimator, "feature_names_in_"):
         return signature  # a file tells nothing of the matrix that it was fitted on
     own = _own(estimator, sample)
@@ -85,6 +87,16 @@ def proven(estimator: Any, sample: EstimatorSample, signature: Signature) -> Sig
             "itself; convert its columns in a pipeline"
         )
     return _without_needless(estimator, sample.spread(_FEW_ROWS), typed)
+
+
+def _check_width(transformed: NDArray[Any]) -> None:
+    """Refuse answers `(rows, columns)` of a transformer that are too long for a client."""
+    width = transformed[0].size
+    if width > MOST_NUMBERS:
+        raise RegistrationError(
+            f"the estimator transforms a row into {width:,} numbers; {MOST_NUMBERS:,} are the most that an "
+            f"answer has: end the pipeline with a PCA, a TruncatedSVD or an estimator that predicts"
+        )
 
 
 def with_missing(estimator: Any, sample: EstimatorSample, signature: Signature) -> Signature:

@@ -139,9 +139,8 @@ def publish_estimator(
         RegistrationError, BrokenArtifact, DatasetError, OSError: As `register`.
     """
     is_fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
-    if not (is_fitted and hasattr(estimator, "predict")):
-        kind = type(estimator).__name__
-        raise RegistrationError(f"a {kind} is no scikit-learn estimator that has predict")
+    if not (is_fitted and (hasattr(estimator, "predict") or hasattr(estimator, "transform"))):
+        raise RegistrationError(_no_estimator(estimator))
     sample = replace(sample, frame=_as_fitted(estimator, sample.frame))
     names = _columns(estimator, sample.frame.drop(columns=[sample.expect], errors="ignore"))
     own = replace(sample, frame=sample.frame[names])
@@ -165,6 +164,17 @@ def publish_estimator(
     served = features.served_columns(own_sample.frame, signature.features)
     files = {REFERENCE: reference(signature, served)}
     return changes.publish(draft, estimator, _golden(estimator, served, signature), files)
+
+
+def _no_estimator(value: Any) -> str:
+    """Return what to say of an object that is no fitted estimator."""
+    kind = type(value).__name__
+    if isinstance(value, dict | list | tuple):
+        return f"a {kind} is no scikit-learn estimator that has predict: dump the estimator in it alone"
+    return (
+        f"a {kind} is no scikit-learn estimator that has predict: give its class the bases RegressorMixin or "
+        f"ClassifierMixin, and BaseEstimator, of sklearn.base"
+    )
 
 
 def _proven(
@@ -244,8 +254,9 @@ def algorithm_of(estimator: Any) -> str:
 
 
 def task_of(estimator: Any) -> str:
-    """Return the task: regression of a regressor, else classification; clusters are labels as well."""
-    return REGRESSION if is_regressor(estimator) else CLASSIFICATION
+    """Return the task: regression of what gives numbers, else classification; clusters are labels as well."""
+    gives_numbers = is_regressor(estimator) or not hasattr(estimator, "predict")
+    return REGRESSION if gives_numbers else CLASSIFICATION
 
 
 def _target(estimator: Any) -> Target:

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import sklearn.base
 from sklearn import datasets
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -33,6 +32,7 @@ from tests.conftest import AppFactory, changes_in, classes_of
 from tests.support.learnt_pictures import across_or_down, drawn
 
 IRIS = datasets.load_iris(as_frame=True)
+MANY = pd.DataFrame({"x": np.arange(1100)})
 
 
 @pytest.fixture
@@ -287,7 +287,12 @@ def named_twice() -> Any:
             IRIS.data,
             r"cannot predict the sample \(AttributeError: .*; give the sample as Parquet",
         ),
-        (PCA().fit(IRIS.data), IRIS.data, "is no scikit-learn estimator that has predict"),
+        (
+            AgglomerativeClustering().fit(IRIS.data),
+            IRIS.data,
+            "is no scikit-learn estimator that has predict",
+        ),
+        (OneHotEncoder().fit(MANY), MANY, "into 1,100 numbers; 1,000 are the most"),
         (LinearRegression, IRIS.data, "LinearRegression itself, and no fitted estimator"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),
         (
