@@ -62,6 +62,9 @@ class Provenance:
     """How training and test rows were told apart, in words."""
     left_out: tuple[str, ...] = ()
     columns: tuple[ColumnRecord, ...] = ()
+    number_styles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """How 1234.5 is written in each column of numbers of a CSV file: "1.234,5". Files that are predicted are
+    read in the same way, where they can be read in two."""
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader has to know though nothing is wrong; no end of a sentence is needed."""
@@ -187,7 +190,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("test_size", "seconds"), _exactly(int, float)),
     **dict.fromkeys(("apart", "rounding"), _exactly(float, NoneType)),
     **dict.fromkeys(("left_out", "warnings", "notes", "fitted_with", "requires"), _texts),
-    "libraries": _text_by_text,
+    **dict.fromkeys(("libraries", "number_styles"), _text_by_text),
     "search": _exactly(str, NoneType),
     "epochs": _exactly(int, NoneType),
     "columns": _columns,

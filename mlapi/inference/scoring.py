@@ -2,24 +2,20 @@
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
-from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from mlapi.data.images import decoding
 from mlapi.data.rows.reader import Reader
 from mlapi.data.rows.violations import InvalidRows
-from mlapi.data.signature import NUMERIC, Feature, Signature
-from mlapi.data.tables.cells import CellOptions, is_marker
+from mlapi.data.signature import Feature, Signature
 from mlapi.data.tables.csv_files import open_csv
-from mlapi.data.tables.datetimes import is_blank_date
 from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
 from mlapi.data.tables.headers import INDEX
-from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, Unanswerable, UnsupportedFormat
+from mlapi.inference.file_cells import FileCells
 from mlapi.inference.model import Model, Prediction
 from mlapi.wording import Finding, counted
 
@@ -63,8 +59,7 @@ def predict_csv(
     features = signature.flat
     reader = Reader(Signature(features, signature.target, signature.ignored))
     header: list[str] | None = None
-    options = _as_in_training(options, model.manifest.recipe)
-    for lines, rows in _chunks(file, options, signature, warn):
+    for lines, rows in _chunks(file, FileCells(model.manifest, options), signature, warn):
         try:
             instances = reader.read_rows(rows)
         except InvalidRows as error:
@@ -83,12 +78,6 @@ def predict_csv(
         yield from map(_line, zip(*columns.values(), strict=True))
     if header is None:
         raise DatasetError(f"{file} has no rows")
-
-
-def _as_in_training(options: CsvOptions, recipe: Mapping[str, Any]) -> CsvOptions:
-    """Return the options, completed by those that the recipe has for the training's file."""
-    own = {field.name: getattr(options, field.name) for field in fields(options)}
-    return CsvOptions(**{name: recipe.get(name) if value is None else value for name, value in own.items()})
 
 
 def predict_images(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the images' own
@@ -165,7 +154,7 @@ def _pixels(
 
 
 def _chunks(
-    file: Path, options: CsvOptions, signature: Signature, warn: Callable[[str], None]
+    file: Path, reading: FileCells, signature: Signature, warn: Callable[[str], None]
 ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Yield some rows at a time, as records, with the line of the file that each one begins on.
 
@@ -173,66 +162,27 @@ def _chunks(
     """
     by_name = {feature.name: feature for feature in signature.flat}
     spelled = {name.strip(): name for name in by_name if name.strip() not in by_name}
-    with open_csv(file, options) as table:
+    with open_csv(file, reading.options) as table:
         for warning in table.warnings:
             warn(f"Warning: {file}: {warning}")
-        how = CellOptions(options.decimal, options.thousands, decimal_of_file=table.dialect.decimal)
         has_index = not table.header[0].strip() and table.names[0] not in signature.known_columns
         rows = iter(table)
         while chunk := list(islice(rows, max(1, min(CHUNK, CELLS // len(table.names))))):
             lines, cells = zip(*chunk, strict=True)
             columns = {
-                name: _values(by_name.get(name), column, how)
+                name: reading.values(by_name.get(name), column, lines, table.dialect.decimal)
                 for name, column in zip(
                     (spelled.get(name, name) for name in table.names), zip(*cells, strict=True), strict=True
                 )
             }
-            if has_index and all(map(str.isdecimal, columns[table.names[0]])):
+            if has_index and all(map(str.isdecimal, map(str, columns[table.names[0]]))):
                 del columns[table.names[0]]
             used = {name: column for name, column in columns.items() if name in by_name or any(column)}
             rows_of_cells = zip(*used.values(), strict=True) if used else [()] * len(lines)
             yield list(lines), [dict(zip(used, row, strict=True)) for row in rows_of_cells]
-        for note in (*table.notes, *([f"left out: the first column, {INDEX}"] if has_index else [])):
+        left_out = [f"left out: the first column, {INDEX}"] if has_index else []
+        for note in (*table.notes, *left_out, *reading.notes()):
             warn(f"{file}: {note}")
-
-
-def _values(feature: Feature | None, cells: Sequence[str], options: CellOptions) -> list[Any]:
-    """Return the JSON values that a client would send for the cells of one column; null for a blank cell."""
-    distinct = sorted(set(cells) - {""})
-    values: dict[str, Any] = dict(zip(distinct, distinct, strict=True))
-    if feature is not None and feature.kind == "text" and feature.nullable:
-        values |= {cell: None for cell in distinct if not cell.strip()}
-    elif feature is not None and feature.kind != "text":
-        known = dict(_numbers(distinct, options) if feature.kind in NUMERIC else _constants(feature))
-        known |= {
-            cell: known[cell.strip()] for cell in distinct if cell not in known and cell.strip() in known
-        }
-        values |= known
-        if feature.nullable:
-            is_missing = is_blank_date if feature.kind == "datetime" else is_marker
-            values |= {cell: None for cell in distinct if cell not in known and is_missing(cell)}
-    return list(map(values.get, cells))
-
-
-def _numbers(cells: Sequence[str], options: CellOptions) -> dict[str, float]:
-    """Return the cells that are finite numbers: all in one style, or else those that Python can read."""
-    parsed = parse_numbers(cells, options)
-    values = map(_number, cells) if parsed is None else parsed.values.tolist()
-    return {cell: value for cell, value in zip(cells, values, strict=True) if isfinite(value)}
-
-
-def _number(cell: str) -> float:
-    try:
-        return nan if "_" in cell else float(cell)
-    except ValueError:
-        return nan
-
-
-def _constants(feature: Feature) -> Mapping[str, Any]:
-    """Return the cells that a boolean or a category feature knows, and the values that they stand for."""
-    if feature.kind == "boolean":
-        return {cell: cell.lower() == "true" for cell in ("true", "True", "TRUE", "false", "False", "FALSE")}
-    return {str(category): category for category in feature.categories or ()}
 
 
 def _columns(prediction: Prediction) -> dict[str, list[Any]]:

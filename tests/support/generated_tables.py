@@ -11,13 +11,15 @@ import pandas as pd
 from numpy.random import Generator
 
 from mlapi.artifacts.manifest import Draft, make_manifest
+from mlapi.artifacts.provenance import Provenance
 from mlapi.inference.compiling import compile_pipeline
 from mlapi.inference.model import Model, model_of
 from mlapi.training.preparation.features import pipeline_input
 from mlapi.training.preparation.preparation import Prepared, prepare
-from mlapi.training.recipes import make_recipe
+from mlapi.training.recipes import make_recipe, to_json
 from mlapi.training.search.choice import pipeline_factory
 from mlapi.training.workflows.sources import load
+from mlapi.training.workflows.table_version import number_styles
 
 Texts = list[str]
 
@@ -113,10 +115,12 @@ def write(file: Path, kinds: Sequence[str], target: str, seed: int, *, rows: int
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-def train(file: Path, target: str) -> Trained:
+def train(file: Path, target: str, **options: Any) -> Trained:
     """Train on a file by the steps that every training takes, without the card and its figures."""
-    recipe = make_recipe("table", {"data": str(file), "target": TARGET, "algorithm": TARGETS[target][1]})
-    prepared = prepare(recipe, load(recipe))
+    algorithm = TARGETS[target][1]
+    recipe = make_recipe("table", {"data": str(file), "target": TARGET, "algorithm": algorithm, **options})
+    dataset = load(recipe)
+    prepared = prepare(recipe, dataset)
     pipeline = pipeline_factory(recipe, prepared).pipeline(str(recipe.algorithm), {})
     pipeline.fit(prepared.pipeline_input(prepared.train), prepared.train.y)
     rows = pd.concat([prepared.train.frame, prepared.test.frame]).sort_index()
@@ -127,7 +131,8 @@ def train(file: Path, target: str) -> Trained:
         signature=prepared.signature,
         parameters={},
         metrics={},
-        data={},
+        data=Provenance(number_styles=number_styles(dataset, prepared.columns)).to_json(),
+        recipe=to_json(recipe),
     )
     model = model_of(make_manifest(draft, 1, {}, 1e-9), pipeline)
     compiled = compile_pipeline(pipeline, prepared.signature.columns)

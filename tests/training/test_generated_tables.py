@@ -1,7 +1,7 @@
 """Generated tables of every kind of column, alone and mixed: trained on, and answered alike by every path."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlapi.data.rows.reader import Reader
+from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.inference.model import Model
 from mlapi.inference.scoring import predict_csv
@@ -132,6 +133,73 @@ def test_a_table_of_few_rows_is_refused_in_words(tmp_path: Path, rows: int) -> N
         for target in TARGETS:
             with pytest.raises((RecipeError, DatasetError), match=r"row|class|column"):
                 made(tmp_path, [kind], target, 1, rows=rows)
+
+
+STYLES: Mapping[str, tuple[Callable[[int], str], dict[str, Any]]] = {
+    "decimal comma": (lambda cents: f"{cents // 100},{cents % 100:02}", {}),
+    "points between thousands": (lambda cents: f"{cents:,}".replace(",", "."), {}),
+    "commas between thousands": (lambda cents: f"{cents:,}", {}),
+    "three digits behind a comma": (lambda cents: f"{cents / 1000:.3f}".replace(".", ","), {"decimal": ","}),
+    "per cent": (lambda cents: f"{cents / 100:.1f} %", {}),
+    "a currency, as in India": (
+        lambda cents: f"₹{cents // 100_000},{cents // 1000 % 100:02},{cents % 1000:03}",
+        {},
+    ),
+    "a minus behind": (lambda cents: f"{cents:,}.5" + "-" * (cents % 2), {}),
+    "Excel's errors": (lambda cents: ["#WERT!", "n/a", *map(str, [cents] * 9)][cents % 11], {}),
+    "odd cells": (lambda cents: ["<1.0", "soon", *map(str, [cents] * 19)][cents % 21], {"numeric": ["x"]}),
+}
+"""How a number from 100,000 on is written, and the options of a recipe."""
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_row_of_the_training_file_is_read_alike_in_a_file_of_its_own(tmp_path: Path, style: str) -> None:
+    write_cell, options = STYLES[style]
+    random = np.random.default_rng(0)
+    cells = [write_cell(int(cents)) for cents in random.integers(100_000, 900_000, ROWS)]
+    lines = [f"{cell};{place}" for place, cell in enumerate(cells)]
+    (tmp_path / "table.csv").write_text("\n".join([f"x;{TARGET}", *lines]))
+    trained = train(tmp_path / "table.csv", "number", **options)
+
+    for rows in (slice(None), slice(1), slice(20, 23)):
+        (tmp_path / "rows.csv").write_text("\n".join([f"x;{TARGET}", *lines[rows]]))
+        right = trained.right[rows].tolist()
+        answers = list(of_file(trained.models[0], tmp_path / "rows.csv", right))
+        assert_right(answers, right, f"{style}: {cells[rows][:3]}", largest_of(right))
+
+
+def test_the_signs_of_a_file_or_of_the_user_are_stronger_than_those_of_the_training(tmp_path: Path) -> None:
+    lines = [f"{1234 + place}.5,{place}" for place in range(ROWS)]
+    (tmp_path / "table.csv").write_text("\n".join([f"x,{TARGET}", *lines]))
+    model = train(tmp_path / "table.csv", "number").models[0]
+    (tmp_path / "rows.csv").write_text('x,z\n"1,234",\n')
+    (tmp_path / "german.csv").write_text(f"x;{TARGET}\n1,234;0,5\n")
+
+    def answer(file: str, **options: Any) -> float:
+        return float([*predict_csv(model, tmp_path / file, (), lambda _: None, CsvOptions(**options))][1])
+
+    assert answer("rows.csv", decimal=",") == answer("german.csv") == pytest.approx(1.234 - 1234.5)
+    assert answer("rows.csv") == pytest.approx(1234 - 1234.5)
+
+
+def test_odd_cells_that_the_recipe_takes_for_blank_are_counted_with_the_first_line(tmp_path: Path) -> None:
+    days = [f"2024-01-{1 + place % 28:02}" for place in range(ROWS)]
+    lines = [f"{place % 9}.5,{day},{place}" for place, day in enumerate(days)]
+    lines[4], lines[7] = "<1,soon,4", "<2,later,7"
+    (tmp_path / "table.csv").write_text("\n".join([f"x,day,{TARGET}", *lines]))
+    trained = train(tmp_path / "table.csv", "number", numeric=["x"], datetime=["day"])
+    notes: list[str] = []
+
+    answers = [
+        float(line)
+        for line in [*predict_csv(trained.models[0], tmp_path / "table.csv", (), notes.append)][1:]
+    ]
+
+    assert answers == pytest.approx(trained.right.tolist())
+    assert [note.partition(": ")[2] for note in notes] == [
+        "column 'x' has 2 cells (\"<1\", line 6) that the recipe takes for blank",
+        "column 'day' has 2 cells (\"soon\", line 6) that the recipe takes for blank",
+    ]
 
 
 def padded(file: Path) -> Path:

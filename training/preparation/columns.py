@@ -41,7 +41,8 @@ _IN_WORDS: Mapping[Treatment, tuple[str, str]] = {
 class Column:
     """A feature of this kind, or a column that is left out: then `kind` and `treatment` are None.
 
-    `explanation` says why; `missing` is how many cells are. `format` is how dates are written.
+    `explanation` says why; `missing` is how many cells are. `format` is how dates are written, and
+    `number_style` how numbers are that were read off texts, by the example of 1234.5.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Column:
     treatment: Treatment | None = None
     missing: int = 0
     format: str | None = None
+    number_style: str | None = None
 
     @property
     def nullable(self) -> bool:
@@ -151,7 +153,8 @@ def _day_first(decisions: Iterable[ColumnDecision]) -> bool | None:
 def _column(name: str, decision: ColumnDecision) -> Column:
     missing = 0 if decision.values is None else int(pd.isna(decision.values).sum())
     explanation = f"{decision.explanation}; {missing:,} blank" if missing else decision.explanation
-    return Column(name, decision.kind, explanation, decision.treatment, missing, decision.format)
+    how = decision.format, decision.number_style
+    return Column(name, decision.kind, explanation, decision.treatment, missing, *how)
 
 
 def check_names(names: list[str]) -> None:

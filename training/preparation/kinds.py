@@ -16,7 +16,7 @@ from pandas.api import types
 
 from mlapi.data.signature import Kind
 from mlapi.data.tables.datetimes import ParsedDatetimes, parse_datetimes
-from mlapi.data.tables.numbers import parse_numbers
+from mlapi.data.tables.numbers import ParsedNumbers, parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.training.preparation.nearly import (
     READERS,
@@ -75,7 +75,8 @@ class ColumnDecision:
     `values` is `(rows,)`, of a dtype that the kind decides: float64, bool, datetime64[us] or object. Where it
     is None the column is left out, and kind and treatment are None too. `explanation` and `warnings` are
     parts of sentences. `format` is how dates are written, as `strptime` has it; where `is_day_assumed`, day
-    and month could be swapped in it.
+    and month could be swapped in it. `number_style` is how numbers were written that were read off texts
+    (`mlapi.data.tables.numbers.Style.example`).
     """
 
     explanation: str
@@ -85,6 +86,7 @@ class ColumnDecision:
     format: str | None = None
     warnings: tuple[str, ...] = ()
     is_day_assumed: bool = False
+    number_style: str | None = None
 
 
 def infer_kind(view: ColumnView, override: str | None = None) -> ColumnDecision:  # noqa: PLR0911 - a line a dtype
@@ -234,7 +236,8 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
         how = _in_brackets(how, numbers.markers)
-        return _numbers(view.spread(numbers.values, np.nan), how, has_points=numbers.has_points)
+        decision = _numbers(view.spread(numbers.values, np.nan), how, has_points=numbers.has_points)
+        return replace(decision, number_style=numbers.style.example)
     datetimes = parse_datetimes(uniques.tolist(), view.options)
     if datetimes is not None:
         return _parsed_datetimes(view, datetimes, datetimes.values)
@@ -309,7 +312,8 @@ def _as_numeric(view: ColumnView) -> ColumnDecision:
         return _numbers(view.column.to_numpy(), ", as told", is_override=True)
     read, warnings = _read_as_told(view, "numeric")
     decision = _numbers(view.spread(read.values, np.nan), ", as told", is_override=True)
-    return replace(decision, warnings=(*decision.warnings, *warnings))
+    style = cast("ParsedNumbers", read.parsed).style.example
+    return replace(decision, warnings=(*decision.warnings, *warnings), number_style=style)
 
 
 def _as_datetime(view: ColumnView) -> ColumnDecision:

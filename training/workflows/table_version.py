@@ -1,7 +1,7 @@
 """A recipe for a table -> a version that is ready to be published, its files with it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeAlias
@@ -14,13 +14,16 @@ from mlapi.artifacts.provenance import ColumnRecord, Provenance
 from mlapi.data.limits import TableLimits
 from mlapi.data.profile import statistics
 from mlapi.data.signature import Signature
+from mlapi.data.tables.numbers import Style
 from mlapi.errors import RecipeError, Unanswerable
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.training.execution.engine import Engine
 from mlapi.training.execution.engine import engine as this_machine
 from mlapi.training.execution.progress import Progress
 from mlapi.training.preparation import features
+from mlapi.training.preparation.columns import Column
 from mlapi.training.recipes import Recipe, to_json
+from mlapi.training.tables.datasets import Dataset
 from mlapi.training.tables.files import without_credentials
 from mlapi.training.versions.golden import choose_golden_rows, make_golden
 from mlapi.training.versions.promotion import EvaluationRows
@@ -70,6 +73,13 @@ def reference(signature: Signature, frame: pd.DataFrame) -> bytes:
     """Return the content of reference.json: statistics of the training rows, a frame `(rows, features)`."""
     columns = {name: frame[name].to_numpy() for name in signature.columns}
     return json.dumps(statistics(signature, columns), indent=2, ensure_ascii=False, allow_nan=False).encode()
+
+
+def number_styles(dataset: Dataset, columns: Sequence[Column]) -> dict[str, str]:
+    """Return how 1234.5 is written in each column of numbers, if they were written at all."""
+    plain = None if dataset.lines is None else Style(decimal=dataset.decimal or ".").example
+    styles = {column.name: column.number_style or plain for column in columns if column.treatment == "number"}
+    return {name: style for name, style in styles.items() if style is not None}
 
 
 def _evaluation_rows(fitted: TableFit) -> EvaluationRows:
@@ -123,6 +133,7 @@ def _provenance(recipe: Recipe, fitted: TableFit) -> Provenance:
             ColumnRecord(column.name, column.kind, column.explanation, column.treatment_in_words)
             for column in prepared.columns
         ),
+        number_styles=number_styles(dataset, prepared.columns),
         warnings=prepared.warnings,
         notes=(*dataset.notes, *choice.notes),
         search=choice.search,

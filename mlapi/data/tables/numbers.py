@@ -108,6 +108,11 @@ class Style:
         """Whether numbers are written as Python writes them."""
         return self == Style()
 
+    @property
+    def example(self) -> str:
+        """How 1234.5 is written, without currency and per cent: "1.234,5"."""
+        return f"1{self.thousands}234{self.decimal}5"
+
     def __str__(self) -> str:
         """Return the style in words, as a note about a column has it."""
         parts = []
@@ -145,6 +150,11 @@ class ParsedNumbers:
     """The texts that mark a missing value."""
     has_points: bool
     """Whether a number is written with a decimal sign, if only as 31.0."""
+
+
+def options_as_in(example: str) -> CellOptions:
+    """Return what makes texts that can be read in two ways be read as in a `Style` with this `example`."""
+    return CellOptions(decimal=example[-2], thousands=example[1:-5])
 
 
 def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> ParsedNumbers | None:
