@@ -8,6 +8,7 @@ estimator as it is.
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,7 +56,8 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
     check_files(folder, manifest, MODEL)  # which may be loaded much later
     other = ", ".join(differences(manifest))
     try:
-        model = _proven(_paths(folder, manifest, trust, copies, golden.outputs), golden)
+        paths = _paths(folder, manifest, trust, copies, golden.outputs)
+        model = _outside_of_the_main_thread(partial(_proven, paths, golden))
     except BrokenArtifact as error:
         raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
     note = f"Served with {other}; all {len(golden.rows)} golden rows give the answers of the training."
@@ -107,6 +109,19 @@ def _paths(
     if pipeline is not None:
         yield model.with_pipeline(pipeline)
     yield model
+
+
+def _outside_of_the_main_thread(prove: Callable[[], Model]) -> Model:
+    """Return what a call returns, made in a thread that ends with it, unless it is in one of its own already.
+
+    OpenMP's threads belong to the thread that computed with them. gunicorn forks workers from its master's
+    main thread; one whose own main thread answers would wait for threads that did not survive the fork.
+    LightGBM makes them whatever OMP_NUM_THREADS says, if it has `n_jobs`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return prove()
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(prove).result()
 
 
 def _proven(paths: Iterator[Model], golden: Golden) -> Model:

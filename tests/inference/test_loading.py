@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from mlapi.errors import BrokenArtifact, ModelUnavailable, Unanswerable
 from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import IMAGE_CLASSIFICATION
 from mlapi.inference.compiled.form import PICKLED
-from mlapi.inference.loading import load_model
+from mlapi.inference.loading import _outside_of_the_main_thread, load_model
 from mlapi.inference.model import Model
 from mlapi.training.preparation import features
 from mlapi.training.preparation.columns import infer_columns
@@ -271,3 +272,16 @@ def test_a_version_in_production_that_cannot_be_judged_stays_there(tmp_path: Pat
 
     assert not verdict.promotes
     assert "which is not allowed" in verdict.reason
+
+
+def test_golden_rows_are_answered_in_a_thread_that_ends_and_not_in_the_main_one() -> None:
+    """gunicorn forks from the main thread, and what OpenMP has begun there does not survive it."""
+    own = _outside_of_the_main_thread(threading.current_thread)
+    with ThreadPoolExecutor(1) as pool:
+        within, thread = pool.submit(
+            lambda: (_outside_of_the_main_thread(threading.current_thread), threading.current_thread())
+        ).result()
+
+    assert own is not threading.main_thread()
+    assert not own.is_alive()
+    assert within is thread
