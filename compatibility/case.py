@@ -32,7 +32,8 @@ class Fitted:
     """What is right by the name of the output, where the estimator's methods do not say it."""
     include: tuple[str, ...] = ()
     """The outputs that are asked for beside the prediction, further than probabilities and decisions."""
-    sample: Literal["csv", "parquet"] = "csv"
+    sample: Literal["csv", "parquet", "none"] = "csv"
+    """How the sample is saved; none where the model has rows of its own beside it."""
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,27 @@ def with_mlflow(**how: Any) -> Any:
     return save
 
 
+def with_example(fitted: "Fitted", folder: Path) -> Path:
+    """Write MLflow's folder of an estimator, with its rows as the input example."""
+    return Path(with_mlflow(pip_requirements=[], input_example=fitted.rows)(fitted, folder))
+
+
+def by_flavor(flavor: str, *, is_native: bool = False) -> Any:
+    """Return a way to save: by another flavor of MLflow's; the booster alone if it is native."""
+
+    def save(fitted: "Fitted", folder: Path) -> Path:
+        from importlib import import_module
+
+        model = fitted.estimator
+        if is_native:
+            model = model.booster_ if flavor == "lightgbm" else model.get_booster()
+        module = import_module(f"mlflow.{flavor}")
+        module.save_model(model, folder / "mlflow", pip_requirements=[])
+        return folder / "mlflow"
+
+    return save
+
+
 def by_its_own(name: str) -> Any:
     """Return a way to save: `estimator.save_model`, as XGBoost and CatBoost have it."""
 

@@ -41,11 +41,11 @@ from mlapi.training.workflows import registration  # noqa: F401 - once for all, 
 PUBLISHED = "published.json"
 
 SAVED = "saved.txt"
-"""Says which file was written, and which sample; there once the case is prepared."""
+"""Says which file was written, and which sample if any; there once the case is prepared."""
 
 CONFIGURATION = Path("config/mlapi.toml")
 
-_SAMPLES = {"csv": "sample.csv", "parquet": "sample.parquet"}
+_SAMPLES = {"csv": "sample.csv", "parquet": "sample.parquet", "none": ""}
 
 _NAMED_SETTING = re.compile(r"\b(allowed_\w+) = (\[[^\]]*\])")
 """A setting as the refusals name it, ready to be put into the file."""
@@ -71,7 +71,7 @@ def prepare(case: Case, folder: Path) -> None:
             questions.write(fitted, folder)
         if fitted.sample == "csv":
             fitted.rows.to_csv(_SAMPLES["csv"], index=False)
-        else:
+        elif fitted.sample == "parquet":
             fitted.rows.to_parquet(_SAMPLES["parquet"])
         file = case.save(fitted, folder)
     except Exception as error:
@@ -127,7 +127,7 @@ def _registered(outcome: Outcome, case: Case, folder: Path) -> Outcome:
     if case.way == PUBLISH:
         return Outcome(**json.loads((folder / PUBLISHED).read_text()))
     file, sample = (folder / SAVED).read_text().split("\n")
-    words = ["register", folder.name, file, "--sample", sample]
+    words = ["register", folder.name, file, *(["--sample", sample] if sample else [])]
     allowed: dict[str, str] = {}
     for edits in range(_MOST_EDITS + 1):
         done = CliRunner().invoke(main, words)

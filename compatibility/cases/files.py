@@ -1,7 +1,9 @@
 """Files of every sort: each way to save, cut ones, and files that are something else."""
 
 import pickle
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from compatibility import saving, tables
@@ -30,8 +32,12 @@ def cases() -> Iterator[Case]:
         yield Case("skops", name, make, saving.with_skops)
     for name, make in _ONNX.items():
         yield Case("ONNX", name, lambda make=make: _of_graph(make()), saving.as_onnx)
+    of_script = r"names __main__\.Halved, defined in a script.*module of a package"
+    yield Case("skops", "a class of __main__", _of_script, saving.with_skops, refusal=of_script)
     for name, how in _MLFLOW.items():
         yield Case("MLflow", name, _pipeline, saving.with_mlflow(**how))
+    for name, (make, save) in _FLAVORS.items():
+        yield Case("MLflow", name, make, save)
     for name, (make, save) in _LIBRARIES.items():
         yield Case("libraries' own files", name, make, save)
     yield Case("damaged files", "cut", _pipeline, saving.cut, refusal="damaged|cut|not whole")
@@ -81,6 +87,27 @@ def _of_graph(fitted: Fitted) -> Fitted:
     return Fitted(saving.Bare(fitted.estimator), fitted.rows, fitted.rows, values)
 
 
+def _numbered(fitted: Fitted) -> Fitted:
+    """Return the case with the numbers of classes as the right labels: a booster's text has no other."""
+    own = fitted.rows if fitted.own is None else fitted.own
+    labels = np.searchsorted(fitted.estimator.classes_, fitted.estimator.predict(own))
+    return replace(fitted, answers={"prediction": labels})
+
+
+def _of_script() -> Fitted:
+    """On a class that only the script has which fits."""
+    main = sys.modules["__main__"]
+    main.Halved = type("Halved", (StandardScaler,), {"__module__": "__main__"})  # type: ignore[attr-defined]
+    rows = tables.flowers()
+    return Fitted(make_pipeline(main.Halved(), LogisticRegression()).fit(rows, _words()), rows)
+
+
+def _logarithms() -> Fitted:
+    rows = tables.flowers()
+    pipeline = make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), LogisticRegression())
+    return Fitted(pipeline.fit(rows, _words()), shuffled(rows))
+
+
 _WAYS: dict[str, Any] = {
     **{f"joblib, {method}": saving.compressed(method) for method in ("zlib", "gzip", "bz2", "lzma", "xz")},
     **{f"pickle, protocol {number}": saving.pickled(number) for number in range(pickle.HIGHEST_PROTOCOL + 1)},
@@ -99,6 +126,7 @@ _SKOPS: dict[str, Callable[[], Fitted]] = {
     "numbers and words": preparation.on_numbers_and_words,
     "XGBoost": boosters.KINDS["XGBoost"]["classifier on a matrix"],
     "LightGBM": boosters.KINDS["LightGBM"]["classifier on a matrix"],
+    "a function of numpy's": _logarithms,
 }
 
 _ONNX: dict[str, Callable[[], Fitted]] = {
@@ -123,6 +151,21 @@ _MLFLOW: dict[str, dict[str, Any]] = {
     "with pickle": {"serialization_format": "pickle", "pip_requirements": []},
 }
 
+_FLAVORS: dict[str, tuple[Callable[[], Fitted], Any]] = {
+    "XGBoost": (boosters.KINDS["XGBoost"]["classifier on a matrix"], saving.by_flavor("xgboost")),
+    "XGBoost, native": (
+        boosters.KINDS["XGBoost"]["regressor"],
+        saving.by_flavor("xgboost", is_native=True),
+    ),
+    "LightGBM": (boosters.KINDS["LightGBM"]["labels as words"], saving.by_flavor("lightgbm")),
+    "LightGBM, native": (
+        boosters.KINDS["LightGBM"]["regressor"],
+        saving.by_flavor("lightgbm", is_native=True),
+    ),
+    "CatBoost": (boosters.KINDS["CatBoost"]["labels as words"], saving.by_flavor("catboost")),
+    "an example for a sample": (lambda: replace(_pipeline(), sample="none"), saving.with_example),
+}
+
 _LIBRARIES: dict[str, tuple[Callable[[], Fitted], Any]] = {
     "XGBoost, JSON": (
         boosters.KINDS["XGBoost"]["classifier on a matrix"],
@@ -133,10 +176,28 @@ _LIBRARIES: dict[str, tuple[Callable[[], Fitted], Any]] = {
         saving.by_its_own("m.ubj"),
     ),
     "XGBoost, numbers": (boosters.KINDS["XGBoost"]["regressor"], saving.by_its_own("m.json")),
-    "LightGBM, text": (boosters.KINDS["LightGBM"]["two classes"], saving.as_lightgbm_text),
+    "LightGBM, text": (
+        lambda: _numbered(boosters.KINDS["LightGBM"]["two classes"]()),
+        saving.as_lightgbm_text,
+    ),
+    "LightGBM, words as labels": (
+        lambda: _numbered(boosters.KINDS["LightGBM"]["labels as words"]()),
+        saving.as_lightgbm_text,
+    ),
+    "LightGBM, categories": (boosters.KINDS["LightGBM"]["category columns"], saving.as_lightgbm_text),
+    "LightGBM, categories from CSV": (
+        boosters.KINDS["LightGBM"]["category columns, from CSV"],
+        saving.as_lightgbm_text,
+    ),
+    "LightGBM, matrix": (boosters.KINDS["LightGBM"]["classifier on a matrix"], saving.as_lightgbm_text),
     "LightGBM, numbers": (boosters.KINDS["LightGBM"]["regressor"], saving.as_lightgbm_text),
     "CatBoost, cbm": (
         boosters.KINDS["CatBoost"]["classifier on a matrix"],
+        saving.by_its_own("m.cbm"),
+    ),
+    "CatBoost, words": (boosters.KINDS["CatBoost"]["words"], saving.by_its_own("m.cbm")),
+    "CatBoost, labels as words": (
+        boosters.KINDS["CatBoost"]["labels as words"],
         saving.by_its_own("m.cbm"),
     ),
     "CatBoost, JSON": (boosters.KINDS["CatBoost"]["regressor"], saving.by_its_own("m.json")),

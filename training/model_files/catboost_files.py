@@ -13,6 +13,8 @@ from mlapi.wording import reason
 _OWN = b"CBM1"
 """How CatBoost's own format begins."""
 
+_DAMAGED = "it is damaged, or of another version of CatBoost's"
+
 _HEAD = 8
 """The bytes before the model itself: how the format begins, and the model's size."""
 
@@ -89,7 +91,10 @@ def _kind_of(loss: str) -> str:
 
 def _loss_of(model: Any) -> str:
     """Return the name of the loss function that a model was fitted with."""
-    loss = model.get_all_params().get("loss_function", "")
+    try:
+        loss = model.get_all_params().get("loss_function", "")
+    except Exception as error:  # whatever CatBoost raises of it
+        raise BrokenArtifact(f"{_DAMAGED}: {reason(error)}") from error
     if not loss:
         raise RegistrationError("does not say its loss function: joblib.dump the estimator itself")
     return str(loss).partition(":")[0]
@@ -104,6 +109,4 @@ def _read(content: bytes, file: Path, kind: str) -> Any:
             return model.load_model(blob=content)
         return model.load_model(str(file), format="json")
     except Exception as error:  # whatever CatBoost raises of it
-        raise BrokenArtifact(
-            f"it is damaged, or of another version of CatBoost's: {reason(error)}"
-        ) from error
+        raise BrokenArtifact(f"{_DAMAGED}: {reason(error)}") from error

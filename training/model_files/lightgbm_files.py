@@ -1,6 +1,7 @@
 """A booster of LightGBM's, as text -> an estimator that answers as the one that was fitted."""
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlapi.training.model_files.estimator_file import (
     check_set,
     numbers_for_labels,
 )
+from mlapi.training.model_files.lightgbm_text import checked
 from mlapi.training.model_files.pickles import reloaded
 from mlapi.wording import listed, reason
 
@@ -22,6 +24,9 @@ _CLASSIFIERS = frozenset({"binary", "multiclass", "multiclassova"})
 
 _CATEGORIES = "pandas_categorical:"
 """What the line begins with that has the categories of the frame that was fitted on."""
+
+_COLUMNS = re.compile(r"^\[categorical_feature: ([0-9]{1,9}(?:,[0-9]{1,9})*)\]$", re.MULTILINE)
+"""The line with the places of these columns."""
 
 
 def read_lightgbm(content: bytes, allowed: Collection[str], name: str, rows: pd.DataFrame) -> EstimatorFile:
@@ -39,9 +44,9 @@ def read_lightgbm(content: bytes, allowed: Collection[str], name: str, rows: pd.
     check_installed("lightgbm", "lightgbm")
     check_set("lightgbm", allowed)
     text = _text(content)
-    booster = _booster(text)
-    lines = dict(line.partition("=")[::2] for line in text.partition("\n\n")[0].splitlines())
-    objective = lines.get("objective", "").partition(" ")[0]
+    head, trees = checked(text)
+    booster = _booster(trees)
+    objective = head.get("objective", "").partition(" ")[0]
     names = _names(booster, rows)
     categories = _categories(booster, text)
     if objective in _CLASSIFIERS:
@@ -61,8 +66,6 @@ def _text(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise BrokenArtifact("it is damaged: it is no text") from error
-    if "\nend of trees" not in text:
-        raise BrokenArtifact("it is damaged or cut off: it lacks the end of its trees; copy it again")
     return text.replace("\r\n", "\n")
 
 
@@ -97,28 +100,23 @@ def _categories(booster: Any, text: str) -> Sequence[Sequence[Any]]:
     lists = _json(last.removeprefix(_CATEGORIES)) if last.startswith(_CATEGORIES) else None
     if not lists:
         return none
-    places = _places(booster)
+    places = _places(text)
     if len(places) != len(lists):
         raise RegistrationError(
             f"has the categories of {len(lists)} columns, and names {len(places)} columns of categories "
             f"({listed(map(str, places))}): joblib.dump the estimator itself"
         )
+    if places[-1] >= len(none):
+        raise BrokenArtifact("it is damaged: it has categories of a column that it does not have")
     for place, categories in zip(places, lists, strict=True):
         none[place] = categories
     return none
 
 
-def _places(booster: Any) -> list[int]:
+def _places(text: str) -> list[int]:
     """Return the places of the columns that were categories in the frame that was fitted on."""
-    listed_places = (
-        booster.params.get("categorical_column") or booster.params.get("categorical_feature") or ()
-    )
-    if isinstance(listed_places, str):
-        listed_places = listed_places.split(",")
-    try:
-        return sorted(int(place) for place in listed_places)
-    except ValueError:  # names, which a person wrote
-        return []
+    match = _COLUMNS.search(text)
+    return [] if match is None else sorted(map(int, match[1].split(",")))
 
 
 def _json(text: str) -> list[list[Any]] | None:

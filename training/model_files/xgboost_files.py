@@ -151,6 +151,8 @@ def _check(learner: Mapping[str, Any]) -> None:
     _require(not is_dart or len(booster["weight_drop"]) == len(trees))
     _require(_are_places(model["tree_info"], groups, len(trees)))
     _require(int(model["gbtree_model_param"]["num_trees"]) == len(trees))
+    ends = _whole_numbers(model.get("iteration_indptr", [0, len(trees)]))
+    _require(len(ends) > 0 and ends[0] == 0 and ends[-1] == len(trees) and (np.diff(ends) >= 0).all())
     for tree in trees:
         _check_tree(tree, features)
 
@@ -165,6 +167,9 @@ def _check_tree(tree: Mapping[str, Any], features: int) -> None:
     children = np.concatenate([left[left != -1], right[right != -1]])
     _require(((left == -1) == (right == -1)).all())
     _require(((children > 0) & (children < nodes)).all() and len(np.unique(children)) == len(children))
+    inner = np.flatnonzero(left != -1)
+    parents = _whole_numbers(tree["parents"])
+    _require((parents[left[inner]] == inner).all() and (parents[right[inner]] == inner).all())
     columns = _whole_numbers(tree["split_indices"])[left != -1]
     _require(((columns >= 0) & (columns < features)).all())
     starts, sizes = (_whole_numbers(tree.get(f"categories_{what}", ())) for what in ("segments", "sizes"))

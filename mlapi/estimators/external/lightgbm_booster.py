@@ -38,9 +38,9 @@ class _LightGBMBooster(BaseEstimator):  # type: ignore[misc]
             made.feature_names_in_ = np.array(names, dtype=object)
         return made
 
-    def _answers(self, X: Any) -> NDArray[Any]:
+    def _answers(self, X: Any, **how: Any) -> NDArray[Any]:
         """Return what the booster answers to rows `(rows, features)`: `(rows,)`, or `(rows, classes)`."""
-        answers: NDArray[Any] = self.booster_.predict(self._matrix(X), **_THREADS)
+        answers: NDArray[Any] = self.booster_.predict(self._matrix(X), **how, **_THREADS)
         return answers
 
     def _matrix(self, X: Any) -> NDArray[Any]:
@@ -88,3 +88,7 @@ class LightGBMClassifier(ClassifierMixin, _LightGBMBooster):  # type: ignore[mis
         """Return the probability of each class for rows `(rows, features)`: `(rows, classes)`."""
         answers = self._answers(X)
         return answers if answers.ndim == 2 else np.vstack((1.0 - answers, answers)).T
+
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Return the scores of rows `(rows, features)`: `(rows,)` of two classes, else `(rows, classes)`."""
+        return self._answers(X, raw_score=True)
