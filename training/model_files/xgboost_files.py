@@ -164,13 +164,17 @@ def _check_tree(tree: Mapping[str, Any], features: int) -> None:
     nodes = len(left)
     _require(nodes > 0 and int(tree["tree_param"]["num_nodes"]) == nodes)
     _require(all(len(tree[name]) == nodes for name in _OF_NODES))
-    children = np.concatenate([left[left != -1], right[right != -1]])
-    _require(((left == -1) == (right == -1)).all())
+    inner, leaves = np.flatnonzero(left != -1), right[left == -1]
+    children = np.concatenate([left[inner], right[inner]])
+    numbers = int(tree["tree_param"].get("size_leaf_vector", 1))
+    vectors = len(tree.get("leaf_weights", ())) // numbers if numbers > 1 else 0
+    _require(
+        ((leaves >= -1) & (leaves < vectors)).all()
+    )  # the place of the leaf's numbers, if it has several
     _require(((children > 0) & (children < nodes)).all() and len(np.unique(children)) == len(children))
-    inner = np.flatnonzero(left != -1)
     parents = _whole_numbers(tree["parents"])
     _require((parents[left[inner]] == inner).all() and (parents[right[inner]] == inner).all())
-    columns = _whole_numbers(tree["split_indices"])[left != -1]
+    columns = _whole_numbers(tree["split_indices"])[inner]
     _require(((columns >= 0) & (columns < features)).all())
     starts, sizes = (_whole_numbers(tree.get(f"categories_{what}", ())) for what in ("segments", "sizes"))
     _require(_are_places(tree.get("categories_nodes", ()), nodes, len(starts)) and len(starts) == len(sizes))

@@ -135,6 +135,14 @@ def test_the_objective_says_which_estimator_it_is(
     assert np.isfinite(estimator.predict(NUMBERS.to_numpy())).all()
 
 
+def test_trees_with_several_numbers_in_a_leaf_are_trees(xgboost: Any, tmp_path: Path) -> None:
+    several = np.column_stack([SIZE, -SIZE])
+    fitted = xgboost.XGBRegressor(n_estimators=2, n_jobs=1, multi_strategy="multi_output_tree")
+    fitted.fit(NUMBERS, several).save_model(tmp_path / "m.ubj")
+
+    assert_equal(read(tmp_path / "m.ubj", "xgboost").estimator, fitted, NUMBERS)
+
+
 def test_categories_are_those_of_the_fit(xgboost: Any, tmp_path: Path) -> None:
     fitted = xgboost.XGBRegressor(n_estimators=2, n_jobs=1, enable_categorical=True).fit(CATEGORIES, SIZE)
     fitted.save_model(tmp_path / "m.ubj")
