@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from mlapi.artifacts.pickles.named_sets import classes_of
-from mlapi.errors import ClassesNotAllowed, MlapiError, RegistrationError
+from mlapi.errors import BrokenArtifact, ClassesNotAllowed, MlapiError, RegistrationError
 from mlapi.training.model_files import estimator_file
 from mlapi.training.model_files.estimator_file import EstimatorFile
 from mlapi.training.model_files.reading import read_estimator
@@ -291,6 +293,28 @@ def test_labels_that_were_words_are_numbers_and_a_note_says_so(lightgbm: Any, tm
     labels = found.estimator.predict(NUMBERS)
     assert fitted.classes_[labels].tolist() == fitted.predict(NUMBERS).tolist()
     assert "m.txt has no names of classes: the answers are the numbers 0 to 2" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"booster_": LinearRegression()}, "another booster than LightGBM's"),
+        ({"categories_": [()]}, "another booster than LightGBM's, or other columns than that"),
+        ({"categories_": [(), ([],)]}, "categories that are no words or numbers"),
+        ({"predict": LinearRegression()}, "whose 'predict' takes the place of the class's own"),
+        ({"_matrix": LinearRegression()}, "whose '_matrix' takes the place of the class's own"),
+    ],
+)
+def test_a_pickle_of_it_with_other_parts_is_refused(
+    lightgbm: Any, tmp_path: Path, attributes: dict[str, Any], said: str
+) -> None:
+    fitted_lightgbm(lightgbm, "LGBMRegressor", NUMBERS, SIZE).booster_.save_model(tmp_path / "m.txt")
+    estimator = read(tmp_path / "m.txt", "lightgbm").estimator
+    vars(estimator).update(attributes)
+    joblib.dump(estimator, tmp_path / "m.pkl")
+
+    with pytest.raises(BrokenArtifact, match=said):
+        read(tmp_path / "m.pkl", "lightgbm")
 
 
 def test_a_text_that_is_cut_or_changed_ends_in_a_sentence(lightgbm: Any, tmp_path: Path) -> None:

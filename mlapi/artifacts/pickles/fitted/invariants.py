@@ -310,8 +310,30 @@ _IMBALANCED = (
     "weight_boosting.RUSBoostClassifier",
 )
 
+
+def _around_booster(fitted: FittedAttributes) -> None:
+    """Refuse anything else than a booster of LightGBM's, or categories that a request could not name."""
+    lists, width = fitted.categories_, fitted.n_features_in_
+    is_whole = (
+        name_of(type(fitted.booster_)) == "lightgbm.basic.Booster"
+        and type(width) is int
+        and type(lists) is list
+        and len(lists) == width
+        and all(type(categories) is tuple for categories in lists)
+    )
+    require(is_whole, "it has another booster than LightGBM's, or other columns than that")
+    require(
+        all(type(category) in (str, int, float, bool) for categories in lists for category in categories),
+        "it has categories that are no words or numbers",
+    )
+
+
 SET_INVARIANTS: Mapping[str, Callable[[FittedAttributes], None]] = {
     "imblearn.ensemble._forest.BalancedRandomForestClassifier": _with_labels(_random_forest),
     **{f"imblearn.ensemble._{name}": _with_labels(anything) for name in _IMBALANCED},
+    **{
+        f"mlapi.estimators.external.lightgbm_booster.LightGBM{name}": _with_labels(_around_booster)
+        for name in ("Classifier", "Regressor")
+    },
 }
 """The same of classes that are loaded where somebody has asked for the set that they are in."""
