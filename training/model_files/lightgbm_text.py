@@ -67,7 +67,7 @@ _DAMAGED = "it is damaged or cut off: it is not as LightGBM writes it; copy it a
 
 
 def _lines(content: bytes) -> dict[str, str]:
-    return dict(line.partition("=")[::2] for line in content.decode().splitlines())
+    return dict(line.partition("=")[::2] for line in content.decode().split("\n"))
 
 
 def _check_tree(tree: Mapping[str, str], features: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -293,6 +294,54 @@ def test_labels_that_were_words_are_numbers_and_a_note_says_so(lightgbm: Any, tm
     labels = found.estimator.predict(NUMBERS)
     assert fitted.classes_[labels].tolist() == fitted.predict(NUMBERS).tolist()
     assert "m.txt has no names of classes: the answers are the numbers 0 to 2" in found.notes[0]
+
+
+WRONG: dict[str, tuple[bytes, bytes]] = {
+    "another tree": (rb"^Tree=1$", b"Tree=7"),
+    "a column that is not there": (rb"^split_feature=\d", b"split_feature=9"),
+    "a child that is not there": (rb"^left_child=-?\d", b"left_child=99"),
+    "no leaves": (rb"^leaf_value=.*$", b"leaf_value="),
+    "a threshold that is no number": (rb"^threshold=", b"threshold=x"),
+    "categories that are not there": (rb"^cat_boundaries=.*$", b"cat_boundaries=0 9"),
+    "fewer features": (rb"^max_feature_idx=1$", b"max_feature_idx=0"),
+    "other classes": (rb"^num_class=3$", b"num_class=2"),
+    "no end of the parameters": (rb"^end of parameters$", b""),
+    "no text": (rb"^shrinkage=1$", b"shrinkage=1\xff"),
+}
+"""By what is wrong: a pattern of a text, and what stands in its place."""
+
+
+def with_sizes(content: bytes) -> bytes:
+    """The text with the sizes that its trees have now."""
+    head, _, rest = content.partition(b"\n\n")
+    starts = [match.start() for match in re.finditer(rb"^Tree=", rest, re.MULTILINE)]
+    sizes = np.diff([*starts, rest.index(b"end of trees")]).tolist()
+    line = b"tree_sizes=" + " ".join(map(str, sizes)).encode()
+    return re.sub(rb"^tree_sizes=.*$", line, head, flags=re.MULTILINE) + b"\n\n" + rest
+
+
+@pytest.fixture(scope="module")
+def text_of_categories(lightgbm: Any) -> bytes:
+    rows = CATEGORIES[["city", "code"]]
+    answers = CATEGORIES["city"].cat.codes
+    fitted = fitted_lightgbm(lightgbm, "LGBMClassifier", rows, answers, min_data_per_group=1, cat_smooth=1)
+    content: bytes = fitted.booster_.model_to_string().encode()
+    assert with_sizes(content) == content
+    return content
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_text_that_leads_out_of_itself_is_not_handed_to_the_library(
+    text_of_categories: bytes, tmp_path: Path, name: str
+) -> None:
+    pattern, new = WRONG[name]
+    changed, count = re.subn(pattern, lambda _: new, text_of_categories, count=1, flags=re.MULTILINE)
+
+    said = outcome(tmp_path / "m.txt", with_sizes(changed), "lightgbm")
+
+    assert count == 1
+    assert said.startswith("m.txt: it is damaged")
+    assert "another version" not in said, "LightGBM has read it"
 
 
 @pytest.mark.parametrize(
