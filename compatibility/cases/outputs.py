@@ -12,7 +12,13 @@ from sklearn.covariance import EllipticEnvelope
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.linear_model import ARDRegression, BayesianRidge, LinearRegression
+from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
+    LinearRegression,
+    LogisticRegression,
+    QuantileRegressor,
+)
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
@@ -31,6 +37,8 @@ def cases() -> Iterator[Case]:
         )
     for name, make in _RESULTS.items():
         yield Case("answers beyond predict", name, make)
+    for name, make in _STATSMODELS.items():
+        yield Case("answers beyond predict", name, make, refusal=r"LinearRegression.*results\.params")
 
 
 def _with_output(estimator: Any, output: str, right: Callable[[Any, Any], Any]) -> Fitted:
@@ -89,6 +97,54 @@ def _mapie() -> Fitted:
     return Fitted(conformal, rows, own, {"interval": np.squeeze(interval, -1)})
 
 
+def _mapie_crosswise() -> Fitted:
+    kind = import_module("mapie.regression").CrossConformalRegressor
+    own = tables.flowers()
+    return _with_interval(kind(LinearRegression(), 0.8, cv=3).fit_conformalize(own, tables.size()), own)
+
+
+def _mapie_bootstrap() -> Fitted:
+    kind = import_module("mapie.regression").JackknifeAfterBootstrapRegressor
+    own = tables.flowers()
+    made = kind(LinearRegression(), 0.9, resampling=5, random_state=0)
+    return _with_interval(made.fit_conformalize(own, tables.size()), own)
+
+
+def _mapie_quantiles() -> Fitted:
+    kind = import_module("mapie.regression").ConformalizedQuantileRegressor
+    own = tables.flowers()
+    made = kind(QuantileRegressor(alpha=0.0, solver="highs"), 0.9).fit(own[::2], tables.size()[::2])
+    return _with_interval(made.conformalize(own[1::2], tables.size()[1::2]), own)
+
+
+def _with_interval(conformal: Any, own: pd.DataFrame) -> Fitted:
+    _, interval = conformal.predict_interval(own)
+    return Fitted(conformal, own, own, {"interval": np.squeeze(interval, -1)})
+
+
+def _linear_of_ols() -> Fitted:
+    statsmodels = import_module("statsmodels.api")
+    own = tables.flowers().to_numpy()
+    results = statsmodels.OLS(tables.size(), statsmodels.add_constant(own)).fit()
+    linear = LinearRegression()
+    linear.intercept_, linear.coef_ = results.params[0], np.asarray(results.params[1:])
+    linear.n_features_in_ = len(linear.coef_)
+    right = {"prediction": results.predict(statsmodels.add_constant(own))}
+    return Fitted(linear, pd.DataFrame(own, columns=["a", "b", "c", "d"]), own, right)
+
+
+def _logistic_of_logit() -> Fitted:
+    statsmodels = import_module("statsmodels.api")
+    own = tables.flowers().to_numpy()[:, :2]
+    results = statsmodels.Logit(tables.species() == 2, statsmodels.add_constant(own)).fit(disp=0)
+    logistic = LogisticRegression()
+    logistic.intercept_, logistic.coef_ = np.array(results.params[:1]), np.array([results.params[1:]])
+    logistic.classes_, logistic.n_features_in_ = np.array([0, 1]), logistic.coef_.shape[1]
+    chances = results.predict(statsmodels.add_constant(own))
+    right = {"probabilities": np.column_stack([1 - chances, chances])}
+    return Fitted(logistic, pd.DataFrame(own, columns=["a", "b"]), own, right)
+
+
 def _ols() -> Fitted:
     statsmodels = import_module("statsmodels.api")
     own = tables.flowers().to_numpy()
@@ -115,6 +171,14 @@ def _formula() -> Fitted:
 _RESULTS: Mapping[str, Callable[[], Fitted]] = {
     "embedding": _embedding,
     "intervals of MAPIE": _mapie,
+    "intervals of MAPIE, crosswise": _mapie_crosswise,
+    "intervals of MAPIE, jackknife after bootstrap": _mapie_bootstrap,
+    "intervals of MAPIE, quantiles": _mapie_quantiles,
+    "least squares of statsmodels by its numbers": _linear_of_ols,
+    "logit of statsmodels by its numbers": _logistic_of_logit,
+}
+
+_STATSMODELS: Mapping[str, Callable[[], Fitted]] = {
     "least squares of statsmodels": _ols,
     "logit of statsmodels": _logit,
     "a formula of statsmodels": _formula,

@@ -29,7 +29,14 @@ from mlapi.inference.compiled.final_estimator import (
 )
 from mlapi.inference.compiled.predictor import CompiledPipeline, Predictor
 from mlapi.inference.estimator_calls import call
-from mlapi.inference.outputs import METHODS, PROBABILITIES, classes_of, outputs_of
+from mlapi.inference.outputs import (
+    INTERVAL,
+    METHODS,
+    PROBABILITIES,
+    classes_of,
+    coverage_of,
+    outputs_of,
+)
 from mlapi.inference.refusals import refusal, unpresentable
 from mlapi.wording import listed
 
@@ -52,6 +59,8 @@ class Prediction(NamedTuple):
     """The labels, in the order of the columns of probabilities; None if these were not asked for."""
     class_names: Sequence[str] | None = None
     """The names of `classes`; None if these or `NAMES` were not asked for."""
+    coverage: float | None = None
+    """The share of rows that the intervals are meant to hold; None if these were not asked for."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,8 @@ class ModelOutputs:
     """The names that `include` takes."""
     classes: list[Any] | None
     """The labels, in the estimator's order, of several targets a list for each; None for a regressor."""
+    coverage: float | None = None
+    """The share of rows that the intervals are meant to hold; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +179,9 @@ class Model:
         outputs = {name: answers[METHODS[name]] for name in include if name in METHODS}
         classes = self.capabilities.classes if PROBABILITIES in include else None
         names = self._class_names if NAMES in include else None
+        coverage = self.capabilities.coverage if INTERVAL in include else None
         if names is None:
-            return Prediction(answers[PREDICT], outputs, classes)
+            return Prediction(answers[PREDICT], outputs, classes, coverage=coverage)
         labels = answers[PREDICT].tolist()
         outputs[NAMES] = np.array([names.get(label, str(label)) for label in labels], dtype=object)
         of_classes = None if classes is None else [names.get(label, str(label)) for label in classes]
@@ -231,7 +243,8 @@ _NOTHING: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 def model_of(manifest: Manifest, estimator: Any) -> Model:
     """Return a version that its estimator answers for."""
-    return Model(manifest, lambda: estimator, ModelOutputs(outputs_of(estimator), classes_of(estimator)))
+    outputs = ModelOutputs(outputs_of(estimator), classes_of(estimator), coverage_of(estimator))
+    return Model(manifest, lambda: estimator, outputs)
 
 
 def presentable(values: NDArray[Any], what: str = "the answer") -> NDArray[Any]:

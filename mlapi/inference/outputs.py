@@ -33,6 +33,9 @@ DISTANCES = "distances"
 EMBEDDING = "embedding"
 """The output with what the final estimator makes of a row by `transform`."""
 
+INTERVAL = "interval"
+"""The output with the bounds between which each prediction's true value lies, as often as `coverage` says."""
+
 METHODS: Mapping[str, str] = {
     PROBABILITIES: PREDICT_PROBA,
     DECISION: DECISION_FUNCTION,
@@ -40,6 +43,7 @@ METHODS: Mapping[str, str] = {
     SCORES: "score_samples",
     DISTANCES: "transform",
     EMBEDDING: "transform",
+    INTERVAL: "predict_interval",
 }
 """The outputs that the estimator gives beside the prediction itself, and its method for each."""
 
@@ -76,6 +80,12 @@ def classes_of(estimator: Any) -> list[Any] | None:
     return None
 
 
+def coverage_of(estimator: Any) -> float | None:
+    """Return the share of rows that an estimator's intervals are meant to hold; None where it has none."""
+    coverage = getattr(estimator, "coverage_", None)
+    return float(coverage) if isinstance(coverage, float) and hasattr(estimator, METHODS[INTERVAL]) else None
+
+
 def by_target(probabilities: NDArray[Any], classes: Sequence[Any]) -> NDArray[Any] | list[list[list[float]]]:
     """Return probabilities `(rows, targets, classes)` without the zeros behind those of fewer classes.
 
@@ -95,14 +105,21 @@ def by_target(probabilities: NDArray[Any], classes: Sequence[Any]) -> NDArray[An
 def _can_give(estimator: Any, name: str) -> bool:
     if name == STD:
         return returns_std(estimator)
-    if not hasattr(estimator, METHODS[name]):
-        return False
+    if name == INTERVAL:
+        return coverage_of(estimator) is not None
+    has_method = hasattr(estimator, METHODS[name])
     if name == PROBABILITIES:
-        return classes_of(estimator) is not None
+        return has_method and classes_of(estimator) is not None
     if name in (DISTANCES, EMBEDDING):
-        if hasattr(final_of(estimator), "estimators_") or not hasattr(estimator, PREDICT):
-            return False  # votes and stacks transform to what their parts answer; a transformer predicts it
-        from sklearn.base import is_clusterer  # noqa: PLC0415 - only where an estimator is loaded
+        return has_method and _transforms_to(estimator) == name
+    return has_method
 
-        return bool(is_clusterer(estimator)) == (name == DISTANCES)
-    return True
+
+def _transforms_to(estimator: Any) -> str | None:
+    """Return the output that `transform` gives; None of votes and stacks, which give what their parts answer,
+    and of a transformer, which predicts it."""
+    if hasattr(final_of(estimator), "estimators_") or not hasattr(estimator, PREDICT):
+        return None
+    from sklearn.base import is_clusterer  # noqa: PLC0415 - only where an estimator is loaded
+
+    return DISTANCES if is_clusterer(estimator) else EMBEDDING

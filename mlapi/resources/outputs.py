@@ -37,8 +37,8 @@ class RequestedOutputs(NamedTuple):
     def members(self, prediction: Prediction) -> Mapping[str, Any]:
         """Return the members that these outputs add to the answer, by name.
 
-        Each included output has an entry for each row. `classes` are the columns of the probabilities. `top`
-        is a list for each row.
+        Each included output has an entry for each row. `classes` are the columns of the probabilities, and
+        `coverage` is that of the intervals. `top` is a list for each row.
 
         Raises:
             UnknownOutput: `top` is asked for, and the model has several targets.
@@ -49,6 +49,8 @@ class RequestedOutputs(NamedTuple):
             members[PROBABILITIES] = by_target(prediction.outputs[PROBABILITIES], prediction.classes or ())
             if prediction.class_names is not None:
                 members["class_names"] = prediction.class_names
+        if prediction.coverage is not None:
+            members["coverage"] = prediction.coverage
         if self.top is not None:
             if prediction.outputs[PROBABILITIES].ndim > 2:
                 raise UnknownOutput("top is of one target, and this model has several; probabilities has all")

@@ -218,7 +218,8 @@ class PredictResponse(Schema):
 
     Where asked for, and where the model has them: `std` is the standard deviation of each prediction,
     `scores` says how usual each row is, `distances` how far from each cluster, and `embedding` what the
-    final estimator makes of it.
+    final estimator makes of it. `interval` has the bounds between which the true value lies for the share of
+    rows that `coverage` says.
 
     Answers are not dumped by their schema, which would look at every number; tests load them with it.
     """
@@ -230,6 +231,8 @@ class PredictResponse(Schema):
     scores = fields.List(fields.Float())
     distances = fields.List(fields.List(fields.Float()))
     embedding = fields.List(fields.Raw())
+    coverage = fields.Float()
+    interval = fields.List(fields.List(fields.Float()))
     warnings = fields.List(fields.Nested(FindingEntry))
     warning_count = fields.Integer(strict=True)
 

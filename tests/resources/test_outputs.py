@@ -170,6 +170,30 @@ def test_what_a_version_cannot_give_is_refused_with_what_it_can(
     assert f"cannot include '{output}'; can include" in refused.get_json()["detail"]
 
 
+class Between(LinearRegression):
+    """It says how sure it is, as conformal regressors do."""
+
+    coverage_ = 0.75
+
+    def predict_interval(self, rows: Any) -> Any:
+        middle = self.predict(rows)
+        return np.stack([middle - 1, middle + 1], axis=1)
+
+
+def test_intervals_come_with_their_coverage(tmp_path: Path) -> None:
+    model = Between().fit(ROWS.to_numpy(), NUMBERS)
+    publish_fitted(tmp_path / "models", "between", model, ROWS)
+    client = create_app(settings_for(tmp_path / "models")).test_client()
+
+    answer = client.post("/predict/between?include=interval", json={"X": FEW.tolist()}).get_json()
+    without = client.post("/predict/between", json={"X": FEW.tolist()}).get_json()
+
+    EstimatorResponse().load(answer)
+    assert answer["coverage"] == 0.75
+    np.testing.assert_allclose(answer["interval"], model.predict_interval(FEW), rtol=1e-9)
+    assert not {"coverage", "interval"} & set(without)
+
+
 def test_targets_with_unequally_many_classes_have_lists_of_unequal_length(tmp_path: Path) -> None:
     targets = np.stack([LABELS, np.where(NUMBERS > 0, "up", "down")], axis=1)
     neighbors = KNeighborsClassifier(3).fit(ROWS.to_numpy(), targets)

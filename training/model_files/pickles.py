@@ -156,6 +156,8 @@ def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> 
     """
     known = CLASSES | pickling.AUDITED
     others = {name: module for name, module in contents.modules.items() if name not in known}
+    if any(name.startswith("statsmodels.") for name in others):
+        raise RegistrationError(_RESULTS)
     origins = {name: origin_of(name, module) for name, module in others.items()}
     for place, sentence in _NEVER.items():
         names = [
@@ -181,6 +183,13 @@ def _check_names(contents: Contents, allowed: Collection[str], folder: Path) -> 
             unknown,
         )
 
+
+_RESULTS = (
+    "holds results of statsmodels, which are no estimator: make one of their numbers, as "
+    "LinearRegression(fit_intercept=False) with coef_ = results.params, intercept_ = 0.0 and "
+    "n_features_in_ = len(results.params), or fit the same with scikit-learn; docs/training.md has the lines"
+)
+"""What to do with results of statsmodels, which keep their data and formulas as code."""
 
 _NEVER: Mapping[Location, Callable[[list[str]], str]] = {
     Location.COMMANDS: lambda names: (

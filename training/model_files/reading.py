@@ -16,6 +16,7 @@ from mlapi.training.model_files.catboost_files import read_catboost
 from mlapi.training.model_files.estimator_file import EstimatorFile
 from mlapi.training.model_files.lightgbm_files import read_lightgbm
 from mlapi.training.model_files.onnx_files import read_onnx
+from mlapi.training.model_files.other_objects import with_estimator
 from mlapi.training.model_files.pickles import TAKES, read_pickle, read_skops
 from mlapi.training.model_files.xgboost_files import read_xgboost
 
@@ -53,7 +54,7 @@ def read_estimator(file: Path, allowed: Collection[str], rows: pd.DataFrame) -> 
     kind = model_kind_of(content)
     try:
         if kind is None:
-            return read_pickle(content, allowed, file.parent)
+            return with_estimator(read_pickle(content, allowed, file.parent), allowed, rows)
         return READERS[kind](content, allowed, file, rows)
     except ClassesNotAllowed as error:
         raise ClassesNotAllowed(f"{file.name} {error}", error.names) from error

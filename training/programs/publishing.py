@@ -9,10 +9,13 @@ told what to allow.
 from dataclasses import replace
 from typing import Any
 
+from mlapi.artifacts.pickles.named_sets import SETS, classes_of
 from mlapi.data.signature import Kind
 from mlapi.registry.audit import who
 from mlapi.registry.opening import open_changes, trust_of
 from mlapi.settings import Settings
+from mlapi.training.model_files.estimator_file import EstimatorFile
+from mlapi.training.model_files.other_objects import with_estimator
 from mlapi.training.model_files.pickles import examined
 from mlapi.training.programs.tables import to_frame
 from mlapi.training.programs.versions import ModelVersion
@@ -37,8 +40,11 @@ def publish_object(
         OSError: The models folder cannot be written.
     """
     check_name(name)
+    allowed = trust_of(settings).classes
+    known = allowed | classes_of(SETS)  # the object is here already
+    estimator = with_estimator(EstimatorFile(estimator), known, to_frame(rows, None)).estimator
     frame = to_frame(rows, fitted_names(estimator))
-    provenance, needs = examined(estimator, trust_of(settings).classes)
+    provenance, needs = examined(estimator, allowed)
     here = replace(settings, allowed_classes=(*settings.allowed_classes, *needs))
     changes = open_changes(here, who())
     sample = EstimatorSample(frame, is_exact=True, types=types or {})

@@ -114,6 +114,39 @@ SETS: Mapping[str, NamedSet] = {
         ),
         "LightGBM's C++ to read the booster's text",
     ),
+    "mapie": NamedSet(
+        frozenset(
+            {
+                "mlapi.estimators.external.conformal.ConformalRegressor",
+                *(
+                    f"mapie.conformity_scores.bounds.{name}"
+                    for name in (
+                        *("absolute.AbsoluteConformityScore", "gamma.GammaConformityScore"),
+                        *("quantile.AbsoluteQuantileRegressionScore", "quantile.QuantileRegressionScore"),
+                        *("residuals.ResidualNormalisedScore", "std_normalised.StdConformityScore"),
+                    )
+                ),
+                *(f"mapie.estimator.regressor.Ensemble{what}Regressor" for what in ("", "Std")),
+                *(
+                    f"mapie.regression.quantile_regression.{name}"
+                    for name in (
+                        "ConformalizedQuantileRegressor",
+                        "CrossConformalizedQuantileRegressor",
+                        "_MapieQuantileRegressor",
+                    )
+                ),
+                *(
+                    f"mapie.regression.regression.{name}"
+                    for name in (
+                        *("CrossConformalRegressor", "JackknifeAfterBootstrapRegressor"),
+                        *("SplitConformalRegressor", "_MapieRegressor"),
+                    )
+                ),
+                *(f"mapie.subsample.{name}" for name in ("BlockBootstrap", "Subsample")),
+            }
+        ),
+        "nothing but Python: intervals around what the estimators within predict",
+    ),
     "onnx": NamedSet(
         frozenset(f"mlapi.estimators.external.onnx_model.Onnx{kind}" for kind in ("Classifier", "Regressor")),
         "onnxruntime's C++ to run a graph of operators, whatever that costs",

@@ -223,6 +223,14 @@ def test_what_runs_any_code_is_never_advised_to_be_allowed(file: Path, call: Cal
     assert "allow" not in message.partition("any code")[2]
 
 
+def test_results_of_statsmodels_are_refused_with_the_lines_that_make_an_estimator(file: Path) -> None:
+    content = b"cstatsmodels.regression.linear_model\nOLSResults\n)\x81."
+
+    message = refusal(file, content, "statsmodels.regression.linear_model.OLSResults")
+
+    assert "make one of their numbers, as LinearRegression" in message
+
+
 def test_a_library_that_is_not_installed_is_to_be_installed(file: Path) -> None:
     content = of_script("boosting9")
 
