@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from mlapi.data.signature import Kind
+from mlapi.data.tables.cells import is_marker, markers_among
 from mlapi.data.tables.datetimes import ParsedDatetimes, parse_datetimes
 from mlapi.data.tables.numbers import ParsedNumbers, parse_numbers
 from mlapi.errors import DatasetError
@@ -190,13 +191,31 @@ def _counts_rows(present: NDArray[np.float64], low: float, high: float) -> bool:
     return bool(pd.Series(present).is_unique)
 
 
+def _are_booleans(uniques: NDArray[Any]) -> bool:
+    """Whether distinct texts `(values,)` are true and false, some perhaps marking a missing value."""
+    words = {text.lower() for value in uniques if not is_marker(text := str(value))}
+    return bool(words) and words <= {"true", "false"}
+
+
+def _are_too_long(numbers: ParsedNumbers, uniques: NDArray[Any]) -> bool:
+    """Whether texts `(values,)` are whole numbers, of which one has more digits than a float64 keeps."""
+    if not (np.abs(numbers.values) > _EXACT).any():
+        return False
+    return all(str(value).strip().lstrip("+-").isdecimal() for value in uniques if not is_marker(str(value)))
+
+
 def _booleans(view: ColumnView) -> ColumnDecision:
-    booleans = np.array([str(value).lower() == "true" for value in view.uniques], dtype=object)
-    if len(booleans) == 1 and view.present_count == len(view.codes):
-        return ColumnDecision(f"left out: {view.uniques[0]} in every row")
+    texts = list(map(str, view.uniques))
+    missing = list(map(is_marker, texts))
+    booleans = np.array([text.lower() == "true" for text in texts], dtype=object)
+    booleans[missing] = np.nan
     values = view.spread(booleans, np.nan)
+    has_missing = bool(pd.isna(values).any())
+    if len(texts) - sum(missing) == 1 and not has_missing:
+        return ColumnDecision(f"left out: {texts[0]} in every row")
+    how = _in_brackets("", markers_among(texts, missing))
     return ColumnDecision(
-        "true or false", "boolean", "flag", values if (view.codes < 0).any() else values.astype(bool)
+        f"true or false{how}", "boolean", "flag", values if has_missing else values.astype(bool)
     )
 
 
@@ -230,9 +249,11 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
     if not view.present_count:
         return ColumnDecision("left out: blank from top to bottom")
     uniques = view.uniques
-    if len(uniques) <= _MOST_BOOLEANS and {str(value).lower() for value in uniques} <= {"true", "false"}:
+    if len(uniques) <= _MOST_BOOLEANS and _are_booleans(uniques):
         return _booleans(view)
     numbers = parse_numbers(uniques.tolist(), view.options)
+    if numbers is not None and _are_too_long(numbers, uniques):
+        return ColumnDecision(_LONG_NUMBERS)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
         how = _in_brackets(how, numbers.markers)

@@ -4,6 +4,8 @@ A column of a hundred numbers with one "<1.0" among them is a column of words to
 hear of it: which cell, where it stands, and the way out.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +15,30 @@ from numpy.typing import NDArray
 
 from mlapi.data.tables.cells import CellOptions
 from mlapi.data.tables.datetimes import ParsedDatetimes, most_frequent_format, parse_datetimes
-from mlapi.data.tables.numbers import ParsedNumbers, most_frequent_style, parse_numbers
+from mlapi.data.tables.numbers import (
+    ParsedNumbers,
+    most_frequent_style,
+    parse_numbers,
+    written_in_several_ways,
+)
 from mlapi.training.preparation.views import ColumnView
 from mlapi.wording import counted, listed, quoted
 
 _MOST_ODD = 0.1
 """The share of cells that may be something else in a column that is nearly one thing."""
+
+_MOST_REPEATED = 0.5
+"""The share of cells that may be something else where these are the same few words again and again, or
+numbers with a sign beside them."""
+
+_FEW_WORDS = 3
+"""Distinct words that people write for none, or for too much, in one column."""
+
+_MANY = 10
+"""Distinct numbers or dates from which on a column is hardly one of names."""
+
+_BOUND = re.compile(r"(?:[<>≤≥~≈±]=?|ca\.|>>|<<) ?[-+−]?[0-9][0-9.,]*|[0-9][0-9.,]* ?[*+†]+")
+"""A number with a sign that says that it is none: <5, >100, ~50, 12*."""
 
 _SAMPLE = 10_000
 """Distinct texts that are looked at before all are."""
@@ -86,10 +106,12 @@ def nearly(view: ColumnView, reader: CellReader) -> ReadTexts | None:
     Most columns are ruled out by their first distinct values.
     """
     first, counts = list(map(str, view.uniques[:_SAMPLE])), view.counts[:_SAMPLE]
-    if int(counts[~reader.most(first, counts)].sum()) > _MOST_ODD * int(counts.sum()):
+    if int(counts[~reader.most(first, counts)].sum()) > _MOST_REPEATED * int(counts.sum()):
         return None
     read = read_most(view, reader)
-    return read if read is not None and _is_few(view, read.is_odd) else None
+    if read is None or not (_is_few(view, read.is_odd) or _are_few_words(view, read.is_odd)):
+        return None
+    return read
 
 
 def nearly_warning(view: ColumnView) -> str | None:
@@ -99,6 +121,10 @@ def nearly_warning(view: ColumnView) -> str | None:
         if read is not None:
             way_out = f" (--{option} {view.name} takes such cells for blank)"
             return f"would be {reader.noun} but for {odd_cells(view, read.is_odd)}: {MEND}{way_out}"
+    ways = written_in_several_ways(list(map(str, view.uniques[:_SAMPLE])), view.counts[:_SAMPLE])
+    if ways is not None:
+        shown = listed(map(quoted, ways))
+        return f"holds numbers that are written in several ways ({shown}), and counts as words: write one way"
     is_odd = np.array([str(value).lower() not in ("true", "false") for value in view.uniques], dtype=bool)
     if _is_few(view, is_odd):
         return f"would be true or false but for {odd_cells(view, is_odd)}: {MEND}"
@@ -108,6 +134,16 @@ def nearly_warning(view: ColumnView) -> str | None:
 def _is_few(view: ColumnView, is_odd: NDArray[np.bool_]) -> bool:
     """Return whether these values `(values,)` are few of the cells, and not none."""
     return 0 < int(view.counts[is_odd].sum()) <= _MOST_ODD * view.present_count
+
+
+def _are_few_words(view: ColumnView, is_odd: NDArray[np.bool_]) -> bool:
+    """Return whether these values `(values,)` are words that stand for none in a column of something else."""
+    odd = [str(value) for value in view.uniques[is_odd].tolist()]
+    if not 0 < int(view.counts[is_odd].sum()) <= _MOST_REPEATED * view.present_count:
+        return False
+    if len(view.uniques) - len(odd) < _MANY:
+        return False
+    return len(odd) <= _FEW_WORDS or all(map(_BOUND.fullmatch, odd))
 
 
 def odd_cells(view: ColumnView, is_odd: NDArray[np.bool_]) -> str:
@@ -129,15 +165,35 @@ def spelling_warning(noun: str, words: Iterable[Any]) -> str | None:
     groups = list(_spelt_alike(words))
     if not groups:
         return None
-    shown = listed(" and ".join(map(quoted, group)) for group in groups)
-    return (
-        f"has {noun} that differ by capitals or blanks alone ({shown}): write those in one way that are one"
-    )
+    shown = listed(" and ".join(_told_apart(group)) for group in groups)
+    what = "signs that nobody sees" if any(map(_look_alike, groups)) else "capitals or blanks"
+    return f"has {noun} that differ by {what} alone ({shown}): write those in one way that are one"
+
+
+def _plain_word(word: str) -> str:
+    """Return a word without what hardly tells two words apart: capitals, blanks, signs that nobody sees, and
+    the two forms of Unicode in which é can be written."""
+    plain = unicodedata.normalize("NFKC", "".join(_seen(word).split())).casefold()
+    return plain.replace("i\u0307", "i").replace("ı", "i")
+
+
+def _told_apart(words: Sequence[str]) -> Iterator[str]:
+    """Quote words so that they can be told apart: by their codes where they look the same."""
+    return map(ascii if _look_alike(words) else quoted, words)
+
+
+def _look_alike(words: Sequence[str]) -> bool:
+    """Return whether some of the words look the same, though they are not."""
+    return len({_seen(unicodedata.normalize("NFC", word)) for word in words}) < len(words)
+
+
+def _seen(word: str) -> str:
+    return "".join(sign for sign in word if unicodedata.category(sign) != "Cf")
 
 
 def _spelt_alike(words: Iterable[Any]) -> Iterator[list[str]]:
     groups: dict[str, list[str]] = {}
     for word in words:
         if isinstance(word, str):
-            groups.setdefault("".join(word.split()).casefold(), []).append(word)
+            groups.setdefault(_plain_word(word), []).append(word)
     return (group for group in groups.values() if len(group) > 1)

@@ -107,7 +107,10 @@ _NONE_ODD = _OddRows(0, "")
 
 
 def _numbers(view: ColumnView) -> NDArray[np.float64] | None:
-    """Read the cells as numbers `(rows,)`, NaN where missing; None if one is something else."""
+    """Read the cells as numbers `(rows,)`, NaN where missing; None if one is something else.
+
+    Few whole numbers with a unit, such as "5 mg", are names of classes.
+    """
     if types.is_bool_dtype(view.column.dtype):
         return None
     if types.is_numeric_dtype(view.column.dtype):
@@ -115,7 +118,9 @@ def _numbers(view: ColumnView) -> NDArray[np.float64] | None:
     if not set(map(type, view.uniques)) <= {str}:
         return None
     numbers = parse_numbers(view.uniques.tolist(), view.options)
-    return None if numbers is None else view.spread(numbers.values, np.nan)
+    if numbers is None or (numbers.style.unit and _task(numbers.values[view.codes]) == CLASSIFICATION):
+        return None
+    return view.spread(numbers.values, np.nan)
 
 
 def _numbers_but_for_odd(

@@ -6,6 +6,7 @@ is None, and the column holds categories or text. Knows nothing of files, names 
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ MARKERS = frozenset(
             "nil",
             "nan",
         ),
+        *("–", "---", "----", "..", "...", "…", "\u200b", "n. a.", "n.d.", "n/d", "s/d", "k.a.", "k. a."),
+        *("unknown", "unk", "tbd", "not available", "not applicable", "no data", "nodata"),
         *("-nan", "nat", "missing", "\\n", "1.#qnan", "1.#ind"),
         *("#value!", "#div/0!", "#ref!", "#null!", "#num!", "#name?", "#spill!", "#calc!", "#field!"),
         *("#getting_data", "#busy!", "#connect!", "#blocked!", "#unknown!", "#external!", "#python!"),
@@ -43,8 +46,8 @@ MARKERS = frozenset(
 """Texts that mark a missing value in columns of numbers, dates and times, in lower case.
 
 They are what databases (\\N is MySQL's) and R write, what pandas reads as missing by default
-(`pandas._libs.parsers.STR_NA_VALUES`), and the error words of Excel (ERROR.TYPE in its reference), in
-English, German, French, Spanish and Portuguese.
+(`pandas._libs.parsers.STR_NA_VALUES`), the dashes and words that people write for none, and the error words
+of Excel (ERROR.TYPE in its reference), in English, German, French, Spanish and Portuguese.
 """
 
 
@@ -76,6 +79,30 @@ def is_marker(text: str) -> bool:
 def are_markers(texts: Iterable[str]) -> list[bool]:
     """Return `is_marker` of each text: a column may have a million, so no Python code runs for one."""
     return list(map(MARKERS.__contains__, map(str.lower, map(str.strip, texts))))
+
+
+class _Signs(dict[int, str | None]):
+    """What stands for a character of a number or date: none for those that nobody sees, 0 to 9 for the digits
+    of any script."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        if unicodedata.category(character) == "Cf":
+            sign = None
+        else:
+            digit = unicodedata.decimal(character, None)
+            sign = character if digit is None else str(digit)
+        self[code] = sign
+        return sign
+
+
+_SIGNS = _Signs({ord("–"): "-", **dict(zip(map(ord, "－＋．，％：／٫٬"), "-+.,%:/.,", strict=True))})
+
+
+def plainly(text: str) -> str:
+    """Return a text as a number or date is read in it: without blanks around it, and without what nobody sees
+    (a mark of direction, a soft hyphen); digits of any script as 0 to 9, a dash as a minus."""
+    return text.strip() if text.isascii() else text.translate(_SIGNS).strip()
 
 
 def markers_among(texts: Sequence[str], missing: Sequence[bool]) -> tuple[str, ...]:

@@ -43,8 +43,14 @@ def is_word(cell: str) -> bool:
     try:
         float(word.replace(",", "."))
     except ValueError:
-        return parse_numbers([word]) is None
+        return _number_in(word) is None
     return False
+
+
+def _number_in(name: str) -> float | None:
+    """Return the number that a name is; None for another name, such as 24h, which begins with one."""
+    parsed = parse_numbers([name])
+    return None if parsed is None or parsed.style.unit else float(parsed.values[0])
 
 
 def refuse_numbers(name: str, header: Sequence[str], line: int) -> None:
@@ -55,8 +61,7 @@ def refuse_numbers(name: str, header: Sequence[str], line: int) -> None:
     Raises:
         DatasetError: It is one; the message has its line.
     """
-    read = [parsed.values[0] for cell in header if (parsed := parse_numbers([cell])) is not None]
-    numbers = [number for number in read if isfinite(number)]
+    numbers = [number for name in header if (number := _number_in(name)) is not None and isfinite(number)]
     steps = np.diff(numbers)
     is_even = len(steps) > 0 and bool(np.isclose(steps, steps[0]).all()) and (len(steps) > 1 or steps[0] == 1)
     is_long = len(steps) > 4 and bool((steps > 0).all() or (steps < 0).all())

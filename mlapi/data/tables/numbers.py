@@ -20,6 +20,7 @@ from mlapi.data.tables.cells import (
     are_markers,
     is_marker,
     markers_among,
+    plainly,
     spread,
 )
 
@@ -80,7 +81,7 @@ _ENDS_IN_ZERO = re.compile(r"\.[0-9]{2}0(?![0-9])")
 _MANY = 30
 """Distinct numbers with three digits behind a point, of which none would end in 0 once in twenty cases."""
 
-_BEGIN = re.compile(rf"[-+−( ]*(?:{_CURRENCY})?[-+−( ]*(?:\.?[0-9]|,[0-9])|(?i:[-+−]?inf(?:inity)?$)")
+_BEGIN = re.compile(rf"'?[-+−( ]*(?:{_CURRENCY})?[-+−(\s]*(?:\.?[0-9]|,[0-9])|(?i:[-+−]?inf(?:inity)?$)")
 """How each number begins, in any style: one quick test that rules out most columns of text."""
 
 
@@ -100,6 +101,10 @@ class Style:
     """Whether every number has a percent sign; 12% is read as 12."""
     has_minus_behind: bool = False
     """Whether a number has its minus at the end, as in 5-."""
+    unit: str = ""
+    """What stands behind every number, as "kg"; "" for nothing."""
+    has_quotes: bool = False
+    """Whether an apostrophe stands before some numbers, by which Excel knows a text, or one at both ends."""
     assumed: bool = False
     """Whether the commas or points could have had the other meaning, as in 1,234 alone."""
 
@@ -128,6 +133,10 @@ class Style:
             parts.append("per cent (12% is 12)")
         if self.has_minus_behind:
             parts.append("minus behind (5- is -5)")
+        if self.unit:
+            parts.append(f'unit "{self.unit}"')
+        if self.has_quotes:
+            parts.append("without the apostrophes (')")
         return ", ".join(parts) or "plain numbers"
 
     @property
@@ -167,17 +176,27 @@ def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> Par
     Example:
         ["1,234"] is [1234], assumed; with decimal="," it is [1.234]. ["1.234"] is [1.234], assumed.
         ["1.234,5", "1.234"] is [1234.5, 1234], ["($5)", "NA"] is [-5, NaN], ["12%"] is [12].
-        ["1,5", "1.5"], ["007"], ["1_000"] and ["$1", "€2"] are None.
+        ["12 kg"] and ["'12"] are [12]. ["1,5", "1.5"], ["007"], ["1_000"], ["$1", "€2"] are None.
     """
-    first = next((text.strip() for text in texts if not is_marker(text)), None)
-    if first is None or not any(_number(marks).fullmatch(first) for marks in _MARKS):
+    first = next((text for text in texts if not is_marker(text)), None)
+    if first is None or _way(_without_quotes(plainly(first))) is None:
         return None  # as most columns of texts, which may have a million different ones
     missing = are_markers(texts)
     present = [text.strip() for text, is_missing in zip(texts, missing, strict=True) if not is_missing]
+    if not "".join(present).isascii():
+        present = list(map(plainly, present))
     if not all(map(_BEGIN.match, present)):
         return None
+    has_quotes = any(text[0] == "'" for text in present)
+    if has_quotes:
+        present = list(map(_without_quotes, present))
     signs = set("".join(present))
     fitting = [marks for marks in _candidates(signs, options) if all_match(_number(marks), present)]
+    unit = "" if fitting else _unit(present)
+    if unit:
+        present = [text.removesuffix(unit).rstrip() for text in present]
+        signs = set("".join(present))
+        fitting = [marks for marks in _candidates(signs, options) if all_match(_number(marks), present)]
     if not fitting:
         return None
     currencies = set(_currencies(present, signs)) - {""}
@@ -192,6 +211,8 @@ def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> Par
         currency="".join(currencies),
         percent=percents > 0,
         has_minus_behind=bool(signs & set("-−")) and any(text[-1] in "-−" for text in present),
+        unit=unit,
+        has_quotes=has_quotes,
         assumed=not is_sure,
     )
     has_points = marks.decimal in signs and any(marks.decimal in text for text in present)
@@ -211,7 +232,7 @@ def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArr
 
     Returns: flags `(texts,)`.
     """
-    stripped = [text.strip() for text in texts]
+    stripped = [_without_quotes(plainly(text)) for text in texts]
     is_missing = np.array(are_markers(texts), dtype=bool)
     signs = set("".join(text for text in stripped if _BEGIN.match(text)))
     currencies = np.array(_currencies(stripped, signs), dtype=object)
@@ -223,6 +244,75 @@ def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArr
             is_same = ((currencies == currency) | (currencies == "")) & (has_percent == percent)
             best = max(best, is_missing | (is_number & is_same), key=lambda flags: int(counts[flags].sum()))
     return best
+
+
+def written_in_several_ways(texts: Sequence[str], counts: NDArray[np.intp]) -> tuple[str, str] | None:
+    """Return two texts that show how differently the numbers of a column are written; None where too few of
+    its cells are numbers in any way, with any unit.
+
+    For a column that `parse_numbers` does not read.
+
+    Args:
+        texts: The distinct texts of the column's cells.
+        counts: How many cells have each text, `(texts,)`.
+    """
+    ways: dict[tuple[str, ...], str] = {}
+    total = 0
+    for text, count in zip(texts, counts.tolist(), strict=True):
+        if is_marker(text) or (way := _way(_without_quotes(plainly(text)))) is None:
+            continue
+        ways.setdefault(way, text)
+        total += count
+    if not 1 < len(ways) <= _MOST_WAYS or total < _NEARLY_ALL * int(counts.sum()):
+        return None
+    first, second, *_ = ways.values()
+    return first, second
+
+
+_MOST_WAYS = 8
+"""In how many ways people write the numbers of one column; house numbers and codes have more letters."""
+
+_NEARLY_ALL = 0.9
+"""The share of cells that are numbers in a column of numbers."""
+
+_UNIT = re.compile(r"/-|[°′″‰]|(?:° ?|/)?[^\W\d_][^\W\d_./]{0,14}(?:/[^\W\d_]{1,6})?[²³23]?\.?")
+"""What may stand behind a number: kg, km/h, m², °C, Mio., ‰, and /- behind Indian prices."""
+
+_WITH_UNIT = re.compile(rf"(.*?[0-9.)])\s*({_UNIT.pattern})")
+
+_LETTER_OF_CODE = re.compile(r"\S*[0-9][ABCDEFJNOQRXYZ]")
+"""A number with a letter that is no unit: of a house, a seat, a class."""
+
+
+def _unit(texts: Sequence[str]) -> str:
+    """Return the unit behind every number, "" where they have none, or several."""
+    match = _WITH_UNIT.fullmatch(texts[0])
+    return match[2] if match and all(text.endswith(match[2]) for text in texts) else ""
+
+
+def _way(text: str) -> tuple[str, ...] | None:
+    """Return what a number has beside its digits: its unit, currency, decimal sign; None for no number."""
+    if not _BEGIN.match(text) or _LETTER_OF_CODE.fullmatch(text):
+        return None
+    signs = set(text)
+    unit = ""
+    marks = _marks_of(text, signs)
+    if marks is None and (match := _WITH_UNIT.fullmatch(text)) is not None:
+        text, unit = match[1], match[2]
+        marks = _marks_of(text, signs)
+    if marks is None:
+        return None
+    decimal = marks.decimal if marks.decimal in text else ""
+    return unit, _currencies([text], signs)[0], decimal, "%" * ("%" in text)
+
+
+def _marks_of(text: str, signs: set[str]) -> _Marks | None:
+    return next((marks for marks in _candidates(signs, UNDECIDED) if _number(marks).fullmatch(text)), None)
+
+
+def _without_quotes(text: str) -> str:
+    """Return a text without an apostrophe before it, and without the one behind that belongs to it."""
+    return text[1:].removesuffix("'").strip() if text.startswith("'") else text
 
 
 def _candidates(signs: set[str], options: CellOptions) -> list[_Marks]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlapi.data.tables.cells import CellOptions
-from mlapi.data.tables.numbers import most_frequent_style, parse_numbers
+from mlapi.data.tables.numbers import most_frequent_style, parse_numbers, written_in_several_ways
 
 NAN = float("nan")
 
@@ -58,6 +58,22 @@ NAN = float("nan")
         (["12,50 €", "3 €"], [12.5, 3], 'decimal sign ",", currency "€"'),
         (["(1,234.5)", "−3"], [-1234.5, -3], 'thousands set apart by ","'),
         ([" 5", "6 "], [5, 6], "plain numbers"),
+        (["12 kg", "3.5 kg"], [12, 3.5], 'unit "kg"'),
+        (["1.37kg", "2kg", "n/a"], [1.37, 2, NAN], 'unit "kg"'),
+        (["5 km/h", "7 km/h"], [5, 7], 'unit "km/h"'),
+        (["1,5 Mio.", "2 Mio."], [1.5, 2], 'decimal sign ",", unit "Mio."'),
+        (["48.21°", "-3.5°"], [48.21, -3.5], 'unit "°"'),
+        (
+            ["Rs. 1,23,456/-", "Rs. 950/-"],
+            [123456, 950],
+            'thousands set apart by ",", grouped as in India (12,34,567), currency "Rs.", unit "/-"',
+        ),
+        (["$\u00a05", "$ 7"], [5, 7], 'currency "$"'),
+        (["'-5", "12", "'3.5'"], [-5, 12, 3.5], "without the apostrophes (')"),
+        (["–5", "7"], [-5, 7], "plain numbers"),
+        (["\u200e5", "7\u200b", "\ufeff8"], [5, 7, 8], "plain numbers"),
+        (["٣٤٫٥", "१२", "１２"], [34.5, 12, 12], "plain numbers"),
+        (["5", "–", "---", "k. A.", "unknown"], [5, NAN, NAN, NAN, NAN], "plain numbers"),
         (["5", "n/a", "?"], [5, NAN, NAN], "plain numbers"),
         (["inf", "-Infinity"], [np.inf, -np.inf], "plain numbers"),
     ],
@@ -77,7 +93,7 @@ def test_numbers_of_one_style_are_read(words: list[str], values: list[float], st
         ["007", "12"],
         ["12,34,567", "123,456"],
         ["70.-"],
-        ["5 EUROS"],
+        ["5 EUROS", "5 DOLLARS"],
         ["CHF"],
         ["kr 5", "7 kr."],
         ["1,5", "1.5"],
@@ -92,7 +108,6 @@ def test_numbers_of_one_style_are_read(words: list[str], values: list[float], st
         ["-$-5"],
         ["-(5)"],
         ["1,234,56"],
-        ["١"],
         ["n/a"],
         [],
     ],
@@ -153,3 +168,25 @@ def test_a_number_written_in_a_style_is_read_back(number: float, signs: tuple[st
 
     assert found is not None
     assert found.values[0] == pytest.approx(float(plain.replace(",", "")), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["12 kg", "800 g"],
+        ["1,5", "2.5"],
+        ["$5", "€7"],
+        ["45%", "0.3"],
+        ["5", "6k", "7M"],
+        ["3.566,57 S", "3 H"],
+    ],
+)
+def test_numbers_that_are_written_in_several_ways_are_known_for_numbers(words: list[str]) -> None:
+    assert written_in_several_ways(words, np.ones(len(words), dtype=np.intp)) == tuple(words[:2])
+
+
+@pytest.mark.parametrize(
+    "words", [["1A", "2B", "3C"], ["1.2.3", "2.0.1"], ["12 Main St", "5 High St"], ["a", "5 kg"], ["n/a"]]
+)
+def test_codes_versions_and_addresses_are_no_numbers_in_any_way(words: list[str]) -> None:
+    assert written_in_several_ways(words, np.ones(len(words), dtype=np.intp)) is None

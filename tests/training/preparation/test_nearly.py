@@ -43,6 +43,8 @@ def infer(cells: list[Any], **overrides: Any) -> tuple[pd.Series, str]:
             with_odd([f"{row + 1:02}.01.2024" for row in range(30)] * 2, "31.02.2024"),
             "would be dates but for",
         ),
+        (with_odd(NUMBERS, *["unfit"] * 20), 'would be numbers but for 20 of 60 cells ("unfit", row 4)'),
+        (with_odd(NUMBERS, *["~5", ">30", "7*"] * 7), 'but for 21 of 60 cells ("~5", row 4; ">30", row 5'),
         (with_odd(["true", "false"] * 30, "maybe"), "would be true or false but for 1 of 60 cells"),
     ],
 )
@@ -62,6 +64,9 @@ def test_a_column_that_is_nearly_one_thing_is_named_with_the_cell_and_the_way_ou
         with_odd(NUMBERS, "n/a", ""),
         ["red", "green", "blue"] * 20,
         ["1", "2", "x", "y"] * 15,
+        [f"{row}{'ABC'[row % 3]}" for row in range(ROWS)],
+        ["true", "false", "#N/A"] * 20,
+        [f"{row} kg" for row in range(ROWS)],
         [f"{row} rue de Rivoli" for row in range(ROWS)],
         ["n/a"] * 57 + ["a", "b", "c"],
     ],
@@ -70,6 +75,34 @@ def test_a_column_that_is_one_thing_or_nothing_near_is_not(cells: list[str]) -> 
     _, warnings = infer(cells)
 
     assert "would be" not in warnings
+
+
+def test_numbers_in_several_ways_are_named_with_two_of_them() -> None:
+    _, warnings = infer([f"{cell} {'kg' if place % 2 else 'g'}" for place, cell in enumerate(NUMBERS)])
+
+    assert (
+        'holds numbers that are written in several ways ("0.0 g", "1.7 kg"), and counts as words' in warnings
+    )
+
+
+def test_marks_for_none_among_flags_are_blank() -> None:
+    column, _ = infer(["true", "false", "#N/A", "n/a"] * 15)
+
+    assert column[:2].tolist() == [True, False]
+    assert column.isna().sum() == 30
+
+
+def test_words_that_only_look_the_same_are_told_apart_by_their_codes() -> None:
+    _, warnings = infer(["caf\xe9", "cafe\u0301", "Be\u200brn", "Bern"] * 15)
+
+    assert "differ by signs that nobody sees alone ('caf\\xe9' and 'cafe\\u0301'" in warnings
+    assert "'Be\\u200brn' and 'Bern'" in warnings
+
+
+def test_whole_numbers_of_too_many_digits_for_64_bits_are_left_out_as_others_are() -> None:
+    column, _ = infer([str(10**19 + row) for row in range(ROWS)])
+
+    assert column is None
 
 
 def test_who_says_that_a_column_is_numeric_gets_its_odd_cells_as_blanks_and_hears_of_them() -> None:
