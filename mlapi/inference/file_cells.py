@@ -17,6 +17,7 @@ from mlapi.data.signature import NUMERIC, Feature
 from mlapi.data.tables.cells import CellOptions, is_marker
 from mlapi.data.tables.datetimes import is_blank_date, read_datetime
 from mlapi.data.tables.dialects import CsvOptions
+from mlapi.data.tables.durations import parse_durations
 from mlapi.data.tables.numbers import most_frequent_style, options_as_in, parse_numbers
 from mlapi.wording import counted, quoted
 
@@ -114,8 +115,8 @@ def _most_numbers(cells: Sequence[str], options: CellOptions) -> dict[str, float
 
 
 def _numbers(cells: Sequence[str], options: CellOptions) -> dict[str, float]:
-    """Return the cells that are finite numbers: all in one style, or else those that Python can read."""
-    parsed = parse_numbers(cells, options)
+    """Return the cells that are finite numbers: of one style, or durations, else those that Python reads."""
+    parsed = parse_numbers(cells, options) or parse_durations(cells)
     values = map(_number, cells) if parsed is None else parsed.values.tolist()
     return {cell: value for cell, value in zip(cells, values, strict=True) if isfinite(value)}
 

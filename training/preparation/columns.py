@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mlapi.data.signature import Kind
 from mlapi.data.tables.cells import UNDECIDED, CellOptions
 from mlapi.errors import DatasetError
-from mlapi.training.preparation.kinds import ColumnDecision, Treatment, infer_kind
+from mlapi.training.preparation.decisions import ColumnDecision, Treatment
+from mlapi.training.preparation.kinds import infer_kind
 from mlapi.training.preparation.views import ColumnView, row_number
 from mlapi.training.recipes import Overrides
 

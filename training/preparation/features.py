@@ -26,7 +26,8 @@ from mlapi.estimators.algorithms import ALGORITHMS
 from mlapi.estimators.algorithms.declaration import Algorithm, Parameters
 from mlapi.estimators.preprocessing import CalendarParts, Flags, Frequent, Splines, Texts
 from mlapi.training.preparation.columns import Column, check_names
-from mlapi.training.preparation.kinds import Treatment, kind_of_sample
+from mlapi.training.preparation.decisions import Treatment
+from mlapi.training.preparation.kinds import kind_of_sample
 from mlapi.training.preparation.series import NoCells, plain
 from mlapi.training.recipes import Expansion
 

@@ -6,8 +6,8 @@ rows look like. Both look at one column alone.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,11 @@ from pandas.api import types
 from mlapi.data.signature import Kind
 from mlapi.data.tables.cells import is_marker, markers_among
 from mlapi.data.tables.datetimes import ParsedDatetimes, parse_datetimes
+from mlapi.data.tables.durations import parse_durations
 from mlapi.data.tables.numbers import ParsedNumbers, parse_numbers
 from mlapi.errors import DatasetError
+from mlapi.training.preparation.dates import datetimes_decision, parsed_datetimes
+from mlapi.training.preparation.decisions import ColumnDecision, in_brackets
 from mlapi.training.preparation.nearly import (
     READERS,
     ReadTexts,
@@ -27,12 +30,10 @@ from mlapi.training.preparation.nearly import (
     read_most,
     spelling_warning,
 )
+from mlapi.training.preparation.placeholders import are_days, dates_as_numbers, placeholder_number
 from mlapi.training.preparation.series import NoCells
 from mlapi.training.preparation.views import ColumnView
-from mlapi.wording import counted, listed, quoted
-
-Treatment: TypeAlias = Literal["number", "flag", "one_hot", "frequent", "calendar", "terms"]
-"""Which transformers a column gets (`mlapi.training.preparation.features`): a kind may have one of two."""
+from mlapi.wording import counted, quoted
 
 MOST_LISTED = 1000
 """A column of more categories takes any text: nobody would read a signature that lists them."""
@@ -64,30 +65,7 @@ _EXACT = 2**53
 LARGEST = 1e150
 """Numbers beyond it have squares that are infinite, or sums of squares: nothing can be scaled by them."""
 
-_LAST_YEAR = 9999
-
 _LONG_NUMBERS = "left out: numbers of more digits than can be computed with (--categorical keeps them)"
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnDecision:
-    """What a column is taken for, and its cells as training and a server read them.
-
-    `values` is `(rows,)`, of a dtype that the kind decides: float64, bool, datetime64[us] or object. Where it
-    is None the column is left out, and kind and treatment are None too. `explanation` and `warnings` are
-    parts of sentences. `format` is how dates are written, as `strptime` has it; where `is_day_assumed`, day
-    and month could be swapped in it. `number_style` is how numbers were written that were read off texts
-    (`mlapi.data.tables.numbers.Style.example`).
-    """
-
-    explanation: str
-    kind: Kind | None = None
-    treatment: Treatment | None = None
-    values: NDArray[Any] | pd.Series | None = None
-    format: str | None = None
-    warnings: tuple[str, ...] = ()
-    is_day_assumed: bool = False
-    number_style: str | None = None
 
 
 def infer_kind(view: ColumnView, override: str | None = None) -> ColumnDecision:  # noqa: PLR0911 - a line a dtype
@@ -110,13 +88,15 @@ def infer_kind(view: ColumnView, override: str | None = None) -> ColumnDecision:
     if override is not None:
         return OVERRIDES[override](view)
     if types.is_datetime64_any_dtype(column.dtype):
-        return _datetimes(view.name, column.to_numpy(), None, "")
+        return datetimes_decision(view.name, column.to_numpy(), None, "")
     if types.is_bool_dtype(column.dtype):
         return _booleans(view)
     if types.is_numeric_dtype(column.dtype):
         if _is_index(view):
             return ColumnDecision("left out: pandas' index, by its name (--numeric keeps it)")
-        return _numbers(column.to_numpy(), is_plain=True)
+        decision = _numbers(column.to_numpy(), is_plain=True)
+        dates = [dates_as_numbers(view.name, column.to_numpy(np.float64))] if decision.kind else []
+        return replace(decision, warnings=(*decision.warnings, *filter(None, dates)))
     return _from_texts(view)
 
 
@@ -167,7 +147,7 @@ def _numbers(
     is_whole = may_be_whole and bool((present == np.floor(present)).all())
     if is_plain and is_whole and _counts_rows(present, low, high):
         return ColumnDecision("left out: whole numbers that only count the rows (--numeric keeps them)")
-    warnings = list[str]()
+    warnings = list[str](filter(None, [placeholder_number(numbers)]))
     if infinite.any():
         count = counted(int(infinite.sum()), "cell")
         warnings.append(f"has {count} infinite or beyond {LARGEST:g}, which are taken for blank")
@@ -213,38 +193,13 @@ def _booleans(view: ColumnView) -> ColumnDecision:
     has_missing = bool(pd.isna(values).any())
     if len(texts) - sum(missing) == 1 and not has_missing:
         return ColumnDecision(f"left out: {texts[0]} in every row")
-    how = _in_brackets("", markers_among(texts, missing))
+    how = in_brackets("", markers_among(texts, missing))
     return ColumnDecision(
         f"true or false{how}", "boolean", "flag", values if has_missing else values.astype(bool)
     )
 
 
-def _datetimes(name: str, values: NDArray[Any], date_format: str | None, how: str) -> ColumnDecision:
-    _check_years(name, values)
-    datetimes = values.astype("datetime64[us]")
-    present = datetimes[~np.isnat(datetimes)]
-    if len(present) == len(datetimes) and (present == present[0]).all():
-        return ColumnDecision(f"left out: {_day(present[0])} in every row")
-    explanation = f"dates and times{how}, {_day(present.min())} to {_day(present.max())}"
-    return ColumnDecision(explanation, "datetime", "calendar", datetimes, date_format)
-
-
-def _check_years(name: str, datetimes: NDArray[Any]) -> None:
-    """Check years before datetimes become microseconds, which have no room for every year of a file."""
-    years = datetimes[~np.isnat(datetimes)].astype("datetime64[Y]").astype(np.int64) + 1970
-    if years.size and not 1 <= years.min() <= years.max() <= _LAST_YEAR:
-        odd = years.min() if years.min() < 1 else years.max()
-        raise DatasetError(
-            f"column {name!r} holds a date of the year {odd}; expected the years 1 to {_LAST_YEAR}, which is "
-            f"what requests can send: correct it, or leave the column out (--drop)"
-        )
-
-
-def _day(when: np.datetime64) -> str:
-    return str(when.astype("datetime64[D]"))
-
-
-def _from_texts(view: ColumnView) -> ColumnDecision:
+def _from_texts(view: ColumnView) -> ColumnDecision:  # noqa: PLR0911 - a line a kind
     """Take texts for booleans, numbers or dates, if every one can be read so; else categories or text."""
     if not view.present_count:
         return ColumnDecision("left out: blank from top to bottom")
@@ -256,34 +211,19 @@ def _from_texts(view: ColumnView) -> ColumnDecision:
         return ColumnDecision(_LONG_NUMBERS)
     if numbers is not None:
         how = "" if numbers.style.is_plain else str(numbers.style)
-        how = _in_brackets(how, numbers.markers)
+        how = in_brackets(how, numbers.markers)
         decision = _numbers(view.spread(numbers.values, np.nan), how, has_points=numbers.has_points)
         return replace(decision, number_style=numbers.style.example)
     datetimes = parse_datetimes(uniques.tolist(), view.options)
     if datetimes is not None:
-        return _parsed_datetimes(view, datetimes, datetimes.values)
+        return parsed_datetimes(view, datetimes, datetimes.values)
+    durations = parse_durations(uniques.tolist())
+    if durations is not None:
+        how = in_brackets(f"durations: {durations.example}", durations.markers)
+        return _numbers(view.spread(durations.values, np.nan), how)
     decision = _categories_or_text(view)
     warning = nearly_warning(view)
     return replace(decision, warnings=(*decision.warnings, *filter(None, [warning])))
-
-
-def _parsed_datetimes(view: ColumnView, parsed: ParsedDatetimes, values: NDArray[Any]) -> ColumnDecision:
-    """Take texts for dates, read as `values` `(values,)`, and say which of day and month stands first."""
-    order, warnings = "", list[str]()
-    if parsed.day_first is not None:
-        first, other = ("day", "month") if parsed.day_first else ("month", "day")
-        way_out = "" if parsed.reason == "as told" else f"; --{other}-first reads them otherwise"
-        order = f"the {first} stands first, {parsed.reason or 'assumed'}{way_out}"
-        if parsed.is_assumed:
-            warnings.append(
-                f"has dates that can be read in two ways, such as {quoted(str(view.uniques[0]))}: it is "
-                f"assumed that the {first} stands first; say --{first}-first or --{other}-first"
-            )
-    if parsed.lacks_offsets:
-        order = ", ".join(filter(None, [order, "times without an offset are taken for UTC"]))
-    datetimes = view.spread(values, np.datetime64("NaT", "us"))
-    decision = _datetimes(view.name, datetimes, parsed.format, _in_brackets(order, parsed.markers))
-    return replace(decision, warnings=tuple(warnings), is_day_assumed=parsed.is_assumed)
 
 
 def _categories_or_text(view: ColumnView) -> ColumnDecision:
@@ -339,9 +279,12 @@ def _as_numeric(view: ColumnView) -> ColumnDecision:
 
 def _as_datetime(view: ColumnView) -> ColumnDecision:
     if types.is_datetime64_any_dtype(view.column.dtype):
-        return _datetimes(view.name, view.column.to_numpy(), None, ", as told")
+        return datetimes_decision(view.name, view.column.to_numpy(), None, ", as told")
+    if types.is_integer_dtype(view.column.dtype) and are_days(view.column.to_numpy()):
+        days = pd.to_datetime(view.column.astype(str), format="%Y%m%d", errors="coerce")
+        return datetimes_decision(view.name, days.to_numpy(), None, ", as told")
     read, warnings = _read_as_told(view, "datetime")
-    decision = _parsed_datetimes(view, cast("ParsedDatetimes", read.parsed), read.values)
+    decision = parsed_datetimes(view, cast("ParsedDatetimes", read.parsed), read.values)
     return replace(decision, warnings=(*decision.warnings, *warnings))
 
 
@@ -388,13 +331,6 @@ OVERRIDES: Mapping[str, Callable[[ColumnView], ColumnDecision]] = {
     "text": _as_text,
 }
 """By what the user says that a column is (a field of `mlapi.training.recipes.Overrides`): the decision."""
-
-
-def _in_brackets(how: str, markers: tuple[str, ...]) -> str:
-    """Say how texts were read, and which of them were taken for missing, if that has to be said."""
-    parts = [how] if how else []
-    parts += [f"{listed(map(quoted, markers))} taken for blank"] if markers else []
-    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _first(view: ColumnView) -> str:

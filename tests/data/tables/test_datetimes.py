@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mlapi.data.rows.values import parse_time
 from mlapi.data.signature import Feature
 from mlapi.data.tables.cells import CellOptions
-from mlapi.data.tables.datetimes import _FORMATS, most_frequent_format, parse_datetimes
+from mlapi.data.tables.date_formats import FORMATS
+from mlapi.data.tables.datetimes import most_frequent_format, parse_datetimes
 
 
 @pytest.mark.parametrize(
@@ -143,9 +144,9 @@ def test_what_is_no_column_of_times_is_none(words: list[str]) -> None:
     assert parse_datetimes(words) is None
 
 
-PRINTED = st.tuples(
-    st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMATS)
-).map(lambda drawn: drawn[0].strftime(drawn[1]))
+PRINTED = st.tuples(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(FORMATS)).map(
+    lambda drawn: drawn[0].strftime(drawn[1])
+)
 ISO = st.builds(
     datetime.isoformat,
     st.datetimes(timezones=st.none() | st.timezones()),
@@ -164,7 +165,7 @@ def test_a_server_reads_the_same_times_from_the_same_words(words: list[str]) -> 
         np.testing.assert_array_equal(found.values, np.array(later, dtype="datetime64[us]"))
 
 
-@given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(_FORMATS))
+@given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)), st.sampled_from(FORMATS))
 def test_every_form_is_recognised(moment: datetime, form: str) -> None:
     word = moment.strftime(form)
 
