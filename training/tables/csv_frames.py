@@ -29,6 +29,7 @@ from mlapi.data.tables.numbers import parse_numbers
 from mlapi.errors import DatasetError
 from mlapi.training.tables.lines import lines_of_rows
 from mlapi.training.tables.plain_csv import PIECE, is_plain, pieces
+from mlapi.training.tables.totals import totals
 from mlapi.wording import listed, reason
 
 INEXACT = 2.0**53
@@ -85,7 +86,8 @@ def parse(name: str, content: bytes, options: CsvOptions) -> CsvFrame:
     frame, left_out = _without_nameless(frame.assign(**exact), rows.header)
     texts = {column: texts[column] for column in texts if column in frame and column not in exact}
     notes = (*rows.notes, *exact_notes, *left_out)
-    return CsvFrame(frame, dialect.decimal, notes, rows.warnings, lines, texts)
+    warnings = (*rows.warnings, *totals(frame, lines))
+    return CsvFrame(frame, dialect.decimal, notes, warnings, lines, texts)
 
 
 def _as_utf_8(name: str, content: bytes, options: CsvOptions) -> tuple[bytes, Encoding]:
@@ -129,11 +131,19 @@ def _read_plain(
 def _is_plain(content: bytes, rows: CsvRows) -> bool:
     """Whether nothing in the bytes is for the strict reader alone."""
     dialect = rows.dialect
-    if dialect.skipped or rows.blank.count or b"\0" in content:
+    if dialect.skipped or rows.blank.count or b"\0" in content or _is_ruled(content):
         return False
     if not content.isascii() and MARK.encode() in content:
         return False
     return is_plain(content, dialect.delimiter, padded=dialect.padded, columns=cells_needed(rows.header))
+
+
+def _is_ruled(content: bytes) -> bool:
+    """Whether the second line in the bytes is one of dashes, which is no row."""
+    second = content.find(b"\n") + 1
+    return csv_files.is_rule(
+        content[second : second + 10_000].partition(b"\n")[0].strip().decode("utf-8", "replace")
+    )
 
 
 def _has_same_rows(name: str, frame: pd.DataFrame, content: bytes, rows: CsvRows) -> bool:

@@ -7,6 +7,7 @@ rows here, both. What the cells mean is for `mlapi.data.tables` to say.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -26,10 +27,13 @@ from mlapi.data.tables.dialects import (
 from mlapi.data.tables.encodings import CHUNK_BYTES, MARK, Encoding
 from mlapi.data.tables.headers import cells_needed, column_names, is_word, refuse_numbers
 from mlapi.errors import DatasetError
-from mlapi.wording import counted
+from mlapi.wording import counted, quoted
 
 _NAMED_LINES = 3
 """How many lines a note names."""
+
+_RULE = re.compile(r"[-+|:= ]*--[-+|:= ]*")
+"""The line below the names in tables of Markdown and of databases' terminals."""
 
 _FORMULA = '="'
 """What Excel's formula begins with that is nothing but a text: ="00123"."""
@@ -142,12 +146,18 @@ class CsvRows:
         self._encoding = encoding or Encoding(dialect.encoding)
         self.blank, self.repeated, self._marks = Lines(), Lines(), Lines()
         self._formulas, self._has_formulas = Lines(), False
+        self._rule: int | None = None  # the line below the names that is no row, once it is known; 0 for none
         self._rows = self._read(text)
         first = next(self._rows, None)
         if first is None:
             raise DatasetError(f"{name} has no rows")
         self._header_line, self.header = first[0], self._without_formulas(*first)
         refuse_numbers(name, self.header, self._header_line)
+        if len(self.header) == 1 and self.header[0].count(dialect.delimiter) > 1:
+            raise DatasetError(
+                f"{name}: line {self._header_line} stands in quotes as a whole ({quoted(self.header[0])}); "
+                f"take the quotes around each line away"
+            )
         self.names = column_names(name, self.header)
 
     def __iter__(self) -> Iterator[RowOnLine]:
@@ -155,6 +165,10 @@ class CsvRows:
         first, header = self.header[0], self.header[:fewest]
         may_repeat = fewest > 1 and any(map(is_word, self.header))  # one word may well be a cell
         for line, raw in self._rows:
+            if self._rule is None:
+                self._rule = line if is_rule("".join(raw)) else 0
+                if self._rule:
+                    continue
             cells = self._without_formulas(line, raw) if self._has_formulas else raw
             is_full = len(cells) == width
             if not is_full and (len(cells) < fewest or any(map(str.strip, cells[width:]))):
@@ -184,9 +198,11 @@ class CsvRows:
             if lines.count
         ]
         formulas = [f'cells that are written ="…" are taken for their text ({self._formulas})']
+        rule = [f"left out: the line below the names (line {self._rule})"] if self._rule else []
         return (
             *self._encoding.notes,
             *self.dialect.notes,
+            *rule,
             *counts,
             *(formulas if self._formulas.count else ()),
         )
@@ -237,8 +253,16 @@ class CsvRows:
 
     def _ragged(self, line: int, cells: list[str]) -> str:
         """Return what to say about a row that does not match the header."""
-        way_out = ""
-        if cells_needed(cells) == 1:
+        way_out, sign = "", self.dialect.delimiter
+        if len(cells) == 1 and cells[0].count(sign) >= cells_needed(self.header) - 1 > 0:
+            way_out = "; it stands in quotes as a whole: take the quotes around it away"
+        elif len(cells) > len(self.names) and line == self._header_line + 1 and cells[0] in {"0", "1"}:
+            way_out = (
+                "; if its first cell is its number, as R writes it, put a name for that before the others"
+            )
+        elif len(cells) > len(self.names) > 1:
+            way_out = f"; a cell with {sign!r} in it has to stand in quotes"
+        elif cells_needed(cells) == 1:
             way_out = "; if it is no row of the table, remove it"
         elif cells_needed(self.header) == 1:
             way_out = (
@@ -267,6 +291,11 @@ class Lines:
         rest = self.count - len(self._first)
         named = ", ".join(map(str, self._first))
         return f"line{'' if self.count == 1 else 's'} {named}{f' and {rest:,} more' if rest else ''}"
+
+
+def is_rule(text: str) -> bool:
+    """Return whether a line is nothing but dashes and signs between columns: |---|---|."""
+    return _RULE.fullmatch(text) is not None
 
 
 def _text_of(cell: str) -> str:

@@ -34,11 +34,12 @@ _SHORT_IN_FULL = frozenset({"mars", "märz", "june", "juni", "juin", "july", "ju
 _WEEKDAYS = (
     "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thurs fri sat sun "
     "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so "
-    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mar mer jeu ven sam dim "
+    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim "
     "lunes martes miércoles jueves viernes sábado domingo mié jue vie sáb dom "
     "lunedì martedì mercoledì giovedì venerdì sabato domenica gio sab "
     "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag ma wo vr za zo"
 )
+"""In the same languages, without those that are months as well: mar is March, and no mardi."""
 
 _ARE_WEEKDAYS = frozenset(_WEEKDAYS.split())
 

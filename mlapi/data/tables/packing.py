@@ -28,15 +28,44 @@ _OPENERS: Mapping[bytes, Callable[[Any], Any]] = {
 }
 """What opens a compressed file, by its first bytes; what the file's name ends in does not matter."""
 
+_PICTURE = "a picture, and no table; --images takes a folder of them"
+
+_OF_R = "a file of R's; save its table with write.csv(…, row.names = FALSE)"
+
+_PICKLE = "a pickle, which is not read; save its table as Parquet or CSV (in pandas frame.to_parquet)"
+
 _FOREIGN: Mapping[bytes, str] = {
     b"pk\x03\x04": "an Excel file or another archive; save its sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel file of the old kind; save its sheet as CSV",
     b"<!doctype html": "a web page, not the file that it shows; download that file itself",
+    **dict.fromkeys(
+        (b"<head", b"<body", b"<table", b"<script", b"<!--"),
+        "a web page, not a table; download the file itself, or save the page's table as CSV",
+    ),
     b"<html": "a web page, not the file that it shows; download that file itself",
     b"<?xml": "XML; save its table as CSV",
     b"%pdf": "a PDF; save its table as CSV",
     b"sqlite format 3": "a database; save the table as CSV",
     b"arrow1": "a Feather file; save it as Parquet or CSV",
+    b"\x93numpy": "an array of numpy's; save it as CSV or Parquet",
+    **dict.fromkeys((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), _PICKLE),
+    **dict.fromkeys(
+        (b"\x89png", b"\xff\xd8\xff", b"gif8"), "a picture, and no table; --images takes a folder of them"
+    ),
+    b"\x89hdf": "an HDF5 file; save its table as CSV or Parquet",
+    **dict.fromkeys(
+        (b"rdx2", b"rdx3", b"x\n\0\0\0"), "a file of R's; save its table with write.csv(…, row.names = FALSE)"
+    ),
+    b"\0" * 12 + b"\xc2\xea\x81\x60": "a SAS file; save its table as CSV",
+    b"<stata_dta>": "a Stata file; save its table as CSV",
+    b"$fl2": "an SPSS file; save its table as CSV",
+    b"obj\x01": "an Avro file; save it as Parquet or CSV",
+    b"@relation": "an ARFF file; save it as CSV",
+    b"{\\rtf": "a text with its layout (RTF); save it as plain text",
+    b"version https://git-lfs": "a pointer of Git LFS, and not the file; `git lfs pull` gets it",
+    **dict.fromkeys((b"\x1f\x8b", b"bzh", b"\xfd7zxz"), "compressed more than once; decompress it first"),
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"rar!": "a RAR archive; unpack it first",
     b"orc": "an ORC file; save it as Parquet or CSV",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
     **dict.fromkeys((b'{"', b"{\n", b"{ ", b"[{", b"[[", b"[\n", b"[ "), "JSON; save its rows as CSV"),
@@ -45,6 +74,9 @@ _FOREIGN: Mapping[bytes, str] = {
 
 _LOOKED_AT = 64
 """How many bytes tell what a file is."""
+
+_TAR = slice(257, 262), b"ustar"
+"""Where a tar archive says what it is, and how."""
 
 
 def unpacked(name: str, content: BinaryIO) -> BinaryIO:
@@ -72,7 +104,7 @@ def _member(name: str, content: BinaryIO) -> BinaryIO:
     """Return a stream over the one file in an archive, or the archive itself where it is a spreadsheet."""
     try:
         archive = zipfile.ZipFile(content)
-        members = [entry for entry in archive.namelist() if not entry.startswith("__MACOSX/")]
+        members = [entry for entry in archive.namelist() if _is_file_of_people(entry)]
         if "[Content_Types].xml" in members or "mimetype" in members:
             content.seek(0)
             return content
@@ -84,6 +116,20 @@ def _member(name: str, content: BinaryIO) -> BinaryIO:
         raise DatasetError(f"{name} is an archive that cannot be unpacked: {reason(error)}") from error
     held = listed(map(quoted, members))
     raise DatasetError(f"{name} holds {len(members)} files ({held}); unpack the one meant")
+
+
+def _is_file_of_people(entry: str) -> bool:
+    """Return whether an entry of an archive is a file, and none that macOS or Windows has put there."""
+    name = entry.rpartition("/")[2]
+    return (
+        bool(name)
+        and not name.startswith(".")
+        and name.lower() not in _OF_SYSTEMS
+        and "__MACOSX/" not in entry
+    )
+
+
+_OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini"})
 
 
 @contextmanager
@@ -113,7 +159,9 @@ def refuse_foreign(name: str, start: bytes) -> None:
     Raises:
         DatasetError: It is none; the message says what it is, and what to do.
     """
-    beginning = start[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    beginning = start[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").lower()
     foreign = next((what for magic, what in _FOREIGN.items() if beginning.startswith(magic)), None)
+    if start[_TAR[0]] == _TAR[1]:
+        foreign = "a tar archive; unpack it, and name the file meant"
     if foreign:
         raise DatasetError(f"{name} is {foreign}")

@@ -394,3 +394,42 @@ def test_a_quote_that_comes_late_is_one_as_well(file: Path) -> None:
     found = Reading(file, "a,b\n" + f"{'x' * 1024},0\n" * (SAMPLE // 1024) + '"x,y",1\n')
 
     assert found.cells[-1] == ["x,y", "1"]
+
+
+def test_a_table_of_markdown_has_no_row_of_dashes(file: Path) -> None:
+    rows = "| area | city |\n|-----:|------|\n| 65.4 | Riga |\n| 112.4 | Turku |\n"
+
+    found = Reading(file, rows)
+
+    assert [cells[1:3] for cells in found.cells] == [[" 65.4 ", " Riga "], [" 112.4 ", " Turku "]]
+    assert "left out: the line below the names (line 2)" in found.notes
+
+
+def test_a_row_of_dashes_further_down_is_a_row(file: Path) -> None:
+    found = Reading(file, "area,city\n65.4,Riga\n--,--\n")
+
+    assert found.cells == [["65.4", "Riga"], ["--", "--"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('area,rooms,city\n"65.4,1,Riga"\n', "line 2 .* it stands in quotes as a whole: take the quotes"),
+        ('"area,rooms,city"\n"65.4,1,Riga"\n', "line 1 stands in quotes as a whole"),
+        ("area,rooms\n1,65.4,1\n2,59,3\n", "as R writes it, put a name for that before"),
+        ("city,area\nRiga,65,4\nTurku,59,5\n", "a cell with ',' in it has to stand in quotes"),
+    ],
+)
+def test_rows_that_do_not_match_the_names_are_refused_with_what_they_seem_to_be(
+    file: Path, content: str, words: str
+) -> None:
+    with pytest.raises(DatasetError, match=words):
+        Reading(file, content)
+
+
+def test_a_last_row_that_is_a_total_is_named(file: Path) -> None:
+    file.write_text("city,area\nRiga,65.4\nTurku,59\nTotal,124.4\n")
+    assert read(str(file)).warnings == ('line 4 seems to be no row, but a total ("Total"): remove it',)
+
+    file.write_text("word,area\nTotal,65.4\nTurku,59\nTotal,124.4\n")
+    assert read(str(file)).warnings == ()
