@@ -116,6 +116,16 @@ def with_example(fitted: "Fitted", folder: Path) -> Path:
     return Path(with_mlflow(pip_requirements=[], input_example=fitted.rows)(fitted, folder))
 
 
+def with_mlflow_as_onnx(fitted: "Fitted", folder: Path) -> Path:
+    """Write MLflow's folder of what skl2onnx makes of an estimator."""
+    import mlflow.onnx
+    import onnx
+
+    graph = onnx.load_from_string(graph_of(fitted))
+    mlflow.onnx.save_model(graph, folder / "mlflow", pip_requirements=[])
+    return folder / "mlflow"
+
+
 def by_flavor(flavor: str, *, is_native: bool = False) -> Any:
     """Return a way to save: by another flavor of MLflow's; the booster alone if it is native."""
 

@@ -163,6 +163,7 @@ _FLAVORS: dict[str, tuple[Callable[[], Fitted], Any]] = {
         saving.by_flavor("lightgbm", is_native=True),
     ),
     "CatBoost": (boosters.KINDS["CatBoost"]["labels as words"], saving.by_flavor("catboost")),
+    "ONNX": (lambda: _of_graph(_ONNX["logistic"]()), saving.with_mlflow_as_onnx),
     "an example for a sample": (lambda: replace(_pipeline(), sample="none"), saving.with_example),
 }
 

@@ -42,9 +42,11 @@ _VERSIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "xgboost": ("xgb_version", ("xgboost", "xgboost-cpu")),
     "lightgbm": ("lgb_version", ("lightgbm",)),
     "catboost": ("catboost_version", ("catboost",)),
-    "onnx": ("onnx_version", ("onnx",)),
 }
 """By flavor, under which key it has the version of its library, and how that is installed."""
+
+_WRITERS = frozenset({"cloudpickle", "onnx", "psutil", "skops"})
+"""Packages that a model is saved with, and whose versions no answer depends on."""
 
 _OWN_CODE = "python_function"
 """The flavor that every folder has: how MLflow runs it, by code of its own or of somebody's."""
@@ -223,7 +225,7 @@ def _kinds(signature: Any) -> dict[str, Kind]:
 
 def _other_versions(folder: Path, flavor: str, described: Mapping[str, Any]) -> Iterator[str]:
     """Yield the note on libraries that the model was saved with in other versions than are installed."""
-    key, names = _VERSIONS[flavor]
+    key, names = _VERSIONS.get(flavor, ("", ()))
     saved = {**_pinned(folder / "requirements.txt"), **dict.fromkeys(names, str(described.get(key, "")))}
     here = {name: installed(name) for name in saved}
     others = [
@@ -239,7 +241,7 @@ def _other_versions(folder: Path, flavor: str, described: Mapping[str, Any]) -> 
 
 
 def _pinned(file: Path) -> dict[str, str]:
-    """Return the versions that a file of requirements asks for, by package; none of MLflow itself."""
+    """Return the versions that a file of requirements asks for, by package on which answers may depend."""
     if not file.is_file() or file.is_symlink():
         return {}
     pinned: dict[str, str] = {}
@@ -249,6 +251,7 @@ def _pinned(file: Path) -> dict[str, str]:
         except InvalidRequirement:
             continue
         exact = [part.version for part in requirement.specifier if part.operator == "=="]
-        if len(exact) == 1 and not requirement.name.startswith("mlflow"):
+        is_of_answers = requirement.name not in _WRITERS and not requirement.name.startswith("mlflow")
+        if len(exact) == 1 and is_of_answers:
             pinned[requirement.name] = exact[0]
     return pinned

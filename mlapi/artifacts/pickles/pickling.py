@@ -160,9 +160,13 @@ def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
     return _load(content, ARRAYS | frozenset(allowed))
 
 
-def most_expanded(content: bytes) -> int:
-    """Return the most bytes that a compressed file may become."""
-    return max(_EXPANDED_BYTES, _MAX_EXPANSION * len(content))
+def most_expanded(content: bytes, least: int = _EXPANDED_BYTES) -> int:
+    """Return the most bytes that a compressed file may become.
+
+    Args:
+        least: What every file may become.
+    """
+    return max(least, _MAX_EXPANSION * len(content))
 
 
 def decompress(content: bytes) -> bytes:

@@ -31,6 +31,9 @@ Node = Mapping[str, Any]
 SCHEMA = "schema.json"
 """The part of the archive that describes the objects."""
 
+_SCHEMA_BYTES = 1 << 26
+"""What every description may become once it is decompressed. A thousand trees have 20 MB."""
+
 _NEWEST = 2
 """The newest protocol that is known here (skops 0.16)."""
 
@@ -69,7 +72,7 @@ def as_pickle(content: bytes) -> bytes:
     """
     parts = Parts(content, most_expanded(content))
     try:
-        schema = orjson.loads(parts.read(SCHEMA))
+        schema = orjson.loads(Parts(content, most_expanded(content, least=_SCHEMA_BYTES)).read(SCHEMA))
         _check_protocol(schema["protocol"])
         return opcodes.whole(_Description(parts).part(schema))
     except NotAllowed as error:

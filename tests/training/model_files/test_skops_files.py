@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from mlapi.artifacts.pickles import archives, pickling
+from mlapi.artifacts.pickles import archives, pickling, skops_files
 from mlapi.errors import BrokenArtifact, ClassesNotAllowed, MlapiError, RegistrationError
 from mlapi.training.model_files.reading import read_estimator
 from tests.support.fitted import estimators
@@ -281,10 +281,13 @@ def test_deep_and_large_descriptions_are_refused(file: Path, monkeypatch: pytest
     with pytest.raises(BrokenArtifact, match="not as skops writes it"):
         read(file, zipped(b"[" * 100_000))
 
-    monkeypatch.setattr(pickling, "_EXPANDED_BYTES", 2**20)
-    again = items(*[node("BytesNode", "builtins.bytes", file="a") for _ in range(40)])
+    again = items(*[node("BytesNode", "builtins.bytes", file="a") for _ in range(1024)])
+    monkeypatch.setattr(skops_files, "most_expanded", partial(pickling.most_expanded, least=2**20))
     with pytest.raises(BrokenArtifact, match="its parts become more than 1,048,576 bytes"):
-        read(file, archive(again, a=bytes(2**15)))
+        read(file, archive(again, a=bytes(2**11)))
+    monkeypatch.undo()
+    with pytest.raises(BrokenArtifact, match="its parts become more than 67,108,864 bytes"):
+        read(file, zipped(b" " * (2**26 + 1)))
     monkeypatch.setattr(archives, "MOST_PARTS", 1)
     with pytest.raises(BrokenArtifact, match="more than 1 parts"):
         read(file, archive(text(1), a=b""))
