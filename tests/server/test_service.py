@@ -73,8 +73,9 @@ def test_two_workers_see_a_new_version_and_a_moved_alias(server: Server, models_
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["mlapi", "gthread", "sync"])
 def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Path, kind: str) -> None:
-    """It answered its golden rows before the fork, which OpenMP's threads do not survive. The main thread of
-    gunicorn's own `sync` answers itself; it waited for them, until they were made in a thread that had ended."""
+    """It answered its golden rows before the fork, which OpenMP's threads do not survive. The main thread
+    of gunicorn's own `sync` answers itself; it waited for them, until they were made in a thread that had
+    ended."""
     frame = pd.DataFrame({"x": [float(x) for x in range(200)]})
     model = (
         pytest.importorskip("lightgbm")

@@ -159,8 +159,11 @@ def installed(package: str) -> str | None:
 
 
 def packages_of(modules: Iterable[str]) -> Mapping[str, str]:
-    """Return the installed packages that these modules belong to, each with its version, in order."""
-    tops = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
+    """Return the installed packages that these modules belong to, each with its version, in order.
+
+    mlapi itself is left out: it checks the form of what it has pickled, and no answer depends on its version.
+    """
+    tops = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"mlapi"}
     versions = {package: installed(package) for package in map(_package_of, sorted(tops))}
     return {package: number for package, number in sorted(versions.items()) if number}
 

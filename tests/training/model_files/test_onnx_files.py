@@ -209,6 +209,7 @@ def test_it_is_registered_and_served(tmp_path: Path, make_app: AppFactory, name:
     client = make_app(tmp_path / "models", **settings).test_client()
     answer = client.post("/predict/mine", json={"instances": rows.to_dict("records")}).get_json()
     assert answer["prediction"] == next(iter(ANSWERS[name]["outputs"].values()))
+    assert manifest.provenance.libraries == {}, "onnxruntime's version is in the environment, as numpy's"
     assert manifest.algorithm == ("onnx_regressor" if name == "several_numbers" else "onnx_classifier")
     alone = client.post("/predict/mine", json={"instances": [rows.to_dict("records")[3]]}).get_json()
     assert alone["prediction"] == answer["prediction"][3:4]
