@@ -250,7 +250,8 @@ def is_known_to_readers(name: str) -> bool:
         return exists(f"mlapi.{name.removeprefix('mlapi.')}")
     first, _, rest = name.partition(".")
     is_in_a_module = any(exists(f"{module}.{rest}") for module in modules() if module.endswith(f".{first}"))
-    return is_in_a_module or (first in _classes() and rest in _attributes()) or _can_be_imported(name)
+    is_of_a_class = first in _classes() and rest in _attributes()
+    return is_in_a_module or is_of_a_class or _can_be_imported(name) or _can_be_imported(f"builtins.{name}")
 
 
 def is_known(name: str, path: Path) -> bool:
