@@ -59,7 +59,7 @@ def load_model(folder: Path, manifest: Manifest, trust: Trust, copies: Path | No
         paths = _paths(folder, manifest, trust, copies, golden.outputs)
         model = _outside_of_the_main_thread(partial(_proven, paths, golden))
     except BrokenArtifact as error:
-        raise BrokenArtifact(f"{error} (with {other or 'the libraries that trained it'})") from error
+        raise BrokenArtifact(f"{error} (with {other})" if other else str(error)) from error
     note = f"Served with {other}; all {len(golden.rows)} golden rows give the answers of the training."
     notes = filter(None, (fitted_elsewhere(manifest), note if other else None))
     return replace(model, notes=tuple(notes))

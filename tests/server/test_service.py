@@ -77,12 +77,7 @@ def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Pat
     of gunicorn's own `sync` answers itself; it waited for them, until they were made in a thread that had
     ended."""
     frame = pd.DataFrame({"x": [float(x) for x in range(200)]})
-    model = (
-        pytest.importorskip("lightgbm")
-        .LGBMRegressor(n_estimators=5, n_jobs=2, verbose=-1)
-        .fit(frame, frame["x"])
-    )
-    publish_fitted(tmp_path / "models", "steps", model, frame)
+    publish_fitted(tmp_path / "models", "steps", boosting.fit(frame, frame["x"]), frame)
     environ = {"MLAPI_ALLOWED_SETS": "lightgbm"}
     if kind == "sync":
         environ["GUNICORN_CMD_ARGS"] = f"{PATIENT} --worker-class sync --threads 1"
@@ -95,6 +90,27 @@ def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Pat
 
     assert served_by == "scikit-learn"
     assert answers == [200] * 20
+
+
+@pytest.mark.exhaustive
+def test_a_version_whose_classes_are_not_allowed_says_what_to_do_and_serves_after_it(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [float(x) for x in range(200)]})
+    boosting = pytest.importorskip("lightgbm").LGBMRegressor(n_estimators=5, verbose=-1)
+    publish_fitted(tmp_path / "models", "steps", boosting.fit(frame, frame["x"]), frame)
+    way_out = (
+        'which is not allowed; set allowed_sets = ["lightgbm"] where it is served, and restart the server'
+    )
+
+    with running(tmp_path / "models", tmp_path) as server:
+        assert server.get("/models/steps/versions/1")[1]["reason"].endswith(way_out)
+        assert server.post("/predict/steps", {"x": 7})[0] == 503
+        assert way_out in server.log
+        workers = server.workers
+        server.signal(signal.SIGHUP)  # which takes no new settings
+        server.wait_for_workers(other_than=workers)
+        assert server.post("/predict/steps", {"x": 7})[0] == 503
+    with running(tmp_path / "models", tmp_path, MLAPI_ALLOWED_SETS="lightgbm") as server:
+        assert server.post("/predict/steps", {"x": 7})[0] == 200
 
 
 def load(server: Server, until: threading.Event, outcomes: list[Any]) -> None:

@@ -11,6 +11,7 @@ the bytes share the arrays.
 import bz2
 import gzip
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ import joblib
 from mlapi.artifacts.pickles.calls import CALLS
 from mlapi.artifacts.pickles.fitted import states, widths
 from mlapi.artifacts.pickles.fitted.invariants import INVARIANTS
+from mlapi.artifacts.pickles.named_sets import set_of
 from mlapi.artifacts.pickles.parts.names import NotAllowed
 from mlapi.artifacts.pickles.parts.sparse_matrices import MATRICES
 from mlapi.artifacts.pickles.parts.values import VALUES
@@ -191,10 +193,19 @@ def decompress(content: bytes) -> bytes:
 def _load(content: bytes | mmap, names: Collection[str]) -> Any:
     def permit(name: str) -> None:
         if name not in names:
-            raise NotAllowed(f"it names {name}, which is not allowed")
+            raise NotAllowed(f"it names {name}, which is not allowed{_way_out(name)}")
 
     with _unusable_where_it_fails():
         return RestrictedUnpickler(content, permit).load()
+
+
+def _way_out(name: str) -> str:
+    """Say how a class is allowed; nothing of those of Python and scikit-learn, which no estimator needs."""
+    if (library := set_of(name)) is not None:
+        return f'; set allowed_sets = ["{library}"] where it is served, and restart the server'
+    if name.partition(".")[0] in (*sys.stdlib_module_names, "sklearn", "numpy"):
+        return ""
+    return "; if you trust it, name it in allowed_classes where it is served, and restart the server"
 
 
 @contextmanager
