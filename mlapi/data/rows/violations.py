@@ -154,7 +154,14 @@ def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
     why = ": training saw no blank" if value is None else ""
     if feature.kind == "integer" and type(value) is float:
         why = ": training saw no fraction"
+    if type(value) in (int, float) and _takes_words(feature):
+        why = f': training read words here; write "{value}" in quotes, or train with --numeric {feature.name}'
     return f"{prefix}expected {expected(feature)}, got {text_of(value)}{why}"
+
+
+def _takes_words(feature: Feature) -> bool:
+    """Return whether training read texts in the column."""
+    return feature.kind == "text" or set(map(type, feature.categories or ())) == {str}
 
 
 def _missing(feature: Feature) -> str:

@@ -105,7 +105,12 @@ def test_what_a_cell_may_be(name: str, value: Any) -> None:
         ("age", [1], "expected a whole number, got a list"),
         ("married", 1, "expected true or false, got 1"),
         ("married", None, "expected true or false, got null: training saw no blank"),
-        ("city", 3, 'expected one of "Oslo", "Rome", got 3'),
+        (
+            "city",
+            3,
+            'expected one of "Oslo", "Rome", got 3: training read words here; write "3" in quotes, or train '
+            "with --numeric city",
+        ),
         ("rooms", "2", 'expected one of 1, 2, 3, got "2"'),
         ("rooms", True, "expected one of 1, 2, 3, got true"),
         ("rooms", 1.5, "expected one of 1, 2, 3, got 1.5"),
@@ -250,3 +255,16 @@ def test_one_strange_value_among_many_rows_is_found(rows: int, place: int, value
 
     strange = [] if value in (None, 5.0) else [(place % len(table), 0)]
     assert [warning.place for warning in found.warnings] == strange
+
+
+@pytest.mark.parametrize("categories", [None, ("5", "<1.0")])
+def test_a_number_where_training_read_words_is_refused_with_the_way_out(
+    categories: tuple[str, ...] | None,
+) -> None:
+    area = Feature("area", "category" if categories else "text", categories=categories)
+
+    with pytest.raises(InvalidRows) as caught:
+        Reader(Signature((area,), Target("y", "number"))).read_rows([{"area": 57.3}])
+
+    words = 'got 57.3: training read words here; write "57.3" in quotes, or train with --numeric area'
+    assert caught.value.findings[0].detail.endswith(words)
