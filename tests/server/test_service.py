@@ -76,6 +76,7 @@ def test_a_model_that_computes_with_openmp_answers_in_every_worker(tmp_path: Pat
     """It answered its golden rows before the fork, which OpenMP's threads do not survive. The main thread
     of gunicorn's own `sync` answers itself; it waited for them, until they were made in a thread that had
     ended."""
+    boosting = pytest.importorskip("lightgbm").LGBMRegressor(n_estimators=5, n_jobs=2, verbose=-1)
     frame = pd.DataFrame({"x": [float(x) for x in range(200)]})
     publish_fitted(tmp_path / "models", "steps", boosting.fit(frame, frame["x"]), frame)
     environ = {"MLAPI_ALLOWED_SETS": "lightgbm"}
