@@ -96,7 +96,8 @@ def _detail(error: HTTPException) -> str:
     """Return the detail of an error that Werkzeug raises itself."""
     if isinstance(error, NotFound):
         slash = "; no path ends with a slash" if len(request.path) > 1 and request.path.endswith("/") else ""
-        return f"there is nothing at this path; GET / lists what there is{slash}"
+        rows = "POST /predict/<model> takes rows, " if request.method == "POST" else ""
+        return f"there is nothing at this path; {rows}GET / lists what there is{slash}"
     if isinstance(error, MethodNotAllowed):
         methods = ", ".join(sorted({*(error.valid_methods or ())} - _NO_CONTENT))
         return f"this path does not answer {request.method}, but {methods}"

@@ -35,6 +35,15 @@ def no_object(body: object, signature: Signature) -> Finding:
     return Finding((), f"expected an object: {_forms(signature)}")
 
 
+def no_rows(value: object) -> str:
+    """Return what is wrong with a member for many rows that holds none, and how to send what it holds."""
+    if isinstance(value, dict) and value and all(isinstance(cells, list) for cells in value.values()):
+        return f"expected a list of rows, got a list for each column: in pandas {_RECORDS}"
+    if isinstance(value, list):
+        return "expected a list of rows, got a list of values: for one row there is `features`"
+    return "expected a list of rows; for one row there is `features`"
+
+
 def other_form(body: Mapping[str, Any], signature: Signature) -> Finding | None:
     """Return what to say of a body that was refused as a record, if it has another form; else None."""
     if signature.image is not None:

@@ -31,7 +31,7 @@ from mlapi.formats.decoded import Decoded, NumberTable
 from mlapi.formats.images import Uploads
 from mlapi.formats.strict_json import JSON
 from mlapi.schemas.errors import FindingEntry, findings_of, invalid
-from mlapi.schemas.forms import FORMS, ONE_ROW, no_object, other_form
+from mlapi.schemas.forms import FORMS, ONE_ROW, no_object, no_rows, other_form
 from mlapi.wording import Finding, bounded
 
 
@@ -43,7 +43,9 @@ class RowsField(fields.Field[Instances]):
     def _deserialize(self, value: Any, attr: str | None, *_: Any, **__: Any) -> Instances:
         schema = _predict_request(self)
         if not isinstance(value, list):
-            raise ValidationError("expected a list of rows; for one row there is `features`")
+            raise ValidationError(no_rows(value))
+        if schema.takes_cells and value and not any(isinstance(row, list | dict | None) for row in value):
+            raise ValidationError(no_rows(value))
         if len(value) > schema.max_rows:
             raise TooLarge(f"{len(value):,} rows; at most {schema.max_rows:,} in one request")
         try:
@@ -80,6 +82,7 @@ class PredictRequest(Schema):
         super().__init__()
         self.reader = reader_of(signature, limits)
         self.max_rows = max_rows
+        self.takes_cells = signature.image is None
         self._signature = signature
         # no cell of a table is a list: under the name of a form it holds rows, even if a column is called so
         self._forms = frozenset(FORMS) - (signature.known_columns if signature.image else frozenset())

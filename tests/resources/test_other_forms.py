@@ -141,3 +141,23 @@ def test_a_feature_that_is_called_as_a_form_elsewhere_is_a_feature(tmp_path: Pat
     client = create_app(settings_for(tmp_path)).test_client()
 
     assert client.post("/predict/named", json={"data": 1, "columns": 2}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            {"instances": ROW},
+            "expected a list of rows, got a list of values: for one row there is `features`",
+        ),
+        ({"instances": FRAME.to_dict("list")}, f"got a list for each column: in pandas {RECORDS}"),
+        ({"X": {"area": 80.5}}, "expected a list of rows; for one row there is `features`"),
+        ({"instances": [[ROW]]}, "expected 3 values, got 1: a list within the row is too many"),
+    ],
+)
+def test_rows_in_too_few_or_too_many_lists_are_told_so(client: FlaskClient, body: Any, sentence: str) -> None:
+    response = client.post("/predict/flats", json=body)
+
+    problem = assert_problem(response, 422, "invalid-input")
+    assert problem["error_count"] == 1
+    assert sentence in problem["detail"]

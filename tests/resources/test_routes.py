@@ -100,7 +100,8 @@ def test_an_unknown_parameter_of_a_query_is_told_with_the_nearest_one(
         ("GET", "/predict/svm", 405, "this path does not answer GET, but POST"),
         ("PUT", "/jobs/made-up", 405, "this path does not answer PUT, but DELETE, GET"),
         ("POST", "/predict/svm/", 404, "GET / lists what there is; no path ends with a slash"),
-        ("POST", "/invocations", 404, "there is nothing at this path; GET / lists what there is"),
+        ("POST", "/invocations", 404, "POST /predict/<model> takes rows, GET / lists what there is"),
+        ("GET", "/invocations", 404, "there is nothing at this path; GET / lists what there is"),
     ],
 )
 def test_a_path_or_method_that_is_not_there_is_told_with_what_is(

@@ -4,6 +4,7 @@ No Python code runs for a cell of an ordinary column. Cells are Python's values 
 missing one.
 """
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -170,7 +171,8 @@ class ColumnChecks:
 
 
 def stripped_if_known(value: Any, known: frozenset[Any]) -> Any:
-    """Return a text without blanks around it if that is a category that training saw, and it is none itself.
+    """Return a text without blanks around it if that is a category that training saw, and it is none itself;
+    or in the other form of Unicode (é as one character, or as two).
 
     Blanks around words are no part of them in a table that is trained; an estimator that was fitted elsewhere
     may have categories with blanks.
@@ -178,7 +180,8 @@ def stripped_if_known(value: Any, known: frozenset[Any]) -> Any:
     if not isinstance(value, str) or value in known:
         return value
     stripped = value.strip()
-    return stripped if stripped in known else value
+    forms = (stripped, *(unicodedata.normalize(form, stripped) for form in ("NFC", "NFD")))
+    return next((form for form in forms if form in known), value)
 
 
 def _time(bound: float | str | None) -> np.datetime64:

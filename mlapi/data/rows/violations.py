@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from mlapi.data.rows.values import accepts, expected, text_of
+from mlapi.data.rows.values import accepts, expected, text_of, way_out
 from mlapi.data.signature import Feature, Signature
 from mlapi.wording import SHOWN, Finding, Place, bounded, did_you_mean
 
@@ -127,7 +127,8 @@ def _worded(findings: Iterable[LazyFinding]) -> tuple[Finding, ...]:
 
 def _of_list(number: int, row: list[Any], features: Sequence[Feature]) -> Iterator[LazyFinding]:
     if len(row) != len(features):
-        yield (number,), partial("expected {} values, got {}".format, len(features), len(row))
+        nested = ": a list within the row is too many" if len(row) == 1 and isinstance(row[0], list) else ""
+        yield (number,), partial("expected {} values, got {}{}".format, len(features), len(row), nested)
         return
     for position, (feature, value) in enumerate(zip(features, row, strict=True)):
         if not accepts(feature, value):
@@ -151,17 +152,7 @@ def _unknown(name: str, signature: Signature) -> str:
 
 
 def _problem(feature: Feature, value: Any, prefix: str = "") -> str:
-    why = ": training saw no blank" if value is None else ""
-    if feature.kind == "integer" and type(value) is float:
-        why = ": training saw no fraction"
-    if type(value) in (int, float) and _takes_words(feature):
-        why = f': training read words here; write "{value}" in quotes, or train with --numeric {feature.name}'
-    return f"{prefix}expected {expected(feature)}, got {text_of(value)}{why}"
-
-
-def _takes_words(feature: Feature) -> bool:
-    """Return whether training read texts in the column."""
-    return feature.kind == "text" or set(map(type, feature.categories or ())) == {str}
+    return f"{prefix}expected {expected(feature)}, got {text_of(value)}{way_out(feature, value)}"
 
 
 def _missing(feature: Feature) -> str:

@@ -64,6 +64,24 @@ def test_blanks_around_a_category_that_training_saw_are_no_part_of_it() -> None:
     ]
 
 
+def test_a_category_in_the_other_form_of_unicode_is_the_same() -> None:
+    features = (Feature("city", "category", categories=("Zürich", "Gene\u0300ve")),)
+    reader = Reader(Signature(features, Target("y", "number")))
+
+    instances = reader.read_rows([["Zu\u0308rich"], ["Genève"], ["Zürich"]])
+
+    assert instances.warnings == ()
+    assert isinstance(instances.batch, dict)
+    assert instances.batch["city"].tolist() == ["Zürich", "Gene\u0300ve", "Zürich"]
+
+
+@pytest.mark.parametrize("word", ["oslo", "OSLO", "Os\u200blo", "Ｏslo"])
+def test_a_category_that_is_written_otherwise_is_told_the_one_that_is_known(word: str) -> None:
+    (warning,) = Reader(MIXED).read_rows([{**ROW, "city": word}]).warnings
+
+    assert warning.detail.endswith('is a category that training did not see, did you mean "Oslo"?')
+
+
 def test_columns_have_the_types_that_reading_a_table_gives() -> None:
     batch = Reader(MIXED).read_rows([ROW, {**ROW, "age": None, "city": None, "since": None}]).batch
 
@@ -100,7 +118,14 @@ def test_what_a_cell_may_be(name: str, value: Any) -> None:
     ("name", "value", "detail"),
     [
         ("age", 13.5, "expected a whole number, got 13.5: training saw no fraction"),
-        ("age", "13", 'expected a whole number, got "13"'),
+        ("age", "13", 'expected a whole number, got "13": write 13, without quotes'),
+        ("age", "1,5", 'expected a whole number, got "1,5": write 1.5'),
+        ("age", "12 kg", 'expected a whole number, got "12 kg": write 12'),
+        ("age", "n/a", 'expected a whole number, got "n/a": a blank is null'),
+        ("age", "inf", 'expected a whole number, got "inf"'),
+        ("married", "True", 'expected true or false, got "True": write true, without quotes'),
+        ("married", "yes", 'expected true or false, got "yes"'),
+        ("married", "", 'expected true or false, got "": training saw no blank'),
         ("age", True, "expected a whole number, got true"),
         ("age", [1], "expected a whole number, got a list"),
         ("married", 1, "expected true or false, got 1"),
@@ -114,9 +139,14 @@ def test_what_a_cell_may_be(name: str, value: Any) -> None:
         ("rooms", "2", 'expected one of 1, 2, 3, got "2"'),
         ("rooms", True, "expected one of 1, 2, 3, got true"),
         ("rooms", 1.5, "expected one of 1, 2, 3, got 1.5"),
-        ("since", "yesterday", 'expected a date or time in ISO 8601, got "yesterday"'),
-        ("since", "", 'expected a date or time in ISO 8601, got ""'),
-        ("since", 2020, "expected a date or time in ISO 8601, got 2020"),
+        ("since", "yesterday", 'expected a date or time in ISO 8601, or as 31.01.2024, got "yesterday"'),
+        ("since", "", 'expected a date or time in ISO 8601, or as 31.01.2024, got "": a blank is null'),
+        (
+            "since",
+            1704412800,
+            "expected a date or time in ISO 8601, or as 31.01.2024, got 1704412800: a date is a text, "
+            "such as 2024-01-31T09:30:00Z",
+        ),
         ("note", {}, "expected a text, got an object"),
     ],
 )
