@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 
 def log_of_all(rows: Any) -> Any:
@@ -63,3 +65,56 @@ class PlainModel:
 
     def predict(self, X: Any) -> Any:
         return np.full(len(X), self.mean)
+
+
+class Rounded(RegressorMixin, BaseEstimator):
+    """A model of one's own around another, whose answers are a Series."""
+
+    def __init__(self, inner: Any = None) -> None:
+        self.inner = inner
+
+    def fit(self, X: Any, y: Any) -> "Rounded":
+        self.inner_ = clone(self.inner).fit(X, y)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return pd.Series(self.inner_.predict(X)).round(1)
+
+
+class Listed(ClassifierMixin, BaseEstimator):
+    """A classifier of one's own: it answers a list of words, and has no probabilities."""
+
+    def fit(self, X: Any, y: Any) -> "Listed":
+        self.classes_ = np.unique(y)
+        self.middle_ = float(np.median(np.asarray(X)[:, 0]))
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return [str(self.classes_[int(row[0] > self.middle_)]) for row in np.asarray(X)]
+
+
+class Weekly(Pipeline):
+    """A pipeline with a name of one's own."""
+
+
+class Scaled(TransformerMixin, BaseEstimator):
+    """A transformer that hands on a table with names of its own."""
+
+    def fit(self, X: Any, y: Any = None) -> "Scaled":
+        self.means_ = X.mean()
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return (X - self.means_).add_suffix("_centred")
+
+
+def squared_distance(one: Any, other: Any) -> float:
+    return float(((one - other) ** 2).sum())
+
+
+def linear_kernel(one: Any, other: Any) -> Any:
+    return np.asarray(one) @ np.asarray(other).T
+
+
+def numeric_columns(frame: Any) -> list[str]:
+    return list(frame.select_dtypes("number").columns)

@@ -5,6 +5,7 @@ from compatibility.cases import (
     boosters,
     estimators,
     files,
+    habits,
     outputs,
     own_code,
     preparation,
@@ -19,7 +20,7 @@ from compatibility.cases import (
 def all_cases() -> list[Case]:
     modules = (
         estimators, transformers, preparation, texts, wrappers, outputs, boosters, files, own_code,
-        releases,
+        releases, habits,
     )  # fmt: skip
     registered = [case for module in modules for case in module.cases()]
     return [*registered, *published.again(registered)]

@@ -18,6 +18,10 @@ CATEGORY = "category"
 """The dtype of a column with a fixed set of categories."""
 
 
+WITH_NONE = "object"
+"""The dtype of a column of words in which a missing one is None, and not NaN."""
+
+
 def typed_input(signature: Signature, batch: Batch, *, as_table: bool) -> pd.DataFrame | NDArray[Any]:
     """Return a batch `(rows, features)` whose columns have the signature's dtypes.
 
@@ -44,8 +48,10 @@ def typed_column(feature: Feature, values: NDArray[Any]) -> pd.Series:
         known = pd.Index(list(feature.categories or ()))
         codes = known.get_indexer(pd.Index(values))
         return pd.Series(pd.Categorical.from_codes(codes, known, ordered=bool(feature.ordered)))
-    dtype = pd.api.types.pandas_dtype(feature.dtype)
     column = pd.Series(values)
+    if feature.dtype == WITH_NONE:
+        return column.astype(object).where(column.notna(), None)
+    dtype = pd.api.types.pandas_dtype(feature.dtype)
     if isinstance(dtype, pd.DatetimeTZDtype):
         return column.dt.tz_localize("UTC").astype(dtype)
     with np.errstate(invalid="ignore"):  # a number beyond the dtype, which is refused below

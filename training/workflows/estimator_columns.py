@@ -23,6 +23,8 @@ class KnownColumn(NamedTuple):
 
     categories: tuple[Scalar, ...] | None
     by_dtype: bool = False
+    blank_is_none: bool = False
+    """Whether the estimator knows a missing word as None: another one is a word that it does not know."""
 
     @property
     def has_words(self) -> bool:
@@ -174,7 +176,8 @@ def _known(values: Any, *, by_dtype: bool = False) -> KnownColumn | None:
     categories = [value for value in np.asarray(values).tolist() if not _is_missing(value)]
     if not categories or not all(isinstance(value, str | int | float | bool) for value in categories):
         return None
-    return KnownColumn(tuple(categories), by_dtype)
+    blank_is_none = None in np.asarray(values).tolist() and all(isinstance(word, str) for word in categories)
+    return KnownColumn(tuple(categories), by_dtype, blank_is_none)
 
 
 def _is_missing(value: Any) -> bool:

@@ -8,6 +8,7 @@ All outputs are compared: labels can be the same where probabilities are not.
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -114,6 +115,43 @@ def with_missing(estimator: Any, sample: EstimatorSample, signature: Signature) 
         if _answers_without(estimator, rows, here, [place]):
             signature = here
     return signature
+
+
+def taking_tables(estimator: Any, sample: EstimatorSample) -> Any:
+    """Return the estimator, or a copy that notes the names of its columns, so that it is served with tables.
+
+    A first step of somebody's own may take columns by their names, and not note them as those of
+    scikit-learn do: it fails on a matrix.
+    """
+    first = _first_step(estimator)
+    is_noted = hasattr(estimator, "feature_names_in_")
+    if is_noted or type(first).__module__.startswith("sklearn.") or not hasattr(first, "__dict__"):
+        return estimator
+    frame = sample.frame.drop(columns=[sample.expect], errors="ignore").iloc[:_FEWEST_ROWS]
+    if _is_answered(estimator, frame.to_numpy()) or not _is_answered(estimator, frame):
+        return estimator
+    noted = deepcopy(estimator)
+    _first_step(noted).feature_names_in_ = np.array(list(map(str, frame.columns)), dtype=object)
+    return noted if hasattr(noted, "feature_names_in_") else estimator
+
+
+def _first_step(estimator: Any) -> Any:
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif getattr(estimator, "steps", None):
+            estimator = estimator.steps[0][1]
+        else:
+            return estimator
+
+
+def _is_answered(estimator: Any, rows: Any) -> bool:
+    """Return whether the estimator answers rows `(rows, columns)` at all."""
+    try:
+        with predicting():
+            return len(_answers(estimator, rows)[PREDICTION]) == len(rows)
+    except (RegistrationError, TypeError):
+        return False
 
 
 def check_expected(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_regressor
+from sklearn.preprocessing import LabelBinarizer, LabelEncoder, MultiLabelBinarizer
 
 from mlapi.artifacts.golden import Golden
 from mlapi.artifacts.manifest import REFERENCE, Draft, Manifest
@@ -37,7 +38,13 @@ from mlapi.training.preparation import features
 from mlapi.training.tables.files import RawTable, read
 from mlapi.training.versions.golden import SINGLE, choose_golden_rows, make_golden
 from mlapi.training.workflows.estimator_columns import dropped_columns, fitted_names, fitted_width
-from mlapi.training.workflows.proving import check_expected, predicting, proven, with_missing
+from mlapi.training.workflows.proving import (
+    check_expected,
+    predicting,
+    proven,
+    taking_tables,
+    with_missing,
+)
 from mlapi.training.workflows.sample_columns import (
     NOTHING_SAID,
     EstimatorSample,
@@ -139,8 +146,10 @@ def publish_estimator(
         RegistrationError, BrokenArtifact, DatasetError, OSError: As `register`.
     """
     is_fitted = not isinstance(estimator, type) and hasattr(estimator, "__sklearn_tags__")
-    if not (is_fitted and (hasattr(estimator, "predict") or hasattr(estimator, "transform"))):
+    answers = hasattr(estimator, "predict") or hasattr(estimator, "transform")
+    if not (is_fitted and answers) or isinstance(estimator, _OF_LABELS):
         raise RegistrationError(_no_estimator(estimator))
+    estimator = taking_tables(estimator, sample)
     sample = replace(sample, frame=_as_fitted(estimator, sample.frame))
     names = _columns(estimator, sample.frame.drop(columns=[sample.expect], errors="ignore"))
     own = replace(sample, frame=sample.frame[names])
@@ -166,15 +175,22 @@ def publish_estimator(
     return changes.publish(draft, estimator, _golden(estimator, served, signature), files)
 
 
+_OF_LABELS = (LabelBinarizer, LabelEncoder, MultiLabelBinarizer)
+"""Transformers that take no rows."""
+
+
 def _no_estimator(value: Any) -> str:
-    """Return what to say of an object that is no fitted estimator."""
+    """Return what to say of an object that is no fitted estimator, or answers no rows."""
     kind = type(value).__name__
+    what = f"a {kind} is no scikit-learn estimator that has predict"
     if isinstance(value, dict | list | tuple):
-        return f"a {kind} is no scikit-learn estimator that has predict: dump the estimator in it alone"
-    return (
-        f"a {kind} is no scikit-learn estimator that has predict: give its class the bases RegressorMixin or "
-        f"ClassifierMixin, and BaseEstimator, of sklearn.base"
-    )
+        return f"{what}: dump the estimator in it alone"
+    if getattr(value, "refit", True) is False:
+        return f"{what}, as it was searched with refit=False: search with refit=True, and dump the search"
+    if type(value).__module__.startswith("sklearn.") or not hasattr(value, "predict"):
+        return f"{what}: dump one that predicts new rows"
+    bases = "RegressorMixin or ClassifierMixin, and BaseEstimator, of sklearn.base"
+    return f"{what}: give its class the bases {bases}"
 
 
 def _proven(

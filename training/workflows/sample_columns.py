@@ -13,7 +13,7 @@ import pandas as pd
 
 from mlapi.data.signature import Feature, Kind
 from mlapi.errors import DatasetError, RegistrationError
-from mlapi.inference.dtypes import CATEGORY, typed_column
+from mlapi.inference.dtypes import CATEGORY, WITH_NONE, typed_column
 from mlapi.training.preparation import features
 from mlapi.training.preparation.kinds import MOST_LISTED
 from mlapi.training.workflows.estimator_columns import KnownColumn, known_columns
@@ -79,7 +79,7 @@ def described_columns(estimator: Any, sample: EstimatorSample) -> tuple[tuple[Fe
     for name, column in known.items():
         # Parquet keeps the dtype of categories that are words, and loses that of others
         is_lost = column.by_dtype and not isinstance(frame[name].dtype, pd.CategoricalDtype)
-        if is_lost or not sample.is_exact:
+        if is_lost or column.blank_is_none or not sample.is_exact:
             cells[name] = _as_known(frame[name], column)
     frame = frame.assign(**cells)
     described = tuple(
@@ -196,6 +196,8 @@ def _as_listed(feature: Feature, known: KnownColumn | None, cells: pd.Series) ->
         return replace(feature, dtype=CATEGORY) if known.by_dtype else feature
     if not known.has_words:
         return feature
+    if known.blank_is_none:
+        feature = replace(feature, dtype=WITH_NONE)
     if not 0 < len(known.categories) <= MOST_LISTED:
         return replace(feature, kind="text", categories=None)
     return replace(feature, kind="category", categories=known.categories)
@@ -205,6 +207,8 @@ def _as_known(cells: pd.Series, column: KnownColumn) -> pd.Series:
     """Return the cells `(rows,)` as the estimator knows them: digits as words where it has words."""
     if column.has_words:
         cells = _as_words(cells, column.categories or ())
+    if column.blank_is_none:
+        return typed_column(Feature("", "text", dtype=WITH_NONE), cells.to_numpy()).set_axis(cells.index)
     if not column.by_dtype:
         return cells
     feature = Feature("", "category", categories=column.categories, dtype=CATEGORY)

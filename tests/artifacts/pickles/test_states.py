@@ -503,6 +503,21 @@ def test_what_its_class_does_not_make_is_refused(what: str) -> None:
         pickling.load(content, {*CLASSES, *names_in(content)})
 
 
+def linear_kernel(one: Any, other: Any) -> Any:
+    return np.asarray(one) @ np.asarray(other).T
+
+
+def test_a_machine_with_a_kernel_of_ones_own_notes_no_features() -> None:
+    model = SVC(kernel=linear_kernel).fit(np.eye(4), [0, 1, 0, 1])
+    own = f"{__name__}.linear_kernel"
+
+    loaded = pickling.load(dumped(model), {*CLASSES, own})
+
+    assert loaded.predict(np.eye(4)).tolist() == model.predict(np.eye(4)).tolist()
+    with pytest.raises(BrokenArtifact, match="which is not allowed"):
+        pickling.load(dumped(model), CLASSES)
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_methods_of_texts_may_be_steps_of_a_vectorizer(protocol: int) -> None:
     steps = {"tokenizer": str.split, "preprocessor": str.lower, "token_pattern": None}

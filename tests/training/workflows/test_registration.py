@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, LabelEncoder, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from mlapi.artifacts import requirements
@@ -292,6 +292,8 @@ def named_twice() -> Any:
             IRIS.data,
             "is no scikit-learn estimator that has predict",
         ),
+        (LabelEncoder().fit([0, 1]), IRIS.data, "dump one that predicts new rows"),
+        (GridSearchCV(Ridge(), {"alpha": [1]}, refit=False, cv=2), IRIS.data, "search with refit=True"),
         (OneHotEncoder().fit(MANY), MANY, "into 1,100 numbers; 1,000 are the most"),
         (LinearRegression, IRIS.data, "LinearRegression itself, and no fitted estimator"),
         ({"not": "an estimator"}, IRIS.data, "is no scikit-learn estimator that has predict"),

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -16,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
+from mlapi.data.images.reader import reader_of
 from mlapi.data.signature import Feature
 from mlapi.errors import DatasetError, RegistrationError
 from mlapi.inference.scoring import predict_csv
@@ -217,6 +219,45 @@ def test_where_neither_helps_the_refusal_says_what_to_do(tmp_path: Path) -> None
 
     with pytest.raises(RegistrationError, match=r"sample \(AttributeError: .*\); give the sample as Parquet"):
         register("days", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
+
+
+def test_a_missing_word_is_none_to_an_encoder_that_knows_it_as_none(tmp_path: Path) -> None:
+    """NaN was a word that it did not know, and was answered as such."""
+    rows = pd.DataFrame({"plan": ["pro", "basic", None, "pro", None, "basic"] * 3}, dtype=object)
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(rows, [3, 1, 9, 3, 9, 1] * 3)
+    joblib.dump(model, tmp_path / "estimator.joblib")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    changes = changes_in(tmp_path / "models")
+
+    register("plans", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
+
+    served = changes.registry.get("plans")
+    cells = reader_of(served.signature).read_rows([["pro"], [None]]).batch
+    np.testing.assert_allclose(served.predict(cells).values, model.predict(rows.iloc[[0, 2]]), rtol=1e-9)
+
+
+class Centred(TransformerMixin, BaseEstimator):
+    """It takes columns by name, and does not note their names."""
+
+    def fit(self, X: Any, y: Any = None) -> "Centred":
+        self.mean_ = X["x"].mean()
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return X[["x"]] - self.mean_
+
+
+def test_a_step_of_ones_own_that_takes_tables_is_served_with_tables(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"x": np.arange(9.0), "y": np.zeros(9)})
+    model = make_pipeline(Centred(), Ridge()).fit(rows, np.arange(9.0))
+    joblib.dump(model, tmp_path / "estimator.joblib")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    changes = changes_in(tmp_path / "models", allowed_classes=tuple(classes_of(model)))
+
+    register("centred", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
+
+    served = changes.registry.get("centred").predict(rows.to_numpy()).values
+    np.testing.assert_allclose(served, model.predict(rows), rtol=1e-9)
 
 
 def test_blanks_around_a_name_are_those_that_the_estimator_knows(tmp_path: Path) -> None:
