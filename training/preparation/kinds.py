@@ -273,7 +273,7 @@ def _as_numeric(view: ColumnView) -> ColumnDecision:
         return _numbers(view.column.to_numpy(), ", as told", is_override=True)
     read, warnings = _read_as_told(view, "numeric")
     decision = _numbers(view.spread(read.values, np.nan), ", as told", is_override=True)
-    style = cast("ParsedNumbers", read.parsed).style.example
+    style = read.parsed.style.example if isinstance(read.parsed, ParsedNumbers) else None
     return replace(decision, warnings=(*decision.warnings, *warnings), number_style=style)
 
 

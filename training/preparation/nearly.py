@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlapi.data.tables.cells import CellOptions
 from mlapi.data.tables.datetimes import ParsedDatetimes, most_frequent_format, parse_datetimes
+from mlapi.data.tables.durations import ParsedDurations, parse_durations
 from mlapi.data.tables.numbers import (
     ParsedNumbers,
     most_frequent_style,
@@ -55,7 +56,7 @@ class CellReader:
     """How texts are read as one kind, all of them or most."""
 
     noun: str
-    read: Callable[[Sequence[str], CellOptions], ParsedNumbers | ParsedDatetimes | None]
+    read: Callable[[Sequence[str], CellOptions], ParsedNumbers | ParsedDurations | ParsedDatetimes | None]
     """Reads texts that are all of this kind."""
     most: Callable[[Sequence[str], NDArray[np.intp]], NDArray[np.bool_]]
     """Chooses the texts that are of this kind in the way that most cells are, or mark a missing value."""
@@ -63,8 +64,14 @@ class CellReader:
     """The value where a cell is missing."""
 
 
+def _numbers_or_durations(
+    texts: Sequence[str], options: CellOptions
+) -> ParsedNumbers | ParsedDurations | None:
+    return parse_numbers(texts, options) or parse_durations(texts)
+
+
 READERS: Mapping[str, CellReader] = {
-    "numeric": CellReader("numbers", parse_numbers, most_frequent_style, np.nan),
+    "numeric": CellReader("numbers", _numbers_or_durations, most_frequent_style, np.nan),
     "datetime": CellReader("dates", parse_datetimes, most_frequent_format, np.datetime64("NaT", "us")),
 }
 """By what a user may say that a column is."""
@@ -77,7 +84,7 @@ class ReadTexts:
     `parsed` is what the reader made of those that are not odd.
     """
 
-    parsed: ParsedNumbers | ParsedDatetimes
+    parsed: ParsedNumbers | ParsedDurations | ParsedDatetimes
     values: NDArray[Any]
     is_odd: NDArray[np.bool_]
 

@@ -90,3 +90,10 @@ def test_times_of_the_day_and_durations_are_called_so() -> None:
         "number",
         "numbers (durations: 0:30:00 is 1800), 1800 to 142200",
     )
+
+
+def test_who_says_that_times_are_numeric_gets_durations() -> None:
+    inferred = infer([f"{row % 24}:30:00" for row in range(ROWS)], numeric=("c",))
+
+    assert inferred.columns[0].kind == "number"
+    assert inferred.frame["c"][:2].tolist() == [1800, 5400]
