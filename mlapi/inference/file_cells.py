@@ -107,9 +107,11 @@ def _is_odd(feature: Feature, cell: str) -> bool:
 
 
 def _most_numbers(cells: Sequence[str], options: CellOptions) -> dict[str, float]:
-    """Return the cells that are finite numbers in the style that most of them have."""
+    """Return the cells that are finite numbers in the style that most of them have, or durations if all are."""
     counts = Counter(cells)
     distinct = sorted(counts.keys() - {""})
+    if parse_durations(distinct) is not None:
+        return _numbers(distinct, options)
     fits = most_frequent_style(distinct, np.array([counts[cell] for cell in distinct], dtype=np.intp))
     return _numbers([cell for cell, fit in zip(distinct, fits, strict=True) if fit], options)
 
