@@ -107,7 +107,7 @@ def _is_odd(feature: Feature, cell: str) -> bool:
 
 
 def _most_numbers(cells: Sequence[str], options: CellOptions) -> dict[str, float]:
-    """Return the cells that are finite numbers in the style that most of them have, or durations if all are."""
+    """Return the cells that are finite numbers in the style of most, or durations if all are."""
     counts = Counter(cells)
     distinct = sorted(counts.keys() - {""})
     if parse_durations(distinct) is not None:

@@ -4,6 +4,7 @@ People write the same number as 1234.5, 1,234.50, 1.234,5, 12,34,567 or $1 234.5
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,27 +24,7 @@ from mlapi.data.tables.cells import (
     plainly,
     spread,
 )
-
-_CODES = (
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD "
-    "CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD "
-    "GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT "
-    "LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR "
-    "NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RMB RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD "
-    "SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD "
-    "XOF XPF YER ZAR ZMW ZWG"
-)
-"""The codes of ISO 4217 that money is counted in, and RMB, which China writes too."""
-
-_SHORT_NAMES = "R$ US$ CA$ AU$ NZ$ HK$ NT$ S$ A$ C$ kr. kr zł Kč Ft lei SFr. Fr. Rs. Rs RM руб. руб TL"
-"""What people write in place of a sign."""
-
-_SIGNS = "$€£¥₹₽₩₺₴₫₪฿₦₱₿₸₼₾₡₲₵៛₮"
-
-_CURRENCY = f"(?:{'|'.join(map(re.escape, (*_SHORT_NAMES.split(), *_CODES.split(), *_SIGNS)))})"
-"""The pattern of a currency, which may stand before or after a number."""
-
-_CURRENCIES = re.compile(_CURRENCY)
+from mlapi.data.tables.currencies import CURRENCIES, CURRENCY
 
 
 class _Marks(NamedTuple):
@@ -81,7 +62,7 @@ _ENDS_IN_ZERO = re.compile(r"\.[0-9]{2}0(?![0-9])")
 _MANY = 30
 """Distinct numbers with three digits behind a point, of which none would end in 0 once in twenty cases."""
 
-_BEGIN = re.compile(rf"'?[-+−( ]*(?:{_CURRENCY})?[-+−(\s]*(?:\.?[0-9]|,[0-9])|(?i:[-+−]?inf(?:inity)?$)")
+_BEGIN = re.compile(rf"'?[-+−( ]*(?:{CURRENCY})?[-+−(\s]*(?:\.?[0-9]|,[0-9])|(?i:[-+−]?inf(?:inity)?$)")
 """How each number begins, in any style: one quick test that rules out most columns of text."""
 
 
@@ -234,6 +215,32 @@ def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArr
     """
     stripped = [_without_quotes(plainly(text)) for text in texts]
     is_missing = np.array(are_markers(texts), dtype=bool)
+    best = _of_one_style(stripped, is_missing, counts)
+    units = [match[2] if (match := _WITH_UNIT.fullmatch(text)) else "" for text in stripped]
+    cells = Counter(dict.fromkeys(units, 0))
+    for unit, count in zip(units, counts.tolist(), strict=True):
+        cells[unit] += count
+    del cells[""]
+    for unit, _ in cells.most_common(1):
+        numbers = [
+            text.removesuffix(unit).rstrip() if own == unit else ""
+            for text, own in zip(stripped, units, strict=True)
+        ]
+        best = max(
+            best, _of_one_style(numbers, is_missing, counts), key=lambda flags: int(counts[flags].sum())
+        )
+    return best
+
+
+def _of_one_style(
+    stripped: Sequence[str], is_missing: NDArray[np.bool_], counts: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Return which texts without a unit are numbers of the style of most cells, or missing: `(texts,)`.
+
+    Args:
+        is_missing: Which texts mark a missing value, `(texts,)`.
+        counts: How many cells have each text, `(texts,)`.
+    """
     signs = set("".join(text for text in stripped if _BEGIN.match(text)))
     currencies = np.array(_currencies(stripped, signs), dtype=object)
     has_percent = np.array(["%" in text for text in stripped], dtype=bool)
@@ -358,7 +365,7 @@ def _currencies(texts: Sequence[str], signs: set[str]) -> list[str]:
     """
     if signs <= _PLAIN:
         return [""] * len(texts)
-    return [match[0] if match else "" for match in map(_CURRENCIES.search, texts)]
+    return [match[0] if match else "" for match in map(CURRENCIES.search, texts)]
 
 
 @cache
@@ -373,12 +380,12 @@ def _number(marks: _Marks) -> re.Pattern[str]:
     closed = f"(?:{whole})(?:{point}[0-9]+)?|{point}[0-9]+"
     number = f"(?:{closed}|(?:{whole}){point})"
     sign, blank = "[-+−]", "[ \u00a0\u202f]?"
-    after = f"(?:{blank}(?:{_CURRENCY}|%))?"
-    before = f"(?:{sign}?{blank}(?:{_CURRENCY})?{blank}|{_CURRENCY}{blank}{sign})"
+    after = f"(?:{blank}(?:{CURRENCY}|%))?"
+    before = f"(?:{sign}?{blank}(?:{CURRENCY})?{blank}|{CURRENCY}{blank}{sign})"
     plain = f"{sign}?(?:{number}(?:[eE][-+]?[0-9]+)?|(?i:inf|infinity))"
     # A minus behind goes with no bare point: a Swiss price of 70.- is not below zero.
-    behind = f"(?:{_CURRENCY}{blank})?(?:{closed})(?:{blank}[-−]{after}|{blank}{_CURRENCY}[-−])"
-    brackets = rf"\((?:{_CURRENCY})?{blank}{number}{after}\)|{_CURRENCY}{blank}\({number}\)"
+    behind = f"(?:{CURRENCY}{blank})?(?:{closed})(?:{blank}[-−]{after}|{blank}{CURRENCY}[-−])"
+    brackets = rf"\((?:{CURRENCY})?{blank}{number}{after}\)|{CURRENCY}{blank}\({number}\)"
     return re.compile(rf"{plain}|{before}{number}{after}|{behind}|{brackets}")
 
 
