@@ -276,11 +276,9 @@ def written_in_several_ways(texts: Sequence[str], counts: NDArray[np.intp]) -> t
     return first, second
 
 
-_MOST_WAYS = 8
-"""In how many ways people write the numbers of one column; house numbers and codes have more letters."""
-
-_NEARLY_ALL = 0.9
-"""The share of cells that are numbers in a column of numbers."""
+_MOST_WAYS, _NEARLY_ALL = 8, 0.9
+"""In how many ways people write the numbers of one column (house numbers have more letters), and the share of
+cells that are numbers then."""
 
 _UNIT = re.compile(r"/-|[°′″‰]|(?:° ?|/)?[^\W\d_][^\W\d_./]{0,14}(?:/[^\W\d_]{1,6})?[²³23]?\.?")
 """What may stand behind a number: kg, km/h, m², °C, Mio., ‰, and /- behind Indian prices."""
