@@ -305,9 +305,8 @@ HELD_UP: Mapping[str, Callable[[FlaskClient], Any]] = {
 def test_a_change_that_somebody_holds_up_is_told_to_come_again(
     client: FlaskClient, folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr(access, "LONG_S", 0.05)
-
-    with locked(folder / "line" / LOCK):
+    with locked(folder / "line" / LOCK), monkeypatch.context() as impatient:
+        impatient.setattr(access, "LONG_S", 0.05)
         response = HELD_UP[change](client)
         problem = assert_problem(response, 503, "not-writable")
 

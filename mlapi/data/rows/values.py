@@ -48,8 +48,8 @@ def way_out(feature: Feature, value: Any) -> str:
     if feature.kind == "integer" and type(value) is float:
         return ": training saw no fraction"
     if type(value) in (int, float) and _takes_words(feature):
-        way_out_of_words = f'write "{value}" in quotes, or train with --numeric {feature.name}'
-        return f": training read words here; {way_out_of_words}"
+        instead = f'write "{value}" in quotes, or train with --numeric {feature.name}'
+        return f": training read words here; {instead}"
     meant = _value_in_quotes(feature, value) if isinstance(value, str) else ""
     return f": write {meant}" if meant else ""
 
