@@ -145,7 +145,7 @@ SETS: Mapping[str, NamedSet] = {
                 *(f"mapie.subsample.{name}" for name in ("BlockBootstrap", "Subsample")),
             }
         ),
-        "nothing but Python: intervals around what the estimators within predict",
+        "Python code alone: intervals around what the estimators within predict",
     ),
     "onnx": NamedSet(
         frozenset(f"mlapi.estimators.external.onnx_model.Onnx{kind}" for kind in ("Classifier", "Regressor")),

@@ -162,13 +162,13 @@ def load_predictor(content: bytes, allowed: Collection[str]) -> Any:
     return _load(content, ARRAYS | frozenset(allowed))
 
 
-def most_expanded(content: bytes, least: int = _EXPANDED_BYTES) -> int:
+def most_expanded(content: bytes, least: int | None = None) -> int:
     """Return the most bytes that a compressed file may become.
 
     Args:
-        least: What every file may become.
+        least: What every file may become; None: 1 GiB.
     """
-    return max(least, _MAX_EXPANSION * len(content))
+    return max(_EXPANDED_BYTES if least is None else least, _MAX_EXPANSION * len(content))
 
 
 def decompress(content: bytes) -> bytes:

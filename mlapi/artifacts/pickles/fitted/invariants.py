@@ -147,9 +147,8 @@ def _libsvm_classes(fitted: FittedAttributes) -> None:
 def _libsvm(fitted: FittedAttributes) -> None:
     if fitted.support_ is None:
         return
-    if not is_code(
-        fitted.kernel
-    ):  # of a function's matrix scikit-learn checks the width, and it notes no features
+    # of the matrix that a function makes scikit-learn checks the width, and it notes no features
+    if not is_code(fitted.kernel):
         width_of(fitted)
     problem = "it has a support vector machine whose parts do not fit together"
     counts, is_sparse, kernel = fitted._n_support, fitted._sparse, fitted.kernel
