@@ -7,6 +7,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -34,43 +35,47 @@ _OF_R = "a file of R's; save its table with write.csv(…, row.names = FALSE)"
 
 _PICKLE = "a pickle, which is not read; save its table as Parquet or CSV (in pandas frame.to_parquet)"
 
-_FOREIGN: Mapping[bytes, str] = {
-    b"pk\x03\x04": "an Excel file or another archive; save its sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an Excel file of the old kind; save its sheet as CSV",
-    b"<!doctype html": "a web page, not the file that it shows; download that file itself",
-    **dict.fromkeys(
-        (b"<head", b"<body", b"<table", b"<script", b"<!--"),
-        "a web page, not a table; download the file itself, or save the page's table as CSV",
-    ),
-    b"<html": "a web page, not the file that it shows; download that file itself",
+_PAGE = "a web page, not the file that it shows; download that file itself"
+
+_TEXTS: Mapping[bytes, str] = {
+    **dict.fromkeys((b"<!doctype html", b"<html"), _PAGE),
     b"<?xml": "XML; save its table as CSV",
-    b"%pdf": "a PDF; save its table as CSV",
-    b"sqlite format 3": "a database; save the table as CSV",
-    b"arrow1": "a Feather file; save it as Parquet or CSV",
-    b"\x93numpy": "an array of numpy's; save it as CSV or Parquet",
-    **dict.fromkeys((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), _PICKLE),
-    **dict.fromkeys(
-        (b"\x89png", b"\xff\xd8\xff", b"gif8"), "a picture, and no table; --images takes a folder of them"
-    ),
-    b"\x89hdf": "an HDF5 file; save its table as CSV or Parquet",
-    **dict.fromkeys(
-        (b"rdx2", b"rdx3", b"x\n\0\0\0"), "a file of R's; save its table with write.csv(…, row.names = FALSE)"
-    ),
-    b"\0" * 12 + b"\xc2\xea\x81\x60": "a SAS file; save its table as CSV",
-    b"<stata_dta>": "a Stata file; save its table as CSV",
-    b"$fl2": "an SPSS file; save its table as CSV",
-    b"obj\x01": "an Avro file; save it as Parquet or CSV",
+    b"%pdf-": "a PDF; save its table as CSV",
     b"@relation": "an ARFF file; save it as CSV",
     b"{\\rtf": "a text with its layout (RTF); save it as plain text",
     b"version https://git-lfs": "a pointer of Git LFS, and not the file; `git lfs pull` gets it",
-    **dict.fromkeys((b"\x1f\x8b", b"bzh", b"\xfd7zxz"), "compressed more than once; decompress it first"),
-    b"7z\xbc\xaf": "a 7z archive; unpack it first",
-    b"rar!": "a RAR archive; unpack it first",
-    b"orc": "an ORC file; save it as Parquet or CSV",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
+    b"<stata_dta>": "a Stata file; save its table as CSV",
+    b"$fl2@(#)": "an SPSS file; save its table as CSV",
+    **dict.fromkeys((b"rdx2\n", b"rdx3\n"), _OF_R),
     **dict.fromkeys((b'{"', b"{\n", b"{ ", b"[{", b"[[", b"[\n", b"[ "), "JSON; save its rows as CSV"),
 }
-"""What files begin with, in lower case, that are neither CSV nor Parquet, and what to do."""
+"""What texts begin with, in lower case, that are neither CSV nor Parquet, and what to do. No name of a column
+begins so."""
+
+_BINARY: Mapping[bytes, str] = {
+    b"PK\x03\x04": "an Excel file or another archive; save its sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel file of the old kind; save its sheet as CSV",
+    b"SQLite format 3": "a database; save the table as CSV",
+    b"ARROW1": "a Feather file; save it as Parquet or CSV",
+    b"ORC": "an ORC file; save it as Parquet or CSV",
+    b"Obj\x01": "an Avro file; save it as Parquet or CSV",
+    b"\x93NUMPY": "an array of numpy's; save it as CSV or Parquet",
+    b"\x89HDF": "an HDF5 file; save its table as CSV or Parquet",
+    b"\0" * 12 + b"\xc2\xea\x81\x60": "a SAS file; save its table as CSV",
+    **dict.fromkeys((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), _PICKLE),
+    **dict.fromkeys((b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), _PICTURE),
+    b"X\n\0\0\0": _OF_R,
+    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"), "compressed more than once; decompress it first"),
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
+}
+"""The same of files that are no text, which another byte has to tell as well: a column may be called ORC."""
+
+_OF_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+_PART_OF_PAGE = re.compile(rb"<(?:head|body|table)\b[^<>]*>\s*<")
+"""How a part of a web page begins: a tag, and another one. A column may be called <TABLE>."""
 
 _LOOKED_AT = 64
 """How many bytes tell what a file is."""
@@ -159,9 +164,20 @@ def refuse_foreign(name: str, start: bytes) -> None:
     Raises:
         DatasetError: It is none; the message says what it is, and what to do.
     """
-    beginning = start[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").lower()
-    foreign = next((what for magic, what in _FOREIGN.items() if beginning.startswith(magic)), None)
+    beginning = start[:_LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
+    foreign = _foreign(beginning)
     if start[_TAR[0]] == _TAR[1]:
         foreign = "a tar archive; unpack it, and name the file meant"
     if foreign:
         raise DatasetError(f"{name} is {foreign}")
+
+
+def _foreign(beginning: bytes) -> str | None:
+    """Return what a file is that begins so, and what to do; None if nothing tells."""
+    in_lower_case = beginning.lower()
+    if _PART_OF_PAGE.match(in_lower_case):
+        return "a web page, not a table; download the file itself, or save the page's table as CSV"
+    binary = _BINARY if _OF_NO_TEXT.search(beginning) else {}
+    known = [what for magic, what in binary.items() if beginning.startswith(magic)]
+    known += [what for text, what in _TEXTS.items() if in_lower_case.startswith(text)]
+    return known[0] if known else None

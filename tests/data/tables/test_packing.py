@@ -65,7 +65,7 @@ def test_utf_32_is_known_by_its_mark(tmp_path: Path) -> None:
         (b"\x80\x05\x95\x0b", "a pickle"),
         (b"\x89PNG\r\n\x1a\n", "a picture"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-        (gzip.compress(b"RDX3\nX\n"), "a file of R's"),
+        (gzip.compress(b"RDX3\nX\n\0\0\0\2"), "a file of R's"),
         (b"\0" * 12 + b"\xc2\xea\x81\x60", "a SAS file"),
         (b"<stata_dta><header>", "a Stata file"),
         (b"$FL2@(#) SPSS DATA FILE", "an SPSS file"),
@@ -82,6 +82,17 @@ def test_what_is_no_table_is_called_by_what_it_is(tmp_path: Path, content: bytes
 
     with pytest.raises(DatasetError, match=f"a.csv is {what}"), open_csv(tmp_path / "a.csv"):
         pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["orchard", "ORC", "arrow1", "GIF8", "rdx2", "Rar!", "<script>", "<table>", "SQLite format 3"],
+)
+def test_a_column_may_be_called_as_files_begin(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{name},size\n1,2\n")
+
+    with open_csv(tmp_path / "a.csv") as rows:
+        assert [cells for _, cells in rows] == [["1", "2"]]
 
 
 def test_names_in_angle_brackets_are_names(tmp_path: Path) -> None:
