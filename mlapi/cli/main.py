@@ -90,20 +90,20 @@ def models() -> None:
 def predict(
     name: str, files: tuple[Path, ...], ref: str | None, include: tuple[str, ...], **options: Any
 ) -> None:
-    """Answer the rows of a CSV file, or pictures and folders of them, without a server: as CSV."""
+    """Answer the rows of a CSV or Parquet file, or pictures and folders of them, without a server: as CSV."""
     settings = load_settings()
     from mlapi.data.tables.dialects import CsvOptions
-    from mlapi.inference.scoring import predict_csv, predict_images
+    from mlapi.inference.scoring import predict_images, predict_table
 
     model = registry_of(settings).get(name, ref)
     image = model.signature.image
     warn = partial(stderr.print, soft_wrap=True)
-    if image is not None and not any(file.suffix.lower() == ".csv" for file in files):
+    if image is not None and not any(file.suffix.lower() in (".csv", ".parquet") for file in files):
         lines = predict_images(model, image, files, include, settings.max_pixels, warn)
     elif len(files) > 1:
-        raise click.UsageError(f"model {name!r} takes rows: one CSV file at a time, and nothing beside it")
+        raise click.UsageError(f"model {name!r} takes rows: one file at a time, and nothing beside it")
     else:
-        lines = predict_csv(model, files[0], include, warn, CsvOptions(**options))
+        lines = predict_table(model, files[0], include, warn, CsvOptions(**options))
     for line in lines:
         write(line)
 

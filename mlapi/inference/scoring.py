@@ -1,8 +1,8 @@
-"""A CSV file, or image files, and a model -> predictions as CSV: a request's checks, without a server."""
+"""A CSV or Parquet file, or image files, and a model -> predictions as CSV: a request's checks, no server."""
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mlapi.data.signature import Feature, Signature
 from mlapi.data.tables.csv_files import open_csv
 from mlapi.data.tables.dialects import NO_OPTIONS, CsvOptions
 from mlapi.data.tables.headers import INDEX
+from mlapi.data.tables.parquet_files import is_parquet, read_batches
 from mlapi.errors import DatasetError, MalformedBody, TooLarge, Unanswerable, UnsupportedFormat
 from mlapi.inference.file_cells import FileCells
 from mlapi.inference.model import Model, Prediction
@@ -32,7 +33,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 """The endings of the files that are taken from a folder."""
 
 
-def predict_csv(
+def predict_table(
     model: Model,
     file: Path,
     include: Collection[str],
@@ -47,11 +48,11 @@ def predict_csv(
         include: The names of the outputs to give beside the prediction.
         warn: Called with each warning: at most 20 times for the rows that are answered together; and in the
             end with what was assumed about the file, or passed over.
-        options: How the file is written. What they leave open is as the recipe says of the training's file.
+        options: How a CSV file is written. What they leave open is as the recipe says of the training's file.
 
     Raises:
-        DatasetError: The file is not CSV, a cell does not fit the model, or a row has no answer; the message
-            has its line.
+        DatasetError: The file is no table, a cell does not fit the model, or a row has no answer; the message
+            has its line, or the row of a Parquet file.
         UnknownOutput, Unanswerable: As `Model.predict`.
         OSError: The file cannot be read.
     """
@@ -59,19 +60,23 @@ def predict_csv(
     features = signature.flat
     reader = Reader(Signature(features, signature.target, signature.ignored))
     header: list[str] | None = None
-    for lines, rows in _chunks(file, FileCells(model.manifest, options), signature, warn):
+    is_binary = is_parquet(file)
+    place = "row" if is_binary else "line"
+    reading = FileCells(model.manifest, options)
+    chunks = _of_parquet(file, signature) if is_binary else _of_csv(file, reading, signature, warn)
+    for numbers, rows in chunks:
         try:
             instances = reader.read_rows(rows)
         except InvalidRows as error:
-            raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
+            raise DatasetError(f"{file}: {_sentence(error.findings[0], place, numbers)}") from error
         for warning in instances.warnings:
-            warn(f"{file}: {_sentence(warning, lines)}")
+            warn(f"{file}: {_sentence(warning, place, numbers)}")
         try:
             columns = _columns(model.predict(instances.batch, include))
         except Unanswerable as error:
             if not error.findings:
                 raise
-            raise DatasetError(f"{file}: {_sentence(error.findings[0], lines)}") from error
+            raise DatasetError(f"{file}: {_sentence(error.findings[0], place, numbers)}") from error
         if header is None:
             header = list(columns)
             yield _line(header)
@@ -80,7 +85,7 @@ def predict_csv(
         raise DatasetError(f"{file} has no rows")
 
 
-def predict_images(  # noqa: PLR0913, PLR0917 - as many as `predict_csv` and what is the images' own
+def predict_images(  # noqa: PLR0913, PLR0917 - as many as `predict_table` and what is the images' own
     model: Model,
     image: Feature,
     places: Iterable[Path],
@@ -153,7 +158,19 @@ def _pixels(
     return None
 
 
-def _chunks(
+def _of_parquet(file: Path, signature: Signature) -> Iterator[tuple[Sequence[int], list[dict[str, Any]]]]:
+    """Yield some rows at a time, as records, with the number of each one: the first is 1.
+
+    As of a CSV file, a column that the model does not know may be blank.
+    """
+    known, start = signature.known_columns, 1
+    for records in read_batches(file, lambda columns: max(1, min(CHUNK, CELLS // columns))):
+        used = [name for name in records[0] if name in known or any(record[name] for record in records)]
+        yield range(start, start + len(records)), [{name: row[name] for name in used} for row in records]
+        start += len(records)
+
+
+def _of_csv(
     file: Path, reading: FileCells, signature: Signature, warn: Callable[[str], None]
 ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Yield some rows at a time, as records, with the line of the file that each one begins on.
@@ -204,10 +221,11 @@ def _columns(prediction: Prediction) -> dict[str, list[Any]]:
     return columns
 
 
-def _sentence(finding: Finding, lines: list[int]) -> str:
+def _sentence(finding: Finding, place: str, numbers: Sequence[int]) -> str:
+    """Say what is wrong with a row, and where: "line 3" or "row 2", by the numbers of the rows."""
     number, *rest = finding.place
     where = "".join(f", column {token}" for token in rest)
-    return f"line {lines[int(number)]}{where}: {finding.detail}"
+    return f"{place} {numbers[int(number)]}{where}: {finding.detail}"
 
 
 def _line(cells: Collection[Any]) -> str:

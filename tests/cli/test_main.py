@@ -369,7 +369,7 @@ def test_predict_answers_a_file_of_pixels(run: Run, tmp_path: Path) -> None:
 def test_predict_takes_one_file_of_rows(trained: Path, run: Run) -> None:
     done = run("predict", "svm", "a.csv", "b.csv", status=2, **serving(trained))
 
-    assert "one CSV file at a time" in done.stderr
+    assert "one file at a time" in done.stderr
 
 
 def test_predict_warns_beside_the_answers(trained: Path, run: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A CSV file, or pictures, and a model -> predictions, in whatever style numbers and blanks are written."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mlapi.data.tables.headers import INDEX
 from mlapi.errors import DatasetError
 from mlapi.inference.file_cells import values_of
 from mlapi.inference.model import Model
-from mlapi.inference.scoring import predict_csv, predict_images
+from mlapi.inference.scoring import predict_images, predict_table
 from mlapi.registry.opening import open_registry
 from mlapi.training.preparation import features
 from tests.conftest import publish_fitted, settings_for
@@ -90,11 +91,40 @@ def test_a_file_is_answered_in_the_style_that_it_is_written_in(tmp_path: Path, c
     (tmp_path / "rows.csv").write_text(content)
     model = open_registry(settings_for(tmp_path / "models"), eager=False).get("line", None)
 
-    header, *lines = predict_csv(model, tmp_path / "rows.csv", (), lambda _: None)
+    header, *lines = predict_table(model, tmp_path / "rows.csv", (), lambda _: None)
 
     expected = estimator.predict([[1, 234.5], [float("nan"), 2]])
     assert header == "prediction\n"
     assert [float(line) for line in lines] == pytest.approx(expected.tolist())
+
+
+def test_a_parquet_file_is_answered_as_its_rows_would_be(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [1.0, None, 3.0, 5.0], "n": [0.0, 1, 2, 3]})
+    fitted = make_pipeline(SimpleImputer(), LinearRegression()).fit(frame.to_numpy(), [1, 2, 4, 5])
+    publish_fitted(tmp_path / "models", "line", fitted, frame)
+    model = open_registry(settings_for(tmp_path / "models"), eager=False).get("line", None)
+    file, told = tmp_path / "rows.parquet", list[str]()
+
+    rows = pd.DataFrame(
+        {"x": [Decimal("1.50"), None, Decimal("900.00")], "n": [1, 2, 3], "note": None}, index=["a", "b", "c"]
+    )
+    rows.to_parquet(file)
+    header, *lines = predict_table(model, file, (), told.append)
+
+    expected = fitted.predict([[1.5, 1], [float("nan"), 2], [900, 3]])
+    assert (header, [float(line) for line in lines]) == ("prediction\n", pytest.approx(expected.tolist()))
+    assert told == [f"{file}: row 3, column x: 900 is outside of what training saw, 1.0 to 5.0"]
+    for odd, sentence in (
+        ({"x": ["1", "two"]}, 'row 1, column x: expected a number, got "1"'),
+        ({"x": [b"1", b"2"]}, "column 'x' holds values of type bytes; leave the column out"),
+        ({"x": [1.0, 2.0], "z": [1, 2]}, 'row 1, column z: unknown feature "z"'),
+    ):
+        pd.DataFrame({"n": [1, 2], **odd}).to_parquet(file)
+        with pytest.raises(DatasetError, match=sentence):
+            list(predict_table(model, file, (), print))
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DatasetError, match="is a damaged or incomplete Parquet file"):
+        list(predict_table(model, file, (), print))
 
 
 def test_a_date_outside_of_the_range_is_told_with_its_line(tmp_path: Path) -> None:
@@ -104,7 +134,7 @@ def test_a_date_outside_of_the_range_is_told_with_its_line(tmp_path: Path) -> No
     model = open_registry(settings_for(tmp_path / "models"), eager=False).get("days", None)
     warnings: list[str] = []
 
-    _, *lines = predict_csv(model, tmp_path / "rows.csv", (), warnings.append)
+    _, *lines = predict_table(model, tmp_path / "rows.csv", (), warnings.append)
 
     assert len(lines) == 2
     (warning,) = warnings
@@ -120,7 +150,7 @@ def test_a_row_that_the_estimator_refuses_is_told_with_its_line(tmp_path: Path) 
     model = open_registry(settings_for(tmp_path / "models"), eager=False).get("plans", None)
 
     with pytest.raises(DatasetError, match=r"line 3: the estimator refused this row \(ValueError\)"):
-        list(predict_csv(model, tmp_path / "rows.csv", (), lambda _: None))
+        list(predict_table(model, tmp_path / "rows.csv", (), lambda _: None))
 
 
 def test_pictures_and_folders_of_them_are_answered_by_file(tmp_path: Path) -> None:
@@ -184,13 +214,13 @@ def test_rows_of_pixels_are_answered_as_pictures(tmp_path: Path) -> None:
     frame = pd.DataFrame(rows[:20], columns=list(model.signature.columns))
     frame.to_csv(tmp_path / "rows.csv", index=False)
 
-    header, *lines = predict_csv(model, tmp_path / "rows.csv", (), print)
+    header, *lines = predict_table(model, tmp_path / "rows.csv", (), print)
 
     assert header == "prediction\n"
     assert [int(line) for line in lines] == labels[:20].tolist()
     frame.drop(columns="pixel_3_4").to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(DatasetError, match="line 2, column pixel_3_4: missing"):
-        list(predict_csv(model, tmp_path / "rows.csv", (), print))
+        list(predict_table(model, tmp_path / "rows.csv", (), print))
 
 
 @pytest.fixture(scope="module")
@@ -219,10 +249,10 @@ def test_what_is_no_row_is_not_answered_and_that_is_said(
     file, said = tmp_path / "rows.csv", list[str]()
     file.write_text(content)
 
-    _, *answers = predict_csv(line, file, (), said.append)
+    _, *answers = predict_table(line, file, (), said.append)
 
     file.write_text("x,z\n1,2\n3,5\n")
-    assert answers == list(predict_csv(line, file, (), said.append))[1:]
+    assert answers == list(predict_table(line, file, (), said.append))[1:]
     assert said == [f"{file}: {words}" for words in told]
 
 
@@ -231,17 +261,17 @@ def test_a_file_is_read_as_the_options_say_and_else_as_the_training_s_was(
 ) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("x,z\n1,2.5\n")
-    expected = list(predict_csv(line, file, (), print))
+    expected = list(predict_table(line, file, (), print))
     recipe = {"delimiter": ";", "decimal": ",", "skip_lines": 1}
     as_trained = replace(line, manifest=replace(line.manifest, recipe=recipe))
 
     file.write_text("of ours\nx;z\n1;2,5\n")
-    assert list(predict_csv(line, file, (), print, CsvOptions(**recipe))) == expected
-    assert list(predict_csv(as_trained, file, (), print)) == expected
+    assert list(predict_table(line, file, (), print, CsvOptions(**recipe))) == expected
+    assert list(predict_table(as_trained, file, (), print)) == expected
 
     file.write_text("x|z\n1|2,5\n")
     options = CsvOptions(delimiter="|", skip_lines=0)
-    assert list(predict_csv(as_trained, file, (), print, options)) == expected
+    assert list(predict_table(as_trained, file, (), print, options)) == expected
 
 
 def test_a_cell_that_does_not_fit_is_told_by_the_line_that_its_row_begins_on(
@@ -251,7 +281,7 @@ def test_a_cell_that_does_not_fit_is_told_by_the_line_that_its_row_begins_on(
     file.write_text('Title\n\nx,z\n"1",2\n\n"\n3",many\n')
 
     with pytest.raises(DatasetError, match=r"rows.csv: line 6, column z: expected a number"):
-        list(predict_csv(line, file, (), print))
+        list(predict_table(line, file, (), print))
 
 
 def test_letters_that_come_out_wrong_are_warned_about_before_anything_is_answered(
@@ -260,7 +290,7 @@ def test_letters_that_come_out_wrong_are_warned_about_before_anything_is_answere
     file, said = tmp_path / "rows.csv", list[str]()
     file.write_bytes("x,z,город\n1,2,\n".encode("cp1251"))
 
-    next(predict_csv(line, file, (), said.append))
+    next(predict_table(line, file, (), said.append))
 
     assert said[0].startswith(f"Warning: {file}: it is not UTF-8")
     assert "(--encoding cp1251)" in said[0]

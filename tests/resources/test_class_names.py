@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression
 
-from mlapi.inference.scoring import predict_csv
+from mlapi.inference.scoring import predict_table
 from mlapi.registry.opening import open_registry
 from tests.conftest import AppFactory, publish_fitted, settings_for
 from tests.support.problems import assert_problem
@@ -58,6 +58,6 @@ def test_a_file_is_answered_with_names(trained: Path, tmp_path: Path) -> None:
     CANCER.data.iloc[18:21].to_csv(tmp_path / "rows.csv", index=False)
     model = open_registry(settings_for(trained), eager=False).get("logistic_regression", None)
 
-    lines = list(predict_csv(model, tmp_path / "rows.csv", ["names"], lambda _: None))
+    lines = list(predict_table(model, tmp_path / "rows.csv", ["names"], lambda _: None))
 
     assert lines == ["prediction,names\n", "0,malignant\n", "1,benign\n", "1,benign\n"]

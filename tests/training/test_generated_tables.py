@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from mlapi.data.rows.reader import Reader
 from mlapi.data.tables.dialects import CsvOptions
 from mlapi.errors import DatasetError, RecipeError
 from mlapi.inference.model import Model
-from mlapi.inference.scoring import predict_csv
+from mlapi.inference.scoring import predict_table
 from mlapi.server.app import create_app
 from mlapi.training.preparation.features import batch
 from mlapi.training.versions.golden import choose_golden_rows, make_golden
@@ -69,12 +70,16 @@ def assert_every_path_agrees(trained: Trained, file: Path) -> None:
             answer = model.predict(alone).values.tolist()
             assert_right(answer, right[row : row + 1], f"{path}, row {row}", largest)
         assert_right(list(of_file(model, file, right)), right, f"{path}, file", largest)
+        pd.DataFrame(trained.records).to_parquet(file.with_suffix(".parquet"))
+        assert_right(
+            list(of_file(model, file.with_suffix(".parquet"), right)), right, f"{path}, Parquet", largest
+        )
 
 
 def of_file(model: Model, file: Path, right: Sequence[Any]) -> Iterator[Any]:
     """What `mlapi predict` prints for a file, in the type of the right answers."""
     kind = type(right[0])
-    lines = csv.reader(predict_csv(model, file, (), lambda _: None))
+    lines = csv.reader(predict_table(model, file, (), lambda _: None))
     next(lines)
     return (kind(cells[0]) for cells in lines)
 
@@ -176,7 +181,7 @@ def test_the_signs_of_a_file_or_of_the_user_are_stronger_than_those_of_the_train
     (tmp_path / "german.csv").write_text(f"x;{TARGET}\n1,234;0,5\n")
 
     def answer(file: str, **options: Any) -> float:
-        return float([*predict_csv(model, tmp_path / file, (), lambda _: None, CsvOptions(**options))][1])
+        return float([*predict_table(model, tmp_path / file, (), lambda _: None, CsvOptions(**options))][1])
 
     assert answer("rows.csv", decimal=",") == answer("german.csv") == pytest.approx(1.234 - 1234.5)
     assert answer("rows.csv") == pytest.approx(1234 - 1234.5)
@@ -192,7 +197,7 @@ def test_odd_cells_that_the_recipe_takes_for_blank_are_counted_with_the_first_li
 
     answers = [
         float(line)
-        for line in [*predict_csv(trained.models[0], tmp_path / "table.csv", (), notes.append)][1:]
+        for line in [*predict_table(trained.models[0], tmp_path / "table.csv", (), notes.append)][1:]
     ]
 
     assert answers == pytest.approx(trained.right.tolist())

@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from mlapi.data.images.reader import reader_of
 from mlapi.data.signature import Feature
 from mlapi.errors import DatasetError, RegistrationError
-from mlapi.inference.scoring import predict_csv
+from mlapi.inference.scoring import predict_table
 from mlapi.training.workflows.estimator_columns import KnownColumn, fitted_names, fitted_width, known_columns
 from mlapi.training.workflows.registration import register
 from mlapi.training.workflows.sample_columns import (
@@ -270,7 +270,7 @@ def test_blanks_around_a_name_are_those_that_the_estimator_knows(tmp_path: Path)
     manifest = register("blanks", tmp_path / "estimator.joblib", tmp_path / "rows.csv", changes)
 
     assert manifest.signature.names == (" a", "b ", "c")
-    lines = list(predict_csv(changes.registry.get("blanks"), tmp_path / "rows.csv", (), pytest.fail))
+    lines = list(predict_table(changes.registry.get("blanks"), tmp_path / "rows.csv", (), pytest.fail))
     np.testing.assert_allclose(np.array(lines[1:], dtype=float), [0, 1, 3], atol=1e-9)
 
 
