@@ -117,7 +117,7 @@ def test_a_parquet_file_is_answered_as_its_rows_would_be(tmp_path: Path) -> None
     for odd, sentence in (
         ({"x": ["1", "two"]}, 'row 1, column x: expected a number, got "1"'),
         ({"x": [b"1", b"2"]}, "column 'x' holds values of type bytes; leave the column out"),
-        ({"x": [1.0, 2.0], "z": [1, 2]}, 'row 1, column z: unknown feature "z"'),
+        ({"x": [1.0, 2.0], "z": [1, 2]}, "row 1, column z: unknown feature"),
     ):
         pd.DataFrame({"n": [1, 2], **odd}).to_parquet(file)
         with pytest.raises(DatasetError, match=sentence):
