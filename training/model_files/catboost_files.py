@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlapi.errors import BrokenArtifact, RegistrationError
-from mlapi.training.model_files.estimator_file import EstimatorFile, check_installed, check_set
+from mlapi.training.model_files.estimator_file import EstimatorFile, check_library
 from mlapi.training.model_files.pickles import reloaded
 from mlapi.wording import reason
 
@@ -54,8 +54,7 @@ def read_catboost(content: bytes, allowed: Collection[str], file: Path) -> Estim
         RegistrationError: CatBoost is not installed, or the model is of no use here.
         BrokenArtifact: It is damaged.
     """
-    check_installed("catboost", "catboost")
-    check_set("catboost", allowed)
+    check_library("catboost", allowed)
     _check_whole(content)
     model = _read(content, file, "CatBoost")
     loss = _loss_of(model)

@@ -57,18 +57,18 @@ def check_set(name: str, allowed: Collection[str]) -> None:
         )
 
 
-def check_installed(module: str, extra: str) -> None:
-    """Check that a library is installed here.
+def check_library(name: str, allowed: Collection[str]) -> None:
+    """Check that the library that reads the file is installed here, and its set of classes allowed.
 
     Args:
-        module: As it is imported.
-        extra: The extra of ours that brings it.
+        name: Of the library as it is imported; its extra and its set are called so too.
 
     Raises:
-        RegistrationError: It is not. The message goes on after the name of the file and its kind.
+        RegistrationError: It is not installed. The message goes on after the name of the file and its kind.
+        ClassesNotAllowed: As `check_set`.
     """
-    if find_spec(module) is None:
+    if find_spec(name) is None:
         raise RegistrationError(
-            f"needs {module}, which is not installed here: {how_to_install(extra)}, here and where it is "
-            f"served"
+            f"needs {name}, which is not installed here: {how_to_install(name)}, here and where it is served"
         )
+    check_set(name, allowed)

@@ -11,8 +11,7 @@ from mlapi.errors import BrokenArtifact, RegistrationError
 from mlapi.estimators.external.lightgbm_booster import LightGBMClassifier, LightGBMRegressor
 from mlapi.training.model_files.estimator_file import (
     EstimatorFile,
-    check_installed,
-    check_set,
+    check_library,
     numbers_for_labels,
 )
 from mlapi.training.model_files.lightgbm_text import checked
@@ -41,8 +40,7 @@ def read_lightgbm(content: bytes, allowed: Collection[str], name: str, rows: pd.
         RegistrationError: LightGBM is not installed, or the booster is of no use here.
         BrokenArtifact: It is damaged.
     """
-    check_installed("lightgbm", "lightgbm")
-    check_set("lightgbm", allowed)
+    check_library("lightgbm", allowed)
     text = _text(content)
     head, trees = checked(text)
     booster = _booster(trees)

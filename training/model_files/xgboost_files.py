@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from mlapi.errors import BrokenArtifact, RegistrationError
 from mlapi.training.model_files.estimator_file import (
     EstimatorFile,
-    check_installed,
-    check_set,
+    check_library,
     numbers_for_labels,
 )
 from mlapi.training.model_files.pickles import reloaded
@@ -59,8 +58,7 @@ def read_xgboost(content: bytes, allowed: Collection[str], name: str) -> Estimat
         RegistrationError: XGBoost is not installed, or the booster is of no use here.
         BrokenArtifact: It is damaged.
     """
-    check_installed("xgboost", "xgboost")
-    check_set("xgboost", allowed)
+    check_library("xgboost", allowed)
     learner = _learner(content)
     kind = _kind_of(learner)
     estimator = _loaded(content, kind)
