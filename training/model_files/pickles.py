@@ -30,8 +30,8 @@ from mlapi.training.model_files.estimator_file import EstimatorFile
 from mlapi.wording import listed, reason
 
 TAKES = (
-    "`mlapi register` takes what joblib.dump(estimator, file) writes, files of skops, XGBoost, LightGBM and "
-    "CatBoost, and folders of MLflow"
+    "`mlapi register` takes what joblib.dump(estimator, file) writes, files of ONNX, skops, XGBoost, "
+    "LightGBM and CatBoost, and folders of MLflow"
 )
 """What to do with a file of another kind."""
 

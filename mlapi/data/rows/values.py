@@ -74,8 +74,14 @@ _WITHOUT_WORDS = (*NUMERIC, "datetime", "boolean")
 """The kinds of features of which no word can be a value."""
 
 
+_LONGEST_COMPARED = 1000
+"""Letters of a word that is compared with the categories, which takes a moment for each letter."""
+
+
 def _written_otherwise(value: Any, categories: Sequence[Any]) -> Any | None:
     """Return the category that a word is but for capitals, blanks and unseen signs; None where none is."""
+    if not isinstance(value, str) or len(value) > _LONGEST_COMPARED:
+        return None
     plain = _folded(value)
     return next((each for each in categories if _folded(each) == plain), None)
 

@@ -50,6 +50,10 @@ They are what databases (\\N is MySQL's) and R write, what pandas reads as missi
 of Excel (ERROR.TYPE in its reference), in English, German, French, Spanish and Portuguese.
 """
 
+LONGEST = 500
+"""Letters of a number, date or duration at most: a longer text is none, and is not searched for one, which
+would take seconds for a million letters."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellOptions:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.tables.cells import (
+    LONGEST,
     UNDECIDED,
     CellOptions,
     are_markers,
@@ -86,6 +87,8 @@ def read_datetime(text: str, date_format: str | None = None) -> datetime | None:
 
     Returns a datetime without a zone, in UTC where the text has an offset; None if it is none of them.
     """
+    if len(text) > LONGEST:
+        return None
     text = _normal(text)
     value = _without_guess(text)
     try:
@@ -135,7 +138,8 @@ def parse_datetimes(texts: Sequence[str], options: CellOptions = UNDECIDED) -> P
         ["2024-12-31T23:30:00-01:00"] is 2025-01-01 00:30. ["3/12/2024"] is the 12th of March, assumed;
         ["3/12/2024", "31/12/2024"] are the 3rd and the 31st of December. ["20241231"] is None: a number.
     """
-    first = next((_normal(text) for text in texts if not is_blank_date(text)), "")
+    is_long = max(map(len, texts), default=0) > LONGEST
+    first = "" if is_long else next((_normal(text) for text in texts if not is_blank_date(text)), "")
     if not first or (read_datetime(first) is None and not formats_of([in_english(first)])):
         return None  # as most columns of texts, which may have a million different ones
     if certain := _all_iso(texts):

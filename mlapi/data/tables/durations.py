@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlapi.data.tables.cells import is_marker, markers_among, plainly, spread
+from mlapi.data.tables.cells import LONGEST, is_marker, markers_among, plainly, spread
 
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 
@@ -66,6 +66,8 @@ def parse_durations(texts: Sequence[str]) -> ParsedDurations | None:
 
 
 def _duration(text: str) -> float | None:
+    if len(text) > LONGEST:
+        return None
     match = _CLOCK.fullmatch(text) or _WORDS.fullmatch(text)
     parts = match.groupdict() if match else {}
     amounts = {unit: parts[unit] for unit in _SECONDS if parts.get(unit)}

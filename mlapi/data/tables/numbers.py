@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlapi.data.tables.cells import (
+    LONGEST,
     UNDECIDED,
     CellOptions,
     all_match,
@@ -159,7 +160,8 @@ def parse_numbers(texts: Sequence[str], options: CellOptions = UNDECIDED) -> Par
         ["1.234,5", "1.234"] is [1234.5, 1234], ["($5)", "NA"] is [-5, NaN], ["12%"] is [12].
         ["12 kg"] and ["'12"] are [12]. ["1,5", "1.5"], ["007"], ["1_000"], ["$1", "€2"] are None.
     """
-    first = next((text for text in texts if not is_marker(text)), None)
+    is_long = max(map(len, texts), default=0) > LONGEST
+    first = None if is_long else next((text for text in texts if not is_marker(text)), None)
     if first is None or _way(_without_quotes(plainly(first))) is None:
         return None  # as most columns of texts, which may have a million different ones
     missing = are_markers(texts)
@@ -213,7 +215,7 @@ def most_frequent_style(texts: Sequence[str], counts: NDArray[np.intp]) -> NDArr
 
     Returns: flags `(texts,)`.
     """
-    stripped = [_without_quotes(plainly(text)) for text in texts]
+    stripped = [_without_quotes(plainly(text)) if len(text) <= LONGEST else "" for text in texts]
     is_missing = np.array(are_markers(texts), dtype=bool)
     best = _of_one_style(stripped, is_missing, counts)
     units = [match[2] if (match := _WITH_UNIT.fullmatch(text)) else "" for text in stripped]
@@ -297,7 +299,7 @@ def _unit(texts: Sequence[str]) -> str:
 
 def _way(text: str) -> tuple[str, ...] | None:
     """Return what a number has beside its digits: its unit, currency, decimal sign; None for no number."""
-    if not _BEGIN.match(text) or _LETTER_OF_CODE.fullmatch(text):
+    if len(text) > LONGEST or not _BEGIN.match(text) or _LETTER_OF_CODE.fullmatch(text):
         return None
     signs = set(text)
     unit = ""
